@@ -1,0 +1,190 @@
+//! The arguments of one command. Nothing is ignored: what no option took is an error.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use pico_args::Arguments;
+
+use super::UsageError;
+use crate::rules::nearest;
+
+/// Arguments that options are taken out of, one after another.
+pub(crate) struct Args {
+    command: &'static str,
+    /// Every option of the command is named there.
+    usage: &'static str,
+    words: Vec<OsString>,
+    /// What followed `--`: never an option.
+    after_dashes: Vec<OsString>,
+}
+
+impl Args {
+    pub(crate) fn new(
+        command: &'static str,
+        usage: &'static str,
+        mut words: Vec<OsString>,
+    ) -> Args {
+        // pico-args gives `--` no meaning, so what follows is cut off first.
+        let after_dashes = match words.iter().position(|word| word == "--") {
+            Some(at) => words.split_off(at).split_off(1),
+            None => Vec::new(),
+        };
+        Args { command, usage, words, after_dashes }
+    }
+
+    pub(crate) fn error<T>(&self, message: impl Into<String>) -> Result<T, UsageError> {
+        Err(UsageError { message: message.into(), command: Some(self.command) })
+    }
+
+    /// A switch. It may carry a value (`--devel true`), since some callers can only pass pairs; the
+    /// next word is its value only if it is one.
+    pub(crate) fn switch(&mut self, name: &'static str) -> Result<bool, UsageError> {
+        self.boolean(name, false)
+    }
+
+    /// An option whose value is a boolean: a next word that is neither an option nor a boolean is
+    /// an error and not something else's argument.
+    pub(crate) fn boolean_option(&mut self, name: &'static str) -> Result<bool, UsageError> {
+        self.boolean(name, true)
+    }
+
+    /// The values of an option, in order: `-t X`, `-tX`, `--long X` and `--long=X` all count.
+    pub(crate) fn values(
+        &mut self,
+        short: Option<&'static str>,
+        long: &'static str,
+    ) -> Result<Vec<OsString>, UsageError> {
+        let words = std::mem::take(&mut self.words);
+        let words = words.into_iter().flat_map(|word| as_pair(word, short, long)).collect();
+        let mut arguments = Arguments::from_vec(words);
+        let take = |value: &OsStr| Ok::<_, String>(value.to_owned());
+        let values = arguments.values_from_os_str(long, take);
+        self.words = arguments.finish();
+        match values {
+            Ok(values) if values.iter().any(|value| value.is_empty()) => {
+                self.error(format!("`{long}` needs a value that is not empty"))
+            }
+            Ok(values) => Ok(values),
+            Err(_) => self.error(format!("`{long}` needs a value")),
+        }
+    }
+
+    /// The value of an option; of several the last counts, as scripts that append options expect.
+    pub(crate) fn value(
+        &mut self,
+        short: Option<&'static str>,
+        long: &'static str,
+    ) -> Result<Option<OsString>, UsageError> {
+        Ok(self.values(short, long)?.pop())
+    }
+
+    /// As [`Args::value`], for a value that has to be text.
+    pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, UsageError> {
+        let Some(value) = self.value(None, long)? else { return Ok(None) };
+        match value.into_string() {
+            Ok(text) => Ok(Some(text)),
+            Err(value) => {
+                self.error(format!("`{long}` must be UTF-8 text, not {}", value.display()))
+            }
+        }
+    }
+
+    /// As [`Args::value`], for a path.
+    pub(crate) fn path(
+        &mut self,
+        short: Option<&'static str>,
+        long: &'static str,
+    ) -> Result<Option<PathBuf>, UsageError> {
+        Ok(self.value(short, long)?.map(PathBuf::from))
+    }
+
+    /// The words that belong to no option; an option among them is unknown.
+    pub(crate) fn positional(self) -> Result<Vec<String>, UsageError> {
+        if let Some(option) = self.words.iter().find(|word| word.to_string_lossy().starts_with('-'))
+        {
+            let option = option.to_string_lossy();
+            let name = option.split('=').next().unwrap_or_default();
+            let hint = nearest::nearest(name, self.options());
+            let hint = hint.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+            return self.error(format!("unknown option `{option}`{hint}"));
+        }
+        let words = self.words.iter().chain(&self.after_dashes);
+        Ok(words.map(|word| word.to_string_lossy().into_owned()).collect())
+    }
+
+    /// For commands that take options only.
+    pub(crate) fn finish(self) -> Result<(), UsageError> {
+        let command = self.command;
+        match self.positional()?.first() {
+            None => Ok(()),
+            Some(word) => Err(UsageError {
+                message: format!("`{command}` does not take `{word}`"),
+                command: Some(command),
+            }),
+        }
+    }
+
+    fn boolean(&mut self, name: &'static str, value_expected: bool) -> Result<bool, UsageError> {
+        let mut result = false;
+        while let Some(at) = self.words.iter().position(|word| is_option(word, name)) {
+            let word = self.words.remove(at).to_string_lossy().into_owned();
+            let next = self.words.get(at).map(|word| word.to_string_lossy().into_owned());
+            result = match (word.split_once('='), next) {
+                (Some((_, value)), _) => self.parse_boolean(name, value)?,
+                (None, Some(next)) if parse_boolean(&next).is_some() => {
+                    self.words.remove(at);
+                    self.parse_boolean(name, &next)?
+                }
+                (None, Some(next)) if value_expected && !next.starts_with('-') => {
+                    self.parse_boolean(name, &next)?
+                }
+                (None, _) => true,
+            };
+        }
+        Ok(result)
+    }
+
+    fn parse_boolean(&self, name: &str, value: &str) -> Result<bool, UsageError> {
+        match parse_boolean(value) {
+            Some(flag) => Ok(flag),
+            None => self.error(format!("`{name}` takes `true` or `false`, not `{value}`")),
+        }
+    }
+
+    fn options(&self) -> impl Iterator<Item = &'static str> {
+        let words = self.usage.split(|c: char| c.is_whitespace() || ",[]()`=".contains(c));
+        words.filter(|word| word.starts_with('-') && word.len() > 1)
+    }
+}
+
+/// `-t`, `-tX`, `-t=X` and `--long=X` as the words `--long` and `X`. pico-args knows most of these
+/// forms by itself, but then loses their order, their quotes and what is not UTF-8.
+fn as_pair(word: OsString, short: Option<&str>, long: &str) -> Vec<OsString> {
+    let bytes = word.as_bytes();
+    let value = if let Some(value) = bytes.strip_prefix(format!("{long}=").as_bytes()) {
+        Some(value)
+    } else if let Some(value) = short.and_then(|short| bytes.strip_prefix(short.as_bytes())) {
+        Some(value.strip_prefix(b"=").unwrap_or(value))
+    } else {
+        None
+    };
+    match value {
+        None => vec![word],
+        Some(b"") if short.is_some_and(|short| word == short) => vec![long.into()],
+        Some(value) => vec![long.into(), OsStr::from_bytes(value).to_owned()],
+    }
+}
+
+fn is_option(word: &OsString, name: &str) -> bool {
+    let word = word.to_string_lossy();
+    word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+fn parse_boolean(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! `ci`: usage and options.
+
+use std::path::PathBuf;
+
+use super::UsageError;
+use super::args::Args;
+
+pub(crate) const USAGE: &str = "\
+Runs the tests of the pipeline on this machine, as Buildkite would on a machine of this platform.
+
+Usage: cargo xtask ci [options] [test ...]
+
+With names (`style`, or a label such as `clippy-x86_64`) only those tests run. A missing cargo tool
+is installed into target/xtask-tools, a missing part of the toolchain is added with rustup. What
+cannot run here is `unavailable`, with the reason and the fix.
+
+Options:
+  -t, --test-description FILE     take the tests from FILE (default: the shipped description, which
+                                  `shipped` names too); may be given several times
+      --skip NAME                 leave a test out; may be given several times
+      --list                      print what would run, and run nothing
+      --json                      with --list: print it as JSON
+      --fail-fast                 stop at the first failure
+      --no-install                install nothing: what is missing makes a test unavailable
+  -h, --help                      print this
+
+The variables that `cargo xtask help pipeline` lists count here too. With `CI` set, an unavailable
+test makes the exit code 75.
+";
+
+/// What `ci` was asked for.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    /// In order; empty means the shipped one.
+    pub(crate) test_descriptions: Vec<PathBuf>,
+    /// Names or labels; empty means all.
+    pub(crate) tests: Vec<String>,
+    pub(crate) skipped: Vec<String>,
+    pub(crate) list: bool,
+    pub(crate) json: bool,
+    pub(crate) fail_fast: bool,
+    pub(crate) no_install: bool,
+}
+
+pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+    let descriptions = args.values(Some("-t"), "--test-description")?;
+    let skipped = args.values(None, "--skip")?;
+    let mut options = Options {
+        test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
+        skipped: skipped.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
+        list: args.switch("--list")?,
+        json: args.switch("--json")?,
+        fail_fast: args.switch("--fail-fast")?,
+        no_install: args.switch("--no-install")?,
+        tests: Vec::new(),
+    };
+    if options.json && !options.list {
+        return args.error("`--json` goes with `--list`");
+    }
+    options.tests = args.positional()?;
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn parse_words(line: &str) -> Result<Options, String> {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        parse(Args::new("ci", USAGE, words)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_and_options_mix_in_any_order() {
+        let options =
+            parse_words("style --skip doc -t a.json --fail-fast true clippy -t b.json -- --odd")
+                .unwrap();
+        assert_eq!(options.tests, ["style", "clippy", "--odd"]);
+        assert_eq!(options.skipped, ["doc"]);
+        assert_eq!(options.test_descriptions, [PathBuf::from("a.json"), PathBuf::from("b.json")]);
+        assert!(options.fail_fast);
+    }
+
+    #[test]
+    fn a_switch_takes_a_boolean_and_nothing_else() {
+        assert!(!parse_words("--fail-fast FALSE").unwrap().fail_fast);
+        let options = parse_words("--fail-fast style").unwrap();
+        assert_eq!((options.fail_fast, options.tests), (true, vec!["style".to_owned()]));
+        assert!(
+            parse_words("--fail-fast=maybe")
+                .unwrap_err()
+                .contains("`--fail-fast` takes `true` or `false`, not `maybe`")
+        );
+        assert!(parse_words("--json").unwrap_err().contains("goes with `--list`"));
+    }
+}

@@ -1,0 +1,90 @@
+//! `pipeline`: usage and options.
+
+use std::path::PathBuf;
+
+use super::UsageError;
+use super::args::Args;
+use crate::rules::pipeline::Format;
+
+pub(crate) const USAGE: &str = "\
+Prints the pipeline that Buildkite runs.
+
+Usage: cargo xtask pipeline [options]
+
+Options:
+  -t, --test-description FILE     take the tests from FILE (default: the shipped description, which
+                                  `shipped` names too); of several the last counts
+  -p, --platform-allowlist FILE   take the platforms from FILE, one a line (default: `.platform` in
+                                  the root; without it x86_64 and aarch64)
+      --format yaml|json          the text form (default: yaml)
+  -h, --help                      print this
+
+Environment (JSON where not said otherwise; empty is unset):
+  TESTS_TO_SKIP                   list of test names
+  TIMEOUTS_MIN                    object of test names and minutes
+  DOCKER_PLUGIN_CONFIG            {\"tests\": [names], \"cfg\": {...}}: merged into the docker plugin
+  X86_LINUX_AGENT_TAGS            the same form: replaces the agent tags of x86_64 steps
+  AARCH64_LINUX_AGENT_TAGS        the same form: replaces the agent tags of aarch64 steps
+  DEFAULT_AGENT_TAG_HYPERVISOR    kvm or mshv: for tests that name no hypervisor
+";
+
+/// What `pipeline` was asked for.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) test_description: Option<PathBuf>,
+    pub(crate) platform_allowlist: Option<PathBuf>,
+    pub(crate) format: Format,
+}
+
+pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+    let test_description = args.path(Some("-t"), "--test-description")?;
+    let platform_allowlist = args.path(Some("-p"), "--platform-allowlist")?;
+    let format = match args.text("--format")? {
+        Some(name) => Format::from_name(&name).or_else(|message| args.error(message))?,
+        None => Format::default(),
+    };
+    args.finish()?;
+    Ok(Options { test_description, platform_allowlist, format })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn parse_words(line: &str) -> Result<Options, String> {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        parse(Args::new("pipeline", USAGE, words)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn all_spellings_of_an_option_count_and_the_last_one_wins() {
+        for line in [
+            "-t a -t b",
+            "-t a -tb",
+            "-t=a -t=b",
+            "--test-description a --test-description=b",
+            "--test-description=a -t b",
+        ] {
+            assert_eq!(
+                parse_words(line).unwrap().test_description,
+                Some(PathBuf::from("b")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_names_the_nearest() {
+        assert_eq!(
+            parse_words("-t a --platfrom-allowlist x").unwrap_err(),
+            "unknown option `--platfrom-allowlist`, did you mean `--platform-allowlist`?; see `cargo xtask help pipeline`"
+        );
+        assert_eq!(
+            parse_words("x").unwrap_err(),
+            "`pipeline` does not take `x`; see `cargo xtask help pipeline`"
+        );
+        assert!(parse_words("--format xml").unwrap_err().starts_with("unknown format `xml`"));
+        assert!(parse_words("-t").unwrap_err().contains("`--test-description` needs a value"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Finds the commit that a change is compared with, without writing a reference of the user's.
+
+use std::process::Output;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::context::Context;
+use crate::host::{git, terminal};
+use crate::outcome::OrUndetermined;
+use crate::rules::base::Base;
+
+/// A remote may answer slowly; one that does not answer at all must not stop a run for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The upstream branch as it is now, or as this clone last saw it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The full id of the commit, which this clone has.
+    pub(crate) id: String,
+    /// For messages: `origin/main`.
+    pub(crate) name: String,
+}
+
+/// Asks the remote where its branch is and fetches the commit if it is not here. Without a network
+/// the last known state serves, with a line that says how old it is.
+pub(crate) fn find(cx: &Context) -> anyhow::Result<Found> {
+    let base = Base::from_lookup(|name| cx.lookup(name));
+    let name = format!("{}/{}", base.remote, base.branch);
+    let id = match fetch_tip(cx, &base) {
+        Ok(id) => id,
+        Err(problem) => last_known_tip(cx, &base, &problem)
+            .with_context(|| {
+                "set REMOTE and BASE_BRANCH to the upstream repository and branch".to_owned()
+            })
+            .or_undetermined()?,
+    };
+    Ok(Found { id, name })
+}
+
+fn fetch_tip(cx: &Context, base: &Base) -> anyhow::Result<String> {
+    // The branch may move between the question and the fetch; a second time it will not.
+    for _ in 0..2 {
+        let id = remote_tip(cx, base)?;
+        if has_commit(cx, &id)? {
+            return Ok(id);
+        }
+        let fetch = git::fetch(&cx.sh, &cx.project.root, &base.remote, &base.reference());
+        check(&cx.runner.read(fetch)?)?;
+        if has_commit(cx, &id)? {
+            return Ok(id);
+        }
+    }
+    bail!("the branch moves faster than it can be fetched")
+}
+
+fn remote_tip(cx: &Context, base: &Base) -> anyhow::Result<String> {
+    const NO_SUCH_REFERENCE: i32 = 2;
+    let ask = git::ls_remote(&cx.sh, &cx.project.root, &base.remote, &base.reference());
+    let output = cx.runner.read_within(ask, PATIENCE)?;
+    if output.status.code() == Some(NO_SUCH_REFERENCE) {
+        bail!("there is no branch `{}` on `{}`", base.branch, base.remote);
+    }
+    check(&output)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let id = text.split_whitespace().next().context("`git ls-remote` printed nothing")?;
+    Ok(id.to_owned())
+}
+
+fn has_commit(cx: &Context, id: &str) -> anyhow::Result<bool> {
+    Ok(cx.runner.read(git::commit_id(&cx.sh, &cx.project.root, id))?.status.success())
+}
+
+fn last_known_tip(cx: &Context, base: &Base, problem: &anyhow::Error) -> anyhow::Result<String> {
+    let root = &cx.project.root;
+    let output = cx.runner.read(git::commit_id(&cx.sh, root, &base.tracking_reference()))?;
+    if !output.status.success() {
+        return Err(anyhow!("{problem:#}"));
+    }
+    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let age = cx.runner.read(git::commit_age(&cx.sh, root, &id))?;
+    terminal::say(&format!(
+        "warning: {problem:#}; using `{}` as this clone last saw it, a commit of {}",
+        base.tracking_reference(),
+        String::from_utf8_lossy(&age.stdout).trim()
+    ));
+    Ok(id)
+}
+
+/// Git's own words, if it failed.
+fn check(output: &Output) -> anyhow::Result<()> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    bail!("git failed: {}", words.trim().replace('\n', " "))
+}

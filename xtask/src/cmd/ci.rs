@@ -1,0 +1,219 @@
+//! `ci`: runs the plan on this machine, one test after another.
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Instant;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::provision::{Installing, Missing, Provision};
+use super::{gather, report_warnings};
+use crate::cli::ci::Options;
+use crate::context::Context;
+use crate::host::process::Stdout;
+use crate::host::{sh, terminal};
+use crate::outcome::{OrUndetermined, Outcome, UNDETERMINED};
+use crate::rules::diagnostic::Diagnostics;
+use crate::rules::local_step::{LocalStep, Obstacle};
+use crate::rules::plan::Plan;
+use crate::rules::platform::Platform;
+use crate::rules::prerequisite;
+use crate::rules::selection::{self, Selection};
+use crate::rules::shell_text;
+use crate::rules::verdict::{self, Ended, Report, Style, Total, Verdict};
+
+pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    let mut found = Diagnostics::default();
+    let inputs = gather::inputs(cx, &options.test_descriptions, None, &mut found)?;
+    let plan = Plan::build(&inputs, &mut found);
+    report_warnings(&found.into_warnings()?);
+    let alias = gather::alias(cx, &inputs)?;
+    let steps = local_steps(cx, &plan, options, &alias)?;
+    if options.list {
+        list(&steps, options.json)?;
+        return Ok(Outcome::Pass);
+    }
+    let reports = run_all(cx, &steps, options);
+    conclude(cx, &reports, options, &alias)
+}
+
+/// The steps of this machine's platform that were asked for.
+fn local_steps(
+    cx: &Context,
+    plan: &Plan<'_>,
+    options: &Options,
+    alias: &str,
+) -> anyhow::Result<Vec<LocalStep>> {
+    let here = Platform::from_name(std::env::consts::ARCH);
+    let executable = cx.project.executable.to_string_lossy().into_owned();
+    let is_here = |platform: Option<Platform>| platform.is_none() || platform == here;
+    let every: Vec<(String, String)> =
+        plan.steps().map(|step| (step.test.name.clone(), step.label())).collect();
+    let steps = plan.steps().filter(|step| is_here(step.platform));
+    let steps: Vec<LocalStep> =
+        steps.map(|step| LocalStep::of(&step, &executable, alias)).collect();
+    let pairs: Vec<(&str, &str)> = every.iter().map(|(name, label)| (&**name, &**label)).collect();
+    let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
+    let problems = selection::unknown_names(&selection, &pairs);
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\nerror: "));
+    }
+    let steps: Vec<LocalStep> =
+        steps.into_iter().filter(|step| selection.includes(&step.test_name, &step.label)).collect();
+    if steps.is_empty() && !options.tests.is_empty() {
+        let platform = std::env::consts::ARCH;
+        bail!(
+            "none of the named tests has a step on this machine ({platform}); see `{alias} ci --list`"
+        );
+    }
+    Ok(steps)
+}
+
+fn list(steps: &[LocalStep], as_json: bool) -> anyhow::Result<()> {
+    let width = steps.iter().map(|step| step.label.chars().count()).max().unwrap_or(0);
+    terminal::write_data(|out| {
+        if as_json {
+            let entries: Vec<Value> = steps.iter().map(list_entry).collect();
+            serde_json::to_writer_pretty(&mut *out, &entries)?;
+            writeln!(out)?;
+            return Ok(());
+        }
+        for step in steps {
+            writeln!(
+                out,
+                "{:width$}  {:>3} min  {}",
+                step.label, step.timeout_minutes, step.uploaded_command
+            )?;
+        }
+        Ok(())
+    })
+    .or_undetermined()
+}
+
+fn list_entry(step: &LocalStep) -> Value {
+    json!({
+        "label": step.label,
+        "test_name": step.test_name,
+        "command": step.uploaded_command,
+        "timeout_in_minutes": step.timeout_minutes,
+        "notes": step.notes,
+    })
+}
+
+fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> Vec<Report> {
+    let installing = if options.no_install { Installing::Forbidden } else { Installing::Allowed };
+    let mut provision = Provision::new(cx, installing);
+    let mut reports: Vec<Report> = Vec::new();
+    for step in steps {
+        let failed = reports.iter().any(|it| matches!(it.verdict, Verdict::Failed { .. }));
+        let stop = if Context::interrupted_by().is_some() {
+            Some("interrupted")
+        } else {
+            (options.fail_fast && failed)
+                .then_some("a test failed before and `--fail-fast` was given")
+        };
+        let started = Instant::now();
+        let (verdict, ran) = match stop {
+            Some(reason) => (Verdict::NotRun { reason: reason.to_owned() }, false),
+            None => run_one(cx, step, &mut provision),
+        };
+        reports.push(Report {
+            label: step.label.clone(),
+            verdict,
+            elapsed: ran.then(|| started.elapsed()),
+            timeout_minutes: step.timeout_minutes,
+        });
+    }
+    reports
+}
+
+/// The verdict of one step, and whether its command ran.
+fn run_one(cx: &Context, step: &LocalStep, provision: &mut Provision<'_>) -> (Verdict, bool) {
+    // Buildkite folds its log at such a line; people can read it as a heading.
+    terminal::say(&format!("--- {}", step.label));
+    match &step.obstacle {
+        Some(Obstacle::Skipped { reason }) => {
+            return (Verdict::Skipped { reason: reason.clone() }, false);
+        }
+        Some(Obstacle::Unavailable { reason }) => {
+            return (Verdict::Unavailable { reason: reason.clone(), fix: String::new() }, false);
+        }
+        None => (),
+    }
+    for note in &step.notes {
+        terminal::say(&format!("note: {note}"));
+    }
+    let needs = prerequisite::prerequisites(&step.described_command);
+    if let Err(Missing { reason, fix }) = provision.ensure_all(&needs) {
+        return (Verdict::Unavailable { reason, fix }, false);
+    }
+    let command = sh::command(&cx.sh, &step.command, &step.environment);
+    match cx.runner.run(command, Stdout::Inherit) {
+        _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, true),
+        Ok(status) => (judge(step, status), true),
+        Err(error) => {
+            (Verdict::Unavailable { reason: format!("{error:#}"), fix: String::new() }, false)
+        }
+    }
+}
+
+fn judge(step: &LocalStep, status: ExitStatus) -> Verdict {
+    let code = status.code();
+    if status.success() {
+        return Verdict::Passed;
+    }
+    if step.is_own_command && code == Some(i32::from(UNDETERMINED)) {
+        let reason = "the command above says why".to_owned();
+        return Verdict::Unavailable { reason, fix: String::new() };
+    }
+    let ended = match (code, status.signal()) {
+        (Some(code), _) => Ended::Exit(code),
+        (None, signal) => Ended::Signal(signal.unwrap_or_default()),
+    };
+    if step.soft_fail.covers(code) {
+        Verdict::SoftFailed { ended }
+    } else {
+        Verdict::Failed { ended }
+    }
+}
+
+fn conclude(
+    cx: &Context,
+    reports: &[Report],
+    options: &Options,
+    alias: &str,
+) -> anyhow::Result<Outcome> {
+    let coloured = terminal::stdout_takes_colour(
+        cx.lookup("NO_COLOR").as_deref(),
+        cx.lookup("TERM").as_deref(),
+    );
+    let style = if coloured { Style::Colour } else { Style::Plain };
+    terminal::write_data(|out| {
+        writeln!(out)?;
+        out.write_all(verdict::render(reports, style).as_bytes())?;
+        write_rerun_lines(out, reports, options, alias)
+    })
+    .or_undetermined()?;
+    Ok(match verdict::total(reports, cx.is_ci()) {
+        Total::Passed => Outcome::Pass,
+        Total::Failed => Outcome::Fail,
+        Total::Undetermined => Outcome::Unavailable,
+    })
+}
+
+fn write_rerun_lines(
+    out: &mut dyn Write,
+    reports: &[Report],
+    options: &Options,
+    alias: &str,
+) -> anyhow::Result<()> {
+    let files = options.test_descriptions.iter();
+    let files: String =
+        files.map(|file| format!(" -t {}", shell_text::quote(&file.to_string_lossy()))).collect();
+    for report in reports.iter().filter(|report| report.verdict.is_failure()) {
+        writeln!(out, "run again: {alias} ci{files} {}", shell_text::quote(&report.label))?;
+    }
+    Ok(())
+}

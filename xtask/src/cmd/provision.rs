@@ -1,0 +1,220 @@
+//! Sees to it that what a command needs is there: probes, installs what is missing if that is
+//! allowed, and says what to do where it is not.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use xshell::Cmd;
+
+use crate::context::Context;
+use crate::host::{cargo, files, git, rustup, terminal};
+use crate::rules::prerequisite::{Prerequisite, Tool};
+
+/// Why a prerequisite is not there, and what the user can do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) reason: String,
+    pub(crate) fix: String,
+}
+
+/// Whether missing parts may be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Installing {
+    Allowed,
+    Forbidden,
+}
+
+/// Looks at each prerequisite once.
+pub(crate) struct Provision<'a> {
+    cx: &'a Context,
+    installing: Installing,
+    known: HashMap<Prerequisite, Result<(), Missing>>,
+}
+
+impl<'a> Provision<'a> {
+    pub(crate) fn new(cx: &'a Context, installing: Installing) -> Provision<'a> {
+        Provision { cx, installing, known: HashMap::new() }
+    }
+
+    /// All that a command needs, in the given order, up to the first that cannot be had.
+    pub(crate) fn ensure_all(&mut self, needs: &[Prerequisite]) -> Result<(), Missing> {
+        needs.iter().try_for_each(|need| self.ensure(need))
+    }
+
+    fn ensure(&mut self, need: &Prerequisite) -> Result<(), Missing> {
+        if let Some(known) = self.known.get(need) {
+            return known.clone();
+        }
+        let answer = match need {
+            Prerequisite::AdvisoryDatabase => self.advisory_database(),
+            Prerequisite::Toolchain { name } => self.toolchain(name),
+            Prerequisite::Component { name, toolchain } => {
+                self.component(name, toolchain.as_deref())
+            }
+            Prerequisite::Target { triple, toolchain } => self.target(triple, toolchain.as_deref()),
+            Prerequisite::LlvmTools => self.llvm_tools(),
+            Prerequisite::CargoTool { tool } => self.tool(tool),
+        };
+        self.known.insert(need.clone(), answer.clone());
+        answer
+    }
+
+    /// Cheap, and asked before anybody compiles `cargo-audit` for minutes.
+    fn advisory_database(&self) -> Result<(), Missing> {
+        const URL: &str = "https://github.com/RustSec/advisory-db.git";
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let cmd = git::ls_remote(&self.cx.sh, &self.cx.project.root, URL, "HEAD");
+        match self.cx.runner.read_within(cmd, PATIENCE) {
+            Ok(output) if output.status.success() => Ok(()),
+            _ => Err(Missing {
+                reason: format!("the advisory database `{URL}` cannot be reached"),
+                fix: "check the network".to_owned(),
+            }),
+        }
+    }
+
+    fn toolchain(&self, name: &str) -> Result<(), Missing> {
+        // Asking must not install a whole toolchain.
+        let probe = cargo::version(&self.cx.sh, Some(name), None).env("RUSTUP_AUTO_INSTALL", "0");
+        if self.succeeds(probe) {
+            return Ok(());
+        }
+        Err(Missing {
+            reason: format!("there is no toolchain `{name}`"),
+            fix: format!("run `rustup toolchain install {name}`"),
+        })
+    }
+
+    fn component(&self, name: &str, toolchain: Option<&str>) -> Result<(), Missing> {
+        let subcommand = name.strip_prefix("rust").unwrap_or(name);
+        let is_there = || self.succeeds(cargo::version(&self.cx.sh, toolchain, Some(subcommand)));
+        let add = || rustup::add_component(&self.cx.sh, name, toolchain);
+        self.add_with_rustup(&format!("the component `{name}`"), is_there, add)
+    }
+
+    fn target(&self, triple: &str, toolchain: Option<&str>) -> Result<(), Missing> {
+        let is_there = || {
+            let libdir = self.output_line(cargo::target_libdir(&self.cx.sh, toolchain, triple));
+            libdir.is_some_and(|path| Path::new(&path).is_dir())
+        };
+        let add = || rustup::add_target(&self.cx.sh, triple, toolchain);
+        self.add_with_rustup(&format!("the target `{triple}`"), is_there, add)
+    }
+
+    /// The component of the toolchain, else what the user names, else a distribution's own.
+    fn llvm_tools(&self) -> Result<(), Missing> {
+        let is_there = || self.has_llvm_component() || self.names_llvm_tools();
+        let add = || rustup::add_component(&self.cx.sh, "llvm-tools", None);
+        match self.add_with_rustup("the component `llvm-tools`", is_there, add) {
+            Ok(()) => Ok(()),
+            Err(_) if self.has_numbered_llvm_tools() => Ok(()),
+            Err(missing) => Err(Missing {
+                fix: format!(
+                    "{}, or install a `llvm-N` package, or set LLVM_COV and LLVM_PROFDATA",
+                    missing.fix
+                ),
+                ..missing
+            }),
+        }
+    }
+
+    fn has_llvm_component(&self) -> bool {
+        let Some(sysroot) = self.output_line(cargo::sysroot(&self.cx.sh)) else { return false };
+        let version = self.cx.runner.read(cargo::compiler_version(&self.cx.sh));
+        let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let host = version.ok().and_then(|text| {
+            text.lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned))
+        });
+        let bin = |host| Path::new(&sysroot).join("lib/rustlib").join(host).join("bin");
+        host.is_some_and(|host| bin(host).join("llvm-profdata").is_file())
+    }
+
+    fn names_llvm_tools(&self) -> bool {
+        ["LLVM_COV", "LLVM_PROFDATA"].iter().all(|name| self.cx.lookup(name).is_some())
+    }
+
+    fn has_numbered_llvm_tools(&self) -> bool {
+        (11..100).any(|number| self.find_program(&format!("llvm-cov-{number}")).is_some())
+    }
+
+    fn tool(&self, tool: &Tool) -> Result<(), Missing> {
+        if self.find_program(tool.package).is_some() {
+            return Ok(());
+        }
+        let dir = self.cx.project.tools_dir();
+        let spec = format!("{}@{}", tool.package, tool.version);
+        let by_hand = format!("run `cargo install --locked {spec}`");
+        if self.installing == Installing::Forbidden {
+            return Err(Missing { reason: format!("`{}` is missing", tool.package), fix: by_hand });
+        }
+        terminal::say(&format!(
+            "`{}` is missing: installing {spec} into {}",
+            tool.package,
+            dir.display()
+        ));
+        // In the root directory no toolchain file of the consumer decides who builds the tool.
+        let _root = self.cx.sh.push_dir("/");
+        if self.succeeds_aloud(cargo::install(&self.cx.sh, tool.package, tool.version, &dir)) {
+            return Ok(());
+        }
+        Err(Missing {
+            reason: format!("`{}` is missing and cannot be installed", tool.package),
+            fix: by_hand,
+        })
+    }
+
+    fn add_with_rustup<'c>(
+        &self,
+        what: &str,
+        is_there: impl Fn() -> bool,
+        add: impl Fn() -> Cmd<'c>,
+    ) -> Result<(), Missing> {
+        if is_there() {
+            return Ok(());
+        }
+        let line = add().to_string();
+        let missing = |reason: String| Err(Missing { reason, fix: format!("run `{line}`") });
+        if self.installing == Installing::Forbidden {
+            return missing(format!("{what} is missing"));
+        }
+        terminal::say(&format!("{what} is missing: adding it to the toolchain with rustup"));
+        if self.succeeds_aloud(add()) && is_there() {
+            return Ok(());
+        }
+        missing(format!("{what} is missing and rustup cannot add it"))
+    }
+
+    /// A program on PATH, among cargo's own or among those installed here.
+    fn find_program(&self, name: &str) -> Option<PathBuf> {
+        let cargo_home = self.cx.lookup("CARGO_HOME").map(PathBuf::from);
+        let cargo_home =
+            cargo_home.or_else(|| Some(PathBuf::from(self.cx.lookup("HOME")?).join(".cargo")));
+        let path = self.cx.lookup("PATH").unwrap_or_default();
+        let on_path = std::env::split_paths(&path);
+        let dirs = on_path.chain(cargo_home.map(|home| home.join("bin")));
+        let mut dirs = dirs.chain([self.cx.project.tools_dir().join("bin")]);
+        dirs.find_map(|dir| files::is_executable(&dir.join(name)).then(|| dir.join(name)))
+    }
+
+    fn succeeds(&self, cmd: Cmd<'_>) -> bool {
+        self.cx.runner.read(cmd).is_ok_and(|output| output.status.success())
+    }
+
+    fn succeeds_aloud(&self, cmd: Cmd<'_>) -> bool {
+        use crate::host::process::Stdout;
+        match self.cx.runner.run(cmd, Stdout::ToStderr) {
+            Ok(status) => status.success(),
+            Err(error) => {
+                terminal::say(&format!("{error:#}"));
+                false
+            }
+        }
+    }
+
+    fn output_line(&self, cmd: Cmd<'_>) -> Option<String> {
+        let output = self.cx.runner.read(cmd).ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        Some(text.trim().to_owned())
+    }
+}

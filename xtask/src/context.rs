@@ -1,0 +1,56 @@
+//! What every command gets, built once: the world as it was when we started.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use anyhow::Context as _;
+use xshell::Shell;
+
+use crate::host::process::{self, Runner};
+use crate::project::Project;
+
+/// The shell that builds command lines, the project, the environment, and who runs processes.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) sh: Shell,
+    pub(crate) project: Project,
+    pub(crate) runner: Runner,
+    environment: BTreeMap<String, String>,
+}
+
+impl Context {
+    /// Reads the world. Nobody below asks for the environment or the current directory again.
+    pub(crate) fn from_process() -> anyhow::Result<Context> {
+        process::watch_signals()?;
+        let current_dir = std::env::current_dir().context("cannot find the current directory")?;
+        let project = Project::discover(current_dir)?;
+        let sh = Shell::new().context("cannot find the current directory")?;
+        sh.change_dir(&project.root);
+        let environment = std::env::vars_os().filter_map(utf8).collect();
+        Ok(Context { sh, project, runner: Runner::default(), environment })
+    }
+
+    /// A variable of the environment; one that is set and empty is unset.
+    pub(crate) fn lookup(&self, name: &str) -> Option<String> {
+        self.environment.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    /// Whether nobody is looking: most CI services set `CI`.
+    pub(crate) fn is_ci(&self) -> bool {
+        self.lookup("CI").is_some_and(|value| value != "false" && value != "0")
+    }
+
+    /// The signal that asked us to stop, if one did.
+    pub(crate) fn interrupted_by() -> Option<i32> {
+        process::interrupted_by()
+    }
+}
+
+fn utf8((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    // What is not text cannot be a setting of ours; children inherit it all the same.
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}

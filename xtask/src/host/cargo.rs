@@ -1,0 +1,45 @@
+//! Cargo's command lines.
+
+use std::path::Path;
+
+use xshell::{Cmd, Shell, cmd};
+
+/// Subcommands and aliases, with what the aliases stand for.
+pub(crate) fn list(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "cargo --list")
+}
+
+/// Installs one pinned tool below `root`.
+pub(crate) fn install<'sh>(sh: &'sh Shell, package: &str, version: &str, root: &Path) -> Cmd<'sh> {
+    cmd!(sh, "cargo install --locked --root {root} {package}@{version}")
+}
+
+/// Whether a cargo of that toolchain answers; `toolchain` is what follows `cargo +`.
+pub(crate) fn version<'sh>(
+    sh: &'sh Shell,
+    toolchain: Option<&str>,
+    subcommand: Option<&str>,
+) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("+{name}"));
+    cmd!(sh, "cargo {toolchain...} {subcommand...} --version")
+}
+
+/// Where the standard library of a target is, if it is installed.
+pub(crate) fn target_libdir<'sh>(
+    sh: &'sh Shell,
+    toolchain: Option<&str>,
+    triple: &str,
+) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("+{name}"));
+    cmd!(sh, "rustc {toolchain...} --print target-libdir --target {triple}")
+}
+
+/// Where the toolchain is.
+pub(crate) fn sysroot(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "rustc --print sysroot")
+}
+
+/// The name of the host's own target.
+pub(crate) fn compiler_version(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "rustc --version --verbose")
+}

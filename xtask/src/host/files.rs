@@ -1,0 +1,69 @@
+//! Reading and writing files whole.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+
+/// Reads a text file. The error names the path as `name` gives it.
+pub(crate) fn read_text(path: &Path, name: &str) -> anyhow::Result<String> {
+    let bytes = fs::read(path).map_err(|error| unreadable(name, &error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = valid.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        anyhow!("{name}:{line}:{column}: error: not UTF-8 text")
+    })
+}
+
+/// Reads a text file that need not exist.
+pub(crate) fn read_text_if_exists(path: &Path, name: &str) -> anyhow::Result<Option<String>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        _ => read_text(path, name).map(Some),
+    }
+}
+
+/// Replaces a file's content: written beside it, then renamed over it, so that a reader and a
+/// sudden end see either the old or the new content. The permissions stay; a link is followed.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let name =
+        target.file_name().with_context(|| format!("`{}` is no file name", path.display()))?;
+    let mut beside = std::ffi::OsString::from(".");
+    beside.push(name);
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = target.with_file_name(beside);
+    let written = write_beside(&beside, &target, content);
+    if written.is_err() {
+        // What is left of a failed attempt is of no use to anybody.
+        let _ = fs::remove_file(&beside);
+    }
+    written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn write_beside(beside: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
+    fs::write(beside, content)?;
+    if let Ok(metadata) = fs::metadata(target) {
+        fs::set_permissions(beside, metadata.permissions())?;
+    }
+    fs::File::open(beside)?.sync_all()?;
+    fs::rename(beside, target)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::NotFound => anyhow!("`{name}` does not exist"),
+        ErrorKind::IsADirectory => anyhow!("`{name}` is a directory, a file is needed"),
+        _ => anyhow!("cannot read `{name}`: {error}"),
+    }
+}
+
+/// Whether a path is a file that may be executed.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

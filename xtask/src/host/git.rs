@@ -1,0 +1,67 @@
+//! Git's command lines. Each allows the root for the process only (`-c safe.directory`): the user's
+//! configuration is never written, and a mount that another user owns works.
+
+use std::path::Path;
+
+use xshell::{Cmd, Shell, cmd};
+
+/// `git`, ready for a subcommand.
+fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    let mut allowed = std::ffi::OsString::from("safe.directory=");
+    allowed.push(root);
+    cmd!(sh, "git -c {allowed}").env("GIT_TERMINAL_PROMPT", "0")
+}
+
+/// What a remote's reference points at now.
+pub(crate) fn ls_remote<'sh>(
+    sh: &'sh Shell,
+    root: &Path,
+    remote: &str,
+    reference: &str,
+) -> Cmd<'sh> {
+    git(sh, root).args(["ls-remote", "--exit-code", "--", remote, reference])
+}
+
+/// Brings a remote's reference here. No reference and no `FETCH_HEAD` of the user's is written: the
+/// commit is known by its id.
+pub(crate) fn fetch<'sh>(sh: &'sh Shell, root: &Path, remote: &str, reference: &str) -> Cmd<'sh> {
+    let options =
+        ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+    git(sh, root).args(options).args(["--", remote, reference])
+}
+
+/// The commit that a name stands for.
+pub(crate) fn commit_id<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
+    let name = format!("{name}^{{commit}}");
+    git(sh, root).args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(name)
+}
+
+/// How long ago a commit was made, in git's own words.
+pub(crate) fn commit_age<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
+    git(sh, root).args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::process::command_line;
+    use super::*;
+
+    fn line(cmd: Cmd<'_>) -> String {
+        command_line(&cmd.into())
+    }
+
+    #[test]
+    fn hostile_names_are_arguments_and_never_options() {
+        let sh = Shell::new().unwrap();
+        let root = Path::new("/r");
+        assert_eq!(
+            line(fetch(&sh, root, "--upload-pack=x", "refs/heads/main;touch${IFS}x")),
+            "GIT_TERMINAL_PROMPT=0 git -c safe.directory=/r fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules \
+             -- --upload-pack=x 'refs/heads/main;touch${IFS}x'"
+        );
+        assert_eq!(
+            line(commit_id(&sh, root, "-x")),
+            "GIT_TERMINAL_PROMPT=0 git -c safe.directory=/r rev-parse --verify --quiet --end-of-options '-x^{commit}'"
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! Effects: processes, files, the terminal. Nothing here decides; it does what it is told and
+//! reports what happened.
+
+pub(crate) mod cargo;
+pub(crate) mod files;
+pub(crate) mod git;
+pub(crate) mod process;
+pub(crate) mod rustup;
+pub(crate) mod sh;
+pub(crate) mod terminal;

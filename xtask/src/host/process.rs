@@ -1,0 +1,253 @@
+//! The one place that starts processes.
+//!
+//! Every child is the leader of a process group of its own, so that an interrupt can stop it with
+//! all that it started. It gets the caller's environment and an empty standard input.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::unistd::Pid;
+use xshell::Cmd;
+
+use super::terminal;
+
+/// Runs commands in the caller's environment.
+#[derive(Debug, Default)]
+pub(crate) struct Runner {
+    /// Variables that children do not inherit.
+    pub(crate) removed: Vec<String>,
+    /// Variables that children get instead of ours.
+    pub(crate) set: Vec<(String, OsString)>,
+}
+
+/// Where a child's standard output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stdout {
+    /// To ours: the child's output is what the user asked for.
+    Inherit,
+    /// To our standard error: it is not data of ours.
+    ToStderr,
+}
+
+impl Runner {
+    /// Runs a command, shows its command line and lets it write to the terminal.
+    pub(crate) fn run(&self, cmd: Cmd<'_>, stdout: Stdout) -> anyhow::Result<ExitStatus> {
+        let mut command = self.command(cmd);
+        if stdout == Stdout::ToStderr {
+            command.stdout(io::stderr());
+        }
+        let program = program_of(&command);
+        let (_group, mut child) =
+            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        Ok(child.wait()?)
+    }
+
+    /// Runs a command, shows its command line and returns what it wrote to both streams.
+    pub(crate) fn read(&self, cmd: Cmd<'_>) -> anyhow::Result<Output> {
+        let mut command = self.command(cmd);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = program_of(&command);
+        let (_group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        Ok(child.wait_with_output()?)
+    }
+
+    /// As [`Runner::read`], but gives up after `limit`: a network may answer never.
+    pub(crate) fn read_within(&self, cmd: Cmd<'_>, limit: Duration) -> anyhow::Result<Output> {
+        let mut command = self.command(cmd);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = program_of(&command);
+        let (group, mut child) =
+            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let deadline = Instant::now() + limit;
+        while child.try_wait()?.is_none() {
+            if deadline <= Instant::now() {
+                group.kill(Signal::SIGKILL);
+                child.wait()?;
+                bail!("`{program}` gave no answer within {} s", limit.as_secs());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(child.wait_with_output()?)
+    }
+
+    /// A command as it is started; its line is shown, so that anyone can run it by hand.
+    fn command(&self, cmd: Cmd<'_>) -> Command {
+        let mut command = Command::from(cmd);
+        terminal::say(&format!("$ {}", mask_user_info(&command_line(&command))));
+        for name in &self.removed {
+            command.env_remove(name);
+        }
+        command.envs(self.set.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+/// A command as a POSIX shell would take it, with the variables that it sets itself.
+pub(crate) fn command_line(command: &Command) -> String {
+    let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let set = variables
+        .map(|(name, value)| format!("{}={}", name.display(), quote(&value.to_string_lossy())));
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words = words.map(|word| quote(&word.to_string_lossy()));
+    set.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// One word for a shell; `xshell` shows words as they are, which cannot be pasted.
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// `https://user:secret@host` becomes `https://***@host`: logs of CI are public.
+pub(crate) fn mask_user_info(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        masked.push_str(before);
+        let end =
+            after.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c)).unwrap_or(after.len());
+        rest = match after[..end].rfind('@') {
+            Some(user_info) => {
+                masked.push_str("***");
+                &after[user_info..]
+            }
+            None => after,
+        };
+    }
+    masked + rest
+}
+
+fn program_of(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}
+
+fn cannot_start(program: &str) -> String {
+    format!("cannot start `{program}`")
+}
+
+/// The processes that an interrupt has to stop, and the signal that came.
+struct Running {
+    groups: Vec<Pid>,
+    signal: Option<Signal>,
+}
+
+static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), signal: None });
+
+fn running() -> MutexGuard<'static, Running> {
+    // The list stays usable, whatever a panicking thread was doing.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A started child's process group, registered until the child has ended.
+struct Group {
+    id: Pid,
+}
+
+impl Group {
+    /// Starts a child; after an interrupt nothing new is started.
+    fn spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
+        let mut running = running();
+        if let Some(signal) = running.signal {
+            bail!("interrupted by {signal}");
+        }
+        let child = command.process_group(0).spawn()?;
+        let id = Pid::from_raw(child.id().cast_signed());
+        running.groups.push(id);
+        Ok((Group { id }, child))
+    }
+
+    fn kill(&self, signal: Signal) {
+        // A group that is gone needs no signal.
+        let _ = killpg(self.id, signal);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let mut running = running();
+        running.groups.retain(|group| *group != self.id);
+        if running.signal.is_some() {
+            // The leader has ended; whoever of its group ignored the signal ends now.
+            self.kill(Signal::SIGKILL);
+        }
+    }
+}
+
+/// The signal that asked us to stop, if one did.
+pub(crate) fn interrupted_by() -> Option<i32> {
+    running().signal.map(|signal| signal as i32)
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP stop the running children, and whoever waits for them
+/// carries on to report; without children, the process ends.
+pub(crate) fn watch_signals() -> anyhow::Result<()> {
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    // Blocked here, before there are other threads, they reach nobody but the watching thread.
+    // Children start with an empty mask: the standard library sees to that.
+    signals.thread_block().context("cannot block signals")?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            loop {
+                if let Ok(signal) = signals.wait() {
+                    stop_children(signal);
+                }
+            }
+        })
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
+fn stop_children(signal: Signal) {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let mut running = running();
+    let is_second = running.signal.is_some();
+    running.signal.get_or_insert(signal);
+    let idle = running.groups.is_empty();
+    for group in &running.groups {
+        let _ = killpg(*group, if is_second { Signal::SIGKILL } else { signal });
+    }
+    drop(running);
+    thread::spawn(move || {
+        thread::sleep(if idle { PATIENCE / 10 } else { PATIENCE });
+        if idle {
+            end_process(signal);
+        }
+        for group in &self::running().groups {
+            let _ = killpg(*group, Signal::SIGKILL);
+        }
+    });
+}
+
+#[expect(clippy::exit, reason = "nobody is waiting for a child, so nobody would notice the signal")]
+fn end_process(signal: Signal) -> ! {
+    std::process::exit(128 + signal as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_information_in_urls_is_masked() {
+        assert_eq!(
+            mask_user_info(
+                "git fetch https://me:s3cret@example.com/a.git 'ssh://git@h/x' https://h/p@q"
+            ),
+            "git fetch https://***@example.com/a.git 'ssh://***@h/x' https://h/p@q"
+        );
+        assert_eq!(mask_user_info("cargo test"), "cargo test");
+    }
+}

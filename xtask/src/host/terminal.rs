@@ -1,0 +1,51 @@
+//! Standard output for data, standard error for everything else.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+/// Writes data to standard output. A reader that has gone away (`... | head -1`) is no error: it
+/// has what it wanted.
+pub(crate) fn write_data(
+    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut out =
+        Data { inner: BufWriter::with_capacity(1 << 16, io::stdout().lock()), closed: false };
+    let result = write(&mut out).and_then(|()| Ok(out.flush()?));
+    if out.closed { Ok(()) } else { result }
+}
+
+/// Says something to the person who looks; whether anybody does is not our concern.
+pub(crate) fn say(message: &str) {
+    let mut text = message.to_owned();
+    text.push('\n');
+    // One write, so that lines of several processes do not mix.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Whether standard output may be coloured: it is a terminal and nobody asked for plain text.
+pub(crate) fn stdout_takes_colour(no_color: Option<&str>, term: Option<&str>) -> bool {
+    io::stdout().is_terminal() && no_color.is_none() && term != Some("dumb")
+}
+
+struct Data<W: Write> {
+    inner: W,
+    closed: bool,
+}
+
+impl<W: Write> Data<W> {
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.closed |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl<W: Write> Write for Data<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.inner.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.inner.flush();
+        self.note(result)
+    }
+}

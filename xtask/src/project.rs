@@ -1,0 +1,106 @@
+//! Where things are: the consumer's root, this checkout, and every file that is read or written.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+/// The shipped description and settings travel inside the executable, so that it works wherever it
+/// is started from; editing the files rebuilds it.
+pub(crate) const SHIPPED_DESCRIPTION: &str =
+    include_str!("../../ci-template/test_description.json");
+pub(crate) const SETTINGS: &str = include_str!("../../ci-template/pipeline.json");
+
+/// The directory of this crate's manifest at the time it was built.
+pub(crate) const MANIFEST_DIR: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The consumer, seen from the current directory.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// The top of the repository that is tested.
+    pub(crate) root: PathBuf,
+    /// The top of this repository: a submodule of the consumer, or the consumer itself.
+    pub(crate) checkout: PathBuf,
+    /// The running executable, read once: a later build may replace the file.
+    pub(crate) executable: PathBuf,
+    current_dir: PathBuf,
+}
+
+impl Project {
+    /// Finds the root by walking up to a `.git`. Git itself is not asked: it refuses to answer in a
+    /// mount that another user owns, which is what a container's checkout is.
+    pub(crate) fn discover(current_dir: PathBuf) -> anyhow::Result<Project> {
+        let root = current_dir.ancestors().find(|dir| dir.join(".git").exists());
+        let Some(root) = root.map(Path::to_path_buf) else {
+            bail!(
+                "`{}` is not inside a git repository; run this from the root of the repository to test",
+                current_dir.display()
+            );
+        };
+        let executable = std::env::current_exe().context("cannot find the running executable")?;
+        let manifest_dir = Path::new(MANIFEST_DIR);
+        let checkout = manifest_dir.parent().unwrap_or(manifest_dir).to_path_buf();
+        Ok(Project { root, checkout, executable, current_dir })
+    }
+
+    /// A path of the command line, which is relative to the current directory.
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+        self.current_dir.join(path)
+    }
+
+    /// Whether this repository is tested by itself.
+    pub(crate) fn is_own_consumer(&self) -> bool {
+        self.checkout == self.root
+    }
+
+    /// This checkout relative to the root, with `/` between its parts, if it is inside.
+    pub(crate) fn checkout_in_root(&self) -> Option<String> {
+        let relative = self.checkout.strip_prefix(&self.root).ok()?;
+        relative.to_str().map(str::to_owned)
+    }
+
+    /// For messages: where the shipped description stands.
+    pub(crate) fn shipped_description_name(&self) -> String {
+        self.shipped_name("test_description.json")
+    }
+
+    /// For messages: where the settings of the pipeline stand.
+    pub(crate) fn settings_name(&self) -> String {
+        self.shipped_name("pipeline.json")
+    }
+
+    pub(crate) fn platform_file(&self) -> PathBuf {
+        self.root.join(".platform")
+    }
+
+    /// Cargo's configuration of the root, where the alias usually is.
+    pub(crate) fn cargo_config(&self) -> PathBuf {
+        self.root.join(".cargo/config.toml")
+    }
+
+    /// The older name of the same file, which wins where both exist.
+    pub(crate) fn old_cargo_config(&self) -> PathBuf {
+        self.root.join(".cargo/config")
+    }
+
+    /// Where missing cargo tools are installed.
+    pub(crate) fn tools_dir(&self) -> PathBuf {
+        self.root.join("target/xtask-tools")
+    }
+
+    /// The manifests of this tool as a cargo alias may name them.
+    pub(crate) fn own_manifests(&self) -> Vec<String> {
+        let relative = self.checkout_in_root().unwrap_or_default();
+        let relative = if relative.is_empty() { String::new() } else { format!("{relative}/") };
+        let absolute = format!("{}/", self.checkout.display());
+        [relative, absolute]
+            .iter()
+            .flat_map(|dir| [format!("{dir}xtask/Cargo.toml"), format!("{dir}Cargo.toml")])
+            .collect()
+    }
+
+    fn shipped_name(&self, file: &str) -> String {
+        let dir = self.checkout_in_root().unwrap_or_else(|| self.checkout.display().to_string());
+        let separator = if dir.is_empty() { "" } else { "/" };
+        format!("{dir}{separator}ci-template/{file}")
+    }
+}

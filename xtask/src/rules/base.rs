@@ -1,0 +1,67 @@
+//! The upstream branch that a change is compared with.
+
+/// A remote and a branch, as the environment names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// The name of a remote, or a URL.
+    pub(crate) remote: String,
+    pub(crate) branch: String,
+}
+
+impl Base {
+    /// Buildkite's own variables come first, then those of people, then `origin` and `main`. A
+    /// variable that is set and empty is unset.
+    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Base {
+        let first = |names: [&str; 2], default: &str| {
+            let set = names.into_iter().filter_map(&lookup).find(|value| !value.is_empty());
+            set.unwrap_or_else(|| default.to_owned())
+        };
+        Base {
+            remote: first(["BUILDKITE_REPO", "REMOTE"], "origin"),
+            branch: first(["BUILDKITE_PULL_REQUEST_BASE_BRANCH", "BASE_BRANCH"], "main"),
+        }
+    }
+
+    /// The branch by its full name, which no option and no tag can be taken for.
+    pub(crate) fn reference(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+
+    /// Where this clone keeps the last state of the branch that it saw.
+    pub(crate) fn tracking_reference(&self) -> String {
+        format!("refs/remotes/{}/{}", self.remote, self.branch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(variables: &[(&str, &str)]) -> (String, String) {
+        let lookup = |wanted: &str| {
+            let pair = variables.iter().find(|(name, _)| *name == wanted);
+            pair.map(|(_, value)| (*value).to_owned())
+        };
+        let base = Base::from_lookup(lookup);
+        (base.remote, base.branch)
+    }
+
+    #[test]
+    fn buildkites_variables_win_over_ours_and_empty_is_unset() {
+        let pair = |remote: &str, branch: &str| (remote.to_owned(), branch.to_owned());
+        assert_eq!(base(&[]), pair("origin", "main"));
+        assert_eq!(
+            base(&[("REMOTE", "upstream"), ("BASE_BRANCH", "dev")]),
+            pair("upstream", "dev")
+        );
+        assert_eq!(
+            base(&[
+                ("BUILDKITE_REPO", "url"),
+                ("REMOTE", "x"),
+                ("BUILDKITE_PULL_REQUEST_BASE_BRANCH", ""),
+                ("BASE_BRANCH", "dev")
+            ]),
+            pair("url", "dev")
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! What is wrong with an input, and where: findings with file, line, column and the line itself.
+
+use std::cell::OnceCell;
+use std::fmt;
+
+/// A named text that findings point into: a file, or an environment variable.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// As the user would write it: a path, or the name of a variable.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Byte offsets at which lines start; made when the first finding needs it.
+    line_starts: OnceCell<Vec<usize>>,
+}
+
+impl Source {
+    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
+        Source { name: name.into(), text: text.into(), line_starts: OnceCell::new() }
+    }
+
+    /// The line that holds a byte offset, counted from 1.
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
+        self.line_starts().partition_point(|&start| start <= offset)
+    }
+
+    /// The byte offset of a line and a column in bytes, both counted from 1, as `serde_json` gives them.
+    pub(crate) fn offset_of(&self, line: usize, byte_column: usize) -> usize {
+        let start = self.line_starts().get(line.saturating_sub(1)).copied();
+        let offset = start.unwrap_or(self.text.len()) + byte_column.saturating_sub(1);
+        self.text.floor_char_boundary(offset.min(self.text.len()))
+    }
+
+    pub(crate) fn error(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            place: Some(self.place(offset)),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn warning(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Warning,
+            place: Some(self.place(offset)),
+            message: message.into(),
+        }
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let newlines = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect()
+        })
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        let line = self.line_at(offset);
+        let start = self.line_starts()[line - 1];
+        let rest = &self.text[start..];
+        let end = rest.find('\n').unwrap_or(rest.len());
+        let text = rest[..end].trim_end_matches('\r');
+        let column = self.text[start..offset.max(start)].chars().count() + 1;
+        Place { name: self.name.clone(), line, column, excerpt: Excerpt::new(text, column) }
+    }
+}
+
+/// Whether a finding stops the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+/// One finding about an input.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Diagnostic {
+    pub(crate) severity: Severity,
+    pub(crate) place: Option<Place>,
+    pub(crate) message: String,
+}
+
+impl Diagnostic {
+    /// A warning about something that has no place in a text.
+    pub(crate) fn general_warning(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, place: None, message: message.into() }
+    }
+}
+
+/// Where a finding is; line and column count from 1, the column in characters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    excerpt: Excerpt,
+}
+
+/// The offending line, cut to a window around the column: descriptions of one long line exist.
+#[derive(Clone, Debug, PartialEq)]
+struct Excerpt {
+    text: String,
+    caret_at: usize,
+}
+
+impl Excerpt {
+    const WIDTH_CHARS: usize = 100;
+
+    fn new(line: &str, column: usize) -> Excerpt {
+        let skipped = (column - 1).saturating_sub(Self::WIDTH_CHARS * 2 / 3);
+        // A tab would move the caret, and any other control character could drive a terminal.
+        let visible = |c: char| if c.is_control() { ' ' } else { c };
+        let mut text: String =
+            line.chars().skip(skipped).take(Self::WIDTH_CHARS).map(visible).collect();
+        let mut caret_at = column - 1 - skipped;
+        if skipped > 0 {
+            text.insert_str(0, "...");
+            caret_at += 3;
+        }
+        Excerpt { text, caret_at }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let Some(place) = &self.place else {
+            return write!(f, "{severity}: {}", self.message);
+        };
+        let Place { name, line, column, excerpt } = place;
+        writeln!(f, "{name}:{line}:{column}: {severity}: {}", self.message)?;
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        let indent = " ".repeat(excerpt.caret_at);
+        write!(f, " {number} | {}\n {margin} | {indent}^", excerpt.text)
+    }
+}
+
+/// Everything that was found while an input was read. Errors and warnings keep their order.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnostics {
+    pub(crate) items: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.items.push(diagnostic);
+    }
+
+    pub(crate) fn extend(&mut self, other: Diagnostics) {
+        self.items.extend(other.items);
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.items.iter().any(|item| item.severity == Severity::Error)
+    }
+
+    /// The warnings alone if nothing is wrong, else everything as one error.
+    pub(crate) fn into_warnings(self) -> Result<Vec<Diagnostic>, Rejected> {
+        if self.has_errors() { Err(Rejected(self.items)) } else { Ok(self.items) }
+    }
+}
+
+/// An input that cannot be used, with every finding about it.
+#[derive(Debug)]
+pub(crate) struct Rejected(pub(crate) Vec<Diagnostic>);
+
+impl Rejected {
+    /// More findings than this help nobody; the rest is counted.
+    const SHOWN: usize = 50;
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<String> =
+            self.0.iter().take(Self::SHOWN).map(Diagnostic::to_string).collect();
+        write!(f, "{}", shown.join("\n"))?;
+        match self.0.len().saturating_sub(Self::SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n... and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn a_finding_shows_the_line_and_a_caret() {
+        let source = Source::new("a.json", "{\n  \"é\": wrong\n}");
+        let offset = source.text.find("wrong").unwrap();
+        expect![[r#"
+            a.json:2:8: error: expected a number
+             2 |   "é": wrong
+               |        ^"#]]
+        .assert_eq(&source.error(offset, "expected a number").to_string());
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_column() {
+        let source = Source::new("a.json", format!("{}!{}", "x".repeat(1000), "y".repeat(1000)));
+        let shown = source.error(1000, "here").to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], "a.json:1:1001: error: here");
+        assert_eq!(lines[1].find('!'), lines[2].find('^'));
+        assert!(lines[1].len() < 120);
+    }
+
+    #[test]
+    fn the_end_of_the_text_is_a_place_too() {
+        for text in ["", "\n", "a\nb", "a\r\n"] {
+            let source = Source::new("a", text);
+            source.error(text.len(), "ends here").to_string();
+            assert_eq!(source.offset_of(99, 99), text.len());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Pure decisions over values: nothing here runs a process, touches a file or asks for the time.
+
+pub(crate) mod alias;
+pub(crate) mod base;
+pub(crate) mod child_environment;
+pub(crate) mod diagnostic;
+pub(crate) mod json;
+pub(crate) mod local_step;
+pub(crate) mod nearest;
+pub(crate) mod overrides;
+pub(crate) mod pipeline;
+pub(crate) mod placeholder;
+pub(crate) mod plan;
+pub(crate) mod platform;
+pub(crate) mod prerequisite;
+pub(crate) mod selection;
+pub(crate) mod settings;
+pub(crate) mod shell_text;
+pub(crate) mod step;
+pub(crate) mod test_description;
+pub(crate) mod verdict;

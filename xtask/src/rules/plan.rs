@@ -1,0 +1,261 @@
+//! The plan: which steps there are, in order. `pipeline` prints it, `ci` runs it.
+//!
+//! A plan is rows that refer to tests, platforms and crates. A step is rendered from its row when
+//! it is written (`step`, `local_step`), so that a plan of a hundred thousand steps stays small.
+
+use std::collections::HashSet;
+
+use super::diagnostic::Diagnostics;
+use super::overrides::Overrides;
+use super::placeholder;
+use super::platform::Platform;
+use super::settings::Settings;
+use super::step::Step;
+use super::test_description::{Test, TestDescription};
+
+/// Everything that decides about the steps.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) settings: Settings,
+    pub(crate) overrides: Overrides,
+    /// The platforms that the root allows.
+    pub(crate) platforms: Vec<Platform>,
+    pub(crate) descriptions: Vec<TestDescription>,
+}
+
+/// One step: a test on a platform. Indices, because plans are large and tests are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    description: u32,
+    test: u32,
+    /// `None` for a test that runs once, whatever the platform.
+    pub(crate) platform: Option<Platform>,
+}
+
+/// The ordered list of steps.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) inputs: &'a Inputs,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl<'a> Plan<'a> {
+    /// Decides which steps there are. What makes one impossible is an error among `found`.
+    pub(crate) fn build(inputs: &'a Inputs, found: &mut Diagnostics) -> Plan<'a> {
+        let mut plan = Plan { inputs, rows: Vec::new() };
+        for (index, description) in inputs.descriptions.iter().enumerate() {
+            plan.add_tests(index, description);
+        }
+        plan.check_placeholders(found);
+        let known: Vec<&str> = plan.all_tests().map(|test| test.name.as_str()).collect();
+        inputs.overrides.warn_of_unknown_tests(&known, found);
+        plan
+    }
+
+    pub(crate) fn steps(&self) -> impl ExactSizeIterator<Item = Step<'_>> {
+        self.rows.iter().map(|row| self.step(*row))
+    }
+
+    fn step(&self, row: Row) -> Step<'_> {
+        Step { inputs: self.inputs, test: self.test(row), platform: row.platform }
+    }
+
+    fn test(&self, row: Row) -> &'a Test {
+        &self.inputs.descriptions[row.description as usize].tests[row.test as usize]
+    }
+
+    fn all_tests(&self) -> impl Iterator<Item = &'a Test> {
+        self.inputs.descriptions.iter().flat_map(|description| &description.tests)
+    }
+
+    fn add_tests(&mut self, index: usize, description: &TestDescription) {
+        for (number, test) in description.tests.iter().enumerate() {
+            if self.inputs.overrides.skips(&test.name) {
+                continue;
+            }
+            self.add_test(index_u32(index), index_u32(number), test);
+        }
+    }
+
+    fn add_test(&mut self, description: u32, number: u32, test: &Test) {
+        if test.platforms.is_empty() {
+            self.rows.push(Row { description, test: number, platform: None });
+        }
+        for platform in test.platforms.iter().filter(|it| self.inputs.platforms.contains(it)) {
+            self.rows.push(Row { description, test: number, platform: Some(*platform) });
+        }
+    }
+
+    /// Reports each test once, whatever the number of its steps.
+    fn check_placeholders(&self, found: &mut Diagnostics) {
+        let mut reported = HashSet::new();
+        for row in &self.rows {
+            let step = self.step(*row);
+            let test = step.test;
+            let source = &self.inputs.descriptions[row.description as usize].source;
+            let mut report = |message: String| {
+                if reported.insert((row.description, row.test, message.clone())) {
+                    found.push(source.error(test.command_offset, message));
+                }
+            };
+            for name in placeholder::missing(&test.command, &step.placeholders("")) {
+                let needs = match name {
+                    "{target_platform}" => "has no `platform`",
+                    "{crate_path}" => "belongs to no crate and has no `crate_path`",
+                    _ => "belongs to no crate, use `--workspace-selective`",
+                };
+                report(format!("`{name}` has no value: the test `{}` {needs}", test.name));
+            }
+            if !test.command.contains(placeholder::XTASK) {
+                continue;
+            }
+            if placeholder::xtask_follows_cd(&test.command) {
+                report(format!(
+                    "`{{xtask}}` after `cd` cannot run in the test `{}`: the alias works from the root only, \
+                     use `--package {{crate}}` instead of changing the directory",
+                    test.name
+                ));
+            }
+            if row.platform.is_some_and(Platform::is_emulated) {
+                report(format!(
+                    "`{{xtask}}` cannot be used on riscv64, where the test `{}` runs inside an emulated guest",
+                    test.name
+                ));
+            }
+        }
+    }
+}
+
+/// More than four thousand million tests do not fit into memory in the first place.
+fn index_u32(index: usize) -> u32 {
+    u32::try_from(index).expect("fewer than 2^32 tests")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::diagnostic::Source;
+    use super::*;
+
+    /// Inputs as the shipped settings and one description make them.
+    pub(crate) fn inputs(
+        description: &str,
+        platforms: &[Platform],
+        variables: &[(&str, &str)],
+    ) -> Inputs {
+        let mut found = Diagnostics::default();
+        let settings =
+            Source::new("pipeline.json", include_str!("../../../ci-template/pipeline.json"));
+        let lookup = |wanted: &str| {
+            let pair = variables.iter().find(|(name, _)| *name == wanted);
+            pair.map(|(_, value)| (*value).to_owned())
+        };
+        let inputs = Inputs {
+            settings: Settings::parse(&settings, &mut found).unwrap(),
+            overrides: Overrides::from_lookup(lookup, &mut found),
+            platforms: platforms.to_vec(),
+            descriptions: vec![TestDescription::parse(
+                Source::new("t.json", description),
+                &mut found,
+            )],
+        };
+        assert!(!found.has_errors(), "{found:?}");
+        inputs
+    }
+
+    fn labels(inputs: &Inputs) -> Vec<String> {
+        let mut found = Diagnostics::default();
+        let plan = Plan::build(inputs, &mut found);
+        assert!(!found.has_errors(), "{found:?}");
+        plan.steps().map(|step| step.label()).collect()
+    }
+
+    #[test]
+    fn steps_follow_the_order_of_the_file_and_of_the_tests_platforms() {
+        let description = r#"{"tests": [
+            {"test_name": "b", "command": "c", "platform": ["riscv64", "aarch64", "x86_64"]},
+            {"test_name": "a", "command": "c"}
+        ]}"#;
+        assert_eq!(
+            labels(&inputs(description, &Platform::DEFAULT, &[])),
+            ["b-aarch64", "b-x86_64", "a"]
+        );
+        assert_eq!(labels(&inputs(description, &[Platform::Riscv64], &[])), ["b-riscv64", "a"]);
+    }
+
+    #[test]
+    fn an_empty_description_gives_an_empty_plan() {
+        assert_eq!(
+            labels(&inputs(r#"{"tests": []}"#, &Platform::DEFAULT, &[])),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn the_shipped_description_has_its_nineteen_and_with_riscv64_its_twenty_three_steps() {
+        let shipped = include_str!("../../../ci-template/test_description.json");
+        let mut default = labels(&inputs(shipped, &Platform::DEFAULT, &[]));
+        default.sort_unstable();
+        assert_eq!(
+            default,
+            [
+                "build-gnu-aarch64",
+                "build-gnu-x86_64",
+                "build-musl-aarch64",
+                "build-musl-x86_64",
+                "cargo-audit-x86_64",
+                "clippy-aarch64",
+                "clippy-x86_64",
+                "commit-format",
+                "coverage-x86_64",
+                "doc",
+                "style",
+                "unittests-gnu-aarch64",
+                "unittests-gnu-release-aarch64",
+                "unittests-gnu-release-x86_64",
+                "unittests-gnu-x86_64",
+                "unittests-musl-aarch64",
+                "unittests-musl-release-aarch64",
+                "unittests-musl-release-x86_64",
+                "unittests-musl-x86_64",
+            ]
+        );
+        let all = labels(&inputs(shipped, &Platform::ALL, &[]));
+        let emulated: Vec<&String> =
+            all.iter().filter(|label| label.ends_with("riscv64")).collect();
+        assert_eq!(
+            emulated,
+            [
+                "build-gnu-riscv64",
+                "unittests-gnu-riscv64",
+                "unittests-gnu-release-riscv64",
+                "clippy-riscv64"
+            ]
+        );
+        assert_eq!(all.len(), 23);
+    }
+
+    #[test]
+    fn a_placeholder_without_a_value_is_reported_once_with_its_test() {
+        let description = r#"{"tests": [
+            {"test_name": "a", "command": "x {crate} {crate_path}", "platform": ["x86_64", "aarch64"]},
+            {"test_name": "b", "command": "x {target_platform}"},
+            {"test_name": "c", "command": "cd {crate_path} && {xtask} coverage", "crate_path": "x"},
+            {"test_name": "d", "command": "{xtask} audit", "platform": ["riscv64"]}
+        ]}"#;
+        let inputs = inputs(description, &Platform::ALL, &[]);
+        let mut found = Diagnostics::default();
+        Plan::build(&inputs, &mut found);
+        let messages: Vec<&str> = found.items.iter().map(|item| item.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "`{crate_path}` has no value: the test `a` belongs to no crate and has no `crate_path`",
+                "`{crate}` has no value: the test `a` belongs to no crate, use `--workspace-selective`",
+                "`{target_platform}` has no value: the test `b` has no `platform`",
+                "`{xtask}` after `cd` cannot run in the test `c`: the alias works from the root only, \
+                 use `--package {crate}` instead of changing the directory",
+                "`{xtask}` cannot be used on riscv64, where the test `d` runs inside an emulated guest",
+            ]
+        );
+    }
+}
