@@ -79,13 +79,6 @@ pub(crate) struct Diagnostic {
     pub(crate) message: String,
 }
 
-impl Diagnostic {
-    /// A warning about something that has no place in a text.
-    pub(crate) fn general_warning(message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Warning, place: None, message: message.into() }
-    }
-}
-
 /// Where a finding is; line and column count from 1, the column in characters.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Place {
@@ -147,10 +140,6 @@ pub(crate) struct Diagnostics {
 impl Diagnostics {
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.items.push(diagnostic);
-    }
-
-    pub(crate) fn extend(&mut self, other: Diagnostics) {
-        self.items.extend(other.items);
     }
 
     pub(crate) fn has_errors(&self) -> bool {

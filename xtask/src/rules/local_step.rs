@@ -161,8 +161,8 @@ fn notes(step: &Step<'_>) -> Vec<String> {
     }
     for key in ["if", "branches"] {
         if let Some(value) = test.forwarded.get(key).filter(|value| !value.is_null()) {
-            let text = scalar_text(value).unwrap_or_else(|| value.to_string());
-            notes.push(condition(key, &text));
+            let shown = scalar_text(value).unwrap_or_else(|| value.to_string());
+            notes.push(condition(key, &shown));
         }
     }
     if test.hypervisor.as_deref() == Some("mshv") {

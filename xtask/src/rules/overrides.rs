@@ -289,14 +289,14 @@ mod tests {
                 ("X86_LINUX_AGENT_TAGS", "[1, 2"),
                 ("DEFAULT_AGENT_TAG_HYPERVISOR", "xen"),
             ],
-            &expect![[r#"
+            &expect![[r"
                 TESTS_TO_SKIP:1:1: error: expected a list of test names, not a string
                 TIMEOUTS_MIN:1:11: error: `style` needs a whole number of minutes, at least 1, not a string
                 TIMEOUTS_MIN:1:29: error: `coverage` needs a whole number of minutes, at least 1, not the number 0
                 DOCKER_PLUGIN_CONFIG:1:25: error: unknown key `config`, expected one of `tests` or `cfg`
                 DOCKER_PLUGIN_CONFIG:1:1: error: the key `cfg` is missing
                 X86_LINUX_AGENT_TAGS:1:5: error: not valid JSON: EOF while parsing a list
-                DEFAULT_AGENT_TAG_HYPERVISOR:1:1: error: unknown hypervisor `xen`, expected one of `kvm` or `mshv`"#]],
+                DEFAULT_AGENT_TAG_HYPERVISOR:1:1: error: unknown hypervisor `xen`, expected one of `kvm` or `mshv`"]],
         );
     }
 

@@ -38,7 +38,11 @@ impl Pipeline<'_> {
     /// Writes the whole pipeline; no more than one step is held in memory.
     pub(crate) fn write(&self, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
         match format {
-            Format::Yaml => serde_saphyr::to_io_writer(&mut { &mut *out }, self)?,
+            Format::Yaml => {
+                // Without block scalars a command stays on one line, as people search for it.
+                let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+                serde_saphyr::to_io_writer_with_options(&mut { &mut *out }, self, options)?;
+            }
             Format::Json => {
                 serde_json::to_writer_pretty(&mut *out, self)?;
                 writeln!(out)?;

@@ -234,7 +234,7 @@ mod tests {
             report("build-musl-x86_64", unavailable(), None),
             report("later", Verdict::NotRun { reason: "`--fail-fast`".to_owned() }, None),
         ];
-        expect![[r#"
+        expect![[r"
             test                  verdict                     time  of its timeout
             style                 passed                     0.3 s    0 % of 5 min
             unittests-gnu-x86_64  FAILED (exit 101)         2m 30s   50 % of 5 min
@@ -244,7 +244,7 @@ mod tests {
             build-musl-x86_64: unavailable: no musl target; run `rustup target add x`
             later: not run: `--fail-fast`
             1 passed, 1 failed, 1 soft-failed, 1 unavailable, 1 not run
-        "#]]
+        "]]
         .assert_eq(&render(&reports, Style::Plain));
     }
 
