@@ -1,0 +1,267 @@
+//! `ci` with descriptions whose commands take no time: verdicts, exit codes, signals.
+
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use expect_test::expect;
+
+use crate::support::{Run, Sandbox};
+
+fn sandbox(tests: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("t.json", format!("{{\"tests\": [{tests}]}}"));
+    sandbox
+}
+
+fn ci(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    sandbox.xtask(&[&["ci", "-t", "t.json"], arguments].concat())
+}
+
+/// The table with its times replaced: machines are noisy.
+fn table(run: &Run) -> String {
+    let start = run.stdout.find("\ntest ").unwrap() + 1;
+    let masked = |line: &str| {
+        let Some(at) = line.find(" s  ") else { return line.to_owned() };
+        let (before, after) = line.split_at(at);
+        let digits = before.rfind(' ').unwrap();
+        format!("{}0.0{after}", &before[..=digits])
+    };
+    run.stdout[start..].lines().map(masked).collect::<Vec<_>>().join("\n")
+}
+
+const MIXED: &str = r#"
+    {"test_name": "good", "command": "echo out; echo err >&2; test \"$$A$$B\" = 12", "env": {"A": 1},
+     "docker_plugin": {"environment": ["B=2"]}},
+    {"test_name": "bad one", "command": "exit 3"},
+    {"test_name": "killed", "command": "kill -9 $$$$"},
+    {"test_name": "soft", "command": "exit 4", "soft_fail": [{"exit_status": 4}]},
+    {"test_name": "liar", "command": "exit 75"},
+    {"test_name": "left-out", "command": "exit 1", "skip": "broken upstream"},
+    {"test_name": "many", "command": "exit 1", "parallelism": 4},
+    {"test_name": "conditional", "command": "true", "conditional": "build.branch == 'main'"},
+    {"test_name": "multi", "command": "true\nfalse\ntrue"}
+"#;
+
+#[test]
+fn every_test_runs_and_the_table_has_every_verdict() {
+    let sandbox = sandbox(MIXED);
+    let run = ci(&sandbox, &[]).assert_code(1);
+    expect![[r"
+        test         verdict                   time  of its timeout
+        good         passed                   0.0 s    0 % of 5 min
+        bad one      FAILED (exit 3)          0.0 s    0 % of 5 min
+        killed       FAILED (signal 9)        0.0 s    0 % of 5 min
+        soft         soft-failed (exit 4)     0.0 s    0 % of 5 min
+        liar         FAILED (exit 75)         0.0 s    0 % of 5 min
+        left-out     skipped
+        many         unavailable
+        conditional  passed                   0.0 s    0 % of 5 min
+        multi        FAILED (exit 1)          0.0 s    0 % of 5 min
+        left-out: skipped: broken upstream
+        many: unavailable: `parallelism` makes several jobs of the step, which only Buildkite does
+        2 passed, 4 failed, 1 soft-failed, 1 skipped, 1 unavailable
+        run again: cargo xtask ci -t t.json 'bad one'
+        run again: cargo xtask ci -t t.json killed
+        run again: cargo xtask ci -t t.json soft
+        run again: cargo xtask ci -t t.json liar
+        run again: cargo xtask ci -t t.json multi"]]
+    .assert_eq(&table(&run));
+    assert!(run.stdout.starts_with("out\n"), "a test's output is passed on: {}", run.stdout);
+    assert!(run.stderr.contains("err\n"));
+    assert!(run.stderr.contains("note: runs in CI only if `conditional` holds"));
+    assert!(!run.stdout.contains('\x1b'), "a pipe gets plain text");
+}
+
+#[test]
+fn what_could_not_be_found_out_has_its_own_exit_code() {
+    let mut sandbox = sandbox(
+        r#"{"test_name": "fine", "command": "true"},
+           {"test_name": "many", "command": "true", "matrix": ["a"]}"#,
+    );
+    ci(&sandbox, &[]).assert_code(0);
+    ci(&sandbox, &["many"]).assert_code(75);
+    sandbox.set("CI", "true");
+    ci(&sandbox, &[]).assert_code(75);
+    ci(&sandbox, &["fine"]).assert_code(0);
+}
+
+#[test]
+fn tests_are_selected_by_name_and_label() {
+    let sandbox = sandbox(
+        r#"{"test_name": "a", "command": "true", "platform": ["x86_64", "aarch64", "riscv64"]},
+           {"test_name": "b", "command": "true"}, {"test_name": "c", "command": "false"}"#,
+    );
+    sandbox.write(".platform", "x86_64\naarch64\n");
+    let here = format!("a-{}", std::env::consts::ARCH);
+    let run = ci(&sandbox, &["b", &here]).assert_code(0);
+    assert!(table(&run).ends_with("2 passed"));
+    ci(&sandbox, &["--skip", "c"]).assert_code(0);
+    let run = ci(&sandbox, &["bb", "--skip", "d"]).assert_code(2);
+    expect![[r"
+        error: there is no test `bb`, did you mean `b`?
+        error: there is no test `d`, did you mean `a`?
+    "]]
+    .assert_eq(&run.stderr);
+    let elsewhere = if here == "a-x86_64" { "a-aarch64" } else { "a-x86_64" };
+    let run = ci(&sandbox, &[elsewhere]).assert_code(2);
+    assert!(run.stderr.contains("none of the named tests has a step on this machine"));
+}
+
+#[test]
+fn fail_fast_stops_at_the_first_failure() {
+    let sandbox = sandbox(
+        r#"{"test_name": "a", "command": "false"}, {"test_name": "b", "command": "touch ran"}"#,
+    );
+    let run = ci(&sandbox, &["--fail-fast"]).assert_code(1);
+    assert!(table(&run).contains("b: not run: a test failed before"));
+    assert!(!sandbox.root().join("ran").exists());
+}
+
+#[test]
+fn several_descriptions_and_the_variables_count() {
+    let mut sandbox = sandbox(r#"{"test_name": "a", "command": "false"}"#);
+    sandbox.write("u.json", r#"{"tests": [{"test_name": "b", "command": "true"}]}"#);
+    sandbox.set("TESTS_TO_SKIP", r#"["a"]"#).set("TIMEOUTS_MIN", r#"{"b": 7}"#);
+    let run = ci(&sandbox, &["-t", "u.json"]).assert_code(0);
+    assert!(run.stdout.contains("0 % of 7 min"), "{}", run.stdout);
+}
+
+#[test]
+fn the_list_shows_the_uploaded_form_and_runs_nothing() {
+    let sandbox = sandbox(r#"{"test_name": "a", "command": "touch ran; echo $$X"}"#);
+    let run = ci(&sandbox, &["--list"]).assert_code(0);
+    assert_eq!(run.stdout, "a    5 min  touch ran; echo $$X\n");
+    let run = ci(&sandbox, &["--list", "--json"]).assert_code(0);
+    let list: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(list[0]["command"], "touch ran; echo $$X");
+    assert!(!sandbox.root().join("ran").exists());
+}
+
+#[test]
+fn xtask_is_this_very_executable_and_its_exit_75_is_unavailable() {
+    let sandbox = sandbox(
+        r#"{"test_name": "list", "command": "{xtask} ci -t t.json --list"},
+           {"test_name": "nested", "command": "{xtask} ci -t u.json"}"#,
+    );
+    sandbox.write("u.json", r#"{"tests": [{"test_name": "m", "command": "true", "matrix": []}]}"#);
+    let run = ci(&sandbox, &[]).assert_code(0);
+    assert!(run.stderr.contains(env!("CARGO_BIN_EXE_xtask")));
+    assert!(table(&run).contains("nested  unavailable"), "{}", run.stdout);
+}
+
+#[test]
+fn children_do_not_see_what_cargo_run_adds() {
+    let mut sandbox = sandbox(r#"{"test_name": "env", "command": "env"}"#);
+    sandbox
+        .set("CARGO", "/r/bin/cargo")
+        .set("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))
+        .set("CARGO_PKG_NAME", "xtask")
+        .set("RUSTUP_TOOLCHAIN", "nightly")
+        .set("LD_LIBRARY_PATH", "/x/target/debug:/r/lib:/mine")
+        .set("MINE", "kept");
+    let run = ci(&sandbox, &[]).assert_code(0);
+    let has = |name: &str| run.stdout.lines().any(|line| line.starts_with(&format!("{name}=")));
+    for name in ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "RUSTUP_TOOLCHAIN"] {
+        assert!(!has(name), "{name} is passed on:\n{}", run.stdout);
+    }
+    assert!(run.stdout.contains("LD_LIBRARY_PATH=/mine\n"));
+    assert!(has("MINE") && has("CARGO_HOME"));
+}
+
+/// Sends a signal once the test is under way and returns exit code, output and what it took.
+fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duration) {
+    let child = sandbox
+        .command(env!("CARGO_BIN_EXE_xtask"))
+        .args(["ci", "-t", "t.json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !sandbox.root().join("started").exists() {
+        assert!(Instant::now() < deadline, "the test did not start");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let sent = Instant::now();
+    sandbox.run("kill", &[&format!("-{signal}"), &child.id().to_string()]).assert_code(0);
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), stdout, sent.elapsed())
+}
+
+#[test]
+fn an_interrupt_stops_every_child_and_still_prints_the_table() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let sandbox = sandbox(
+            r#"{"test_name": "slow", "command": "(sleep 300 & echo $! > grandchild; wait) & touch started; wait"},
+               {"test_name": "later", "command": "touch later"}"#,
+        );
+        let (status, stdout, took) = interrupted(&sandbox, signal);
+        assert_eq!(status, Some(code), "{stdout}");
+        assert!(took < Duration::from_secs(60), "{took:?}");
+        assert!(stdout.contains("slow   interrupted"), "{stdout}");
+        assert!(stdout.contains("later  not run"), "{stdout}");
+        assert!(!sandbox.root().join("later").exists());
+        let grandchild = sandbox.read("grandchild");
+        // A zombie that nobody waited for yet is dead as well.
+        let state = sandbox.run("ps", &["-o", "stat=", "-p", grandchild.trim()]).stdout;
+        assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+    }
+}
+
+#[test]
+fn a_tool_that_is_missing_and_may_not_be_installed_makes_a_test_unavailable() {
+    let sandbox = sandbox(
+        r#"{"test_name": "fmt", "command": "cargo fmt --check"},
+           {"test_name": "features", "command": "cargo all-features check"}"#,
+    );
+    // A cargo without formatter and without anything installed beside it.
+    sandbox.stub("cargo", "echo \"error: no such command: \\`$1\\`\" >&2; exit 101");
+    let output = sandbox
+        .command(env!("CARGO_BIN_EXE_xtask"))
+        .args(["ci", "-t", "t.json", "--no-install"])
+        .env("PATH", format!("{}:/usr/bin:/bin", sandbox.beside("stubs").display()))
+        .env("CARGO_HOME", sandbox.beside("home"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    expect![[r"
+
+        test      verdict          time  of its timeout
+        fmt       unavailable
+        features  unavailable
+        fmt: unavailable: the component `rustfmt` is missing; run `rustup component add rustfmt`
+        features: unavailable: `cargo-all-features` is missing; run `cargo install --locked cargo-all-features@1.12.0`
+        2 unavailable
+    "]]
+    .assert_eq(&stdout);
+}
+
+#[test]
+fn a_target_directory_that_cannot_be_written_is_no_verdict() {
+    let sandbox = sandbox(r#"{"test_name": "features", "command": "cargo all-features check"}"#);
+    // A file where the directory should be stops root too.
+    sandbox.write("target", "not a directory");
+    let path = std::env::var("PATH").unwrap();
+    let dirs = path
+        .split(':')
+        .filter(|dir| !std::path::Path::new(dir).join("cargo-all-features").exists());
+    let path = dirs.collect::<Vec<_>>().join(":");
+    // The real cargo home may have the tool, so the stub stands in for cargo's own refusal.
+    sandbox.stub("cargo", "echo 'error: Not a directory (os error 20)' >&2; exit 101");
+    let output = sandbox
+        .command(env!("CARGO_BIN_EXE_xtask"))
+        .args(["ci", "-t", "t.json"])
+        .env("PATH", format!("{}:{path}", sandbox.beside("stubs").display()))
+        .env("CARGO_HOME", sandbox.beside("home"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("`cargo-all-features` is missing and cannot be installed"), "{stdout}");
+    assert_eq!(sandbox.read("target"), "not a directory");
+}

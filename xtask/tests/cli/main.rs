@@ -1,0 +1,12 @@
+//! The real binary in throw-away repositories: what is quick enough for every `cargo test`.
+
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be unwrapped is a failure")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bootstrap;
+mod ci;
+mod golden;
+mod pipeline;
+mod policy;

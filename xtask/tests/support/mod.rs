@@ -1,0 +1,144 @@
+//! What the tests share: sandboxes that own their whole world.
+
+#![allow(dead_code, reason = "each test target uses a part of it")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The top of this repository.
+pub(crate) fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// A throw-away git repository with a home, a `PATH` that starts with stubs, and nothing of the
+/// developer's environment but what the real tools need.
+pub(crate) struct Sandbox {
+    dir: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a process left behind.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    fn of(output: &Output) -> Run {
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_code(self, code: i32) -> Run {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+impl Sandbox {
+    /// A repository with one commit on the branch `main`.
+    pub(crate) fn new() -> Sandbox {
+        let sandbox = Sandbox { dir: TempDir::new().unwrap(), variables: Vec::new() };
+        for dir in ["repository", "home", "stubs"] {
+            fs::create_dir(sandbox.dir.path().join(dir)).unwrap();
+        }
+        sandbox.git(&["init", "--quiet", "--initial-branch", "main"]);
+        sandbox.git(&["commit", "--quiet", "--allow-empty", "--message", "Start"]);
+        sandbox
+    }
+
+    /// The root of the repository.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("repository")
+    }
+
+    /// A place beside the repository.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Sets a variable for everything that runs from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> &mut Sandbox {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Sandbox {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path)).unwrap()
+    }
+
+    /// Puts a shell script first on `PATH`.
+    pub(crate) fn stub(&self, program: &str, script: &str) -> &Sandbox {
+        let path = self.dir.path().join("stubs").join(program);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        let run = self.run("git", arguments);
+        run.assert_code(0).stdout
+    }
+
+    pub(crate) fn commit_all(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+    }
+
+    /// Runs the built binary in the root.
+    pub(crate) fn xtask(&self, arguments: &[&str]) -> Run {
+        self.run(env!("CARGO_BIN_EXE_xtask"), arguments)
+    }
+
+    /// Runs any program in the root.
+    pub(crate) fn run(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Run {
+        let output = self.command(program).args(arguments).output();
+        Run::of(&output.unwrap())
+    }
+
+    /// A command in this world, not yet started.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let path = std::env::var("PATH").unwrap();
+        let home = std::env::var("HOME").unwrap();
+        let or_in_home =
+            |name: &str, dir: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{dir}"));
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.root())
+            .env_clear()
+            .env("PATH", format!("{}:{path}", self.beside("stubs").display()))
+            .env("HOME", self.beside("home"))
+            .env("LC_ALL", "C.UTF-8")
+            .env("CARGO_HOME", or_in_home("CARGO_HOME", ".cargo"))
+            .env("RUSTUP_HOME", or_in_home("RUSTUP_HOME", ".rustup"))
+            .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_NAME"), "Tess Ter")))
+            .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_EMAIL"), "t@example.com")))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+}
