@@ -82,6 +82,21 @@ impl Project {
         self.root.join(".cargo/config")
     }
 
+    pub(crate) fn gitmodules(&self) -> PathBuf {
+        self.root.join(".gitmodules")
+    }
+
+    /// The shipped description on disk, which crates link to.
+    pub(crate) fn shipped_description(&self) -> PathBuf {
+        self.checkout.join("ci-template/test_description.json")
+    }
+
+    /// The platform file and the own description of a member of the workspace.
+    pub(crate) fn member_files(&self, path: &str) -> [String; 2] {
+        let prefix = if path == "." { String::new() } else { format!("{path}/") };
+        [format!("{prefix}.platform"), format!("{prefix}.buildkite/test_description.json")]
+    }
+
     /// Where missing cargo tools are installed.
     pub(crate) fn tools_dir(&self) -> PathBuf {
         self.root.join("target/xtask-tools")

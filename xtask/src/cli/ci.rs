@@ -17,6 +17,7 @@ cannot run here is `unavailable`, with the reason and the fix.
 Options:
   -t, --test-description FILE     take the tests from FILE (default: the shipped description, which
                                   `shipped` names too); may be given several times
+      --workspace-selective BOOL  in a Cargo workspace: run the tests for each member crate
       --skip NAME                 leave a test out; may be given several times
       --list                      print what would run, and run nothing
       --json                      with --list: print it as JSON
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     /// Names or labels; empty means all.
     pub(crate) tests: Vec<String>,
     pub(crate) skipped: Vec<String>,
+    pub(crate) workspace_selective: bool,
     pub(crate) list: bool,
     pub(crate) json: bool,
     pub(crate) fail_fast: bool,
@@ -48,6 +50,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
     let mut options = Options {
         test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
         skipped: skipped.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
+        workspace_selective: args.boolean_option("--workspace-selective")?,
         list: args.switch("--list")?,
         json: args.switch("--json")?,
         fail_fast: args.switch("--fail-fast")?,

@@ -16,6 +16,10 @@ Options:
                                   `shipped` names too); of several the last counts
   -p, --platform-allowlist FILE   take the platforms from FILE, one a line (default: `.platform` in
                                   the root; without it x86_64 and aarch64)
+      --workspace-selective BOOL  in a Cargo workspace: steps for each member crate, gated on what a
+                                  change touches (default: false)
+      --dependents BOOL           with --workspace-selective: a crate's steps also run when a crate
+                                  of the workspace changes that it depends on (default: false)
       --format yaml|json          the text form (default: yaml)
   -h, --help                      print this
 
@@ -33,7 +37,24 @@ Environment (JSON where not said otherwise; empty is unset):
 pub(crate) struct Options {
     pub(crate) test_description: Option<PathBuf>,
     pub(crate) platform_allowlist: Option<PathBuf>,
+    pub(crate) workspace: Selective,
     pub(crate) format: Format,
+}
+
+/// Whether each crate of a workspace gets steps of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selective {
+    pub(crate) enabled: bool,
+    pub(crate) with_dependents: bool,
+}
+
+fn parse_selective(args: &mut Args) -> Result<Selective, UsageError> {
+    let enabled = args.boolean_option("--workspace-selective")?;
+    let with_dependents = args.boolean_option("--dependents")?;
+    if with_dependents && !enabled {
+        return args.error("`--dependents` goes with `--workspace-selective`");
+    }
+    Ok(Selective { enabled, with_dependents })
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
@@ -43,8 +64,9 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
         Some(name) => Format::from_name(&name).or_else(|message| args.error(message))?,
         None => Format::default(),
     };
+    let workspace = parse_selective(&mut args)?;
     args.finish()?;
-    Ok(Options { test_description, platform_allowlist, format })
+    Ok(Options { test_description, platform_allowlist, workspace, format })
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@ use std::time::Instant;
 use anyhow::bail;
 use serde_json::{Value, json};
 
+use super::gather::{self, Request};
 use super::provision::{Installing, Missing, Provision};
-use super::{gather, report_warnings};
+use super::report_warnings;
 use crate::cli::ci::Options;
+use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::process::Stdout;
 use crate::host::{sh, terminal};
@@ -26,7 +28,13 @@ use crate::rules::verdict::{self, Ended, Report, Style, Total, Verdict};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut found = Diagnostics::default();
-    let inputs = gather::inputs(cx, &options.test_descriptions, None, &mut found)?;
+    let request = Request {
+        descriptions: &options.test_descriptions,
+        platform_file: None,
+        // Gates are for Buildkite: here every step of the plan runs.
+        selective: Selective { enabled: options.workspace_selective, with_dependents: false },
+    };
+    let inputs = gather::inputs(cx, request, &mut found)?;
     let plan = Plan::build(&inputs, &mut found);
     report_warnings(&found.into_warnings()?);
     let alias = gather::alias(cx, &inputs)?;

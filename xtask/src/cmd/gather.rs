@@ -1,7 +1,11 @@
 //! What `pipeline` and `ci` build their plan from, read once and in one place.
 
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
 use crate::project::{SETTINGS, SHIPPED_DESCRIPTION};
@@ -13,16 +17,25 @@ use crate::rules::plan::Inputs;
 use crate::rules::platform::{self, Platform};
 use crate::rules::settings::Settings;
 use crate::rules::test_description::TestDescription;
+use crate::rules::workspace::{self, Crate, Workspace};
 
 /// The name on the command line that stands for the shipped description.
 const SHIPPED: &str = "shipped";
+
+/// What the command line says about the inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// Empty means the shipped one.
+    pub(crate) descriptions: &'a [PathBuf],
+    pub(crate) platform_file: Option<&'a Path>,
+    pub(crate) selective: Selective,
+}
 
 /// Reads everything that decides about the steps. Findings go to `found`; only what leaves nothing
 /// to look at is an error.
 pub(crate) fn inputs(
     cx: &Context,
-    descriptions: &[PathBuf],
-    platform_file: Option<&Path>,
+    request: Request<'_>,
     found: &mut Diagnostics,
 ) -> anyhow::Result<Inputs> {
     let settings = Source::new(cx.project.settings_name(), SETTINGS);
@@ -30,11 +43,66 @@ pub(crate) fn inputs(
         return Err(Rejected(std::mem::take(&mut found.items)).into());
     };
     let overrides = Overrides::from_lookup(|name| cx.lookup(name), found);
-    let platforms = platforms(cx, platform_file, found)?;
-    let sources = sources(cx, descriptions)?;
-    let descriptions =
+    let platforms = match request.platform_file {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = files::read_text(&cx.project.resolve(path), &name)?;
+            platform::parse_platform_file(&Source::new(name, text), found)
+        }
+        None => platforms(&cx.project.platform_file(), ".platform", found)?,
+    };
+    let sources = sources(cx, request.descriptions)?;
+    let mut descriptions: Vec<TestDescription> =
         sources.into_iter().map(|source| TestDescription::parse(source, found)).collect();
-    Ok(Inputs { settings, overrides, platforms, descriptions })
+    let shared = descriptions.len();
+    let workspace = match request.selective {
+        Selective { enabled: false, .. } => None,
+        Selective { with_dependents, .. } => {
+            let crates = crates(cx, request.descriptions, &mut descriptions, found)?;
+            Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
+        }
+    };
+    Ok(Inputs { settings, overrides, platforms, descriptions, shared, workspace })
+}
+
+/// The members of the workspace with their own files, whose tests are added to `descriptions`.
+fn crates(
+    cx: &Context,
+    given: &[PathBuf],
+    descriptions: &mut Vec<TestDescription>,
+    found: &mut Diagnostics,
+) -> anyhow::Result<Vec<Crate>> {
+    let read = |stdout| workspace::read_packages(BufReader::new(stdout));
+    let (packages, status) = cx.runner.read_as_it_comes(cargo::metadata(&cx.sh), read)?;
+    if !status.success() {
+        bail!("cargo cannot read the workspace of `{}`, see above", cx.project.root.display());
+    }
+    let packages = packages.context("`cargo metadata` printed something unexpected")?;
+    let mut crates = workspace::crates(packages, &cx.project.root.to_string_lossy())
+        .map_err(|outside| anyhow!("{outside}"))?;
+    // A description that the command line names is shared; its crate does not read it once more.
+    let mut shared: Vec<PathBuf> = given.iter().map(|path| cx.project.resolve(path)).collect();
+    shared.push(cx.project.shipped_description());
+    let shared: Vec<PathBuf> = shared.iter().filter_map(|path| files::canonical(path)).collect();
+    for member in &mut crates {
+        let [platform_file, description] = cx.project.member_files(&member.path);
+        member.platforms = platforms(&cx.project.root.join(&platform_file), &platform_file, found)?;
+        let path = cx.project.root.join(&description);
+        let is_shared = || files::canonical(&path).is_some_and(|path| shared.contains(&path));
+        let Some(text) = files::read_text_if_exists(&path, &description)? else { continue };
+        if !is_shared() {
+            member.own_description = Some(descriptions.len());
+            let source = Source::new(description, text);
+            descriptions.push(TestDescription::parse(source, found));
+        }
+    }
+    Ok(crates)
+}
+
+fn checkout_path(cx: &Context) -> anyhow::Result<String> {
+    let gitmodules = files::read_text_if_exists(&cx.project.gitmodules(), ".gitmodules")?;
+    let inside = cx.project.checkout_in_root();
+    Ok(workspace::checkout_path(inside.as_deref(), gitmodules.as_deref()))
 }
 
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
@@ -89,21 +157,9 @@ fn sources(cx: &Context, descriptions: &[PathBuf]) -> anyhow::Result<Vec<Source>
     descriptions.iter().map(read).collect()
 }
 
-fn platforms(
-    cx: &Context,
-    platform_file: Option<&Path>,
-    found: &mut Diagnostics,
-) -> anyhow::Result<Vec<Platform>> {
-    let text = match platform_file {
-        Some(path) => {
-            let name = path.display().to_string();
-            Some((files::read_text(&cx.project.resolve(path), &name)?, name))
-        }
-        None => {
-            let text = files::read_text_if_exists(&cx.project.platform_file(), ".platform")?;
-            text.map(|text| (text, ".platform".to_owned()))
-        }
-    };
-    let Some((text, name)) = text else { return Ok(Platform::DEFAULT.to_vec()) };
+/// The platforms of a file that need not exist.
+fn platforms(path: &Path, name: &str, found: &mut Diagnostics) -> anyhow::Result<Vec<Platform>> {
+    let text = files::read_text_if_exists(path, name)?;
+    let Some(text) = text else { return Ok(Platform::DEFAULT.to_vec()) };
     Ok(platform::parse_platform_file(&Source::new(name, text), found))
 }

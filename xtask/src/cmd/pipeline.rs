@@ -2,7 +2,8 @@
 
 use std::slice;
 
-use super::{gather, report_warnings};
+use super::gather::{self, Request};
+use super::report_warnings;
 use crate::cli::pipeline::Options;
 use crate::context::Context;
 use crate::host::terminal;
@@ -13,9 +14,12 @@ use crate::rules::plan::Plan;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut found = Diagnostics::default();
-    let description = options.test_description.as_ref().map(slice::from_ref).unwrap_or_default();
-    let inputs =
-        gather::inputs(cx, description, options.platform_allowlist.as_deref(), &mut found)?;
+    let request = Request {
+        descriptions: options.test_description.as_ref().map(slice::from_ref).unwrap_or_default(),
+        platform_file: options.platform_allowlist.as_deref(),
+        selective: options.workspace,
+    };
+    let inputs = gather::inputs(cx, request, &mut found)?;
     let plan = Plan::build(&inputs, &mut found);
     report_warnings(&found.into_warnings()?);
     let xtask = gather::alias(cx, &inputs)?;

@@ -9,6 +9,11 @@ pub(crate) fn list(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "cargo --list")
 }
 
+/// The members of the workspace, without asking a registry.
+pub(crate) fn metadata(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "cargo metadata --offline --no-deps --format-version 1")
+}
+
 /// Installs one pinned tool below `root`.
 pub(crate) fn install<'sh>(sh: &'sh Shell, package: &str, version: &str, root: &Path) -> Cmd<'sh> {
     cmd!(sh, "cargo install --locked --root {root} {package}@{version}")

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
@@ -25,6 +25,11 @@ pub(crate) fn read_text_if_exists(path: &Path, name: &str) -> anyhow::Result<Opt
         }
         _ => read_text(path, name).map(Some),
     }
+}
+
+/// A path without links, if the file exists.
+pub(crate) fn canonical(path: &Path) -> Option<PathBuf> {
+    fs::canonicalize(path).ok()
 }
 
 /// Replaces a file's content: written beside it, then renamed over it, so that a reader and a

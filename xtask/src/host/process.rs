@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,6 +56,23 @@ impl Runner {
         let program = program_of(&command);
         let (_group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
         Ok(child.wait_with_output()?)
+    }
+
+    /// Runs a command, shows its command line and hands its output over as it comes. What it says on
+    /// standard error goes to ours.
+    pub(crate) fn read_as_it_comes<T>(
+        &self,
+        cmd: Cmd<'_>,
+        consume: impl FnOnce(ChildStdout) -> T,
+    ) -> anyhow::Result<(T, ExitStatus)> {
+        let mut command = self.command(cmd);
+        command.stdout(Stdio::piped());
+        let program = program_of(&command);
+        let (_group, mut child) =
+            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let stdout = child.stdout.take().context("the child's output is not piped")?;
+        let consumed = consume(stdout);
+        Ok((consumed, child.wait()?))
     }
 
     /// As [`Runner::read`], but gives up after `limit`: a network may answer never.

@@ -19,3 +19,4 @@ pub(crate) mod shell_text;
 pub(crate) mod step;
 pub(crate) mod test_description;
 pub(crate) mod verdict;
+pub(crate) mod workspace;

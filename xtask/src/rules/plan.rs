@@ -11,7 +11,8 @@ use super::placeholder;
 use super::platform::Platform;
 use super::settings::Settings;
 use super::step::Step;
-use super::test_description::{Test, TestDescription};
+use super::test_description::{Scope, Test, TestDescription};
+use super::workspace::{Crate, Workspace};
 
 /// Everything that decides about the steps.
 #[derive(Debug)]
@@ -20,16 +21,32 @@ pub(crate) struct Inputs {
     pub(crate) overrides: Overrides,
     /// The platforms that the root allows.
     pub(crate) platforms: Vec<Platform>,
+    /// The shared ones first, then those that crates have of their own.
     pub(crate) descriptions: Vec<TestDescription>,
+    /// How many of the descriptions are shared.
+    pub(crate) shared: usize,
+    /// The crates, where each gets steps of its own.
+    pub(crate) workspace: Option<Workspace>,
 }
 
-/// One step: a test on a platform. Indices, because plans are large and tests are shared.
+/// One step: a test on a platform, for a crate. Indices, because plans are large and tests are
+/// shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     description: u32,
     test: u32,
+    krate: Option<u32>,
     /// `None` for a test that runs once, whatever the platform.
     pub(crate) platform: Option<Platform>,
+}
+
+impl Row {
+    /// What belongs together in an upload: the steps of a shared test, or all that a crate has of
+    /// its own.
+    pub(crate) fn group(&self, inputs: &Inputs) -> (u32, u32) {
+        let is_shared = (self.description as usize) < inputs.shared;
+        (self.description, if is_shared { self.test } else { 0 })
+    }
 }
 
 /// The ordered list of steps.
@@ -43,8 +60,12 @@ impl<'a> Plan<'a> {
     /// Decides which steps there are. What makes one impossible is an error among `found`.
     pub(crate) fn build(inputs: &'a Inputs, found: &mut Diagnostics) -> Plan<'a> {
         let mut plan = Plan { inputs, rows: Vec::new() };
-        for (index, description) in inputs.descriptions.iter().enumerate() {
-            plan.add_tests(index, description);
+        for description in 0..inputs.shared {
+            plan.add_shared_tests(description, found);
+        }
+        let crates = inputs.workspace.iter().flat_map(|workspace| &workspace.crates);
+        for (index, member) in crates.enumerate() {
+            plan.add_own_tests(index, member);
         }
         plan.check_placeholders(found);
         let known: Vec<&str> = plan.all_tests().map(|test| test.name.as_str()).collect();
@@ -56,34 +77,82 @@ impl<'a> Plan<'a> {
         self.rows.iter().map(|row| self.step(*row))
     }
 
-    fn step(&self, row: Row) -> Step<'_> {
-        Step { inputs: self.inputs, test: self.test(row), platform: row.platform }
-    }
-
-    fn test(&self, row: Row) -> &'a Test {
-        &self.inputs.descriptions[row.description as usize].tests[row.test as usize]
+    pub(crate) fn step(&self, row: Row) -> Step<'_> {
+        let description = &self.inputs.descriptions[row.description as usize];
+        Step {
+            inputs: self.inputs,
+            description,
+            test: &description.tests[row.test as usize],
+            platform: row.platform,
+            member: row.krate.map(|index| index as usize),
+            is_own: row.description as usize >= self.inputs.shared,
+        }
     }
 
     fn all_tests(&self) -> impl Iterator<Item = &'a Test> {
         self.inputs.descriptions.iter().flat_map(|description| &description.tests)
     }
 
-    fn add_tests(&mut self, index: usize, description: &TestDescription) {
-        for (number, test) in description.tests.iter().enumerate() {
-            if self.inputs.overrides.skips(&test.name) {
+    /// The tests that are not left out, with their numbers.
+    fn wanted(&self, description: usize) -> impl Iterator<Item = (usize, &'a Test)> + use<'a> {
+        let inputs = self.inputs;
+        let tests = inputs.descriptions[description].tests.iter().enumerate();
+        tests.filter(|(_, test)| !inputs.overrides.skips(&test.name))
+    }
+
+    fn add_shared_tests(&mut self, description: usize, found: &mut Diagnostics) {
+        for (number, test) in self.wanted(description) {
+            let Some(workspace) = &self.inputs.workspace else {
+                self.add(description, number, None, &self.inputs.platforms);
                 continue;
+            };
+            if test.scope == Scope::Workspace {
+                self.add(description, number, None, &self.inputs.platforms);
+            } else if let Some(path) = &test.crate_path {
+                let Some(index) = workspace.crate_of(path) else {
+                    let message = format!(
+                        "the `crate_path` of the test `{}` is in no member of the workspace: `{path}`",
+                        test.name
+                    );
+                    let source = &self.inputs.descriptions[description].source;
+                    found.push(source.error(test.crate_path_offset, message));
+                    continue;
+                };
+                self.add(description, number, Some(index), &workspace.crates[index].platforms);
+            } else {
+                for (index, member) in workspace.crates.iter().enumerate() {
+                    self.add(description, number, Some(index), &member.platforms);
+                }
             }
-            self.add_test(index_u32(index), index_u32(number), test);
         }
     }
 
-    fn add_test(&mut self, description: u32, number: u32, test: &Test) {
-        if test.platforms.is_empty() {
-            self.rows.push(Row { description, test: number, platform: None });
+    fn add_own_tests(&mut self, index: usize, member: &Crate) {
+        let Some(description) = member.own_description else { return };
+        for (number, _) in self.wanted(description) {
+            self.add(description, number, Some(index), &member.platforms);
         }
-        for platform in test.platforms.iter().filter(|it| self.inputs.platforms.contains(it)) {
-            self.rows.push(Row { description, test: number, platform: Some(*platform) });
+    }
+
+    fn add(
+        &mut self,
+        description: usize,
+        number: usize,
+        krate: Option<usize>,
+        allowed: &[Platform],
+    ) {
+        let tests_platforms = &self.inputs.descriptions[description].tests[number].platforms;
+        let row = |platform| Row {
+            description: index_u32(description),
+            test: index_u32(number),
+            krate: krate.map(index_u32),
+            platform,
+        };
+        if tests_platforms.is_empty() {
+            self.rows.push(row(None));
         }
+        let listed = tests_platforms.iter().filter(|platform| allowed.contains(platform));
+        self.rows.extend(listed.map(|platform| row(Some(*platform))));
     }
 
     /// Reports each test once, whatever the number of its steps.
@@ -92,7 +161,7 @@ impl<'a> Plan<'a> {
         for row in &self.rows {
             let step = self.step(*row);
             let test = step.test;
-            let source = &self.inputs.descriptions[row.description as usize].source;
+            let source = &step.description.source;
             let mut report = |message: String| {
                 if reported.insert((row.description, row.test, message.clone())) {
                     found.push(source.error(test.command_offset, message));
@@ -153,6 +222,8 @@ pub(crate) mod tests {
             settings: Settings::parse(&settings, &mut found).unwrap(),
             overrides: Overrides::from_lookup(lookup, &mut found),
             platforms: platforms.to_vec(),
+            shared: 1,
+            workspace: None,
             descriptions: vec![TestDescription::parse(
                 Source::new("t.json", description),
                 &mut found,

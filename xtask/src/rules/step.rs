@@ -6,7 +6,8 @@ use super::placeholder::{self, Values};
 use super::plan::Inputs;
 use super::platform::Platform;
 use super::shell_text;
-use super::test_description::Test;
+use super::test_description::{Test, TestDescription};
+use super::workspace::Crate;
 
 /// For tests that name none and where no variable says otherwise.
 const DEFAULT_HYPERVISOR: &str = "kvm";
@@ -15,8 +16,13 @@ const DEFAULT_HYPERVISOR: &str = "kvm";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step<'a> {
     pub(crate) inputs: &'a Inputs,
+    pub(crate) description: &'a TestDescription,
     pub(crate) test: &'a Test,
     pub(crate) platform: Option<Platform>,
+    /// Index of the crate that the step is for.
+    pub(crate) member: Option<usize>,
+    /// Whether the test is one of the crate's own description.
+    pub(crate) is_own: bool,
 }
 
 impl<'a> Step<'a> {
@@ -24,10 +30,26 @@ impl<'a> Step<'a> {
         if let Some(label) = &self.test.label {
             return label.clone();
         }
-        match self.platform {
-            Some(platform) => format!("{}-{platform}", self.test.name),
-            None => self.test.name.clone(),
+        let prefix = self.member().map(|member| format!("{}: ", member.name)).unwrap_or_default();
+        let suffix = self.platform.map(|platform| format!("-{platform}")).unwrap_or_default();
+        format!("{prefix}{}{suffix}", self.test.name)
+    }
+
+    /// What a change has to touch for the step to run; `None` if nothing is asked. A test's own
+    /// gate wins.
+    pub(crate) fn gate(&self) -> Option<Value> {
+        if let Some(own) = self.test.forwarded.get("if_changed") {
+            return Some(own.clone());
         }
+        let workspace = self.inputs.workspace.as_ref()?;
+        let member = self.member?;
+        let gate =
+            if self.is_own { workspace.own_gate(member) } else { workspace.shared_gate(member) };
+        Some(gate.into())
+    }
+
+    pub(crate) fn member(&self) -> Option<&'a Crate> {
+        Some(&self.inputs.workspace.as_ref()?.crates[self.member?])
     }
 
     pub(crate) fn timeout_minutes(&self) -> u64 {
@@ -45,10 +67,11 @@ impl<'a> Step<'a> {
     where
         'a: 'v,
     {
+        let own_path = self.test.crate_path.as_deref();
         Values {
             target_platform: self.platform.map(Platform::name),
-            crate_name: None,
-            crate_path: self.test.crate_path.as_deref(),
+            crate_name: self.member().map(|member| &*member.name),
+            crate_path: own_path.or(self.member().map(|member| &*member.path)),
             xtask: Some(xtask),
         }
     }
@@ -81,6 +104,9 @@ impl<'a> Step<'a> {
             step.insert("if".to_owned(), condition.as_str().into());
         }
         step.extend(test.forwarded.clone());
+        if let Some(gate) = self.gate() {
+            step.insert("if_changed".to_owned(), gate);
+        }
         step
     }
 
