@@ -72,6 +72,12 @@ impl Project {
         self.root.join(".platform")
     }
 
+    /// What the consumer changes about the shipped tests: the path, and its name for messages.
+    pub(crate) fn overrides_file(&self) -> (PathBuf, &'static str) {
+        const NAME: &str = ".buildkite/overrides.json";
+        (self.root.join(NAME), NAME)
+    }
+
     /// Cargo's configuration of the root, where the alias usually is.
     pub(crate) fn cargo_config(&self) -> PathBuf {
         self.root.join(".cargo/config.toml")

@@ -51,9 +51,7 @@ pub(crate) fn inputs(
         }
         None => platforms(&cx.project.platform_file(), ".platform", found)?,
     };
-    let sources = sources(cx, request.descriptions)?;
-    let mut descriptions: Vec<TestDescription> =
-        sources.into_iter().map(|source| TestDescription::parse(source, found)).collect();
+    let mut descriptions = shared_descriptions(cx, request.descriptions, found)?;
     let shared = descriptions.len();
     let workspace = match request.selective {
         Selective { enabled: false, .. } => None,
@@ -141,20 +139,33 @@ fn is_plainly_configured(cx: &Context, ours: &Ours) -> anyhow::Result<bool> {
     Ok(config.is_some_and(|text| alias::is_configured(&text, ours)))
 }
 
-fn sources(cx: &Context, descriptions: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
-    let shipped = || Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
-    if descriptions.is_empty() {
-        return Ok(vec![shipped()]);
+fn shared_descriptions(
+    cx: &Context,
+    paths: &[PathBuf],
+    found: &mut Diagnostics,
+) -> anyhow::Result<Vec<TestDescription>> {
+    let shipped = [PathBuf::from(SHIPPED)];
+    let paths = if paths.is_empty() { &shipped[..] } else { paths };
+    let mut descriptions = Vec::new();
+    for path in paths {
+        let description = if path.as_os_str() == SHIPPED {
+            let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
+            TestDescription::parse_shipped(source, overrides_file(cx)?, found)
+        } else {
+            let name = path.display().to_string();
+            let text = files::read_text(&cx.project.resolve(path), &name)?;
+            TestDescription::parse(Source::new(name, text), found)
+        };
+        descriptions.push(description);
     }
-    let read = |path: &PathBuf| {
-        if path.as_os_str() == SHIPPED {
-            return Ok(shipped());
-        }
-        let name = path.display().to_string();
-        let text = files::read_text(&cx.project.resolve(path), &name)?;
-        Ok(Source::new(name, text))
-    };
-    descriptions.iter().map(read).collect()
+    Ok(descriptions)
+}
+
+/// What the consumer changes about the shipped tests; it is not for other descriptions.
+fn overrides_file(cx: &Context) -> anyhow::Result<Option<Source>> {
+    let (path, name) = cx.project.overrides_file();
+    let text = files::read_text_if_exists(&path, name)?;
+    Ok(text.map(|text| Source::new(name, text)))
 }
 
 /// The platforms of a file that need not exist.

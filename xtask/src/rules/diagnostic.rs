@@ -142,8 +142,13 @@ impl Diagnostics {
         self.items.push(diagnostic);
     }
 
+    /// How many errors there are so far.
+    pub(crate) fn errors(&self) -> usize {
+        self.items.iter().filter(|item| item.severity == Severity::Error).count()
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
-        self.items.iter().any(|item| item.severity == Severity::Error)
+        self.errors() > 0
     }
 
     /// The warnings alone if nothing is wrong, else everything as one error.

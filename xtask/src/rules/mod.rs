@@ -3,6 +3,7 @@
 pub(crate) mod alias;
 pub(crate) mod base;
 pub(crate) mod child_environment;
+pub(crate) mod deltas;
 pub(crate) mod diagnostic;
 pub(crate) mod json;
 pub(crate) mod local_step;

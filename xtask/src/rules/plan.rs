@@ -97,7 +97,7 @@ impl<'a> Plan<'a> {
     fn wanted(&self, description: usize) -> impl Iterator<Item = (usize, &'a Test)> + use<'a> {
         let inputs = self.inputs;
         let tests = inputs.descriptions[description].tests.iter().enumerate();
-        tests.filter(|(_, test)| !inputs.overrides.skips(&test.name))
+        tests.filter(|(_, test)| !test.is_left_out && !inputs.overrides.skips(&test.name))
     }
 
     fn add_shared_tests(&mut self, description: usize, found: &mut Diagnostics) {
@@ -161,10 +161,9 @@ impl<'a> Plan<'a> {
         for row in &self.rows {
             let step = self.step(*row);
             let test = step.test;
-            let source = &step.description.source;
             let mut report = |message: String| {
                 if reported.insert((row.description, row.test, message.clone())) {
-                    found.push(source.error(test.command_offset, message));
+                    found.push(step.description.command_error(test, message));
                 }
             };
             for name in placeholder::missing(&test.command, &step.placeholders("")) {

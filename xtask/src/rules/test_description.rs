@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::diagnostic::{Diagnostics, Source};
+use super::deltas::{Deltas, Patch};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use super::json::{self, Entry, Node};
 use super::nearest;
 use super::platform::{HYPERVISORS, Platform, unknown_hypervisor, unknown_platform};
@@ -12,6 +13,8 @@ use super::platform::{HYPERVISORS, Platform, unknown_hypervisor, unknown_platfor
 pub(crate) struct TestDescription {
     pub(crate) source: Source,
     pub(crate) tests: Vec<Test>,
+    /// Where a consumer changes the shipped tests.
+    deltas: Option<Deltas>,
 }
 
 /// Whether a test concerns one crate or the workspace as a whole.
@@ -28,7 +31,9 @@ pub(crate) struct Test {
     pub(crate) name: String,
     /// A line for `sh -e -c`, with placeholders and with `$$` for a literal `$`.
     pub(crate) command: String,
-    /// Byte offset of the command in its source, for messages.
+    /// Whether the overrides skip the test.
+    pub(crate) is_left_out: bool,
+    /// Byte offset of the command in the description, for messages.
     pub(crate) command_offset: usize,
     /// Empty for a test that runs once, whatever the platform.
     pub(crate) platforms: Vec<Platform>,
@@ -119,12 +124,80 @@ impl TestDescription {
     /// Reads a description; all that is wrong with it goes to `found`, and a test that cannot be
     /// used is left out.
     pub(crate) fn parse(source: Source, found: &mut Diagnostics) -> TestDescription {
-        let tests = parse_tests(&source, found).unwrap_or_default();
-        TestDescription { source, tests }
+        TestDescription::parse_shipped(source, None, found)
+    }
+
+    /// As [`TestDescription::parse`], with a consumer's overrides applied.
+    pub(crate) fn parse_shipped(
+        source: Source,
+        overrides: Option<Source>,
+        found: &mut Diagnostics,
+    ) -> TestDescription {
+        let items = test_items(&source, found).unwrap_or_default();
+        let name_of = |item: &Node| {
+            let name = json::find(item.as_object()?, "test_name")?;
+            name.value.as_str().map(str::to_owned)
+        };
+        let names: Vec<Option<String>> = items.iter().map(name_of).collect();
+        let mut known: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
+        known.dedup();
+        let deltas = overrides.map(|overrides| Deltas::parse(overrides, &known, found));
+        let tests = items.iter().zip(&names).filter_map(|(item, name)| {
+            let patch = name.as_ref().and_then(|name| deltas.as_ref()?.patch(name));
+            let mut test = match (patch, &deltas) {
+                (Some(patch), Some(deltas)) => patched_test(&source, item, patch, deltas, found)?,
+                _ => parse_test(&source, item, found)?,
+            };
+            test.is_left_out = deltas.as_ref().is_some_and(|deltas| deltas.skips(&test.name));
+            Some(test)
+        });
+        let tests = tests.collect();
+        TestDescription { source, tests, deltas }
+    }
+
+    /// An error about a test's command, where the command comes from.
+    pub(crate) fn command_error(&self, test: &Test, message: String) -> Diagnostic {
+        let patch = self.deltas.as_ref().and_then(|deltas| {
+            let patch = deltas.patch(&test.name).filter(|patch| patch.names("command"))?;
+            Some((&deltas.source, patch.offset))
+        });
+        let (source, offset) = patch.unwrap_or((&self.source, test.command_offset));
+        source.error(offset, message)
     }
 }
 
-fn parse_tests(source: &Source, found: &mut Diagnostics) -> Option<Vec<Test>> {
+/// A test as it is with a patch. The patch's own faults are known already; what is wrong now comes
+/// from both together, and is reported where the patch is.
+fn patched_test(
+    source: &Source,
+    item: &Node,
+    patch: &Patch,
+    deltas: &Deltas,
+    found: &mut Diagnostics,
+) -> Option<Test> {
+    let mut findings = Diagnostics::default();
+    let test = parse_test(source, &patch.apply(item), &mut findings);
+    let is_news = |item: &Diagnostic| item.severity == Severity::Error && patch.is_valid;
+    for error in findings.items.into_iter().filter(is_news) {
+        found.push(deltas.source.error(patch.offset, error.message));
+    }
+    let mut test = test?;
+    test.command = patch.extend_command(&test.command);
+    Some(test)
+}
+
+/// Reports what is wrong with single keys of a test, or of a patch of one.
+pub(crate) fn check_keys(source: &Source, name: &str, entries: &[Entry], found: &mut Diagnostics) {
+    let test = Test { name: name.to_owned(), ..Test::default() };
+    let mut reader = TestReader { source, found, test };
+    for entry in entries {
+        reader.entry(entry);
+    }
+    reader.check_conditions(entries);
+    reader.check_replaced_files();
+}
+
+fn test_items(source: &Source, found: &mut Diagnostics) -> Option<Vec<Node>> {
     let root = json::parse(source, found)?;
     let Some(entries) = root.as_object() else {
         let message = format!("expected an object with a list `tests`, not {}", root.describe());
@@ -145,7 +218,7 @@ fn parse_tests(source: &Source, found: &mut Diagnostics) -> Option<Vec<Test>> {
         found.push(source.error(tests.value.offset, message));
         return None;
     };
-    Some(items.iter().filter_map(|item| parse_test(source, item, found)).collect())
+    Some(items.to_vec())
 }
 
 fn parse_test(source: &Source, item: &Node, found: &mut Diagnostics) -> Option<Test> {
