@@ -1,5 +1,6 @@
 //! One file per command: gather, ask the rules, act, report.
 
+mod annotation;
 mod base;
 pub(crate) mod ci;
 mod gather;

@@ -191,10 +191,10 @@ impl<'a> Provision<'a> {
         let cargo_home =
             cargo_home.or_else(|| Some(PathBuf::from(self.cx.lookup("HOME")?).join(".cargo")));
         let path = self.cx.lookup("PATH").unwrap_or_default();
-        let on_path = std::env::split_paths(&path);
-        let dirs = on_path.chain(cargo_home.map(|home| home.join("bin")));
-        let mut dirs = dirs.chain([self.cx.project.tools_dir().join("bin")]);
-        dirs.find_map(|dir| files::is_executable(&dir.join(name)).then(|| dir.join(name)))
+        let dirs = cargo_home.into_iter().chain([self.cx.project.tools_dir()]);
+        let mut elsewhere = dirs.map(|dir| dir.join("bin").join(name));
+        files::find_program(&path, name)
+            .or_else(|| elsewhere.find(|candidate| files::is_executable(candidate)))
     }
 
     fn succeeds(&self, cmd: Cmd<'_>) -> bool {

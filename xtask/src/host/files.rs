@@ -72,3 +72,9 @@ pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
+
+/// A program in the directories of a `PATH` variable.
+pub(crate) fn find_program(path: &str, name: &str) -> Option<PathBuf> {
+    let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name));
+    candidates.find(|candidate| is_executable(candidate))
+}

@@ -1,6 +1,7 @@
 //! Effects: processes, files, the terminal. Nothing here decides; it does what it is told and
 //! reports what happened.
 
+pub(crate) mod buildkite_agent;
 pub(crate) mod cargo;
 pub(crate) mod files;
 pub(crate) mod git;

@@ -4,7 +4,7 @@
 //! all that it started. It gets the caller's environment and an empty standard input.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -73,6 +73,22 @@ impl Runner {
         let stdout = child.stdout.take().context("the child's output is not piped")?;
         let consumed = consume(stdout);
         Ok((consumed, child.wait()?))
+    }
+
+    /// As [`Runner::read`], with something on the command's standard input.
+    pub(crate) fn feed(&self, cmd: Cmd<'_>, input: &[u8]) -> anyhow::Result<Output> {
+        let mut command = self.command(cmd);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = program_of(&command);
+        let (_group, mut child) =
+            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let stdin = child.stdin.take();
+        thread::scope(|scope| {
+            // A child that answers before it has read everything must not wait for us. One that
+            // does not read at all is its own matter: its exit status tells.
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
+            Ok(child.wait_with_output()?)
+        })
     }
 
     /// As [`Runner::read`], but gives up after `limit`: a network may answer never.

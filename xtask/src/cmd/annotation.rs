@@ -1,0 +1,22 @@
+//! Shows a summary on the page of the build, where there is one.
+
+use crate::context::Context;
+use crate::host::buildkite_agent::{self, ANNOTATION_LIMIT_BYTES, Style};
+use crate::host::{files, terminal};
+
+/// Annotates the Buildkite job that this is; anywhere else, or without the agent, nothing happens.
+/// A page that cannot be annotated changes no verdict.
+pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str) {
+    let path = cx.lookup("PATH").unwrap_or_default();
+    if cx.lookup("BUILDKITE").is_none() || files::find_program(&path, "buildkite-agent").is_none() {
+        return;
+    }
+    let end = markdown.floor_char_boundary(ANNOTATION_LIMIT_BYTES);
+    let cmd = buildkite_agent::annotate(&cx.sh, context, style);
+    let problem = match cx.runner.feed(cmd, &markdown.as_bytes()[..end]) {
+        Ok(output) if output.status.success() => return,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    terminal::say(&format!("warning: the build's page cannot be annotated: {problem}"));
+}
