@@ -16,10 +16,15 @@ Options:
                                   `shipped` names too); of several the last counts
   -p, --platform-allowlist FILE   take the platforms from FILE, one a line (default: `.platform` in
                                   the root; without it x86_64 and aarch64)
-      --workspace-selective BOOL  in a Cargo workspace: steps for each member crate, gated on what a
-                                  change touches (default: false)
+      --workspace-selective BOOL  in a Cargo workspace: steps for each member crate, gated on what
+                                  a change touches (default: false)
       --dependents BOOL           with --workspace-selective: a crate's steps also run when a crate
                                   of the workspace changes that it depends on (default: false)
+      --output FILE               write to FILE instead of standard output
+      --check FILE                print nothing but what would change in FILE; exit 1 if anything
+      --explain                   print a table for people: step, platform, timeout, gate and why
+      --upload                    hand the pipeline to `buildkite-agent pipeline upload`, in parts
+                                  of at most 500 steps
       --format yaml|json          the text form (default: yaml)
   -h, --help                      print this
 
@@ -39,6 +44,18 @@ pub(crate) struct Options {
     pub(crate) platform_allowlist: Option<PathBuf>,
     pub(crate) workspace: Selective,
     pub(crate) format: Format,
+    pub(crate) destination: Destination,
+}
+
+/// What becomes of the pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Destination {
+    #[default]
+    Print,
+    Explain,
+    Write(PathBuf),
+    Check(PathBuf),
+    Upload,
 }
 
 /// Whether each crate of a workspace gets steps of its own.
@@ -65,8 +82,26 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
         None => Format::default(),
     };
     let workspace = parse_selective(&mut args)?;
+    let destination = parse_destination(&mut args)?;
     args.finish()?;
-    Ok(Options { test_description, platform_allowlist, workspace, format })
+    Ok(Options { test_description, platform_allowlist, workspace, format, destination })
+}
+
+fn parse_destination(args: &mut Args) -> Result<Destination, UsageError> {
+    let given = [
+        args.path(None, "--output")?.map(Destination::Write),
+        args.path(None, "--check")?.map(Destination::Check),
+        args.switch("--explain")?.then_some(Destination::Explain),
+        args.switch("--upload")?.then_some(Destination::Upload),
+    ];
+    let mut given = given.into_iter().flatten();
+    let destination = given.next().unwrap_or_default();
+    match given.next() {
+        None => Ok(destination),
+        Some(_) => {
+            args.error("`--output`, `--check`, `--explain` and `--upload` exclude each other")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +142,7 @@ mod tests {
             "`pipeline` does not take `x`; see `cargo xtask help pipeline`"
         );
         assert!(parse_words("--format xml").unwrap_err().starts_with("unknown format `xml`"));
+        assert!(parse_words("--upload --check x").unwrap_err().contains("exclude each other"));
         assert!(parse_words("-t").unwrap_err().contains("`--test-description` needs a value"));
     }
 }

@@ -11,7 +11,8 @@ pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str
     if cx.lookup("BUILDKITE").is_none() || files::find_program(&path, "buildkite-agent").is_none() {
         return;
     }
-    let end = markdown.floor_char_boundary(ANNOTATION_LIMIT_BYTES);
+    let limit = markdown.len().min(ANNOTATION_LIMIT_BYTES);
+    let end = (0..=limit).rev().find(|at| markdown.is_char_boundary(*at)).unwrap_or(0);
     let cmd = buildkite_agent::annotate(&cx.sh, context, style);
     let problem = match cx.runner.feed(cmd, &markdown.as_bytes()[..end]) {
         Ok(output) if output.status.success() => return,

@@ -1,16 +1,20 @@
-//! `pipeline`: prints the pipeline that Buildkite runs.
+//! `pipeline`: prints the pipeline that Buildkite runs, compares it with a file or uploads it.
 
+use std::path::Path;
 use std::slice;
+
+use anyhow::{Context as _, bail};
 
 use super::gather::{self, Request};
 use super::report_warnings;
-use crate::cli::pipeline::Options;
+use crate::cli::pipeline::{Destination, Options};
 use crate::context::Context;
-use crate::host::terminal;
+use crate::host::{buildkite_agent, files, git, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
 use crate::rules::diagnostic::Diagnostics;
-use crate::rules::pipeline::Pipeline;
+use crate::rules::pipeline::{Format, Pipeline};
 use crate::rules::plan::Plan;
+use crate::rules::{explain, upload};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut found = Diagnostics::default();
@@ -22,8 +26,73 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let inputs = gather::inputs(cx, request, &mut found)?;
     let plan = Plan::build(&inputs, &mut found);
     report_warnings(&found.into_warnings()?);
+    if options.destination != Destination::Upload {
+        for warning in upload::warnings(&plan) {
+            terminal::say(&format!("warning: {warning}"));
+        }
+    }
     let xtask = gather::alias(cx, &inputs)?;
-    let pipeline = Pipeline { plan: &plan, xtask: &xtask };
-    terminal::write_data(|out| pipeline.write(options.format, out)).or_undetermined()?;
+    let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &xtask };
+    match &options.destination {
+        Destination::Print => {
+            terminal::write_data(|out| pipeline.write(options.format, out)).or_undetermined()?;
+        }
+        Destination::Explain => {
+            terminal::write_data(|out| explain::write(&plan, out)).or_undetermined()?;
+        }
+        Destination::Write(path) => {
+            let text = text(&pipeline, options.format)?;
+            files::write_atomically(&cx.project.resolve(path), &text).or_undetermined()?;
+        }
+        Destination::Check(path) => {
+            let command = format!("{xtask} pipeline");
+            return check(cx, path, &text(&pipeline, options.format)?, &command);
+        }
+        Destination::Upload => upload_parts(cx, &pipeline).or_undetermined()?,
+    }
     Ok(Outcome::Pass)
+}
+
+fn text(pipeline: &Pipeline<'_>, format: Format) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    pipeline.write(format, &mut text)?;
+    Ok(text)
+}
+
+/// Shows what would have to change in a file, if anything.
+fn check(cx: &Context, path: &Path, text: &[u8], command: &str) -> anyhow::Result<Outcome> {
+    let name = path.display().to_string();
+    let file = cx.project.resolve(path);
+    if files::read_text(&file, &name)?.as_bytes() == text {
+        return Ok(Outcome::Pass);
+    }
+    let diff = git::diff_to_stdin(&cx.sh, &cx.project.root, &file);
+    let output = cx.runner.feed(diff, text).or_undetermined()?;
+    terminal::write_data(|out| Ok(out.write_all(&output.stdout)?)).or_undetermined()?;
+    terminal::say(&format!(
+        "`{name}` is not current; write it again with `{command} --output {name}` and the options of this run"
+    ));
+    Ok(Outcome::Fail)
+}
+
+/// Buildkite inserts the steps of an upload right after the step that uploads, before those of an
+/// earlier upload of the same step. The last part therefore goes first, so that the build shows the
+/// order of the plan. It implies that a failure in between leaves the end of the plan in the build,
+/// and that a step cannot depend on one of an earlier part.
+fn upload_parts(cx: &Context, pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
+    let parts = upload::parts(pipeline.plan);
+    for (number, part) in parts.iter().enumerate().rev() {
+        let rows = &pipeline.rows[part.clone()];
+        let text = text(&Pipeline { rows, ..*pipeline }, Format::Json)?;
+        let which = format!("part {} of {} ({} steps)", number + 1, parts.len(), rows.len());
+        let output = cx.runner.feed(buildkite_agent::upload(&cx.sh), &text).with_context(|| {
+            format!("{which} was not uploaded; this works on an agent, with `mount-buildkite-agent` in a container")
+        })?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            bail!("{which} was not uploaded: {}", words.trim());
+        }
+        terminal::say(&format!("uploaded {which}"));
+    }
+    Ok(())
 }

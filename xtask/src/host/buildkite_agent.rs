@@ -32,6 +32,11 @@ pub(crate) fn annotate<'sh>(sh: &'sh Shell, context: &str, style: Style) -> Cmd<
     cmd!(sh, "buildkite-agent annotate --context={context} --style={style}")
 }
 
+/// Adds the steps of its standard input to the running build, right after the step of this job.
+pub(crate) fn upload(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "buildkite-agent pipeline upload")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

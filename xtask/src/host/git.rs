@@ -36,6 +36,12 @@ pub(crate) fn commit_id<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh
     git(sh, root).args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(name)
 }
 
+/// What leads from a file to the text of standard input, whether or not they are tracked.
+pub(crate) fn diff_to_stdin<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
+    let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--"];
+    git(sh, root).args(options).arg(file).arg("-")
+}
+
 /// How long ago a commit was made, in git's own words.
 pub(crate) fn commit_age<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
     git(sh, root).args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])

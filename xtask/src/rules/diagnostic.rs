@@ -27,7 +27,8 @@ impl Source {
     pub(crate) fn offset_of(&self, line: usize, byte_column: usize) -> usize {
         let start = self.line_starts().get(line.saturating_sub(1)).copied();
         let offset = start.unwrap_or(self.text.len()) + byte_column.saturating_sub(1);
-        self.text.floor_char_boundary(offset.min(self.text.len()))
+        let is_boundary = |at: &usize| self.text.is_char_boundary(*at);
+        (0..=offset.min(self.text.len())).rev().find(is_boundary).unwrap_or(0)
     }
 
     pub(crate) fn error(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
@@ -99,7 +100,9 @@ impl Excerpt {
     const WIDTH_CHARS: usize = 100;
 
     fn new(line: &str, column: usize) -> Excerpt {
-        let skipped = (column - 1).saturating_sub(Self::WIDTH_CHARS * 2 / 3);
+        let fits = line.chars().take(Self::WIDTH_CHARS + 1).count() <= Self::WIDTH_CHARS;
+        let before = (column - 1).saturating_sub(Self::WIDTH_CHARS * 2 / 3);
+        let skipped = if fits { 0 } else { before };
         // A tab would move the caret, and any other control character could drive a terminal.
         let visible = |c: char| if c.is_control() { ' ' } else { c };
         let mut text: String =

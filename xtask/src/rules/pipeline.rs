@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::nearest;
-use super::plan::Plan;
+use super::plan::{Plan, Row};
 
 /// The text form of a pipeline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ impl Format {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pipeline<'a> {
     pub(crate) plan: &'a Plan<'a>,
+    /// Which steps of the plan.
+    pub(crate) rows: &'a [Row],
     pub(crate) xtask: &'a str,
 }
 
@@ -64,10 +66,10 @@ struct Steps<'a>(Pipeline<'a>);
 
 impl Serialize for Steps<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let steps = self.0.plan.steps();
-        let mut list = serializer.serialize_seq(Some(steps.len()))?;
-        for step in steps {
-            list.serialize_element(&step.render(self.0.xtask))?;
+        let Pipeline { plan, rows, xtask } = self.0;
+        let mut list = serializer.serialize_seq(Some(rows.len()))?;
+        for row in rows {
+            list.serialize_element(&plan.step(*row).render(xtask))?;
         }
         list.end()
     }

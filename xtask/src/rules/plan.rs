@@ -77,6 +77,23 @@ impl<'a> Plan<'a> {
         self.rows.iter().map(|row| self.step(*row))
     }
 
+    /// The tests that give no step, and why.
+    pub(crate) fn left_out(&self) -> Vec<(&'a str, &'static str)> {
+        let reason = |test: &Test| {
+            if self.inputs.overrides.skips(&test.name) {
+                Some("TESTS_TO_SKIP")
+            } else if test.is_left_out {
+                Some("skipped by .buildkite/overrides.json")
+            } else {
+                None
+            }
+        };
+        let mut left_out: Vec<(&str, &str)> =
+            self.all_tests().filter_map(|test| Some((&*test.name, reason(test)?))).collect();
+        left_out.dedup();
+        left_out
+    }
+
     pub(crate) fn step(&self, row: Row) -> Step<'_> {
         let description = &self.inputs.descriptions[row.description as usize];
         Step {

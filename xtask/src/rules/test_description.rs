@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::deltas::{Deltas, Patch};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
+use super::glob;
 use super::json::{self, Entry, Node};
 use super::nearest;
 use super::platform::{HYPERVISORS, Platform, unknown_hypervisor, unknown_platform};
@@ -155,6 +156,11 @@ impl TestDescription {
         TestDescription { source, tests, deltas }
     }
 
+    /// Whether a consumer changes something about a test.
+    pub(crate) fn is_patched(&self, test_name: &str) -> bool {
+        self.deltas.as_ref().is_some_and(|deltas| deltas.patch(test_name).is_some())
+    }
+
     /// An error about a test's command, where the command comes from.
     pub(crate) fn command_error(&self, test: &Test, message: String) -> Diagnostic {
         let patch = self.deltas.as_ref().and_then(|deltas| {
@@ -256,7 +262,27 @@ impl TestReader<'_> {
             let message = format!("unknown key `{key}`, did you mean `{known}`?");
             self.found.push(self.source.error(entry.key_offset, message));
         }
+        if key == "if_changed" {
+            self.check_globs(&entry.value);
+        }
         self.test.forwarded.insert(key.to_owned(), entry.value.to_value());
+    }
+
+    /// A string, a list of strings, or an object with `include` and `exclude`.
+    fn check_globs(&mut self, value: &Node) {
+        if let Some(text) = value.as_str() {
+            if let Some(problem) = glob::problem(text) {
+                let message = format!("`if_changed` has a glob that is none: {problem}");
+                self.found.push(self.source.error(value.offset, message));
+            }
+        } else if let Some(items) = value.as_array() {
+            items.iter().for_each(|item| self.check_globs(item));
+        } else if let Some(entries) = value.as_object() {
+            entries.iter().for_each(|entry| self.check_globs(&entry.value));
+        } else if !value.means_absent() {
+            let message = format!("`if_changed` takes globs, not {}", value.describe());
+            self.found.push(self.source.error(value.offset, message));
+        }
     }
 
     fn special(&mut self, key: &str, entry: &Entry) {
@@ -521,6 +547,14 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(test.forwarded["if"], "x");
+    }
+
+    #[test]
+    fn a_glob_that_the_agent_would_refuse_is_an_error() {
+        check(
+            &one(r#"{"test_name": "a", "command": "c", "if_changed": ["src/**", "a/{b,c"]}"#),
+            &expect!["t.json:1:72: error: `if_changed` has a glob that is none: `{` is not closed"],
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+use super::glob;
 use super::platform::Platform;
 
 /// The workspace as `--workspace-selective` sees it.
@@ -139,7 +140,7 @@ impl Workspace {
         if paths.contains(&".") {
             return vec!["**".to_owned()];
         }
-        paths.iter().map(|path| format!("{path}/**")).collect()
+        paths.iter().map(|path| format!("{}/**", glob::escape(path))).collect()
     }
 
     /// The shortest chain from a crate to each crate that it depends on, directly or not; nearest
