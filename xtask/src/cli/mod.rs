@@ -2,6 +2,7 @@
 
 mod args;
 pub(crate) mod ci;
+pub(crate) mod commit_format;
 pub(crate) mod pipeline;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use crate::rules::nearest;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Ci(ci::Options),
+    CommitFormat(commit_format::Options),
     Pipeline(pipeline::Options),
     Help(String),
 }
@@ -44,12 +46,18 @@ struct Entry {
     parse: fn(Args) -> Result<Command, UsageError>,
 }
 
-const COMMANDS: [Entry; 2] = [
+const COMMANDS: [Entry; 3] = [
     Entry {
         name: "ci",
         summary: "run the tests of the pipeline on this machine",
         usage: ci::USAGE,
         parse: |args| ci::parse(args).map(Command::Ci),
+    },
+    Entry {
+        name: "commit-format",
+        summary: "check the messages of the branch's commits",
+        usage: commit_format::USAGE,
+        parse: |args| commit_format::parse(args).map(Command::CommitFormat),
     },
     Entry {
         name: "pipeline",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::context::Context;
-use crate::host::{git, terminal};
+use crate::host::{git, process, terminal};
 use crate::outcome::OrUndetermined;
 use crate::rules::base::Base;
 
@@ -26,7 +26,7 @@ pub(crate) struct Found {
 /// the last known state serves, with a line that says how old it is.
 pub(crate) fn find(cx: &Context) -> anyhow::Result<Found> {
     let base = Base::from_lookup(|name| cx.lookup(name));
-    let name = format!("{}/{}", base.remote, base.branch);
+    let name = process::mask_user_info(&format!("{}/{}", base.remote, base.branch));
     let id = match fetch_tip(cx, &base) {
         Ok(id) => id,
         Err(problem) => last_known_tip(cx, &base, &problem)
@@ -46,7 +46,7 @@ fn fetch_tip(cx: &Context, base: &Base) -> anyhow::Result<String> {
             return Ok(id);
         }
         let fetch = git::fetch(&cx.sh, &cx.project.root, &base.remote, &base.reference());
-        check(&cx.runner.read(fetch)?)?;
+        succeeded(cx.runner.read(fetch)?)?;
         if has_commit(cx, &id)? {
             return Ok(id);
         }
@@ -61,7 +61,7 @@ fn remote_tip(cx: &Context, base: &Base) -> anyhow::Result<String> {
     if output.status.code() == Some(NO_SUCH_REFERENCE) {
         bail!("there is no branch `{}` on `{}`", base.branch, base.remote);
     }
-    check(&output)?;
+    let output = succeeded(output)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let id = text.split_whitespace().next().context("`git ls-remote` printed nothing")?;
     Ok(id.to_owned())
@@ -87,10 +87,10 @@ fn last_known_tip(cx: &Context, base: &Base, problem: &anyhow::Error) -> anyhow:
     Ok(id)
 }
 
-/// Git's own words, if it failed.
-fn check(output: &Output) -> anyhow::Result<()> {
+/// The output of a git command, or git's own words if it failed.
+pub(super) fn succeeded(output: Output) -> anyhow::Result<Output> {
     if output.status.success() {
-        return Ok(());
+        return Ok(output);
     }
     let words = String::from_utf8_lossy(&output.stderr);
     bail!("git failed: {}", words.trim().replace('\n', " "))

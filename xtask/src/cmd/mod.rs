@@ -3,6 +3,7 @@
 mod annotation;
 mod base;
 pub(crate) mod ci;
+pub(crate) mod commit_format;
 mod gather;
 pub(crate) mod help;
 pub(crate) mod pipeline;

@@ -8,13 +8,18 @@ use anyhow::{Context as _, anyhow};
 
 /// Reads a text file. The error names the path as `name` gives it.
 pub(crate) fn read_text(path: &Path, name: &str) -> anyhow::Result<String> {
-    let bytes = fs::read(path).map_err(|error| unreadable(name, &error))?;
+    let bytes = read_bytes(path, name)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = valid.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         anyhow!("{name}:{line}:{column}: error: not UTF-8 text")
     })
+}
+
+/// Reads a file that need not be text.
+pub(crate) fn read_bytes(path: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| unreadable(name, &error))
 }
 
 /// Reads a text file that need not exist.

@@ -42,6 +42,28 @@ pub(crate) fn diff_to_stdin<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cm
     git(sh, root).args(options).arg(file).arg("-")
 }
 
+/// The commits of `HEAD` that are not in `base`, newest first, with the commits of the base that
+/// border on them. Messages are bytes as they are stored, converted to UTF-8 if their commit names
+/// an encoding.
+pub(crate) fn list_commits<'sh>(sh: &'sh Shell, root: &Path, base: &str, format: &str) -> Cmd<'sh> {
+    let format = format!("--format={format}");
+    let excluded = format!("^{base}");
+    git(sh, root)
+        .args(["-c", "i18n.logOutputEncoding=UTF-8", "rev-list", "--topo-order", "--boundary"])
+        .args([format, excluded])
+        .args(["HEAD", "--"])
+}
+
+/// The commits at which the history of a shallow clone ends are in this file of the repository.
+pub(crate) fn shallow_file<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["rev-parse", "--git-path", "shallow"])
+}
+
+/// A setting of the user's.
+pub(crate) fn setting<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
+    git(sh, root).args(["config", "--get", name])
+}
+
 /// How long ago a commit was made, in git's own words.
 pub(crate) fn commit_age<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
     git(sh, root).args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])

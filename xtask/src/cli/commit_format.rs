@@ -1,0 +1,39 @@
+//! `commit-format`: usage and options.
+
+use std::path::PathBuf;
+
+use super::UsageError;
+use super::args::Args;
+
+pub(crate) const USAGE: &str = "\
+Checks the messages of the commits that the branch adds to its base.
+
+Usage: cargo xtask commit-format [options]
+
+A title of at most 60 characters, a blank second line, and a `Signed-off-by:` line with a name and
+an address at the end. Body lines of more than 75 characters earn a warning. Merge commits, bots
+and imported history (commits without an ancestor in the base) are left out.
+
+Options:
+      --message-file FILE         check the one message in FILE, as git gives it to a commit-msg hook
+  -h, --help                      print this
+
+Environment:
+  REMOTE, BASE_BRANCH             the base (default: origin and main); Buildkite's own
+                                  BUILDKITE_REPO and BUILDKITE_PULL_REQUEST_BASE_BRANCH come first
+
+Files:
+  .buildkite/commit-format.json   {\"bots\": [\"address\", ...]}: more authors to leave out
+";
+
+/// What `commit-format` was asked for.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) message_file: Option<PathBuf>,
+}
+
+pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+    let message_file = args.path(None, "--message-file")?;
+    args.finish()?;
+    Ok(Options { message_file })
+}

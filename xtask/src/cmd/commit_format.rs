@@ -1,0 +1,110 @@
+//! `commit-format`: checks the messages of the commits that the branch adds to its base.
+
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+
+use super::base::{self, Found};
+use super::report_warnings;
+use crate::cli::commit_format::Options;
+use crate::context::Context;
+use crate::host::{files, git, terminal};
+use crate::outcome::{OrUndetermined, Outcome};
+use crate::rules::commit_report::CommitReport;
+use crate::rules::diagnostic::{Diagnostics, Source};
+use crate::rules::history::{self, Commit};
+use crate::rules::{commit_message, commit_report, commit_settings, message_file};
+
+pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    match &options.message_file {
+        Some(file) => check_file(cx, file),
+        None => check_branch(cx),
+    }
+}
+
+fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
+    let bots = bots(cx)?;
+    let root = &cx.project.root;
+    if !cx.runner.read(git::commit_id(&cx.sh, root, "HEAD"))?.status.success() {
+        terminal::say("there is no commit yet, nothing to check");
+        return Ok(Outcome::Pass);
+    }
+    let base = base::find(cx)?;
+    let list = git::list_commits(&cx.sh, root, &base.id, history::FORMAT);
+    let output = base::succeeded(cx.runner.read(list)?).or_undetermined()?;
+    let commits = history::parse(&output.stdout).or_undetermined()?;
+    refuse_cut_history(cx, &commits, &base)?;
+    let report = CommitReport::new(&base.name, history::judge(&commits, &bots));
+    terminal::write_data(|out| Ok(out.write_all(report.render().as_bytes())?)).or_undetermined()?;
+    Ok(if report.has_failed() { Outcome::Fail } else { Outcome::Pass })
+}
+
+fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
+    let root = &cx.project.root;
+    let name = file.display().to_string();
+    let content = files::read_bytes(&cx.project.resolve(file), &name)?;
+    if cx.runner.read(git::commit_id(&cx.sh, root, "MERGE_HEAD"))?.status.success() {
+        terminal::say("this will be a merge commit, its message is not checked");
+        return Ok(Outcome::Pass);
+    }
+    let prefix = comment_prefix(cx)?;
+    let findings = commit_message::check(&message_file::as_committed(&content, prefix.as_deref()));
+    if findings.is_empty() {
+        return Ok(Outcome::Pass);
+    }
+    terminal::write_data(|out| {
+        writeln!(out, "{name}")?;
+        commit_report::describe(&findings).try_for_each(|line| Ok(writeln!(out, "{line}")?))
+    })
+    .or_undetermined()?;
+    let has_failed = findings.iter().any(|finding| !finding.violation.is_warning());
+    Ok(if has_failed { Outcome::Fail } else { Outcome::Pass })
+}
+
+/// The authors that are left out.
+fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
+    const NAME: &str = ".buildkite/commit-format.json";
+    let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
+    let source = text.map(|text| Source::new(NAME, text));
+    let mut found = Diagnostics::default();
+    let bots = commit_settings::bots(source.as_ref(), &mut found);
+    report_warnings(&found.into_warnings()?);
+    Ok(bots)
+}
+
+/// Where the history ends inside the branch, nobody can tell what is the branch's own.
+fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow::Result<()> {
+    let is_own = |id: &str| commits.iter().any(|commit| !commit.is_boundary && commit.id == id);
+    let output = base::succeeded(cx.runner.read(git::shallow_file(&cx.sh, &cx.project.root))?)?;
+    let path = cx.project.root.join(String::from_utf8_lossy(&output.stdout).trim());
+    let shallow = files::read_text_if_exists(&path, "shallow")?.unwrap_or_default();
+    if shallow.lines().any(is_own) {
+        return Err(anyhow!(
+            "this clone is shallow and its history ends before the branch left `{}`; \
+             run `git fetch --deepen=100`, or `git fetch --unshallow`, and try again",
+            base.name
+        ))
+        .or_undetermined();
+    }
+    let is_rooted = commits.is_empty() || commits.iter().any(|commit| commit.is_boundary);
+    if !is_rooted {
+        bail!(
+            "`HEAD` and `{}` have no common history; set REMOTE and BASE_BRANCH to the upstream \
+             repository and branch",
+            base.name
+        );
+    }
+    Ok(())
+}
+
+/// What the user's git starts comments with.
+fn comment_prefix(cx: &Context) -> anyhow::Result<Option<String>> {
+    for name in ["core.commentString", "core.commentChar"] {
+        let output = cx.runner.read(git::setting(&cx.sh, &cx.project.root, name))?;
+        if output.status.success() {
+            let value = String::from_utf8_lossy(&output.stdout);
+            return Ok(Some(value.trim_end_matches('\n').to_owned()));
+        }
+    }
+    Ok(None)
+}

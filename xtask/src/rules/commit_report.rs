@@ -1,0 +1,141 @@
+//! What a contributor reads about the commits of a branch: findings, and the command that repairs
+//! them.
+
+use super::commit_message::{self, Finding, Violation};
+use super::history::{Commit, Fate};
+
+/// The findings about a branch.
+#[derive(Debug)]
+pub(crate) struct CommitReport<'a> {
+    /// For messages: `origin/main`.
+    base: &'a str,
+    /// Oldest first.
+    commits: Vec<(&'a Commit, Fate, Vec<Finding>)>,
+}
+
+impl<'a> CommitReport<'a> {
+    /// Checks every commit whose fate it is to be checked. `commits` are the branch's own, oldest
+    /// first.
+    pub(crate) fn new(base: &'a str, commits: Vec<(&'a Commit, Fate)>) -> CommitReport<'a> {
+        let check = |(commit, fate): (&'a Commit, Fate)| {
+            let findings = match fate {
+                Fate::Checked => commit_message::check(&commit.message),
+                Fate::Merge | Fate::Bot | Fate::Imported => Vec::new(),
+            };
+            (commit, fate, findings)
+        };
+        CommitReport { base, commits: commits.into_iter().map(check).collect() }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failing().next().is_some()
+    }
+
+    /// For a terminal: every finding, a summary, and how to repair what failed.
+    pub(crate) fn render(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for (commit, _, findings) in self.commits.iter().filter(|(_, _, it)| !it.is_empty()) {
+            let author = visible(&commit.author_name);
+            lines.push(format!("{} {} ({author})", commit.short_id, title(commit)));
+            lines.extend(describe(findings));
+        }
+        lines.push(self.summary());
+        if let Some(command) = self.repair() {
+            lines.push(format!("to repair what failed, run:\n  {command}"));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn failing(&self) -> impl Iterator<Item = (&'a Commit, &Vec<Finding>)> {
+        let commits = self.commits.iter().map(|(commit, _, findings)| (*commit, findings));
+        commits.filter(|(_, findings)| findings.iter().any(|it| !it.violation.is_warning()))
+    }
+
+    fn summary(&self) -> String {
+        let count = |wanted| self.commits.iter().filter(|(_, fate, _)| *fate == wanted).count();
+        let base = self.base;
+        if self.commits.is_empty() {
+            return format!("there are no commits since {base}, nothing to check");
+        }
+        let checked = count(Fate::Checked);
+        let failed = self.failing().count();
+        let text = match failed {
+            0 => format!("{} since {base} checked, none failed", commits(checked)),
+            failed => format!("{failed} of {} since {base} failed", commits(checked)),
+        };
+        let left_out = [
+            (count(Fate::Merge), "merge", "merges"),
+            (count(Fate::Bot), "by a bot", "by bots"),
+            (count(Fate::Imported), "imported", "imported"),
+        ];
+        let left_out = left_out
+            .iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }));
+        let left_out: Vec<String> = left_out.collect();
+        if left_out.is_empty() {
+            text
+        } else {
+            format!("{text}; left out: {}", left_out.join(", "))
+        }
+    }
+
+    /// One command that opens the commits that failed, or adds the sign-offs if nothing else is
+    /// wrong. It starts at the oldest of them, so that the others keep their ids.
+    fn repair(&self) -> Option<String> {
+        let failing: Vec<(&Commit, &Vec<Finding>)> = self.failing().collect();
+        let oldest = failing.first()?.0;
+        let later = self.commits.iter().skip_while(|(commit, ..)| commit.id != oldest.id);
+        let has_merges = later.clone().any(|(_, fate, _)| *fate == Fate::Merge);
+        let errors = failing.iter().flat_map(|(_, findings)| findings.iter());
+        let mut errors =
+            errors.map(|finding| &finding.violation).filter(|violation| !violation.is_warning());
+        // With merges it would sign, and so change, what was merged too.
+        if !has_merges && errors.all(Violation::is_missing_sign_off) {
+            return Some(format!("git rebase --signoff {}~1", oldest.short_id));
+        }
+        let ids: Vec<&str> = failing.iter().map(|(commit, _)| commit.short_id.as_str()).collect();
+        let merges = if has_merges { " --rebase-merges" } else { "" };
+        // `p` is what `rebase.abbreviateCommands` makes of `pick`; without a suffix `-i` would mean
+        // something else to the `sed` of other systems than to GNU's.
+        Some(format!(
+            "GIT_SEQUENCE_EDITOR=\"sed -i.bak -E 's/^p(ick)? ({})/reword \\\\2/'\" git rebase -i{merges} {}~1",
+            ids.join("|"),
+            oldest.short_id
+        ))
+    }
+}
+
+/// Findings about one message: a line each, and its repair below.
+pub(crate) fn describe(findings: &[Finding]) -> impl Iterator<Item = String> {
+    findings.iter().flat_map(|Finding { line, violation }| {
+        let severity = if violation.is_warning() { "warning" } else { "error" };
+        let fact = visible(&violation.to_string());
+        let rule = violation.rule();
+        [
+            format!("  line {line}: {severity}: {fact} [{rule}]"),
+            format!("    {}", violation.repair()),
+        ]
+    })
+}
+
+/// The first line of a commit's message, short enough for a terminal.
+fn title(commit: &Commit) -> String {
+    const SHOWN_CHARS: usize = 72;
+    let message = String::from_utf8_lossy(&commit.message);
+    let title = visible(message.lines().next().unwrap_or_default().trim_end());
+    match title.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &title[..end]),
+        None if title.is_empty() => "(no title)".to_owned(),
+        None => title,
+    }
+}
+
+/// Text of strangers: control characters could drive a terminal.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn commits(count: usize) -> String {
+    if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") }
+}
