@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use xshell::Shell;
@@ -37,6 +38,18 @@ impl Context {
 
     pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
+    }
+
+    /// Where cargo keeps what it downloads and installs.
+    pub(crate) fn cargo_home(&self) -> PathBuf {
+        let home = || PathBuf::from(self.lookup("HOME").unwrap_or_default()).join(".cargo");
+        self.lookup("CARGO_HOME").map_or_else(home, PathBuf::from)
+    }
+
+    /// Where programs keep what they can make again; without one, where temporary files go.
+    pub(crate) fn cache_home(&self) -> PathBuf {
+        let named = self.lookup("XDG_CACHE_HOME").map(PathBuf::from);
+        named.filter(|path| path.is_absolute()).unwrap_or_else(std::env::temp_dir)
     }
 
     /// Whether nobody is looking: most CI services set `CI`.

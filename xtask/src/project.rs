@@ -1,5 +1,6 @@
 //! Where things are: the consumer's root, this checkout, and every file that is read or written.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -101,6 +102,21 @@ impl Project {
     pub(crate) fn member_files(&self, path: &str) -> [String; 2] {
         let prefix = if path == "." { String::new() } else { format!("{path}/") };
         [format!("{prefix}.platform"), format!("{prefix}.buildkite/test_description.json")]
+    }
+
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.root.join("Cargo.toml")
+    }
+
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.root.join("Cargo.lock")
+    }
+
+    /// A place of this repository's own outside its tree, for what must not see the tree.
+    pub(crate) fn cache_dir(&self, cache_home: &Path) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        self.root.hash(&mut hasher);
+        cache_home.join("rust-vmm-ci").join(format!("{:016x}", hasher.finish()))
     }
 
     /// Where missing cargo tools are installed.

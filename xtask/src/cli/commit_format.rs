@@ -15,7 +15,7 @@ an address at the end. Body lines of more than 75 characters earn a warning. Mer
 and imported history (commits without an ancestor in the base) are left out.
 
 Options:
-      --message-file FILE         check the one message in FILE, as git gives it to a commit-msg hook
+      --message-file FILE         check one message, in the file that git gives a commit-msg hook
   -h, --help                      print this
 
 Environment:

@@ -1,6 +1,7 @@
 //! The command line: arguments in, one [`Command`] out. Pure.
 
 mod args;
+pub(crate) mod audit;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
 pub(crate) mod pipeline;
@@ -15,6 +16,7 @@ use crate::rules::nearest;
 /// What the user asked for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
+    Audit(audit::Options),
     Ci(ci::Options),
     CommitFormat(commit_format::Options),
     Pipeline(pipeline::Options),
@@ -46,7 +48,13 @@ struct Entry {
     parse: fn(Args) -> Result<Command, UsageError>,
 }
 
-const COMMANDS: [Entry; 3] = [
+const COMMANDS: [Entry; 4] = [
+    Entry {
+        name: "audit",
+        summary: "look up the dependencies in the advisory database",
+        usage: audit::USAGE,
+        parse: |args| audit::parse(args).map(Command::Audit),
+    },
     Entry {
         name: "ci",
         summary: "run the tests of the pipeline on this machine",

@@ -1,11 +1,14 @@
 //! One file per command: gather, ask the rules, act, report.
 
+mod advisory_database;
 mod annotation;
+pub(crate) mod audit;
 mod base;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
 mod gather;
 pub(crate) mod help;
+mod lock_file;
 pub(crate) mod pipeline;
 mod provision;
 

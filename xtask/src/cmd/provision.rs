@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use xshell::Cmd;
 
+use super::advisory_database::AdvisoryDatabase;
 use crate::context::Context;
-use crate::host::{cargo, files, git, rustup, terminal};
+use crate::host::{cargo, files, rustup, terminal};
 use crate::rules::prerequisite::{Prerequisite, Tool};
 
 /// Why a prerequisite is not there, and what the user can do about it.
@@ -42,6 +42,14 @@ impl<'a> Provision<'a> {
         needs.iter().try_for_each(|need| self.ensure(need))
     }
 
+    /// Whether the tools among some prerequisites are there, without doing anything about it.
+    pub(crate) fn has_tools(&self, needs: &[Prerequisite]) -> bool {
+        needs.iter().all(|need| match need {
+            Prerequisite::CargoTool { tool } => self.find_program(tool.package).is_some(),
+            _ => true,
+        })
+    }
+
     fn ensure(&mut self, need: &Prerequisite) -> Result<(), Missing> {
         if let Some(known) = self.known.get(need) {
             return known.clone();
@@ -60,18 +68,13 @@ impl<'a> Provision<'a> {
         answer
     }
 
-    /// Cheap, and asked before anybody compiles `cargo-audit` for minutes.
+    /// Cheap, and asked before anybody compiles `cargo-audit` for minutes. A configuration that
+    /// cannot be read is left to the command to report.
     fn advisory_database(&self) -> Result<(), Missing> {
-        const URL: &str = "https://github.com/RustSec/advisory-db.git";
-        const PATIENCE: Duration = Duration::from_secs(20);
-        let cmd = git::ls_remote(&self.cx.sh, &self.cx.project.root, URL, "HEAD");
-        match self.cx.runner.read_within(cmd, PATIENCE) {
-            Ok(output) if output.status.success() => Ok(()),
-            _ => Err(Missing {
-                reason: format!("the advisory database `{URL}` cannot be reached"),
-                fix: "check the network".to_owned(),
-            }),
-        }
+        let Ok(database) = AdvisoryDatabase::configured(self.cx, None) else { return Ok(()) };
+        let fix = "check the network, or run `cargo xtask audit --offline` where there is a \
+                   database already";
+        database.check_reachable(self.cx).map_err(|reason| Missing { reason, fix: fix.to_owned() })
     }
 
     fn toolchain(&self, name: &str) -> Result<(), Missing> {
@@ -187,11 +190,8 @@ impl<'a> Provision<'a> {
 
     /// A program on PATH, among cargo's own or among those installed here.
     fn find_program(&self, name: &str) -> Option<PathBuf> {
-        let cargo_home = self.cx.lookup("CARGO_HOME").map(PathBuf::from);
-        let cargo_home =
-            cargo_home.or_else(|| Some(PathBuf::from(self.cx.lookup("HOME")?).join(".cargo")));
         let path = self.cx.lookup("PATH").unwrap_or_default();
-        let dirs = cargo_home.into_iter().chain([self.cx.project.tools_dir()]);
+        let dirs = [self.cx.cargo_home(), self.cx.project.tools_dir()].into_iter();
         let mut elsewhere = dirs.map(|dir| dir.join("bin").join(name));
         files::find_program(&path, name)
             .or_else(|| elsewhere.find(|candidate| files::is_executable(candidate)))

@@ -19,6 +19,16 @@ pub(crate) fn install<'sh>(sh: &'sh Shell, package: &str, version: &str, root: &
     cmd!(sh, "cargo install --locked --root {root} {package}@{version}")
 }
 
+/// Makes a new lock file in the current directory's workspace.
+pub(crate) fn generate_lock_file(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "cargo generate-lockfile")
+}
+
+/// Reads the manifests of the current directory's workspace, and nothing else.
+pub(crate) fn read_manifests(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "cargo metadata --no-deps --offline --format-version 1")
+}
+
 /// Whether a cargo of that toolchain answers; `toolchain` is what follows `cargo +`.
 pub(crate) fn version<'sh>(
     sh: &'sh Shell,

@@ -72,6 +72,26 @@ fn unreadable(name: &str, error: &io::Error) -> anyhow::Error {
     }
 }
 
+/// Makes a directory and those above it.
+pub(crate) fn create_dir(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make `{}`", path.display()))
+}
+
+/// Removes a directory with all that is in it, if it exists.
+pub(crate) fn remove_dir(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a path is a directory with nothing in it.
+pub(crate) fn is_empty_dir(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// Whether a path is a file that may be executed.
 pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;

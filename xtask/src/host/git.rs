@@ -64,6 +64,35 @@ pub(crate) fn setting<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> 
     git(sh, root).args(["config", "--get", name])
 }
 
+/// What git tracks and what it would track, each name ended by a NUL.
+pub(crate) fn list_files<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+}
+
+/// Whether git ignores a file.
+pub(crate) fn is_ignored<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
+    git(sh, root).args(["check-ignore", "--quiet", "--", name])
+}
+
+/// A file as a commit has it; `commit` is an id.
+pub(crate) fn file_at<'sh>(sh: &'sh Shell, root: &Path, commit: &str, name: &str) -> Cmd<'sh> {
+    git(sh, root).args(["cat-file", "blob"]).arg(format!("{commit}:{name}"))
+}
+
+/// Reads a commit's tree into an index of its own, so that the user's stays as it is.
+pub(crate) fn read_tree<'sh>(sh: &'sh Shell, root: &Path, index: &Path, commit: &str) -> Cmd<'sh> {
+    git(sh, root).env("GIT_INDEX_FILE", index).args(["read-tree", commit])
+}
+
+/// Writes the files of an index into a directory.
+pub(crate) fn export<'sh>(sh: &'sh Shell, root: &Path, index: &Path, to: &Path) -> Cmd<'sh> {
+    let mut prefix = std::ffi::OsString::from("--prefix=");
+    prefix.push(to);
+    // The slash matters: without it the last name would become a part of the files' names.
+    prefix.push("/");
+    git(sh, root).env("GIT_INDEX_FILE", index).args(["checkout-index", "--all"]).arg(prefix)
+}
+
 /// How long ago a commit was made, in git's own words.
 pub(crate) fn commit_age<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
     git(sh, root).args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])

@@ -3,9 +3,11 @@
 
 pub(crate) mod buildkite_agent;
 pub(crate) mod cargo;
+pub(crate) mod cargo_audit;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod process;
 pub(crate) mod rustup;
+pub(crate) mod scratch;
 pub(crate) mod sh;
 pub(crate) mod terminal;

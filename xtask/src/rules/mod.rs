@@ -1,6 +1,9 @@
 //! Pure decisions over values: nothing here runs a process, touches a file or asks for the time.
 
+pub(crate) mod advisory;
 pub(crate) mod alias;
+pub(crate) mod audit_attempt;
+pub(crate) mod audit_settings;
 pub(crate) mod base;
 pub(crate) mod child_environment;
 pub(crate) mod commit_message;
@@ -13,6 +16,7 @@ pub(crate) mod glob;
 pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod local_step;
+pub(crate) mod lock_file;
 pub(crate) mod message_file;
 pub(crate) mod nearest;
 pub(crate) mod overrides;
@@ -26,6 +30,7 @@ pub(crate) mod settings;
 pub(crate) mod shell_text;
 pub(crate) mod step;
 pub(crate) mod test_description;
+pub(crate) mod toml;
 pub(crate) mod trailer;
 pub(crate) mod upload;
 pub(crate) mod verdict;

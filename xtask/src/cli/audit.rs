@@ -1,0 +1,61 @@
+//! `audit`: usage and options.
+
+use std::path::PathBuf;
+
+use super::UsageError;
+use super::args::Args;
+
+pub(crate) const USAGE: &str = "\
+Looks up the dependencies in the RustSec advisory database.
+
+Usage: cargo xtask audit [options]
+
+Fails for vulnerable, unmaintained, unsound and yanked dependencies, as `cargo audit --deny
+warnings` does; `.cargo/audit.toml` counts. Without a Cargo.lock in the root one is made outside the
+source tree. A broken database is removed and fetched again, once. No database is no verdict (exit
+code 75).
+
+Options:
+      --only-changed BASE         advisories that the revision BASE has too do not fail
+      --db DIR                    keep the database in DIR
+      --offline                   use the database as it is, without the network
+  -h, --help                      print this
+";
+
+/// What `audit` was asked for.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) only_changed: Option<String>,
+    pub(crate) database: Option<PathBuf>,
+    pub(crate) offline: bool,
+}
+
+pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+    let only_changed = args.text("--only-changed")?;
+    let database = args.path(None, "--db")?;
+    let offline = args.switch("--offline")?;
+    args.finish()?;
+    Ok(Options { only_changed, database, offline })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn parse_words(line: &str) -> Result<Options, String> {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        parse(Args::new("audit", USAGE, words)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_are_read() {
+        let options = parse_words("--db d --only-changed origin/main --offline true").unwrap();
+        assert_eq!(options.database, Some(PathBuf::from("d")));
+        assert_eq!(options.only_changed.as_deref(), Some("origin/main"));
+        assert!(options.offline);
+        assert!(parse_words("--ofline").unwrap_err().contains("did you mean `--offline`?"));
+        assert!(parse_words("--db").unwrap_err().contains("needs a value"));
+        assert!(parse_words("x").unwrap_err().contains("does not take `x`"));
+    }
+}

@@ -1,0 +1,89 @@
+//! The advisory database: where it is, whether it can be fetched, and its repair.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+
+use crate::context::Context;
+use crate::host::{files, git, terminal};
+use crate::outcome::OrUndetermined;
+use crate::rules::audit_settings::AuditSettings;
+
+/// The database as cargo-audit's configuration and the command line have it.
+#[derive(Debug)]
+pub(super) struct AdvisoryDatabase {
+    pub(super) url: String,
+    /// Where its clone is.
+    pub(super) dir: PathBuf,
+    /// Whether cargo-audit brings it up to date before it is used.
+    pub(super) is_fetched: bool,
+    /// Whether `dir` is cargo-audit's own, so that nothing else is in it.
+    is_default_dir: bool,
+}
+
+impl AdvisoryDatabase {
+    /// Reads the configuration file that cargo-audit reads: the consumer's, else the user's.
+    pub(super) fn configured(cx: &Context, dir: Option<&Path>) -> anyhow::Result<AdvisoryDatabase> {
+        let cargo_home = cx.cargo_home();
+        let files = [cx.project.root.join(".cargo"), cargo_home.clone()];
+        let file = files.map(|dir| dir.join("audit.toml")).into_iter().find(|file| file.exists());
+        let settings = match file {
+            None => AuditSettings::default(),
+            Some(file) => {
+                let name = file.display().to_string();
+                let text = files::read_text(&file, &name)?;
+                AuditSettings::parse(&text)
+                    .map_err(|line| anyhow!("{name}:{line}: error: not valid TOML"))?
+            }
+        };
+        let configured = settings.database_path.map(|path| cx.project.root.join(path));
+        let named = dir.map(|dir| cx.project.resolve(dir)).or(configured);
+        Ok(AdvisoryDatabase {
+            url: settings.database_url,
+            is_default_dir: named.is_none(),
+            dir: named.unwrap_or_else(|| cargo_home.join("advisory-db")),
+            is_fetched: settings.fetches,
+        })
+    }
+
+    /// Asks the server for one reference: cheap, and all that tells a broken clone from a network
+    /// that is down. The error says what is missing.
+    pub(super) fn check_reachable(&self, cx: &Context) -> Result<(), String> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        if !self.is_fetched {
+            let there = self.dir.is_dir();
+            let missing =
+                || Err(format!("there is no advisory database in `{}`", self.dir.display()));
+            return if there { Ok(()) } else { missing() };
+        }
+        let cmd = git::ls_remote(&cx.sh, &cx.project.root, &self.url, "HEAD");
+        match cx.runner.read_within(cmd, PATIENCE) {
+            Ok(output) if output.status.success() => Ok(()),
+            _ => Err(format!("the advisory database `{}` cannot be reached", self.url)),
+        }
+    }
+
+    /// Removes a broken clone. A directory that somebody named is removed only if it is a clone of
+    /// the database: a wrong name must not cost anybody's files.
+    pub(super) fn remove(&self) -> anyhow::Result<()> {
+        if !self.is_default_dir && !self.looks_like_a_clone()? {
+            bail!(
+                "`{}` does not look like a clone of {}, so it is not removed; repair it by hand",
+                self.dir.display(),
+                self.url
+            );
+        }
+        terminal::say(&format!("removing the broken advisory database `{}`", self.dir.display()));
+        files::remove_dir(&self.dir).or_undetermined()
+    }
+
+    fn looks_like_a_clone(&self) -> anyhow::Result<bool> {
+        if files::is_empty_dir(&self.dir) {
+            return Ok(true);
+        }
+        let config = self.dir.join(".git/config");
+        let config = files::read_text_if_exists(&config, &config.display().to_string())?;
+        Ok(config.is_some_and(|text| text.contains(&self.url)))
+    }
+}

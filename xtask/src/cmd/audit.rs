@@ -1,0 +1,126 @@
+//! `audit`: looks up the dependencies in the advisory database.
+
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+
+use super::advisory_database::AdvisoryDatabase;
+use super::lock_file;
+use super::provision::{Installing, Provision};
+use crate::cli::audit::Options;
+use crate::context::Context;
+use crate::host::cargo_audit::{self, Source};
+use crate::host::scratch::Scratch;
+use crate::host::{files, git, terminal};
+use crate::outcome::{OrUndetermined, Outcome};
+use crate::rules::advisory::{Advisory, AuditReport};
+use crate::rules::audit_attempt::{self, Attempt};
+use crate::rules::lock_file::LockFile;
+use crate::rules::placeholder;
+use crate::rules::prerequisite::{self, Prerequisite};
+
+pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    let base = options.only_changed.as_deref().map(|name| commit(cx, name)).transpose()?;
+    let mut database = AdvisoryDatabase::configured(cx, options.database.as_deref())?;
+    database.is_fetched &= !options.offline;
+    provide(cx, &database)?;
+    let scratch =
+        Scratch::new(&cx.project.cache_dir(&cx.cache_home()), "audit").or_undetermined()?;
+    let lock_file = lock_file::of_working_tree(cx, &scratch)?;
+    let audit = Audit { cx, database: &database, named_dir: options.database.is_some() };
+    let own = audit.advisories(&lock_file)?;
+    let known = match &base {
+        None => None,
+        Some(id) => match lock_file::of_commit(cx, id, &scratch)? {
+            Some(lock_file) => Some(audit.advisories_offline(&lock_file)?),
+            None => Some(Vec::new()),
+        },
+    };
+    let name = lock_file.display().to_string();
+    let lock = LockFile::parse(&files::read_text(&lock_file, &name)?)
+        .map_err(|line| anyhow!("{name}:{line}: error: not a lock file"))?;
+    let report = AuditReport::new(own, known.as_deref(), &lock);
+    terminal::write_data(|out| Ok(out.write_all(report.render().as_bytes())?)).or_undetermined()?;
+    Ok(if report.has_failed() { Outcome::Fail } else { Outcome::Pass })
+}
+
+/// The id of the commit that a name on the command line stands for.
+fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
+    let output = cx.runner.read(git::commit_id(&cx.sh, &cx.project.root, name))?;
+    if !output.status.success() {
+        bail!("`--only-changed {name}`: there is no such commit in this clone");
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Sees to it that cargo-audit is there. It takes minutes to build, so first it is made sure that
+/// there is a database for it.
+fn provide(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
+    let mut provision = Provision::new(cx, Installing::Allowed);
+    let mut needs = prerequisite::prerequisites(&format!("{} audit", placeholder::XTASK));
+    needs.retain(|need| *need != Prerequisite::AdvisoryDatabase);
+    if !provision.has_tools(&needs) {
+        database.check_reachable(cx).map_err(|reason| anyhow!(reason)).or_undetermined()?;
+    }
+    provision
+        .ensure_all(&needs)
+        .map_err(|missing| anyhow!("{}; {}", missing.reason, missing.fix))
+        .or_undetermined()
+}
+
+struct Audit<'a> {
+    cx: &'a Context,
+    database: &'a AdvisoryDatabase,
+    /// Whether the directory of the database is the command line's.
+    named_dir: bool,
+}
+
+impl Audit<'_> {
+    /// The advisories about the packages of a lock file. A broken database is fetched again, once.
+    fn advisories(&self, lock_file: &Path) -> anyhow::Result<Vec<Advisory>> {
+        let mut attempt = self.attempt(lock_file, self.database.is_fetched)?;
+        if let Attempt::NoDatabase(words) = &attempt
+            && self.database.is_fetched
+        {
+            terminal::say(words);
+            self.database
+                .check_reachable(self.cx)
+                .map_err(|reason| {
+                    anyhow!("{reason}; `--offline` takes the database as it was last fetched")
+                })
+                .or_undetermined()?;
+            self.database.remove()?;
+            attempt = self.attempt(lock_file, true)?;
+        }
+        conclude(attempt)
+    }
+
+    /// As above, with the database as it is by now.
+    fn advisories_offline(&self, lock_file: &Path) -> anyhow::Result<Vec<Advisory>> {
+        conclude(self.attempt(lock_file, false)?)
+    }
+
+    fn attempt(&self, lock_file: &Path, is_fetched: bool) -> anyhow::Result<Attempt> {
+        let dir = self.named_dir.then_some(self.database.dir.as_path());
+        let cmd = cargo_audit::audit(&self.cx.sh, lock_file, Source { dir, is_fetched });
+        let output = self.cx.runner.read(cmd).or_undetermined()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let attempt = audit_attempt::judge(output.status.code(), &stdout, &stderr);
+        if matches!(attempt, Attempt::Report(_)) && !stderr.trim().is_empty() {
+            terminal::say(stderr.trim());
+        }
+        Ok(attempt)
+    }
+}
+
+fn conclude(attempt: Attempt) -> anyhow::Result<Vec<Advisory>> {
+    match attempt {
+        Attempt::Report(advisories) => Ok(advisories),
+        Attempt::NoDatabase(words) => {
+            Err(anyhow!("there is no verdict: {words}")).or_undetermined()
+        }
+        Attempt::Refused(words) => bail!("cargo-audit refuses its input: {words}"),
+        Attempt::Broken(words) => Err(anyhow!("cargo-audit broke off: {words}")).or_undetermined(),
+    }
+}

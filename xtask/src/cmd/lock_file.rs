@@ -1,0 +1,80 @@
+//! Finds the lock file of a source tree, or makes one where the tree is not touched.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
+use xshell::Cmd;
+
+use super::base::succeeded;
+use crate::context::Context;
+use crate::host::process::Stdout;
+use crate::host::scratch::{self, Scratch};
+use crate::host::{cargo, files, git, terminal};
+use crate::outcome::OrUndetermined;
+
+/// The lock file of the working tree. One that is made is in `scratch`.
+pub(crate) fn of_working_tree(cx: &Context, scratch: &Scratch) -> anyhow::Result<PathBuf> {
+    let root = &cx.project.root;
+    let lock_file = cx.project.lock_file();
+    if lock_file.exists() {
+        if !cx.is_ci() && succeeds(cx, git::is_ignored(&cx.sh, root, "Cargo.lock"))? {
+            terminal::say(
+                "note: git ignores your Cargo.lock, so CI makes a new one; `cargo update` brings \
+                 yours up to date",
+            );
+        }
+        return Ok(lock_file);
+    }
+    if !cx.project.manifest().exists() {
+        bail!("there is no Cargo.toml in `{}`", root.display());
+    }
+    let output = succeeded(cx.runner.read(git::list_files(&cx.sh, root))?).or_undetermined()?;
+    let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let dir = scratch.dir().join("tree");
+    scratch::mirror(root, names, &dir).or_undetermined()?;
+    generate(cx, &dir)
+}
+
+/// The lock file of a commit, as the commit has it or made from its manifests; nothing if the
+/// commit has no Cargo.toml. It is in `scratch` always.
+pub(crate) fn of_commit(
+    cx: &Context,
+    id: &str,
+    scratch: &Scratch,
+) -> anyhow::Result<Option<PathBuf>> {
+    let (sh, root) = (&cx.sh, &cx.project.root);
+    let dir = scratch.dir().join("base");
+    let output = cx.runner.read(git::file_at(sh, root, id, "Cargo.lock"))?;
+    if output.status.success() {
+        let path = dir.join("Cargo.lock");
+        files::create_dir(&dir)
+            .and_then(|()| files::write_atomically(&path, &output.stdout))
+            .or_undetermined()?;
+        return Ok(Some(path));
+    }
+    if !cx.runner.read(git::file_at(sh, root, id, "Cargo.toml"))?.status.success() {
+        return Ok(None);
+    }
+    let index = scratch.dir().join("base.index");
+    for step in [git::read_tree(sh, root, &index, id), git::export(sh, root, &index, &dir)] {
+        succeeded(cx.runner.read(step)?).or_undetermined()?;
+    }
+    generate(cx, &dir).map(Some)
+}
+
+fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
+    let _in_tree = cx.sh.push_dir(dir);
+    let status = cx.runner.run(cargo::generate_lock_file(&cx.sh), Stdout::ToStderr)?;
+    if status.success() {
+        return Ok(dir.join("Cargo.lock"));
+    }
+    // Reading the manifests needs no network: if that fails too, they are what is wrong.
+    if !succeeds(cx, cargo::read_manifests(&cx.sh))? {
+        bail!("cargo cannot read the manifests, see above");
+    }
+    Err(anyhow!("cargo cannot make a lock file, see above")).or_undetermined()
+}
+
+fn succeeds(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<bool> {
+    Ok(cx.runner.read(cmd)?.status.success())
+}
