@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 
 use super::advisory_database::AdvisoryDatabase;
-use super::lock_file;
 use super::provision::{Installing, Provision};
+use super::{annotation, lock_file};
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::cargo_audit::{self, Source};
@@ -40,8 +40,11 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let lock = LockFile::parse(&files::read_text(&lock_file, &name)?)
         .map_err(|line| anyhow!("{name}:{line}: error: not a lock file"))?;
     let report = AuditReport::new(own, known.as_deref(), &lock);
-    terminal::write_data(|out| Ok(out.write_all(report.render().as_bytes())?)).or_undetermined()?;
-    Ok(if report.has_failed() { Outcome::Fail } else { Outcome::Pass })
+    let text = report.render();
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
+    let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
+    annotation::show_check(cx, "cargo-audit", outcome, "advisories", &text);
+    Ok(outcome)
 }
 
 /// The id of the commit that a name on the command line stands for.

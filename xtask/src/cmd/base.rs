@@ -13,6 +13,9 @@ use crate::rules::base::Base;
 /// A remote may answer slowly; one that does not answer at all must not stop a run for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A base that this clone has never seen may be a long history.
+const PATIENCE_TO_FETCH: Duration = Duration::from_secs(600);
+
 /// The upstream branch as it is now, or as this clone last saw it.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -25,46 +28,46 @@ pub(crate) struct Found {
 /// Asks the remote where its branch is and fetches the commit if it is not here. Without a network
 /// the last known state serves, with a line that says how old it is.
 pub(crate) fn find(cx: &Context) -> anyhow::Result<Found> {
+    const FIX: &str = "set REMOTE and BASE_BRANCH to the upstream repository and branch";
     let base = Base::from_lookup(|name| cx.lookup(name));
     let name = process::mask_user_info(&format!("{}/{}", base.remote, base.branch));
     let id = match fetch_tip(cx, &base) {
-        Ok(id) => id,
-        Err(problem) => last_known_tip(cx, &base, &problem)
-            .with_context(|| {
-                "set REMOTE and BASE_BRANCH to the upstream repository and branch".to_owned()
-            })
-            .or_undetermined()?,
+        Ok(Some(id)) => id,
+        // The remote has answered: an older state would be the answer to another question.
+        Ok(None) => bail!("there is no branch `{}` on `{}`; {FIX}", base.branch, base.remote),
+        Err(problem) => {
+            last_known_tip(cx, &base, &problem).with_context(|| FIX.to_owned()).or_undetermined()?
+        }
     };
     Ok(Found { id, name })
 }
 
-fn fetch_tip(cx: &Context, base: &Base) -> anyhow::Result<String> {
+/// Nothing if the remote has no such branch.
+fn fetch_tip(cx: &Context, base: &Base) -> anyhow::Result<Option<String>> {
     // The branch may move between the question and the fetch; a second time it will not.
     for _ in 0..2 {
-        let id = remote_tip(cx, base)?;
+        let Some(id) = remote_tip(cx, base)? else { return Ok(None) };
         if has_commit(cx, &id)? {
-            return Ok(id);
+            return Ok(Some(id));
         }
         let fetch = git::fetch(&cx.sh, &cx.project.root, &base.remote, &base.reference());
-        succeeded(cx.runner.read(fetch)?)?;
+        succeeded(cx.runner.read_within(fetch, PATIENCE_TO_FETCH)?)?;
         if has_commit(cx, &id)? {
-            return Ok(id);
+            return Ok(Some(id));
         }
     }
     bail!("the branch moves faster than it can be fetched")
 }
 
-fn remote_tip(cx: &Context, base: &Base) -> anyhow::Result<String> {
+fn remote_tip(cx: &Context, base: &Base) -> anyhow::Result<Option<String>> {
     const NO_SUCH_REFERENCE: i32 = 2;
     let ask = git::ls_remote(&cx.sh, &cx.project.root, &base.remote, &base.reference());
     let output = cx.runner.read_within(ask, PATIENCE)?;
     if output.status.code() == Some(NO_SUCH_REFERENCE) {
-        bail!("there is no branch `{}` on `{}`", base.branch, base.remote);
+        return Ok(None);
     }
     let output = succeeded(output)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let id = text.split_whitespace().next().context("`git ls-remote` printed nothing")?;
-    Ok(id.to_owned())
+    Ok(base.tip_in(&String::from_utf8_lossy(&output.stdout)).map(str::to_owned))
 }
 
 fn has_commit(cx: &Context, id: &str) -> anyhow::Result<bool> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 
 use super::base::{self, Found};
-use super::report_warnings;
+use super::{annotation, report_warnings};
 use crate::cli::commit_format::Options;
 use crate::context::Context;
 use crate::host::{files, git, terminal};
@@ -35,8 +35,11 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let commits = history::parse(&output.stdout).or_undetermined()?;
     refuse_cut_history(cx, &commits, &base)?;
     let report = CommitReport::new(&base.name, history::judge(&commits, &bots));
-    terminal::write_data(|out| Ok(out.write_all(report.render().as_bytes())?)).or_undetermined()?;
-    Ok(if report.has_failed() { Outcome::Fail } else { Outcome::Pass })
+    let text = report.render();
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
+    let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
+    annotation::show_check(cx, "commit-format", outcome, "commit messages", &text);
+    Ok(outcome)
 }
 
 fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {

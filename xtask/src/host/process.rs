@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal, killpg};
@@ -96,18 +96,17 @@ impl Runner {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = program_of(&command);
-        let (group, mut child) =
-            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
-        let deadline = Instant::now() + limit;
-        while child.try_wait()?.is_none() {
-            if deadline <= Instant::now() {
-                group.kill(Signal::SIGKILL);
-                child.wait()?;
-                bail!("`{program}` gave no answer within {} s", limit.as_secs());
+        let (group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (sender, ended) = mpsc::channel();
+        thread::scope(|scope| {
+            // Somebody has to read on while we wait: a child that fills a pipe waits for us.
+            scope.spawn(move || sender.send(child.wait_with_output()));
+            if let Ok(output) = ended.recv_timeout(limit) {
+                return Ok(output?);
             }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(child.wait_with_output()?)
+            group.kill(Signal::SIGKILL);
+            bail!("`{program}` gave no answer within {} s", limit.as_secs())
+        })
     }
 
     /// A command as it is started; its line is shown, so that anyone can run it by hand.

@@ -55,12 +55,13 @@ pub(crate) fn mirror<'a>(
         }
         let parent = target.parent().unwrap_or(to);
         let is_manifest = source.file_name() == Some(OsStr::new("Cargo.toml"));
-        fs::create_dir_all(parent)
-            .and_then(|()| match is_manifest {
-                true => fs::copy(&source, &target).map(|_| ()),
-                false => symlink(&source, &target),
-            })
-            .with_context(|| format!("cannot write `{}`", target.display()))?;
+        files::create_dir(parent)?;
+        let shown = if is_manifest {
+            fs::copy(&source, &target).map(|_| ())
+        } else {
+            symlink(&source, &target)
+        };
+        shown.with_context(|| format!("cannot write `{}`", target.display()))?;
     }
     Ok(())
 }

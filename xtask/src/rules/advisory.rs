@@ -199,7 +199,8 @@ impl AuditReport {
             (count(Effect::Informs), "for information"),
         ];
         let others = others.iter().filter(|(count, _)| *count > 0);
-        others.fold(failing, |text, (count, what)| format!("{text}, {count} {what}"))
+        let others = others.map(|(count, what)| format!("{count} {what}"));
+        std::iter::once(failing).chain(others).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -27,6 +27,13 @@ impl Base {
         format!("refs/heads/{}", self.branch)
     }
 
+    /// The commit of the branch in what `git ls-remote` printed. Git takes a name for a pattern that
+    /// the end of a reference matches, so there may be more lines than one.
+    pub(crate) fn tip_in<'a>(&self, ls_remote: &'a str) -> Option<&'a str> {
+        let pairs = ls_remote.lines().filter_map(|line| line.split_once('\t'));
+        pairs.into_iter().find(|(_, name)| *name == self.reference()).map(|(id, _)| id)
+    }
+
     /// Where this clone keeps the last state of the branch that it saw.
     pub(crate) fn tracking_reference(&self) -> String {
         format!("refs/remotes/{}/{}", self.remote, self.branch)
@@ -63,5 +70,13 @@ mod tests {
             ]),
             pair("url", "dev")
         );
+    }
+
+    #[test]
+    fn of_all_references_that_git_finds_the_one_of_that_name_counts() {
+        let base = Base { remote: "origin".to_owned(), branch: "main".to_owned() };
+        let printed = "11\trefs/heads/a/refs/heads/main\n22\trefs/heads/main\n";
+        assert_eq!(base.tip_in(printed), Some("22"));
+        assert_eq!(base.tip_in("11\trefs/heads/a/refs/heads/main\n"), None);
     }
 }

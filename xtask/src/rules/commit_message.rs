@@ -72,10 +72,13 @@ impl Violation {
             Violation::NoBlankLine => {
                 "leave the second line empty; if the title goes on there, shorten it".to_owned()
             }
-            Violation::NoSignOff => "add it with `git commit --amend --signoff`".to_owned(),
+            Violation::NoSignOff => {
+                "end the message with `Signed-off-by: Name <address>`, as `git commit -s` does"
+                    .to_owned()
+            }
             Violation::SignOffMisplaced => "move it to the end, after a blank line".to_owned(),
             Violation::SignOffMalformed { .. } => {
-                "write `Signed-off-by: Name <name@example.com>`".to_owned()
+                "write `Signed-off-by: Name <address>`".to_owned()
             }
             Violation::BodyTooWide { .. } => {
                 format!("wrap the text at {MAX_BODY_CHARS} characters")
@@ -196,4 +199,122 @@ fn is_person(value: &str) -> bool {
 
 fn last_line(lines: &[&str]) -> usize {
     lines.iter().rposition(|line| !line.trim().is_empty()).unwrap_or(0) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check_message(message: &str, want: &Expect) {
+        check_bytes(message.as_bytes(), want);
+    }
+
+    #[track_caller]
+    fn check_bytes(message: &[u8], want: &Expect) {
+        let shown = |Finding { line, violation }: &Finding| {
+            format!("{line} {}: {violation}", violation.rule())
+        };
+        let lines: Vec<String> = check(message).iter().map(shown).collect();
+        want.assert_eq(&lines.join("\n"));
+    }
+
+    const SIGNED: &str = "Signed-off-by: Tess Ter <t@example.com>";
+
+    #[test]
+    fn a_good_message_has_no_findings() {
+        check_message(&format!("{}\n\nWhy.\n\n{SIGNED}\n", "é".repeat(60)), &expect![""]);
+        check_message(&format!("Title\r\n\r\nBody\r\n\r\n{SIGNED}\r\n"), &expect![""]);
+    }
+
+    #[test]
+    fn every_broken_rule_is_found_at_once() {
+        check_message(
+            &format!("{}\nmore\n\n{}\n", "x".repeat(61), "long line ".repeat(8)),
+            &expect![[r"
+                1 title-length: the title has 61 characters, the limit is 60
+                2 blank-line: the line after the title is not blank
+                4 body-width: the line has 79 characters, more than 75
+                4 sign-off: there is no `Signed-off-by:` line"]],
+        );
+    }
+
+    #[test]
+    fn titles_that_git_made_may_be_long() {
+        let title = "x".repeat(60);
+        for made in [
+            format!("Revert \"{title}\""),
+            format!("Reapply \"{title}\""),
+            format!("fixup! {title}"),
+            format!("squash! {title}"),
+            format!("amend! {title}"),
+        ] {
+            check_message(&format!("{made}\n\n{SIGNED}"), &expect![""]);
+        }
+        check_message(
+            &format!("Revert {title}\n\n{SIGNED}"),
+            &expect!["1 title-length: the title has 67 characters, the limit is 60"],
+        );
+    }
+
+    #[test]
+    fn without_a_title_there_is_nothing_to_read_in_a_log() {
+        check_message(
+            "",
+            &expect![[r"
+                1 title-missing: the title is missing
+                1 sign-off: there is no `Signed-off-by:` line"]],
+        );
+        check_message(
+            &format!("\n\nBody\n\n{SIGNED}"),
+            &expect!["1 title-missing: the title is missing"],
+        );
+    }
+
+    #[test]
+    fn a_sign_off_is_a_trailer_with_a_name_and_an_address() {
+        for good in ["signed-off-by: A B <a@b>", "Signed-off-by:A <a+c@b.d>  "] {
+            check_message(&format!("T\n\n{good}\nCo-authored-by: X <x@y>"), &expect![""]);
+        }
+        for bad in ["A B", "<a@b>", "A <b>", "A <@b>", "A <a@>", "A <a@b", "A <a b@c>", ""] {
+            let found = check(format!("T\n\nSigned-off-by: {bad}\n").as_bytes());
+            let value = bad.trim().to_owned();
+            let violation = Violation::SignOffMalformed { value };
+            assert_eq!(found, [Finding { line: 3, violation }]);
+        }
+        check_message(&format!("T\n\nSigned-off-by: A\n{SIGNED}"), &expect![""]);
+    }
+
+    #[test]
+    fn a_sign_off_in_the_text_does_not_count() {
+        check_message(
+            &format!("T\n\nbody\n{SIGNED}\n\nmore text\n"),
+            &expect![
+                "4 sign-off: `Signed-off-by:` counts only in a paragraph at the end of the message"
+            ],
+        );
+        check_message(
+            &format!("T\n{SIGNED}"),
+            &expect![[r"
+                2 blank-line: the line after the title is not blank
+                2 sign-off: `Signed-off-by:` counts only in a paragraph at the end of the message"]],
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_wrapped_may_be_wide() {
+        let url = format!("see https://example.com/{}", "x".repeat(60));
+        let word = "x".repeat(200);
+        let trailer = format!("Fixes: {}", "long line ".repeat(8));
+        check_message(&format!("T\n\n{url}\n\n  {word}\n\n{trailer}\n{SIGNED}"), &expect![""]);
+    }
+
+    #[test]
+    fn a_message_in_another_encoding_is_read_as_far_as_it_goes() {
+        check_bytes(
+            &[b"Title\n\ncaf\xe9\n\n", SIGNED.as_bytes()].concat(),
+            &expect!["3 encoding: the message is not UTF-8 text"],
+        );
+    }
 }

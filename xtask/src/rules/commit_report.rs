@@ -99,7 +99,7 @@ impl<'a> CommitReport<'a> {
         // `p` is what `rebase.abbreviateCommands` makes of `pick`; without a suffix `-i` would mean
         // something else to the `sed` of other systems than to GNU's.
         Some(format!(
-            "GIT_SEQUENCE_EDITOR=\"sed -i.bak -E 's/^p(ick)? ({})/reword \\\\2/'\" git rebase -i{merges} {}~1",
+            "GIT_SEQUENCE_EDITOR=\"sed -i.bak -E 's/^p(ick)? ({})/reword \\2/'\" git rebase -i{merges} {}~1",
             ids.join("|"),
             oldest.short_id
         ))
@@ -138,4 +138,112 @@ fn visible(text: &str) -> String {
 
 fn commits(count: usize) -> String {
     if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn commit(short_id: &str, message: &str) -> Commit {
+        Commit {
+            id: format!("{short_id}000"),
+            short_id: short_id.to_owned(),
+            parents: Vec::new(),
+            author_name: "Tess\u{1b}[31m".to_owned(),
+            author_address: "t@example.com".to_owned(),
+            message: message.as_bytes().to_vec(),
+            is_boundary: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(commits: &[(Fate, &str, &str)], want: &Expect) {
+        let commits: Vec<(Fate, Commit)> =
+            commits.iter().map(|(fate, id, message)| (*fate, commit(id, message))).collect();
+        let judged = commits.iter().map(|(fate, commit)| (commit, *fate)).collect();
+        want.assert_eq(&CommitReport::new("origin/main", judged).render());
+    }
+
+    const GOOD: &str = "T\n\nSigned-off-by: A <a@b>\n";
+
+    #[test]
+    fn strangers_text_drives_no_terminal() {
+        check(
+            &[(Fate::Checked, "aa", &format!("T\u{7}{}", "x".repeat(80)))],
+            &expect![[r#"
+                aa T�xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx... (Tess�[31m)
+                  line 1: error: the title has 82 characters, the limit is 60 [title-length]
+                    shorten it and move the details to the body
+                  line 1: error: there is no `Signed-off-by:` line [sign-off]
+                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                1 of 1 commit since origin/main failed
+                to repair what failed, run:
+                  GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (aa)/reword \2/'" git rebase -i aa~1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn missing_sign_offs_alone_are_added_by_one_command() {
+        check(
+            &[
+                (Fate::Checked, "aa", GOOD),
+                (Fate::Checked, "bb", "T"),
+                (Fate::Bot, "cc", "T"),
+                (Fate::Checked, "dd", "T"),
+            ],
+            &expect![[r#"
+                bb T (Tess�[31m)
+                  line 1: error: there is no `Signed-off-by:` line [sign-off]
+                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                dd T (Tess�[31m)
+                  line 1: error: there is no `Signed-off-by:` line [sign-off]
+                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                2 of 3 commits since origin/main failed; left out: 1 by a bot
+                to repair what failed, run:
+                  git rebase --signoff bb~1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn merges_stay_merges_and_what_they_merged_is_not_signed() {
+        check(
+            &[
+                (Fate::Merge, "aa", ""),
+                (Fate::Checked, "bb", "T"),
+                (Fate::Imported, "cc", ""),
+                (Fate::Merge, "dd", ""),
+            ],
+            &expect![[r#"
+                bb T (Tess�[31m)
+                  line 1: error: there is no `Signed-off-by:` line [sign-off]
+                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                1 of 1 commit since origin/main failed; left out: 2 merges, 1 imported
+                to repair what failed, run:
+                  GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (bb)/reword \2/'" git rebase -i --rebase-merges bb~1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_warning_fails_nothing_and_needs_no_repair() {
+        let wide = format!("T\n\n{}\n\nSigned-off-by: A <a@b>\n", "wide line ".repeat(9));
+        check(
+            &[(Fate::Checked, "aa", &wide)],
+            &expect![[r"
+                aa T (Tess�[31m)
+                  line 3: warning: the line has 89 characters, more than 75 [body-width]
+                    wrap the text at 75 characters
+                1 commit since origin/main checked, none failed
+            "]],
+        );
+        check(
+            &[],
+            &expect![[r"
+            there are no commits since origin/main, nothing to check
+        "]],
+        );
+    }
 }

@@ -85,3 +85,81 @@ pub(crate) fn judge<'a>(newest_first: &'a [Commit], bots: &[String]) -> Vec<(&'a
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(id: &str, parents: &str) -> Commit {
+        let (is_boundary, id) = match id.strip_prefix('-') {
+            Some(id) => (true, id),
+            None => (false, id),
+        };
+        Commit {
+            id: id.to_owned(),
+            short_id: id.to_owned(),
+            parents: parents.split_whitespace().map(str::to_owned).collect(),
+            author_name: "A".to_owned(),
+            author_address: format!("{id}@example.com"),
+            message: Vec::new(),
+            is_boundary,
+        }
+    }
+
+    /// `graph` is newest first, `id: parents`, with `-` before the commits of the base.
+    #[track_caller]
+    fn check(graph: &[&str], want: &str) {
+        let pairs = graph.iter().map(|line| line.split_once(':').unwrap());
+        let commits: Vec<Commit> = pairs.map(|(id, parents)| commit(id, parents)).collect();
+        let bots = ["BOT@example.com".to_owned()];
+        let shown = judge(&commits, &bots);
+        let shown: Vec<String> =
+            shown.iter().map(|(commit, fate)| format!("{} {fate:?}", commit.id)).collect();
+        assert_eq!(shown.join(", "), want);
+    }
+
+    #[test]
+    fn a_plain_branch_is_checked_oldest_first() {
+        check(&["c:b", "b:a", "-a:"], "b Checked, c Checked");
+    }
+
+    #[test]
+    fn whoever_merged_the_base_is_still_checked_in_full() {
+        // a1 and a2 are the base's, b1 was made before a2 was merged.
+        check(&["b2:m", "m:b1 a2", "b1:a1", "-a2:a1", "-a1:"], "b1 Checked, m Merge, b2 Checked");
+    }
+
+    #[test]
+    fn history_without_a_root_in_the_base_is_imported() {
+        check(
+            &["b2:m", "m:a i2", "i2:i1", "i1:", "-a:"],
+            "i1 Imported, i2 Imported, m Merge, b2 Checked",
+        );
+        // A merge inside the imported history is a part of it.
+        check(
+            &["m:a j", "j:i1 i2", "i2:", "i1:", "-a:"],
+            "i1 Imported, i2 Imported, j Imported, m Merge",
+        );
+    }
+
+    #[test]
+    fn bots_are_known_by_their_whole_address() {
+        check(&["bot:x", "x:a", "-a:"], "x Checked, bot Bot");
+        check(&["robot:x", "x:a", "-a:"], "x Checked, robot Checked");
+    }
+
+    #[test]
+    fn gits_list_is_read_with_messages_of_any_bytes() {
+        let output = b"commit 22\n>\x0022\x002\x001\x00A B\x00a@b\x00T\n\nx\xff\ncommit 9\n\x00\n\
+                       commit -11\n-\x0011\x001\x00\x00C\x00c@d\x00S\n\x00\n";
+        let commits = parse(output).unwrap();
+        assert_eq!(commits[0].message, b"T\n\nx\xff\ncommit 9\n");
+        assert_eq!(
+            (commits[0].id.as_str(), &commits[0].parents[..]),
+            ("22", &["1".to_owned()][..])
+        );
+        assert_eq!((commits[1].is_boundary, commits[1].parents.len()), (true, 0));
+        assert_eq!(parse(b"").unwrap(), []);
+        assert!(parse(&output[..output.len() - 9]).is_err());
+    }
+}

@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod local_step;
 pub(crate) mod lock_file;
+pub(crate) mod markdown;
 pub(crate) mod message_file;
 pub(crate) mod nearest;
 pub(crate) mod overrides;

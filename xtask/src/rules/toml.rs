@@ -161,43 +161,19 @@ impl Reader<'_> {
     }
 
     fn string(&mut self) -> Option<String> {
-        for quote in ["\"\"\"", "'''", "\"", "'"] {
-            if self.take(quote).is_none() {
-                continue;
-            }
-            let is_long = quote.len() > 1;
-            let text = if is_long { self.rest().strip_prefix('\n') } else { None };
-            self.at += usize::from(text.is_some());
-            let end = self.end_of_string(quote)?;
-            let raw = &self.rest()[..end];
-            let is_broken = !is_long && raw.contains('\n');
-            let text = if quote.starts_with('"') { unescaped(raw)? } else { raw.to_owned() };
-            self.at += end + quote.len();
-            return (!is_broken).then_some(text);
+        let quote =
+            ["\"\"\"", "'''", "\"", "'"].into_iter().find(|it| self.rest().starts_with(it))?;
+        let is_long = quote.len() > 1;
+        let text = &self.rest()[quote.len()..];
+        // A line's end right after the opening quotes is not part of the text.
+        let text = if is_long { text.strip_prefix('\n').unwrap_or(text) } else { text };
+        let raw = &text[..end_of_string(text, quote)?];
+        if !is_long && raw.contains('\n') {
+            return None;
         }
-        None
-    }
-
-    /// Where the closing quote is.
-    fn end_of_string(&self, quote: &str) -> Option<usize> {
-        let rest = self.rest();
-        let mut at = 0;
-        loop {
-            let tail = &rest[at..];
-            if tail.starts_with(quote) {
-                // A quote of three may follow one or two quotes of the text.
-                let more = &tail[quote.len()..];
-                let is_text = quote.len() > 1 && more.starts_with(&quote[..1]);
-                if !is_text {
-                    return Some(at);
-                }
-            }
-            let skipped = if quote.starts_with('"') && tail.starts_with('\\') { 2 } else { 1 };
-            at += tail.chars().take(skipped).map(char::len_utf8).sum::<usize>();
-            if at >= rest.len() {
-                return None;
-            }
-        }
+        let value = if quote.starts_with('"') { unescaped(raw)? } else { raw.to_owned() };
+        self.at = self.text.len() - text.len() + raw.len() + quote.len();
+        Some(value)
     }
 
     fn end_of_line(&mut self) -> Option<()> {
@@ -228,6 +204,24 @@ impl Reader<'_> {
     fn rest(&self) -> &str {
         &self.text[self.at..]
     }
+}
+
+/// Where the closing quote is.
+fn end_of_string(text: &str, quote: &str) -> Option<usize> {
+    let has_escapes = quote.starts_with('"');
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' && has_escapes {
+            chars.next();
+            continue;
+        }
+        let Some(after) = text[at..].strip_prefix(quote) else { continue };
+        // Before the closing three quotes there may be one or two that are text.
+        if quote.len() == 1 || !after.starts_with(&quote[..1]) {
+            return Some(at);
+        }
+    }
+    None
 }
 
 fn unescaped(raw: &str) -> Option<String> {
@@ -274,6 +268,10 @@ fn escaped(c: char) -> Option<char> {
 mod tests {
     use super::*;
     use expect_test::{Expect, expect};
+
+    fn describe(Entry { table, path, value }: &Entry) -> String {
+        format!("{table} {}: {value:?}", path.join(" / "))
+    }
 
     #[track_caller]
     fn check(text: &str, want: &Expect) {
