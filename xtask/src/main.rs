@@ -35,6 +35,7 @@ fn dispatch(cx: &Context, command: &Command) -> anyhow::Result<Outcome> {
         Command::Audit(options) => cmd::audit::run(cx, options),
         Command::Ci(options) => cmd::ci::run(cx, options),
         Command::CommitFormat(options) => cmd::commit_format::run(cx, options),
+        Command::Coverage(options) => cmd::coverage::run(cx, options),
         Command::Help(text) => cmd::help::run(text),
         Command::Pipeline(options) => cmd::pipeline::run(cx, options),
     }

@@ -19,6 +19,14 @@ pub(crate) struct Args {
     after_dashes: Vec<OsString>,
 }
 
+/// An option whose value may be left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum OptionalValue {
+    NotGiven,
+    WithoutValue,
+    Value(OsString),
+}
+
 impl Args {
     pub(crate) fn new(
         command: &'static str,
@@ -77,6 +85,29 @@ impl Args {
         long: &'static str,
     ) -> Result<Option<OsString>, UsageError> {
         Ok(self.values(short, long)?.pop())
+    }
+
+    /// An option whose value may be left out: `--diff`, `--diff X` and `--diff=X`. The next word is
+    /// its value unless it is an option.
+    pub(crate) fn optional_value(
+        &mut self,
+        name: &'static str,
+    ) -> Result<OptionalValue, UsageError> {
+        let mut result = OptionalValue::NotGiven;
+        while let Some(at) = self.words.iter().position(|word| is_option(word, name)) {
+            let word = self.words.remove(at);
+            let joined = word.as_bytes().get(name.len() + 1..).map(OsStr::from_bytes);
+            let next = self.words.get(at).filter(|next| !next.as_bytes().starts_with(b"-"));
+            result = match (joined, next) {
+                (Some(value), _) if value.is_empty() => {
+                    return self.error(format!("`{name}=` needs a value that is not empty"));
+                }
+                (Some(value), _) => OptionalValue::Value(value.to_owned()),
+                (None, Some(_)) => OptionalValue::Value(self.words.remove(at)),
+                (None, None) => OptionalValue::WithoutValue,
+            };
+        }
+        Ok(result)
     }
 
     /// As [`Args::value`], for a value that has to be text.

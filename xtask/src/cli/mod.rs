@@ -4,6 +4,7 @@ mod args;
 pub(crate) mod audit;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
+pub(crate) mod coverage;
 pub(crate) mod pipeline;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     Audit(audit::Options),
     Ci(ci::Options),
     CommitFormat(commit_format::Options),
+    Coverage(coverage::Options),
     Pipeline(pipeline::Options),
     Help(String),
 }
@@ -48,7 +50,7 @@ struct Entry {
     parse: fn(Args) -> Result<Command, UsageError>,
 }
 
-const COMMANDS: [Entry; 4] = [
+const COMMANDS: [Entry; 5] = [
     Entry {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
@@ -66,6 +68,12 @@ const COMMANDS: [Entry; 4] = [
         summary: "check the messages of the branch's commits",
         usage: commit_format::USAGE,
         parse: |args| commit_format::parse(args).map(Command::CommitFormat),
+    },
+    Entry {
+        name: "coverage",
+        summary: "compare the line coverage with the recorded score",
+        usage: coverage::USAGE,
+        parse: |args| coverage::parse(args).map(Command::Coverage),
     },
     Entry {
         name: "pipeline",

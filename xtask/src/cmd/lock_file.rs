@@ -69,7 +69,7 @@ fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
         return Ok(dir.join("Cargo.lock"));
     }
     // Reading the manifests needs no network: if that fails too, they are what is wrong.
-    if !succeeds(cx, cargo::read_manifests(&cx.sh))? {
+    if !succeeds(cx, cargo::metadata(&cx.sh))? {
         bail!("cargo cannot read the manifests, see above");
     }
     Err(anyhow!("cargo cannot make a lock file, see above")).or_undetermined()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use xshell::Cmd;
 
 use super::advisory_database::AdvisoryDatabase;
+use super::llvm_tools::{self, Tools};
 use crate::context::Context;
 use crate::host::{cargo, files, rustup, terminal};
 use crate::rules::prerequisite::{Prerequisite, Tool};
@@ -30,11 +31,12 @@ pub(crate) struct Provision<'a> {
     cx: &'a Context,
     installing: Installing,
     known: HashMap<Prerequisite, Result<(), Missing>>,
+    found_llvm_tools: Option<Tools>,
 }
 
 impl<'a> Provision<'a> {
     pub(crate) fn new(cx: &'a Context, installing: Installing) -> Provision<'a> {
-        Provision { cx, installing, known: HashMap::new() }
+        Provision { cx, installing, known: HashMap::new(), found_llvm_tools: None }
     }
 
     /// All that a command needs, in the given order, up to the first that cannot be had.
@@ -48,6 +50,11 @@ impl<'a> Provision<'a> {
             Prerequisite::CargoTool { tool } => self.find_program(tool.package).is_some(),
             _ => true,
         })
+    }
+
+    /// Where LLVM's tools are, once they were ensured.
+    pub(crate) fn into_llvm_tools(self) -> Option<Tools> {
+        self.found_llvm_tools
     }
 
     fn ensure(&mut self, need: &Prerequisite) -> Result<(), Missing> {
@@ -106,39 +113,30 @@ impl<'a> Provision<'a> {
     }
 
     /// The component of the toolchain, else what the user names, else a distribution's own.
-    fn llvm_tools(&self) -> Result<(), Missing> {
-        let is_there = || self.has_llvm_component() || self.names_llvm_tools();
-        let add = || rustup::add_component(&self.cx.sh, "llvm-tools", None);
-        match self.add_with_rustup("the component `llvm-tools`", is_there, add) {
-            Ok(()) => Ok(()),
-            Err(_) if self.has_numbered_llvm_tools() => Ok(()),
-            Err(missing) => Err(Missing {
-                fix: format!(
-                    "{}, or install a `llvm-N` package, or set LLVM_COV and LLVM_PROFDATA",
-                    missing.fix
-                ),
-                ..missing
-            }),
+    fn llvm_tools(&mut self) -> Result<(), Missing> {
+        let there = llvm_tools::of_toolchain(self.cx).or_else(|| llvm_tools::named(self.cx));
+        if there.is_some() {
+            self.found_llvm_tools = there;
+            return Ok(());
         }
-    }
-
-    fn has_llvm_component(&self) -> bool {
-        let Some(sysroot) = self.output_line(cargo::sysroot(&self.cx.sh)) else { return false };
-        let version = self.cx.runner.read(cargo::compiler_version(&self.cx.sh));
-        let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let host = version.ok().and_then(|text| {
-            text.lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned))
-        });
-        let bin = |host| Path::new(&sysroot).join("lib/rustlib").join(host).join("bin");
-        host.is_some_and(|host| bin(host).join("llvm-profdata").is_file())
-    }
-
-    fn names_llvm_tools(&self) -> bool {
-        ["LLVM_COV", "LLVM_PROFDATA"].iter().all(|name| self.cx.lookup(name).is_some())
-    }
-
-    fn has_numbered_llvm_tools(&self) -> bool {
-        (11..100).any(|number| self.find_program(&format!("llvm-cov-{number}")).is_some())
+        let add = || rustup::add_component(&self.cx.sh, "llvm-tools", None);
+        let is_there = || llvm_tools::of_toolchain(self.cx).is_some();
+        match self.add_with_rustup("the component `llvm-tools`", is_there, add) {
+            Ok(()) => {
+                self.found_llvm_tools = Some(Tools::OfToolchain);
+                Ok(())
+            }
+            Err(missing) => {
+                self.found_llvm_tools = llvm_tools::numbered(self.cx);
+                let fix = format!(
+                    "{}, or install a package `llvm-N` that can read the profiles of this toolchain, \
+                     or set LLVM_COV and LLVM_PROFDATA",
+                    missing.fix
+                );
+                let is_found = self.found_llvm_tools.is_some();
+                if is_found { Ok(()) } else { Err(Missing { fix, ..missing }) }
+            }
+        }
     }
 
     fn tool(&self, tool: &Tool) -> Result<(), Missing> {

@@ -9,9 +9,9 @@ pub(crate) fn list(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "cargo --list")
 }
 
-/// The members of the workspace, without asking a registry.
+/// The members of the current directory's workspace and where it builds, from its manifests alone.
 pub(crate) fn metadata(sh: &Shell) -> Cmd<'_> {
-    cmd!(sh, "cargo metadata --offline --no-deps --format-version 1")
+    cmd!(sh, "cargo metadata --no-deps --offline --format-version 1")
 }
 
 /// Installs one pinned tool below `root`.
@@ -22,11 +22,6 @@ pub(crate) fn install<'sh>(sh: &'sh Shell, package: &str, version: &str, root: &
 /// Makes a new lock file in the current directory's workspace.
 pub(crate) fn generate_lock_file(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "cargo generate-lockfile")
-}
-
-/// Reads the manifests of the current directory's workspace, and nothing else.
-pub(crate) fn read_manifests(sh: &Shell) -> Cmd<'_> {
-    cmd!(sh, "cargo metadata --no-deps --offline --format-version 1")
 }
 
 /// Whether a cargo of that toolchain answers; `toolchain` is what follows `cargo +`.
@@ -49,12 +44,7 @@ pub(crate) fn target_libdir<'sh>(
     cmd!(sh, "rustc {toolchain...} --print target-libdir --target {triple}")
 }
 
-/// Where the toolchain is.
-pub(crate) fn sysroot(sh: &Shell) -> Cmd<'_> {
-    cmd!(sh, "rustc --print sysroot")
-}
-
-/// The name of the host's own target.
-pub(crate) fn compiler_version(sh: &Shell) -> Cmd<'_> {
-    cmd!(sh, "rustc --version --verbose")
+/// Where the standard library of the host is.
+pub(crate) fn libdir(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "rustc --print target-libdir")
 }

@@ -103,3 +103,42 @@ pub(crate) fn find_program(path: &str, name: &str) -> Option<PathBuf> {
     let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name));
     candidates.find(|candidate| is_executable(candidate))
 }
+
+/// The names of what is in a directory except further directories, sorted. A directory that cannot
+/// be read has none.
+pub(crate) fn names_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()));
+    let mut names: Vec<String> =
+        files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// Removes a file; one that is gone already is fine.
+pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(anyhow!("cannot remove `{}`: {error}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A lock on a file, held until this is dropped or the process ends, whatever ends it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: fs::File,
+}
+
+/// Locks a file, which is created if need be; if another process holds the lock, says so with
+/// `on_wait` and waits.
+pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> {
+    let file = fs::File::options().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
+    if file.try_lock().is_err() {
+        on_wait();
+        file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
+    }
+    Ok(Lock { _file: file })
+}

@@ -4,12 +4,12 @@
 //! all that it started. It gets the caller's environment and an empty standard input.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal, killpg};
@@ -73,6 +73,33 @@ impl Runner {
         let stdout = child.stdout.take().context("the child's output is not piped")?;
         let consumed = consume(stdout);
         Ok((consumed, child.wait()?))
+    }
+
+    /// As [`Runner::run`], for a cargo that prints JSON messages: returns these, one a line. What
+    /// else the command and the tests that it runs print goes to our standard error.
+    pub(crate) fn run_with_messages(&self, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, String)> {
+        let mut command = self.command(cmd);
+        command.stdout(Stdio::piped());
+        let program = program_of(&command);
+        let (_group, mut child) =
+            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let messages = Arc::new(Mutex::new(Vec::new()));
+        let reader = child.stdout.take().map(|stdout| {
+            let messages = Arc::clone(&messages);
+            thread::spawn(move || split_messages(stdout, &messages))
+        });
+        let status = child.wait()?;
+        // Something that a test left running may hold the pipe open for ever; cargo's own messages
+        // came before any test.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while reader.as_ref().is_some_and(|reader| !reader.is_finished()) {
+            if deadline <= Instant::now() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let bytes = std::mem::take(&mut *messages.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// As [`Runner::read`], with something on the command's standard input.
@@ -159,6 +186,25 @@ pub(crate) fn mask_user_info(text: &str) -> String {
         };
     }
     masked + rest
+}
+
+/// Cargo's messages go into the list; from the first byte after the build everything is passed on
+/// as it comes, since a test may print half a line and wait.
+fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<()> {
+    let mut stdout = BufReader::new(stdout);
+    let mut line = Vec::new();
+    while stdout.read_until(b'\n', &mut line)? > 0 {
+        if line.starts_with(b"{\"reason\":") {
+            messages.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&line);
+        } else {
+            io::stderr().write_all(&line)?;
+        }
+        if line.starts_with(b"{\"reason\":\"build-finished\"") {
+            break;
+        }
+        line.clear();
+    }
+    io::copy(&mut stdout, &mut io::stderr()).map(drop)
 }
 
 fn program_of(command: &Command) -> String {

@@ -45,6 +45,27 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
+/// The candidate that `word` is a slip of: one edit away, or two where the candidate is long enough
+/// that two edits do not make another word of it. Narrower than [`nearest`], for words that may
+/// well be somebody else's.
+pub(crate) fn slip_of<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    const LONG_NAME_CHARS: usize = 6;
+    if word.len() > 100 {
+        return None;
+    }
+    candidates
+        .into_iter()
+        .map(|candidate| (edits_between(word, candidate), candidate))
+        .filter(|(edits, candidate)| {
+            *edits <= if candidate.len() < LONG_NAME_CHARS { 1 } else { 2 }
+        })
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
 /// `, did you mean `x`?` for the nearest candidate, or the list of all of them if none is near and
 /// there are few, or nothing.
 pub(crate) fn hint(word: &str, candidates: &[&str]) -> String {

@@ -443,19 +443,12 @@ impl TestReader<'_> {
     }
 }
 
-/// The key that an unknown one is a slip of: one edit away, or two where the name is long enough
-/// that two edits cannot make another word of it.
+/// The key that an unknown one is a slip of.
 fn misspelt(key: &str) -> Option<&'static str> {
-    const LONG_NAME_CHARS: usize = 6;
-    if FORWARDED_KEYS.contains(&key) || key.len() > 100 {
+    if FORWARDED_KEYS.contains(&key) {
         return None;
     }
-    let known = SPECIAL_KEYS.into_iter().chain(FORWARDED_KEYS);
-    known
-        .map(|known| (nearest::edits_between(key, known), known))
-        .filter(|(edits, known)| *edits <= if known.len() < LONG_NAME_CHARS { 1 } else { 2 })
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, known)| known)
+    nearest::slip_of(key, SPECIAL_KEYS.into_iter().chain(FORWARDED_KEYS))
 }
 
 #[cfg(test)]

@@ -1,0 +1,218 @@
+//! Finds, reads and writes the recorded score.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, ensure};
+
+use super::report_warnings;
+use crate::context::Context;
+use crate::host::{files, terminal, tree};
+use crate::outcome::OrUndetermined;
+use crate::rules::coverage_config::{self, Agreement, Config, Place};
+use crate::rules::coverage_patch;
+use crate::rules::coverage_score::{Recorded, Score};
+use crate::rules::diagnostic::{Diagnostics, Source};
+
+/// The configuration of a crate, and every file that records its score.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) config: Config,
+    records: Vec<Record>,
+    score_in_file: Option<Place>,
+}
+
+/// A file that records the score.
+#[derive(Debug)]
+struct Record {
+    path: PathBuf,
+    /// Relative to the root.
+    name: String,
+    text: String,
+    place: Place,
+}
+
+/// The file of the older generation, relative to the crate.
+const SCORE_FILE: &str = "tests/coverage";
+
+impl Configuration {
+    /// Reads what is nearest to `start`. `target` is no place to look in.
+    pub(crate) fn find(cx: &Context, start: &Path, target: &Path) -> anyhow::Result<Configuration> {
+        let architecture = std::env::consts::ARCH;
+        let file_name = coverage_config::file_name(architecture);
+        let config_file = nearest(cx, start, target, &file_name)?;
+        let home = config_file.as_deref().and_then(Path::parent).unwrap_or(start);
+        let score_file = Some(home.join(SCORE_FILE)).filter(|path| tree::is_plain_file(path));
+        let mut found = Diagnostics::default();
+        let mut configuration =
+            Configuration { config: Config::default(), records: Vec::new(), score_in_file: None };
+        if let Some(path) = &score_file {
+            configuration.read_score_file(cx, path, &mut found)?;
+        }
+        match &config_file {
+            Some(path) => configuration.read_config(cx, path, &mut found)?,
+            None if score_file.is_some() => (),
+            None => bail!("{}", coverage_config::missing(&relative(cx, start), architecture)),
+        }
+        report_warnings(&found.into_warnings()?);
+        if configuration.records.is_empty() {
+            let name = config_file.map(|path| relative(cx, &path)).unwrap_or_default();
+            bail!("{name}: the key `coverage_score` is missing; add `\"coverage_score\": 0`");
+        }
+        Ok(configuration)
+    }
+
+    /// The score that a measured one is held against.
+    pub(crate) fn recorded(&self) -> anyhow::Result<Recorded> {
+        match coverage_config::agree(self.score_in_file.as_ref(), self.config.score.as_ref()) {
+            Agreement::Recorded(percent) => {
+                Ok(Recorded { percent, tolerance: self.config.tolerance })
+            }
+            Agreement::Disagree { file, config } => {
+                let names: Vec<&str> =
+                    self.records.iter().map(|record| record.name.as_str()).collect();
+                bail!(
+                    "two places record different scores, {file} and {config}: {}; make them agree \
+                     with `cargo xtask coverage --set {file:.2}`",
+                    names.join(" and ")
+                )
+            }
+            Agreement::Missing => bail!("no score is recorded"),
+        }
+    }
+
+    /// Where the score stands, for messages.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<String> =
+            self.records.iter().map(|record| format!("`{}`", record.name)).collect();
+        names.join(" and ")
+    }
+
+    /// Records a score everywhere, if the files are as they were read.
+    pub(crate) fn write(&self, score: Score) -> anyhow::Result<()> {
+        for record in &self.records {
+            let now = files::read_text(&record.path, &record.name)?;
+            ensure!(
+                now == record.text,
+                "`{}` changed meanwhile; record the score with `cargo xtask coverage --set {score}`",
+                record.name
+            );
+        }
+        for record in &self.records {
+            let text = record.place.replace(&record.text, score);
+            if text != record.text {
+                files::write_atomically(&record.path, text.as_bytes()).or_undetermined()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What [`Configuration::write`] would change, as a patch.
+    pub(crate) fn patch(&self, score: Score) -> String {
+        let patches = self.records.iter().map(|record| {
+            let text = record.place.replace(&record.text, score);
+            coverage_patch::patch(&record.name, &record.text, &text)
+        });
+        patches.collect()
+    }
+
+    fn read_config(
+        &mut self,
+        cx: &Context,
+        path: &Path,
+        found: &mut Diagnostics,
+    ) -> anyhow::Result<()> {
+        let name = relative(cx, path);
+        let source = Source::new(name, files::read_text(path, &relative(cx, path))?);
+        if let Some(config) = Config::parse(&source, found) {
+            self.config = config;
+        }
+        if let Some(place) = self.config.score.clone() {
+            self.add(path, source, place);
+        }
+        Ok(())
+    }
+
+    fn read_score_file(
+        &mut self,
+        cx: &Context,
+        path: &Path,
+        found: &mut Diagnostics,
+    ) -> anyhow::Result<()> {
+        let name = relative(cx, path);
+        let source = Source::new(name, files::read_text(path, &relative(cx, path))?);
+        self.score_in_file = coverage_config::parse_score_file(&source, found);
+        if let Some(place) = self.score_in_file.clone() {
+            self.add(path, source, place);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, source: Source, place: Place) {
+        let Source { name, text, .. } = source;
+        self.records.push(Record { path: path.to_path_buf(), name, text, place });
+    }
+}
+
+/// The configuration at the smallest depth below `start`; the older file in `start` itself comes
+/// before one that is deeper.
+fn nearest(
+    cx: &Context,
+    start: &Path,
+    target: &Path,
+    file_name: &str,
+) -> anyhow::Result<Option<PathBuf>> {
+    let checkout = &cx.project.checkout;
+    let enter = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        coverage_config::is_searched(&name) && path != target && path != checkout
+    };
+    for depth in 0.. {
+        let directories = tree::directories_at(start, depth, enter);
+        if directories.is_empty() {
+            break;
+        }
+        for directory in &directories {
+            report_names(cx, directory, file_name);
+        }
+        let candidates = directories.iter().map(|directory| directory.join(file_name));
+        let candidates: Vec<PathBuf> =
+            candidates.filter(|path| tree::is_plain_file(path)).collect();
+        match candidates.as_slice() {
+            [] if depth == 0 && tree::is_plain_file(&start.join(SCORE_FILE)) => break,
+            [] => (),
+            [only] => return Ok(Some(only.clone())),
+            several => {
+                let names: Vec<String> = several.iter().map(|path| relative(cx, path)).collect();
+                bail!(
+                    "several crates have a configuration: {}; name one of them with `--package`",
+                    names.join(", ")
+                );
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Names that were meant for a configuration and are none.
+fn report_names(cx: &Context, directory: &Path, file_name: &str) {
+    for name in files::names_in(directory) {
+        let path = directory.join(&name);
+        let problem = if name == file_name && !tree::is_plain_file(&path) {
+            Some("is a link or no file at all, so it is not read".to_owned())
+        } else {
+            coverage_config::problem_of_name(&name)
+        };
+        if let Some(problem) = problem {
+            terminal::say(&format!("warning: `{}`: {problem}", relative(cx, &path)));
+        }
+    }
+}
+
+/// A path as people write it at the root.
+pub(crate) fn relative(cx: &Context, path: &Path) -> String {
+    let relative = path.strip_prefix(&cx.project.root).unwrap_or(path);
+    match relative.display().to_string() {
+        root if root.is_empty() => ".".to_owned(),
+        relative => relative,
+    }
+}

@@ -1,0 +1,59 @@
+//! Walking directories. Links are never followed.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+/// An executable file and what identifies it under all its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExecutableFile {
+    pub(crate) path: PathBuf,
+    /// Device and inode.
+    pub(crate) identity: (u64, u64),
+}
+
+/// The directories of one depth below `start`, sorted; depth 0 is `start` itself. Directories that
+/// `enter` refuses, by their path, are left out with all that they hold, and so are repositories of
+/// their own: a submodule is another project. What cannot be read is taken for empty.
+pub(crate) fn directories_at(
+    start: &Path,
+    depth: usize,
+    enter: impl Fn(&Path) -> bool,
+) -> Vec<PathBuf> {
+    let is_ours = |entry: &DirEntry| {
+        entry.depth() == 0
+            || entry.file_type().is_dir()
+                && enter(entry.path())
+                && !entry.path().join(".git").exists()
+    };
+    let walk = WalkDir::new(start).min_depth(depth).max_depth(depth).sort_by_file_name();
+    let entries = walk.into_iter().filter_entry(is_ours).filter_map(Result::ok);
+    entries.map(DirEntry::into_path).collect()
+}
+
+/// Whether a path is a plain file and no link to one.
+pub(crate) fn is_plain_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Every executable file below a build directory of cargo's, as far as a linker made it: not what
+/// build scripts left, and not the caches of incremental compilation.
+pub(crate) fn executables_below(build_dir: &Path) -> Vec<ExecutableFile> {
+    const CACHES: [&str; 3] = ["incremental", ".fingerprint", "fingerprint"];
+    let is_wanted = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        let is_cache = entry.file_type().is_dir() && CACHES.contains(&name.as_ref());
+        let is_build_script = name.replace('-', "_").starts_with("build_script_build");
+        !is_cache && !is_build_script
+    };
+    let entries = WalkDir::new(build_dir).into_iter().filter_entry(is_wanted);
+    let executable = |entry: DirEntry| {
+        let metadata = entry.metadata().ok()?;
+        let is_executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+        let identity = (metadata.dev(), metadata.ino());
+        is_executable.then(|| ExecutableFile { path: entry.into_path(), identity })
+    };
+    entries.filter_map(Result::ok).filter_map(executable).collect()
+}
