@@ -19,7 +19,7 @@ pub(crate) enum Prerequisite {
     Target { triple: String, toolchain: Option<String> },
     /// LLVM's tools that read coverage profiles.
     LlvmTools,
-    /// A cargo subcommand that is a program of its own.
+    /// A program that is installed by cargo: most are subcommands of it.
     CargoTool { tool: &'static Tool },
 }
 
@@ -30,19 +30,29 @@ pub(crate) struct Tool {
     pub(crate) package: &'static str,
     /// Installed where it is missing; one on PATH is used whatever its version.
     pub(crate) version: &'static str,
-    pub(crate) subcommand: &'static str,
+    /// What cargo is told to run it; None where it runs by its own name.
+    pub(crate) subcommand: Option<&'static str>,
 }
 
 /// The tools that are installed on demand.
-pub(crate) const TOOLS: [Tool; 3] = [
-    Tool { package: "cargo-all-features", version: "1.12.0", subcommand: "all-features" },
-    Tool { package: "cargo-audit", version: "0.22.2", subcommand: "audit" },
-    Tool { package: "cargo-llvm-cov", version: "0.9.1", subcommand: "llvm-cov" },
+pub(crate) const TOOLS: [Tool; 4] = [
+    Tool { package: "cargo-all-features", version: "1.12.0", subcommand: Some("all-features") },
+    Tool { package: "cargo-audit", version: "0.22.2", subcommand: Some("audit") },
+    Tool { package: "cargo-llvm-cov", version: "0.9.1", subcommand: Some("llvm-cov") },
+    Tool { package: CRITCMP, version: "0.1.8", subcommand: None },
 ];
+
+/// Compares the results of two benchmark runs.
+pub(crate) const CRITCMP: &str = "critcmp";
 
 /// The tool of that subcommand.
 pub(crate) fn tool(subcommand: &str) -> Option<&'static Tool> {
-    TOOLS.iter().find(|tool| tool.subcommand == subcommand)
+    TOOLS.iter().find(|tool| tool.subcommand == Some(subcommand))
+}
+
+/// The tool that runs by that name.
+pub(crate) fn program(name: &str) -> Option<&'static Tool> {
+    TOOLS.iter().find(|tool| tool.package == name)
 }
 
 /// Everything that a command with its `{xtask}` still in place needs, cheap things first.
@@ -53,7 +63,8 @@ pub(crate) fn prerequisites(command: &str) -> Vec<Prerequisite> {
         match words.next() {
             Some("cargo") => cargo_needs(&words.collect::<Vec<_>>(), &mut needs),
             Some(placeholder::XTASK) => own_needs(words.next(), &mut needs),
-            _ => (),
+            Some(name) => needs.extend(program(name).map(|tool| Prerequisite::CargoTool { tool })),
+            None => (),
         }
     }
     needs.sort();
@@ -62,18 +73,19 @@ pub(crate) fn prerequisites(command: &str) -> Vec<Prerequisite> {
 }
 
 fn own_needs(command: Option<&str>, needs: &mut Vec<Prerequisite>) {
-    let subcommand = match command {
+    let tool = match command {
         Some("coverage") => {
             needs.push(Prerequisite::LlvmTools);
-            "llvm-cov"
+            tool("llvm-cov")
         }
         Some("audit") => {
             needs.push(Prerequisite::AdvisoryDatabase);
-            "audit"
+            tool("audit")
         }
+        Some("bench") => program(CRITCMP),
         _ => return,
     };
-    needs.extend(tool(subcommand).map(|tool| Prerequisite::CargoTool { tool }));
+    needs.extend(tool.map(|tool| Prerequisite::CargoTool { tool }));
 }
 
 fn cargo_needs(words: &[&str], needs: &mut Vec<Prerequisite>) {
@@ -192,6 +204,7 @@ mod tests {
         );
         check("{xtask} coverage", &["llvm", "cargo-llvm-cov"]);
         check("{xtask} commit-format", &[]);
+        check("{xtask} bench --rounds 3", &["critcmp"]);
         check("cargo doc --workspace --no-deps", &[]);
     }
 
@@ -213,5 +226,6 @@ mod tests {
         );
         check("cd a && (cargo build --target $T || cargo clippy)", &["clippy"]);
         check("echo cargo fmt", &[]);
+        check("cargo bench -- --save-baseline a && critcmp a b", &["critcmp"]);
     }
 }
