@@ -34,6 +34,8 @@ pub(crate) mod placeholder;
 pub(crate) mod plan;
 pub(crate) mod platform;
 pub(crate) mod prerequisite;
+#[cfg(test)]
+mod schema;
 pub(crate) mod selection;
 pub(crate) mod settings;
 pub(crate) mod shell_text;

@@ -46,7 +46,8 @@ impl Settings {
             found.push(source.error(root.offset, "expected an object of settings"));
             return None;
         };
-        for entry in entries.iter().filter(|entry| !KEYS.contains(&entry.key.as_str())) {
+        let is_known = |key: &str| KEYS.contains(&key) || key == "$schema";
+        for entry in entries.iter().filter(|entry| !is_known(&entry.key)) {
             let message =
                 format!("unknown key `{}`{}", entry.key, nearest::hint(&entry.key, &KEYS));
             found.push(source.error(entry.key_offset, message));
@@ -84,7 +85,7 @@ impl Reader<'_> {
         let timeout_minutes = self.minutes("timeout_in_minutes");
         let agents = self.object("agents");
         let agent_platform = self.by_platform("agent_platform");
-        let retry = self.required("retry").map(Node::to_value);
+        let retry = self.object("retry").map(Value::Object);
         let agent_platform = self.complete(agent_platform?)?;
         Some(Settings {
             image: image?,
@@ -192,21 +193,21 @@ mod tests {
             .replace("\"timeout_in_minutes\": 5", "\"timeout_in_minutes\": \"5\"")
             .replace("\"aarch64\": \"arm.metal\"", "\"aarch46\": \"arm.metal\"");
         expect![[r#"
-            pipeline.json:3:3: error: unknown key `imagetag`, did you mean `image_tag`?
-             3 |   "imagetag": "g8b11be7",
+            pipeline.json:4:3: error: unknown key `imagetag`, did you mean `image_tag`?
+             4 |   "imagetag": "g8b11be7",
                |   ^
             pipeline.json:1:1: error: the key `image_tag` is missing
              1 | {
                | ^
-            pipeline.json:7:25: error: `timeout_in_minutes` must be a whole number of minutes, at least 1, not a string
-             7 |   "timeout_in_minutes": "5",
+            pipeline.json:8:25: error: `timeout_in_minutes` must be a whole number of minutes, at least 1, not a string
+             8 |   "timeout_in_minutes": "5",
                |                         ^
-            pipeline.json:11:5: error: unknown platform `aarch46`, did you mean `aarch64`?
-             11 |     "aarch46": "arm.metal",
+            pipeline.json:12:5: error: unknown platform `aarch46`, did you mean `aarch64`?
+             12 |     "aarch46": "arm.metal",
                 |     ^
-            pipeline.json:9:21: error: `agent_platform` lacks `aarch64`
-             9 |   "agent_platform": {
-               |                     ^"#]]
+            pipeline.json:10:21: error: `agent_platform` lacks `aarch64`
+             10 |   "agent_platform": {
+                |                     ^"#]]
         .assert_eq(&parse(&edited).1);
     }
 }

@@ -305,7 +305,7 @@ impl TestReader<'_> {
                 self.test.crate_path_offset = value.offset;
             }
             "label" => self.test.label = self.string(entry),
-            "retry" => self.test.retry = Some(value.to_value()),
+            "retry" => self.test.retry = self.object(entry).map(Value::Object),
             "agents" => self.test.agents = self.object(entry).unwrap_or_default(),
             "plugins" => self.test.plugins = self.plugins(entry),
             _ => {
@@ -387,6 +387,12 @@ impl TestReader<'_> {
     /// Buildkite takes a list, or an object with one entry for each plugin.
     fn plugins(&mut self, entry: &Entry) -> Vec<Value> {
         if let Some(items) = entry.value.as_array() {
+            let is_plugin = |item: &Node| item.as_str().is_some() || item.as_object().is_some();
+            for item in items.iter().filter(|item| !is_plugin(item)) {
+                let message =
+                    format!("a plugin must be a string or an object, not {}", item.describe());
+                self.found.push(self.source.error(item.offset, message));
+            }
             return items.iter().map(Node::to_value).collect();
         }
         let Some(entries) = entry.value.as_object() else {
@@ -443,12 +449,17 @@ impl TestReader<'_> {
     }
 }
 
+/// Every key that has a meaning, here or for Buildkite.
+pub(crate) fn known_keys() -> impl Iterator<Item = &'static str> {
+    SPECIAL_KEYS.into_iter().chain(FORWARDED_KEYS)
+}
+
 /// The key that an unknown one is a slip of.
 fn misspelt(key: &str) -> Option<&'static str> {
     if FORWARDED_KEYS.contains(&key) {
         return None;
     }
-    nearest::slip_of(key, SPECIAL_KEYS.into_iter().chain(FORWARDED_KEYS))
+    nearest::slip_of(key, known_keys())
 }
 
 #[cfg(test)]

@@ -10,3 +10,4 @@ mod ci;
 mod golden;
 mod pipeline;
 mod policy;
+mod schema;
