@@ -4,7 +4,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -94,8 +93,11 @@ impl Sandbox {
     /// Puts a shell script first on `PATH`.
     pub(crate) fn stub(&self, program: &str, script: &str) -> &Sandbox {
         let path = self.dir.path().join("stubs").join(program);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        // Another process writes the file: what this one has open for writing, a child that another
+        // test starts at this moment has too, and then the script cannot run ("text file busy").
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod +x \"$1\"";
+        let path = path.to_str().unwrap();
+        self.run("sh", &["-c", write, "sh", path, script]).assert_code(0);
         self
     }
 
