@@ -3,7 +3,7 @@
 use std::process::Output;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 
 use crate::context::Context;
 use crate::host::{git, process, terminal};
@@ -28,16 +28,20 @@ pub(crate) struct Found {
 /// Asks the remote where its branch is and fetches the commit if it is not here. Without a network
 /// the last known state serves, with a line that says how old it is.
 pub(crate) fn find(cx: &Context) -> anyhow::Result<Found> {
-    const FIX: &str = "set REMOTE and BASE_BRANCH to the upstream repository and branch";
+    const FIX: &str = "REMOTE and BASE_BRANCH name the upstream repository and branch";
     let base = Base::from_lookup(|name| cx.lookup(name));
     let name = process::mask_user_info(&format!("{}/{}", base.remote, base.branch));
     let id = match fetch_tip(cx, &base) {
         Ok(Some(id)) => id,
         // The remote has answered: an older state would be the answer to another question.
-        Ok(None) => bail!("there is no branch `{}` on `{}`; {FIX}", base.branch, base.remote),
-        Err(problem) => {
-            last_known_tip(cx, &base, &problem).with_context(|| FIX.to_owned()).or_undetermined()?
-        }
+        Ok(None) => bail!("the base `{name}` cannot be found: there is no such branch; {FIX}"),
+        Err(problem) => match last_known_tip(cx, &base, &problem)? {
+            Some(id) => id,
+            None => {
+                return Err(anyhow!("the base `{name}` cannot be found: {problem:#}; {FIX}"))
+                    .or_undetermined();
+            }
+        },
     };
     Ok(Found { id, name })
 }
@@ -74,11 +78,15 @@ fn has_commit(cx: &Context, id: &str) -> anyhow::Result<bool> {
     Ok(cx.runner.read(git::commit_id(&cx.sh, &cx.project.root, id))?.status.success())
 }
 
-fn last_known_tip(cx: &Context, base: &Base, problem: &anyhow::Error) -> anyhow::Result<String> {
+fn last_known_tip(
+    cx: &Context,
+    base: &Base,
+    problem: &anyhow::Error,
+) -> anyhow::Result<Option<String>> {
     let root = &cx.project.root;
     let output = cx.runner.read(git::commit_id(&cx.sh, root, &base.tracking_reference()))?;
     if !output.status.success() {
-        return Err(anyhow!("{problem:#}"));
+        return Ok(None);
     }
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let age = cx.runner.read(git::commit_age(&cx.sh, root, &id))?;
@@ -87,7 +95,7 @@ fn last_known_tip(cx: &Context, base: &Base, problem: &anyhow::Error) -> anyhow:
         base.tracking_reference(),
         String::from_utf8_lossy(&age.stdout).trim()
     ));
-    Ok(id)
+    Ok(Some(id))
 }
 
 /// The output of a git command, or git's own words if it failed.

@@ -92,7 +92,7 @@ fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow:
     let is_rooted = commits.is_empty() || commits.iter().any(|commit| commit.is_boundary);
     if !is_rooted {
         bail!(
-            "`HEAD` and `{}` have no common history; set REMOTE and BASE_BRANCH to the upstream \
+            "`HEAD` and `{}` have no common history; REMOTE and BASE_BRANCH name the upstream \
              repository and branch",
             base.name
         );

@@ -55,11 +55,12 @@ impl<'a> CommitReport<'a> {
         let count = |wanted| self.commits.iter().filter(|(_, fate, _)| *fate == wanted).count();
         let base = self.base;
         if self.commits.is_empty() {
-            return format!("there are no commits since {base}, nothing to check");
+            return format!("there are no commits since {base}");
         }
         let checked = count(Fate::Checked);
         let failed = self.failing().count();
         let text = match failed {
+            _ if checked == 0 => format!("there are no commits to check since {base}"),
             0 => format!("{} since {base} checked, none failed", commits(checked)),
             failed => format!("{failed} of {} since {base} failed", commits(checked)),
         };
@@ -193,7 +194,7 @@ mod tests {
                 (Fate::Bot, "cc", "T"),
                 (Fate::Checked, "dd", "T"),
             ],
-            &expect![[r#"
+            &expect![[r"
                 bb T (Tess�[31m)
                   line 1: error: there is no `Signed-off-by:` line [sign-off]
                     end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
@@ -203,7 +204,7 @@ mod tests {
                 2 of 3 commits since origin/main failed; left out: 1 by a bot
                 to repair what failed, run:
                   git rebase --signoff bb~1
-            "#]],
+            "]],
         );
     }
 
@@ -242,8 +243,8 @@ mod tests {
         check(
             &[],
             &expect![[r"
-            there are no commits since origin/main, nothing to check
-        "]],
+                there are no commits since origin/main
+            "]],
         );
     }
 }

@@ -276,12 +276,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &Expect) {
         let lines: Vec<String> = match entries(text) {
-            Ok(entries) => entries
-                .into_iter()
-                .map(|Entry { table, path, value }| {
-                    format!("{table} {}: {value:?}", path.join(" / "))
-                })
-                .collect(),
+            Ok(entries) => entries.iter().map(describe).collect(),
             Err(line) => vec![format!("line {line} is not understood")],
         };
         want.assert_eq(&lines.join("\n"));

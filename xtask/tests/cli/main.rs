@@ -7,6 +7,7 @@ mod support;
 
 mod bootstrap;
 mod ci;
+mod commit_format;
 mod golden;
 mod pipeline;
 mod policy;

@@ -54,13 +54,24 @@ impl Run {
 impl Sandbox {
     /// A repository with one commit on the branch `main`.
     pub(crate) fn new() -> Sandbox {
+        let sandbox = Sandbox::empty();
+        sandbox.start();
+        sandbox
+    }
+
+    /// Three empty directories.
+    pub(crate) fn empty() -> Sandbox {
         let sandbox = Sandbox { dir: TempDir::new().unwrap(), variables: Vec::new() };
         for dir in ["repository", "home", "stubs"] {
             fs::create_dir(sandbox.dir.path().join(dir)).unwrap();
         }
-        sandbox.git(&["init", "--quiet", "--initial-branch", "main"]);
-        sandbox.git(&["commit", "--quiet", "--allow-empty", "--message", "Start"]);
         sandbox
+    }
+
+    /// Makes the repository and its first commit, on the branch `main`.
+    pub(crate) fn start(&self) {
+        self.git(&["init", "--quiet", "--initial-branch", "main"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", "Start"]);
     }
 
     /// The root of the repository.

@@ -1,0 +1,474 @@
+//! `commit-format` in real repositories: which commits count, what is said, and whether the repair
+//! that it names repairs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use expect_test::{Expect, expect};
+
+use crate::support::{Run, Sandbox, checkout};
+
+const SIGNED: &str = "\n\nSigned-off-by: Tess Ter <t@example.com>\n";
+
+/// A repository that is its own upstream, on a branch at `main`. Its commits always get the same
+/// ids.
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::empty();
+    for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
+        sandbox.set(name, "2026-01-02T03:04:05Z");
+    }
+    sandbox.set("REMOTE", ".").start();
+    sandbox.git(&["checkout", "--quiet", "-b", "change"]);
+    sandbox
+}
+
+fn commit(sandbox: &Sandbox, message: &str) {
+    let arguments = ["commit", "--quiet", "--allow-empty", "--allow-empty-message"];
+    sandbox.git(&[&arguments[..], &["--cleanup", "verbatim", "--message", message]].concat());
+}
+
+fn good(sandbox: &Sandbox, title: &str) {
+    commit(sandbox, &format!("{title}{SIGNED}"));
+}
+
+fn check(sandbox: &Sandbox) -> Run {
+    sandbox.xtask(&["commit-format"])
+}
+
+#[track_caller]
+fn assert_report(sandbox: &Sandbox, code: i32, want: &Expect) {
+    want.assert_eq(&check(sandbox).assert_code(code).stdout);
+}
+
+/// Merges a history of its own, as moving another repository into this one does.
+fn import(sandbox: &Sandbox) {
+    sandbox.git(&["checkout", "--quiet", "--orphan", "other"]);
+    commit(sandbox, "imported: a title that is much longer than any title should ever be");
+    commit(sandbox, "imported: no sign-off");
+    sandbox.git(&["checkout", "--quiet", "change"]);
+    sandbox.git(&["merge", "--quiet", "--no-edit", "--allow-unrelated-histories", "other"]);
+}
+
+#[test]
+fn ten_commits_of_every_kind() {
+    let sandbox = sandbox();
+    good(&sandbox, "A good one");
+    good(&sandbox, "A title that goes on and on until it is longer than sixty characters");
+    commit(
+        &sandbox,
+        "No blank line\nSo this looks like a title of two lines\n\nSigned-off-by: Tess Ter <t@example.com>\n",
+    );
+    commit(&sandbox, "No sign-off\n\nOnly a reason.\n");
+    commit(
+        &sandbox,
+        "Several faults at once, the first of which is this very long title\nand more\n\n\
+         This line of the body is much wider than the seventy-five columns that it should have.\n\n\
+         Signed-off-by: Tess\n",
+    );
+    let bot = "--author=dependabot[bot] <49699333+dependabot[bot]@users.noreply.github.com>";
+    sandbox.git(&["commit", "--quiet", "--allow-empty", bot, "--message", "Bump it"]);
+    good(&sandbox, "fixup! A title that goes on and on until it is longer than sixty characters");
+    good(
+        &sandbox,
+        "Revert \"A title that goes on and on until it is longer than sixty characters\"",
+    );
+    import(&sandbox);
+    assert_report(
+        &sandbox,
+        1,
+        &expect![[r#"
+        f4bc0c1 A title that goes on and on until it is longer than sixty characters (Tess Ter)
+          line 1: error: the title has 68 characters, the limit is 60 [title-length]
+            shorten it and move the details to the body
+        e5409bd No blank line (Tess Ter)
+          line 2: error: the line after the title is not blank [blank-line]
+            leave the second line empty; if the title goes on there, shorten it
+        df4482c No sign-off (Tess Ter)
+          line 3: error: there is no `Signed-off-by:` line [sign-off]
+            end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+        80fdf01 Several faults at once, the first of which is this very long title (Tess Ter)
+          line 1: error: the title has 66 characters, the limit is 60 [title-length]
+            shorten it and move the details to the body
+          line 2: error: the line after the title is not blank [blank-line]
+            leave the second line empty; if the title goes on there, shorten it
+          line 4: warning: the line has 86 characters, more than 75 [body-width]
+            wrap the text at 75 characters
+          line 6: error: `Signed-off-by: Tess` lacks a name or an e-mail address [sign-off]
+            write `Signed-off-by: Name <address>`
+        4 of 7 commits since ./main failed; left out: 1 merge, 1 by a bot, 2 imported
+        to repair what failed, run:
+          GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (f4bc0c1|e5409bd|df4482c|80fdf01)/reword \2/'" git rebase -i --rebase-merges f4bc0c1~1
+    "#]],
+    );
+}
+
+/// Runs the command that the report names; in the editor every message becomes a good one.
+fn repair(sandbox: &Sandbox) -> String {
+    let report = check(sandbox).assert_code(1).stdout;
+    let command = report.split("run:\n").nth(1).unwrap().trim().to_owned();
+    let editor = sandbox.beside("editor");
+    let script = format!(
+        "#!/bin/sh\nhead -c 20 \"$1\" | head -1 > title\n{{ cat title; printf '{}'; }} > \"$1\"\nrm title\n",
+        SIGNED.replace('\n', "\\n")
+    );
+    fs::write(&editor, script).unwrap();
+    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).unwrap();
+    let command = format!("GIT_EDITOR={} {command}", editor.display());
+    sandbox.run("sh", &["-e", "-c", &command]).assert_code(0);
+    command
+}
+
+fn add_file(sandbox: &Sandbox, name: &str, message: &str) {
+    sandbox.write(name, name);
+    sandbox.git(&["add", name]);
+    commit(sandbox, message);
+}
+
+#[test]
+fn the_named_command_opens_the_right_commits() {
+    let sandbox = sandbox();
+    add_file(&sandbox, "a", &format!("First{SIGNED}"));
+    add_file(&sandbox, "b", "Second, without a sign-off");
+    add_file(&sandbox, "c", &format!("Third{SIGNED}"));
+    add_file(&sandbox, "d", &format!("Fourth\nstill the title{SIGNED}"));
+    let before = sandbox.git(&["rev-parse", "HEAD^{tree}", "HEAD~3"]);
+    repair(&sandbox);
+    check(&sandbox).assert_code(0);
+    assert_eq!(sandbox.git(&["rev-parse", "HEAD^{tree}", "HEAD~3"]), before);
+    let titles = sandbox.git(&["log", "--format=%s", "main.."]);
+    assert_eq!(titles, "Fourth\nThird\nSecond, without a si\nFirst\n");
+}
+
+#[test]
+fn missing_sign_offs_are_added_without_an_editor() {
+    let sandbox = sandbox();
+    add_file(&sandbox, "a", "First");
+    add_file(&sandbox, "b", &format!("Second{SIGNED}"));
+    let command = repair(&sandbox);
+    assert!(command.contains("git rebase --signoff "), "{command}");
+    check(&sandbox).assert_code(0);
+    assert_eq!(sandbox.git(&["log", "--format=%s", "main.."]), "Second\nFirst\n");
+}
+
+#[test]
+fn early_commits_of_a_branch_that_merged_the_base_are_checked_and_repaired() {
+    let sandbox = sandbox();
+    add_file(&sandbox, "a", "Before the merge");
+    sandbox.git(&["checkout", "--quiet", "main"]);
+    add_file(&sandbox, "m", "Somebody else's, unsigned and already upstream");
+    let upstream = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.git(&["checkout", "--quiet", "change"]);
+    sandbox.git(&["merge", "--quiet", "--no-edit", "main"]);
+    add_file(&sandbox, "b", &format!("After the merge{SIGNED}"));
+    let report = check(&sandbox).assert_code(1).stdout;
+    assert!(report.contains("Before the merge"), "{report}");
+    assert!(report.contains("1 of 2 commits since ./main failed; left out: 1 merge"), "{report}");
+
+    let tree = sandbox.git(&["rev-parse", "HEAD^{tree}"]);
+    repair(&sandbox);
+    check(&sandbox).assert_code(0);
+    assert_eq!(sandbox.git(&["rev-parse", "HEAD^{tree}"]), tree);
+    assert_eq!(sandbox.git(&["rev-parse", "main", "HEAD~1^2"]), format!("{upstream}{upstream}"));
+}
+
+#[test]
+fn without_commits_there_is_nothing_to_check() {
+    let sandbox = sandbox();
+    assert_report(
+        &sandbox,
+        0,
+        &expect![[r"
+            there are no commits since ./main
+        "]],
+    );
+    sandbox.git(&["checkout", "--quiet", "--detach"]);
+    check(&sandbox).assert_code(0);
+
+    let mut unborn = Sandbox::empty();
+    unborn.set("REMOTE", ".").git(&["init", "--quiet"]);
+    let run = check(&unborn).assert_code(0);
+    assert!(run.stderr.contains("there is no commit yet, nothing to check"), "{}", run.stderr);
+}
+
+#[test]
+fn a_detached_head_is_checked_as_a_branch_is() {
+    let sandbox = sandbox();
+    sandbox.git(&["checkout", "--quiet", "--detach"]);
+    commit(&sandbox, "No sign-off");
+    check(&sandbox).assert_code(1);
+}
+
+#[test]
+fn outside_of_a_repository_the_answer_is_a_usage_error() {
+    let run = check(&Sandbox::empty()).assert_code(2);
+    assert!(run.stderr.contains("is not inside a git repository"), "{}", run.stderr);
+}
+
+#[test]
+fn a_shallow_clone_says_how_to_deepen_it() {
+    let origin = sandbox();
+    good(&origin, "First");
+    good(&origin, "Second");
+    let url = format!("file://{}", origin.root().display());
+    let clone = Sandbox::empty();
+    clone.git(&["clone", "--quiet", "--depth=1", "--branch=change", &url, "."]);
+    let run = check(&clone).assert_code(75);
+    expect!["error: this clone is shallow and its history ends before the branch left `origin/main`; run `git fetch --deepen=100`, or `git fetch --unshallow`, and try again"].assert_eq(run.stderr.lines().last().unwrap());
+    clone.git(&["fetch", "--quiet", "--deepen=100"]);
+    check(&clone).assert_code(0);
+}
+
+#[test]
+fn without_a_common_history_the_base_is_the_wrong_one() {
+    let mut sandbox = sandbox();
+    sandbox.git(&["checkout", "--quiet", "--orphan", "pages"]);
+    good(&sandbox, "Pages");
+    sandbox.git(&["checkout", "--quiet", "change"]);
+    sandbox.set("BASE_BRANCH", "pages");
+    let run = check(&sandbox).assert_code(2);
+    expect!["error: `HEAD` and `./pages` have no common history; REMOTE and BASE_BRANCH name the upstream repository and branch"].assert_eq(run.stderr.lines().last().unwrap());
+}
+
+#[test]
+fn a_base_that_does_not_exist_is_a_setting_to_repair() {
+    let mut sandbox = sandbox();
+    sandbox.set("BASE_BRANCH", "mian");
+    let run = check(&sandbox).assert_code(2);
+    expect!["error: the base `./mian` cannot be found: there is no such branch; REMOTE and BASE_BRANCH name the upstream repository and branch"].assert_eq(run.stderr.lines().last().unwrap());
+    sandbox.set("REMOTE", "nowhere");
+    let run = check(&sandbox).assert_code(75);
+    expect!["error: the base `nowhere/mian` cannot be found: git failed: fatal: 'nowhere' does not appear to be a git repository fatal: Could not read from remote repository.  Please make sure you have the correct access rights and the repository exists.; REMOTE and BASE_BRANCH name the upstream repository and branch"].assert_eq(run.stderr.lines().last().unwrap());
+}
+
+#[test]
+fn names_are_never_taken_for_options_or_for_shell_text() {
+    let mut sandbox = sandbox();
+    sandbox.git(&["branch", "main;touch${IFS}x", "main"]);
+    good(&sandbox, "First");
+    sandbox.set("BASE_BRANCH", "main;touch${IFS}x");
+    check(&sandbox).assert_code(0);
+    sandbox.set("REMOTE", "--upload-pack=touch x;");
+    check(&sandbox).assert_code(75);
+    sandbox.set("REMOTE", ".").set("BASE_BRANCH", "-x");
+    check(&sandbox).assert_code(2);
+    assert!(!sandbox.root().join("x").exists());
+}
+
+#[test]
+fn a_repository_that_another_user_owns_is_read_and_no_configuration_is_written() {
+    let mut sandbox = sandbox();
+    let origin = sandbox.beside("origin");
+    sandbox.git(&["clone", "--quiet", "--bare", ".", origin.to_str().unwrap()]);
+    sandbox.set("REMOTE", origin.to_str().unwrap());
+    good(&sandbox, "First");
+    if sandbox.run("id", &["-u"]).stdout.trim() != "0" {
+        // Only root can give files away; for others every repository is their own.
+        return;
+    }
+    let root = sandbox.root();
+    sandbox.run("chown", &["-R", "nobody", root.to_str().unwrap()]).assert_code(0);
+    assert_ne!(sandbox.run("git", &["status"]).code, Some(0), "git was expected to refuse");
+    let run = check(&sandbox);
+    assert!(fs::read_dir(sandbox.beside("home")).unwrap().next().is_none());
+    run.assert_code(0);
+}
+
+#[test]
+fn messages_of_any_bytes_are_read() {
+    let sandbox = sandbox();
+    // Git itself would repair the message; other programs do not.
+    let ids = sandbox.git(&["rev-parse", "HEAD^{tree}", "HEAD"]);
+    let (tree, parent) = ids.trim().split_once('\n').unwrap();
+    let who = "T <t@example.com> 1767323045 +0000";
+    let head = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n");
+    let object = sandbox.beside("object");
+    fs::write(&object, [head.as_bytes(), b"Caf\xe9", SIGNED.as_bytes()].concat()).unwrap();
+    let id = sandbox.git(&["hash-object", "-t", "commit", "-w", object.to_str().unwrap()]);
+    sandbox.git(&["reset", "--quiet", "--soft", id.trim()]);
+
+    commit(&sandbox, &format!("Carriage returns{SIGNED}").replace('\n', "\r\n"));
+    let message = sandbox.beside("message");
+    let long = format!("Ten megabytes\n\n{}{SIGNED}", "line of text\n".repeat(800_000));
+    fs::write(&message, long).unwrap();
+    let file = format!("--file={}", message.display());
+    sandbox.git(&["commit", "--quiet", "--allow-empty", "--cleanup=verbatim", &file]);
+    commit(&sandbox, "");
+    assert_report(
+        &sandbox,
+        1,
+        &expect![[r#"
+            b666766 Caf� (T)
+              line 1: warning: the message is not UTF-8 text [encoding]
+                write the message as UTF-8
+            e752028 (no title) (Tess Ter)
+              line 1: error: the title is missing [title-missing]
+                start the message with a one-line title
+              line 1: error: there is no `Signed-off-by:` line [sign-off]
+                end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+            1 of 4 commits since ./main failed
+            to repair what failed, run:
+              GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (e752028)/reword \2/'" git rebase -i e752028~1
+        "#]],
+    );
+}
+
+#[test]
+fn a_message_in_a_named_encoding_is_read_in_that_encoding() {
+    let sandbox = sandbox();
+    sandbox.git(&["config", "i18n.commitEncoding", "ISO-8859-1"]);
+    let message = sandbox.beside("message");
+    // 60 characters; read as UTF-8 they would be none.
+    fs::write(&message, [&[0xe9; 60][..], SIGNED.as_bytes()].concat()).unwrap();
+    let file = format!("--file={}", message.display());
+    sandbox.git(&["commit", "--quiet", "--allow-empty", &file]);
+    assert_report(
+        &sandbox,
+        0,
+        &expect![[r"
+        1 commit since ./main checked, none failed
+    "]],
+    );
+}
+
+#[test]
+fn more_bots_may_be_named() {
+    let sandbox = sandbox();
+    sandbox.git(&[
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--author=R <robot@example.com>",
+        "-m",
+        "x",
+    ]);
+    check(&sandbox).assert_code(1);
+    sandbox.write(".buildkite/commit-format.json", r#"{"bots": ["robot@example.com"]}"#);
+    assert_report(
+        &sandbox,
+        0,
+        &expect![[r"
+            there are no commits to check since ./main; left out: 1 by a bot
+        "]],
+    );
+    sandbox.write(".buildkite/commit-format.json", r#"{"bots": ["bot@example.com"]}"#);
+    check(&sandbox).assert_code(1);
+    sandbox.write(".buildkite/commit-format.json", r#"{"bts": []}"#);
+    let run = check(&sandbox).assert_code(2);
+    assert!(run.stderr.contains("unknown key `bts`, did you mean `bots`?"), "{}", run.stderr);
+}
+
+#[test]
+fn a_failure_is_shown_on_the_page_of_the_build() {
+    let mut sandbox = sandbox();
+    sandbox.stub("buildkite-agent", "echo \"$@\" > ../arguments; cat > ../page");
+    good(&sandbox, "First");
+    sandbox.set("BUILDKITE", "true");
+    check(&sandbox).assert_code(0);
+    assert!(!sandbox.beside("page").exists(), "nothing to show");
+    commit(&sandbox, "Second");
+    check(&sandbox).assert_code(1);
+    let page = fs::read_to_string(sandbox.beside("page")).unwrap();
+    assert!(page.contains("line 1: error: there is no `Signed-off-by:` line"), "{page}");
+    repair(&sandbox);
+    sandbox.set("BUILDKITE_RETRY_COUNT", "1");
+    check(&sandbox).assert_code(0);
+    let arguments = fs::read_to_string(sandbox.beside("arguments")).unwrap();
+    assert_eq!(arguments, "annotate --context=commit-format --style=success\n");
+}
+
+/// A repository whose `commit-msg` hook is the shipped one and whose `cargo xtask` is the binary.
+fn with_hook() -> Sandbox {
+    let sandbox = sandbox();
+    let binary = env!("CARGO_BIN_EXE_xtask");
+    let script = format!(
+        "test -e .cargo/config.toml || exit 101\ntest \"$1\" = xtask || exit 9\nshift\nexec {binary} \"$@\""
+    );
+    sandbox.stub("cargo", &script);
+    let template = fs::read(checkout().join("ci-template/cargo-config.toml")).unwrap();
+    sandbox.write(".cargo/config.toml", template);
+    install_hook(&sandbox.root().join(".git/hooks"));
+    sandbox
+}
+
+fn install_hook(hooks: &std::path::Path) {
+    fs::create_dir_all(hooks).unwrap();
+    let hook = hooks.join("commit-msg");
+    fs::copy(checkout().join("ci-template/commit-msg"), &hook).unwrap();
+    fs::set_permissions(hook, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn try_commit(sandbox: &Sandbox, dir: &str, message: &str) -> Run {
+    let arguments = ["-C", dir, "commit", "--quiet", "--allow-empty", "--message", message];
+    sandbox.run("git", &arguments)
+}
+
+#[test]
+fn the_hook_refuses_and_accepts() {
+    let sandbox = with_hook();
+    let refused = try_commit(&sandbox, ".", "No sign-off").assert_code(1);
+    assert!(refused.stderr.contains("there is no `Signed-off-by:` line"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("git commit --edit --file='.git/COMMIT_EDITMSG'"));
+    assert_eq!(sandbox.git(&["log", "--format=%s"]), "Start\n");
+    try_commit(&sandbox, ".", &format!("Good{SIGNED}")).assert_code(0);
+    let wide = "a line of text that is wider than it should be ".repeat(2);
+    try_commit(&sandbox, ".", &format!("Only a warning\n\n{wide}{SIGNED}")).assert_code(0);
+}
+
+#[test]
+fn the_hook_reads_a_message_as_git_will() {
+    let mut sandbox = with_hook();
+    sandbox.write("file", format!("{}\n", "x".repeat(200)));
+    sandbox.git(&["add", "file"]);
+    // `--verbose` adds the diff below a scissors line; comments are wider than any limit.
+    sandbox.set("GIT_EDITOR", "sed -i '1i Title\\n\\nBody\\n\\nSigned-off-by: T <t@e>'");
+    sandbox.git(&["commit", "--quiet", "--verbose"]);
+    sandbox.git(&["config", "core.commentChar", "auto"]);
+    sandbox.set("GIT_EDITOR", "sed -i '1i Title\\n\\n# no comment\\n\\nSigned-off-by: T <t@e>'");
+    sandbox.git(&["commit", "--quiet", "--allow-empty"]);
+    assert_eq!(sandbox.git(&["log", "--format=%s", "main.."]), "Title\nTitle\n");
+}
+
+#[test]
+fn the_hook_lets_merges_through() {
+    let sandbox = with_hook();
+    try_commit(&sandbox, ".", &format!("One{SIGNED}")).assert_code(0);
+    sandbox.git(&["checkout", "--quiet", "main"]);
+    try_commit(&sandbox, ".", &format!("Two{SIGNED}")).assert_code(0);
+    sandbox.git(&["merge", "--quiet", "--no-edit", "change"]);
+    assert_eq!(sandbox.git(&["rev-list", "--count", "--merges", "HEAD"]), "1\n");
+}
+
+#[test]
+fn the_hook_works_in_a_second_worktree_and_in_a_submodule() {
+    let sandbox = with_hook();
+    let second = sandbox.beside("second");
+    let second = second.to_str().unwrap();
+    sandbox.git(&["worktree", "add", "--quiet", "-b", "more", second]);
+    try_commit(&sandbox, second, "No sign-off").assert_code(1);
+    try_commit(&sandbox, second, &format!("Good{SIGNED}")).assert_code(0);
+
+    sandbox.commit_all(&format!("Add the alias{SIGNED}"));
+    let upper = Sandbox::new();
+    let url = sandbox.root();
+    let allow = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add"];
+    upper.git(&[&allow[..], &[url.to_str().unwrap(), "inner"]].concat());
+    install_hook(&upper.root().join(".git/modules/inner/hooks"));
+    let inner = upper.root().join("inner");
+    let inner = inner.to_str().unwrap();
+    try_commit(&sandbox, inner, "No sign-off").assert_code(1);
+    try_commit(&sandbox, inner, &format!("Good{SIGNED}")).assert_code(0);
+}
+
+#[test]
+fn where_the_tool_cannot_run_the_hook_stands_in_nobodys_way() {
+    let sandbox = with_hook();
+    sandbox.stub("cargo", "exit 101");
+    let run = try_commit(&sandbox, ".", "No sign-off").assert_code(0);
+    assert!(run.stderr.contains("the message could not be checked"), "{}", run.stderr);
+}
+
+#[test]
+fn a_message_file_that_is_not_there_is_a_usage_error() {
+    let run = sandbox().xtask(&["commit-format", "--message-file", "nothing"]).assert_code(2);
+    assert!(run.stderr.contains("`nothing` does not exist"), "{}", run.stderr);
+}
