@@ -17,23 +17,31 @@ const CASES: [(&str, Option<&str>, &str); 4] = [
     ("sample-bench-tests", Some("samples/bench-tests.json"), ""),
 ];
 
-fn pipeline(description: Option<&str>, platforms: &str) -> (Sandbox, String) {
+/// The pipeline of a description, and the consumer that has it.
+pub(crate) fn pipeline(description: &str, platforms: &str) -> (Sandbox, String) {
     let sandbox = Sandbox::new();
     let template = checkout().join("ci-template/cargo-config.toml");
     sandbox.write(".cargo/config.toml", fs::read(template).unwrap());
     if !platforms.is_empty() {
         sandbox.write(".platform", platforms);
     }
-    let path = description.map(|path| checkout().join(path));
-    let path = path.as_ref().and_then(|path| path.to_str()).unwrap_or("shipped");
-    let text = sandbox.xtask(&["pipeline", "-t", path]).assert_code(0).stdout;
+    let text = sandbox.xtask(&["pipeline", "-t", description]).assert_code(0).stdout;
     (sandbox, text)
+}
+
+/// Name, consumer and text of every pipeline that is recorded.
+pub(crate) fn pipelines() -> impl Iterator<Item = (&'static str, Sandbox, String)> {
+    CASES.into_iter().map(|(name, description, platforms)| {
+        let path = description.map(|path| checkout().join(path));
+        let path = path.as_ref().and_then(|path| path.to_str()).unwrap_or("shipped");
+        let (sandbox, text) = pipeline(path, platforms);
+        (name, sandbox, text)
+    })
 }
 
 #[test]
 fn shipped_and_sample_pipelines_are_as_recorded() {
-    for (name, description, platforms) in CASES {
-        let (_, text) = pipeline(description, platforms);
+    for (name, _, text) in pipelines() {
         expect_file![golden(name)].assert_eq(&text);
     }
 }
@@ -45,8 +53,7 @@ fn the_real_agent_reads_every_pipeline() {
     if Sandbox::new().run("sh", &["-c", "command -v buildkite-agent"]).code != Some(0) {
         return;
     }
-    for (name, description, platforms) in CASES {
-        let (sandbox, text) = pipeline(description, platforms);
+    for (name, sandbox, text) in pipelines() {
         sandbox.write("pipeline.yml", &text);
         let dry_run =
             ["pipeline", "upload", "--dry-run", "--agent-access-token", "none", "pipeline.yml"];

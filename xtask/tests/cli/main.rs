@@ -6,6 +6,7 @@
 mod support;
 
 mod bootstrap;
+mod buildkite_schema;
 mod ci;
 mod commit_format;
 mod golden;

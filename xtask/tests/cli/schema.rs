@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Sandbox, checkout};
 
-/// A schema file of `ci-template`, compiled.
-struct Schema {
+/// A schema file, compiled.
+pub(crate) struct Schema {
     schemas: Schemas,
     index: SchemaIndex,
 }
 
 impl Schema {
-    fn new(file: &Path) -> Schema {
+    pub(crate) fn new(file: &Path) -> Schema {
         let mut schemas = Schemas::new();
         let index = Compiler::new().compile(file.to_str().unwrap(), &mut schemas).unwrap();
         Schema { schemas, index }
@@ -26,7 +26,7 @@ impl Schema {
     }
 
     /// What is wrong with a value; empty if nothing is.
-    fn faults(&self, value: &Value) -> String {
+    pub(crate) fn faults(&self, value: &Value) -> String {
         self.schemas.validate(value, self.index).err().map_or(String::new(), |it| it.to_string())
     }
 }
