@@ -24,11 +24,12 @@ impl Context {
     pub(crate) fn from_process() -> anyhow::Result<Context> {
         process::watch_signals()?;
         let current_dir = std::env::current_dir().context("cannot find the current directory")?;
+        let runner = Runner { shown_from: current_dir.clone(), ..Runner::default() };
         let project = Project::discover(current_dir)?;
         let sh = Shell::new().context("cannot find the current directory")?;
         sh.change_dir(&project.root);
         let environment = std::env::vars_os().filter_map(utf8).collect();
-        Ok(Context { sh, project, runner: Runner::default(), environment })
+        Ok(Context { sh, project, runner, environment })
     }
 
     /// A variable of the environment; one that is set and empty is unset.
@@ -46,10 +47,10 @@ impl Context {
         self.lookup("CARGO_HOME").map_or_else(home, PathBuf::from)
     }
 
-    /// Where programs keep what they can make again; without one, where temporary files go.
-    pub(crate) fn cache_home(&self) -> PathBuf {
-        let named = self.lookup("XDG_CACHE_HOME").map(PathBuf::from);
-        named.filter(|path| path.is_absolute()).unwrap_or_else(std::env::temp_dir)
+    /// Where programs keep what they can make again, as the XDG base directory specification says.
+    pub(crate) fn cache_home(&self) -> Option<PathBuf> {
+        let absolute = |name| self.lookup(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
     }
 
     /// Whether nobody is looking: most CI services set `CI`.

@@ -33,6 +33,7 @@ fn run() -> anyhow::Result<Outcome> {
 fn dispatch(cx: &Context, command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Audit(options) => cmd::audit::run(cx, options),
+        Command::Bench(options) => cmd::bench::run(cx, options),
         Command::Ci(options) => cmd::ci::run(cx, options),
         Command::CommitFormat(options) => cmd::commit_format::run(cx, options),
         Command::Coverage(options) => cmd::coverage::run(cx, options),

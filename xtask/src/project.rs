@@ -1,6 +1,5 @@
 //! Where things are: the consumer's root, this checkout, and every file that is read or written.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -113,10 +112,9 @@ impl Project {
     }
 
     /// A place of this repository's own outside its tree, for what must not see the tree.
-    pub(crate) fn cache_dir(&self, cache_home: &Path) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        self.root.hash(&mut hasher);
-        cache_home.join("rust-vmm-ci").join(format!("{:016x}", hasher.finish()))
+    /// `fingerprint` is the root's.
+    pub(crate) fn cache_dir(cache_home: &Path, fingerprint: &str) -> PathBuf {
+        cache_home.join("rust-vmm-ci").join(fingerprint)
     }
 
     /// Where missing cargo tools are installed.

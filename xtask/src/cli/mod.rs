@@ -2,6 +2,7 @@
 
 mod args;
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
 pub(crate) mod coverage;
@@ -18,6 +19,7 @@ use crate::rules::nearest;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Audit(audit::Options),
+    Bench(bench::Options),
     Ci(ci::Options),
     CommitFormat(commit_format::Options),
     Coverage(coverage::Options),
@@ -50,12 +52,18 @@ struct Entry {
     parse: fn(Args) -> Result<Command, UsageError>,
 }
 
-const COMMANDS: [Entry; 5] = [
+const COMMANDS: [Entry; 6] = [
     Entry {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
         usage: audit::USAGE,
         parse: |args| audit::parse(args).map(Command::Audit),
+    },
+    Entry {
+        name: "bench",
+        summary: "measure the change and its base",
+        usage: bench::USAGE,
+        parse: |args| bench::parse(args).map(Command::Bench),
     },
     Entry {
         name: "ci",

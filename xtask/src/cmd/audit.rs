@@ -6,7 +6,7 @@ use anyhow::{anyhow, bail};
 
 use super::advisory_database::AdvisoryDatabase;
 use super::provision::{Installing, Provision};
-use super::{annotation, lock_file};
+use super::{annotation, cache, lock_file};
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::cargo_audit::{self, Source};
@@ -24,8 +24,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut database = AdvisoryDatabase::configured(cx, options.database.as_deref())?;
     database.is_fetched &= !options.offline;
     provide(cx, &database)?;
-    let scratch =
-        Scratch::new(&cx.project.cache_dir(&cx.cache_home()), "audit").or_undetermined()?;
+    let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit")).or_undetermined()?;
     let lock_file = lock_file::of_working_tree(cx, &scratch)?;
     let audit = Audit { cx, database: &database, named_dir: options.database.is_some() };
     let own = audit.advisories(&lock_file)?;

@@ -8,7 +8,7 @@ use anyhow::{anyhow, bail};
 use crate::context::Context;
 use crate::host::{git, process, terminal};
 use crate::outcome::OrUndetermined;
-use crate::rules::base::Base;
+use crate::rules::base::{Against, Base};
 
 /// A remote may answer slowly; one that does not answer at all must not stop a run for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +44,34 @@ pub(crate) fn find(cx: &Context) -> anyhow::Result<Found> {
         },
     };
     Ok(Found { id, name })
+}
+
+/// As [`find`], or the commit at which `HEAD` left that branch.
+pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Found> {
+    let tip = find(cx)?;
+    match against {
+        Against::Tip => Ok(tip),
+        Against::MergeBase => merge_base(cx, &tip).or_undetermined(),
+    }
+}
+
+fn merge_base(cx: &Context, tip: &Found) -> anyhow::Result<Found> {
+    const NOTHING_IN_COMMON: i32 = 1;
+    let root = &cx.project.root;
+    let output = cx.runner.read(git::merge_base(&cx.sh, root, "HEAD", &tip.id))?;
+    if output.status.code() != Some(NOTHING_IN_COMMON) {
+        let output = succeeded(output)?;
+        let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        return Ok(Found { id, name: format!("the merge base with {}", tip.name) });
+    }
+    let shallow = cx.runner.read(git::is_shallow(&cx.sh, root))?;
+    if shallow.stdout.starts_with(b"true") {
+        bail!(
+            "this clone is shallow and does not reach the merge base with `{}`, run `git fetch --unshallow`",
+            tip.name
+        );
+    }
+    bail!("`HEAD` and `{}` have no commit in common", tip.name)
 }
 
 /// Nothing if the remote has no such branch.

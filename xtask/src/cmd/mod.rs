@@ -4,6 +4,8 @@ mod advisory_database;
 mod annotation;
 pub(crate) mod audit;
 mod base;
+pub(crate) mod bench;
+mod cache;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
 pub(crate) mod coverage;

@@ -10,6 +10,7 @@ pub(crate) const ANNOTATION_LIMIT_BYTES: usize = 1 << 20;
 /// How Buildkite shows an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
+    Info,
     Success,
     Warning,
     Error,
@@ -18,6 +19,7 @@ pub(crate) enum Style {
 impl Style {
     fn name(self) -> &'static str {
         match self {
+            Style::Info => "info",
             Style::Success => "success",
             Style::Warning => "warning",
             Style::Error => "error",

@@ -48,3 +48,14 @@ pub(crate) fn target_libdir<'sh>(
 pub(crate) fn libdir(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "rustc --print target-libdir")
 }
+
+/// Brings the dependencies here. With `locked`, fails instead of writing a lock file.
+pub(crate) fn fetch(sh: &Shell, locked: bool) -> Cmd<'_> {
+    let locked = locked.then_some("--locked");
+    cmd!(sh, "cargo fetch {locked...}")
+}
+
+/// The compiler's version, to the commit, with the host that it is for.
+pub(crate) fn compiler_version(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "rustc --version --verbose")
+}

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 
 /// Reads a text file. The error names the path as `name` gives it.
 pub(crate) fn read_text(path: &Path, name: &str) -> anyhow::Result<String> {
@@ -62,6 +63,44 @@ fn write_beside(beside: &Path, target: &Path, content: &[u8]) -> io::Result<()> 
     }
     fs::File::open(beside)?.sync_all()?;
     fs::rename(beside, target)
+}
+
+/// Makes a directory that nobody else can look into, and those above it. One that another user
+/// made is refused.
+pub(crate) fn create_private_dir(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    let cannot_create = || format!("cannot create the directory `{}`", path.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(cannot_create)?;
+    let owner = fs::metadata(path).with_context(cannot_create)?.uid();
+    if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != owner) {
+        bail!("the directory `{}` belongs to another user", path.display());
+    }
+    Ok(())
+}
+
+/// This user's own part of the directory for temporary files.
+pub(crate) fn temporary_dir() -> PathBuf {
+    use std::os::unix::fs::MetadataExt;
+    let user = fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or_default();
+    std::env::temp_dir().join(format!("rust-vmm-ci-{user}"))
+}
+
+/// How long ago a file was written, if that can be known.
+pub(crate) fn age(path: &Path) -> Option<Duration> {
+    fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+}
+
+/// Removes all but the newest files of a directory. What cannot be removed stays.
+pub(crate) fn keep_newest(dir: &Path, count: usize) {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    files.sort();
+    let surplus = files.len().saturating_sub(count);
+    for (_, path) in &files[..surplus] {
+        let _ = fs::remove_file(path);
+    }
 }
 
 fn unreadable(name: &str, error: &io::Error) -> anyhow::Error {

@@ -5,11 +5,26 @@ use std::path::Path;
 
 use xshell::{Cmd, Shell, cmd};
 
+/// What git sets for its hooks, and what would make it read or write another repository's files:
+/// a `pre-push` hook may well run us. `git rev-parse --local-env-vars` lists them.
+const LOCAL_VARIABLES: [&str; 9] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+];
+
 /// `git`, ready for a subcommand.
 fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     let mut allowed = std::ffi::OsString::from("safe.directory=");
     allowed.push(root);
-    cmd!(sh, "git -c {allowed}").env("GIT_TERMINAL_PROMPT", "0")
+    let cmd = cmd!(sh, "git -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
+    LOCAL_VARIABLES.iter().fold(cmd, Cmd::env_remove)
 }
 
 /// What a remote's reference points at now.
@@ -23,10 +38,18 @@ pub(crate) fn ls_remote<'sh>(
 }
 
 /// Brings a remote's reference here. No reference and no `FETCH_HEAD` of the user's is written: the
-/// commit is known by its id.
+/// commit is known by its id. Without `--refmap=` git would move the user's tracking branch, and
+/// with automatic maintenance it might repack the repository.
 pub(crate) fn fetch<'sh>(sh: &'sh Shell, root: &Path, remote: &str, reference: &str) -> Cmd<'sh> {
-    let options =
-        ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+    let options = [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--no-auto-maintenance",
+        "--refmap=",
+    ];
     git(sh, root).args(options).args(["--", remote, reference])
 }
 
@@ -98,6 +121,35 @@ pub(crate) fn commit_age<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh>
     git(sh, root).args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])
 }
 
+/// The newest commit that two commits have in common.
+pub(crate) fn merge_base<'sh>(sh: &'sh Shell, root: &Path, one: &str, other: &str) -> Cmd<'sh> {
+    git(sh, root).args(["merge-base", "--end-of-options", one, other])
+}
+
+/// Says `true` where history was cut off when the repository was cloned.
+pub(crate) fn is_shallow<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["rev-parse", "--is-shallow-repository"])
+}
+
+/// Checks a commit out in a directory of its own. The user's hooks and watchers are not for it.
+pub(crate) fn worktree_add<'sh>(sh: &'sh Shell, root: &Path, dir: &Path, id: &str) -> Cmd<'sh> {
+    git(sh, root)
+        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
+        .args(["worktree", "add", "--quiet", "--detach", "--"])
+        .arg(dir)
+        .arg(id)
+}
+
+/// Takes a worktree away with all that is in it, half-made ones too; it need not exist any more.
+pub(crate) fn worktree_remove<'sh>(sh: &'sh Shell, root: &Path, dir: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["worktree", "remove", "--force", "--force", "--"]).arg(dir)
+}
+
+/// Everything that a commit holds; among it the commits that submodules stand at.
+pub(crate) fn list_tree<'sh>(sh: &'sh Shell, dir: &Path, id: &str) -> Cmd<'sh> {
+    git(sh, dir).args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", id])
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::process::command_line;
@@ -114,7 +166,7 @@ mod tests {
         assert_eq!(
             line(fetch(&sh, root, "--upload-pack=x", "refs/heads/main;touch${IFS}x")),
             "GIT_TERMINAL_PROMPT=0 git -c safe.directory=/r fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules \
-             -- --upload-pack=x 'refs/heads/main;touch${IFS}x'"
+             --no-auto-maintenance --refmap= -- --upload-pack=x 'refs/heads/main;touch${IFS}x'"
         );
         assert_eq!(
             line(commit_id(&sh, root, "-x")),

@@ -4,10 +4,13 @@
 pub(crate) mod buildkite_agent;
 pub(crate) mod cargo;
 pub(crate) mod cargo_audit;
+pub(crate) mod critcmp;
+pub(crate) mod criterion;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod llvm_cov;
 pub(crate) mod llvm_tools;
+pub(crate) mod machine;
 pub(crate) mod process;
 pub(crate) mod rustup;
 pub(crate) mod scratch;

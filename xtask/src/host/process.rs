@@ -3,24 +3,28 @@
 //! Every child is the leader of a process group of its own, so that an interrupt can stop it with
 //! all that it started. It gets the caller's environment and an empty standard input.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::Pid;
 use xshell::Cmd;
 
 use super::terminal;
 
 /// Runs commands in the caller's environment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Runner {
+    /// Where the user is: the line of a command that runs elsewhere says so.
+    pub(crate) shown_from: PathBuf,
     /// Variables that children do not inherit.
     pub(crate) removed: Vec<String>,
     /// Variables that children get instead of ours.
@@ -136,10 +140,33 @@ impl Runner {
         })
     }
 
+    /// As [`Runner::read`], and also after an interrupt: puts things back in order, so that it may
+    /// take little time only.
+    pub(crate) fn clean_up(&self, cmd: Cmd<'_>) -> anyhow::Result<Output> {
+        let mut command = self.command(cmd);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = program_of(&command);
+        let started = Group::start(&mut running(), &mut command);
+        let (_group, child) = started.with_context(|| cannot_start(&program))?;
+        Ok(child.wait_with_output()?)
+    }
+
+    /// The same, with one more variable that children get.
+    pub(crate) fn with_variable(&self, name: &str, value: impl Into<OsString>) -> Runner {
+        let mut runner = self.clone();
+        runner.set.push((name.to_owned(), value.into()));
+        runner
+    }
+
     /// A command as it is started; its line is shown, so that anyone can run it by hand.
     fn command(&self, cmd: Cmd<'_>) -> Command {
         let mut command = Command::from(cmd);
-        terminal::say(&format!("$ {}", mask_user_info(&command_line(&command))));
+        let elsewhere = command.get_current_dir().filter(|dir| **dir != self.shown_from);
+        let line = mask_user_info(&command_line(&command));
+        terminal::say(&match elsewhere {
+            Some(dir) => format!("$ (cd {} && {line})", quote(&dir.to_string_lossy())),
+            None => format!("$ {line}"),
+        });
         for name in &self.removed {
             command.env_remove(name);
         }
@@ -240,6 +267,10 @@ impl Group {
         if let Some(signal) = running.signal {
             bail!("interrupted by {signal}");
         }
+        Ok(Group::start(&mut running, command)?)
+    }
+
+    fn start(running: &mut Running, command: &mut Command) -> io::Result<(Group, Child)> {
         let child = command.process_group(0).spawn()?;
         let id = Pid::from_raw(child.id().cast_signed());
         running.groups.push(id);
@@ -300,8 +331,12 @@ fn stop_children(signal: Signal) {
     drop(running);
     thread::spawn(move || {
         thread::sleep(if idle { PATIENCE / 10 } else { PATIENCE });
-        if idle {
+        // Who started a child meanwhile has noticed the signal, and is tidying up.
+        if idle && self::running().groups.is_empty() {
             end_process(signal);
+        }
+        if idle {
+            thread::sleep(PATIENCE);
         }
         for group in &self::running().groups {
             let _ = killpg(*group, Signal::SIGKILL);
@@ -312,6 +347,42 @@ fn stop_children(signal: Signal) {
 #[expect(clippy::exit, reason = "nobody is waiting for a child, so nobody would notice the signal")]
 fn end_process(signal: Signal) -> ! {
     std::process::exit(128 + signal as i32)
+}
+
+/// Kills every process of an earlier run of ours that is still there: those whose environment has
+/// this variable with this value. Returns how many there were.
+pub(crate) fn kill_all_with_variable(name: &str, value: &OsStr) -> usize {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let mut entry = OsString::from(format!("{name}="));
+    entry.push(value);
+    let deadline = Instant::now() + PATIENCE;
+    let found = processes_with(&entry);
+    let mut left = found.clone();
+    while !left.is_empty() && Instant::now() < deadline {
+        for process in &left {
+            // One that is gone needs no signal.
+            let _ = kill(*process, Signal::SIGKILL);
+        }
+        thread::sleep(Duration::from_millis(10));
+        left = processes_with(&entry);
+    }
+    found.len()
+}
+
+/// Where there is no `/proc` none are found. A process that has ended has no environment.
+fn processes_with(entry: &OsStr) -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let has_entry = |environment: &[u8]| {
+        environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
+    };
+    entries
+        .filter_map(|process| {
+            let process = process.ok()?;
+            let id: i32 = process.file_name().to_str()?.parse().ok()?;
+            let environment = std::fs::read(process.path().join("environ")).ok()?;
+            has_entry(&environment).then(|| Pid::from_raw(id))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -40,6 +40,26 @@ impl Base {
     }
 }
 
+/// Which commit of the base a change is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Against {
+    /// Where the branch is now: what the change would be merged into.
+    #[default]
+    Tip,
+    /// Where the change left the branch.
+    MergeBase,
+}
+
+impl Against {
+    pub(crate) fn from_name(name: &str) -> Result<Against, String> {
+        match name {
+            "tip" => Ok(Against::Tip),
+            "merge-base" => Ok(Against::MergeBase),
+            _ => Err(format!("`--against` takes `tip` or `merge-base`, not `{name}`")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

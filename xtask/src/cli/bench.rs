@@ -1,0 +1,121 @@
+//! `bench`: usage and options.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::UsageError;
+use super::args::Args;
+use crate::rules::base::Against;
+use crate::rules::bench::schedule::Schedule;
+
+pub(crate) const USAGE: &str = "\
+Runs the benchmarks of the change and of its base and shows critcmp's table of both.
+
+Usage: cargo xtask bench [options]
+
+The change is the working tree as it is. The base is the upstream branch, in a worktree outside the
+tree. What runs is `cargo bench --bench main --all-features`. A base that was measured before is
+not measured again. Without --fail-above a slowdown is shown and does not fail.
+
+Options:
+      --package NAME              the package to measure, in a workspace
+      --features LIST             the default features and these, not all of them
+      --against tip|merge-base    compare with the tip of the base (default), or with the commit at
+                                  which the change left it
+      --rounds N                  measure base and change N times, in turn, and compare the medians
+      --fail-above PCT            fail if a benchmark is slower by more than PCT percent and by more
+                                  than the base differs from itself (measures 3 rounds if not told)
+      --fresh                     measure the base even if that was done before
+      --json FILE                 write everything that was found to FILE
+  -h, --help                      print this
+
+Environment (empty is unset):
+  PACKAGE                         stands for --package
+  REMOTE, BASE_BRANCH             the base (default: origin and main); Buildkite's own variables win
+";
+
+/// What `bench` was asked for.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) package: Option<String>,
+    /// As cargo takes them: names with commas or spaces between.
+    pub(crate) features: Option<String>,
+    pub(crate) against: Against,
+    pub(crate) schedule: Schedule,
+    pub(crate) fresh: bool,
+    pub(crate) json: Option<PathBuf>,
+}
+
+pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+    let package = args.text("--package")?;
+    let features = args.text("--features")?;
+    let against = match args.text("--against")? {
+        Some(name) => Against::from_name(&name).or_else(|message| args.error(message))?,
+        None => Against::default(),
+    };
+    let rounds = number(&mut args, "--rounds", "a number from 1")?;
+    let fail_above = number(&mut args, "--fail-above", "a percentage such as `10` or `2.5`")?;
+    let fail_above: Option<f64> = fail_above;
+    if fail_above.is_some_and(|percent| !percent.is_finite() || percent < 0.0) {
+        return args.error("`--fail-above` takes a percentage from 0");
+    }
+    let schedule = Schedule::new(rounds, fail_above).or_else(|message| args.error(message))?;
+    let fresh = args.switch("--fresh")?;
+    let json = args.path(None, "--json")?;
+    args.finish()?;
+    Ok(Options { package, features, against, schedule, fresh, json })
+}
+
+fn number<T: FromStr>(
+    args: &mut Args,
+    name: &'static str,
+    what: &str,
+) -> Result<Option<T>, UsageError> {
+    let Some(text) = args.text(name)? else { return Ok(None) };
+    match text.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => args.error(format!("`{name}` takes {what}, not `{text}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn parse_words(line: &str) -> Result<Options, String> {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        parse(Args::new("bench", USAGE, words)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_option_is_understood() {
+        let options = parse_words("--package a --features=x,y --against merge-base").unwrap();
+        assert_eq!(options.package.as_deref(), Some("a"));
+        assert_eq!(options.features.as_deref(), Some("x,y"));
+        assert_eq!(options.against, Against::MergeBase);
+        assert_eq!(options.schedule, Schedule { rounds: None, fail_above_percent: None });
+        assert_eq!((options.fresh, options.json), (false, None));
+
+        let options = parse_words("--rounds=5 --fail-above 2.5 --fresh --json a.json").unwrap();
+        assert_eq!(options.schedule, Schedule { rounds: Some(5), fail_above_percent: Some(2.5) });
+        assert_eq!((options.fresh, options.json), (true, Some(PathBuf::from("a.json"))));
+        assert_eq!((options.package, options.against), (None, Against::Tip));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_an_error() {
+        assert!(parse_words("--against top").unwrap_err().contains("`tip`"));
+        for bad in ["ten", "NaN", "inf", "-1", "10%", "1,5"] {
+            let error = parse_words(&format!("--fail-above={bad}")).unwrap_err();
+            assert!(error.contains("`--fail-above` takes a percentage"), "{error}");
+        }
+        for bad in ["0", "-1", "1.5", "x", "99999999999999999999999"] {
+            let error = parse_words(&format!("--rounds {bad}")).unwrap_err();
+            assert!(error.contains("`--rounds` takes a number from 1"), "{error}");
+        }
+        assert!(parse_words("--rounds").unwrap_err().contains("`--rounds` needs a value"));
+        assert!(parse_words("somewhere").unwrap_err().contains("does not take `somewhere`"));
+        assert!(parse_words("--pakage a").unwrap_err().contains("did you mean `--package`?"));
+    }
+}

@@ -1,0 +1,181 @@
+//! `bench`: measures the change as it is in the working tree, and its base in a worktree outside
+//! the tree.
+
+mod known;
+mod lock_file;
+mod measure;
+mod report;
+mod session;
+mod submodules;
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use xshell::Shell;
+
+use super::base::{self, Found};
+use super::provision::{Installing, Provision};
+use crate::cli::bench::Options;
+use crate::context::Context;
+use crate::host::cargo;
+use crate::host::criterion::Selection;
+use crate::host::terminal;
+use crate::outcome::{OrUndetermined, Outcome};
+use crate::rules::bench::report::Heading;
+use crate::rules::bench::target::{self, Benchmarks, Workspace};
+use crate::rules::prerequisite::{self, Prerequisite};
+use known::Store;
+use lock_file::LockFile;
+use measure::{Bench, Ended, Runs, Side};
+use session::{Session, Worktree};
+
+/// What is compared with what.
+struct Task<'a> {
+    options: &'a Options,
+    /// Of the change.
+    selection: Selection,
+    change: Benchmarks,
+    base: Found,
+}
+
+pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    let session = Session::open(cx)?;
+    let workspace = workspace(cx, &cx.sh)?;
+    let selection = Selection {
+        package: options.package.clone().or_else(|| cx.lookup("PACKAGE")),
+        features: options.features.clone(),
+    };
+    let change = match workspace.benchmarks(selection.package.as_deref()) {
+        Ok(benchmarks) => benchmarks,
+        Err(absence) => {
+            terminal::say(&format!("error: {absence}"));
+            return Ok(Outcome::Fail);
+        }
+    };
+    check_features(&selection, &change)?;
+    report::check_destination(cx, options)?;
+    if !has_critcmp(cx) {
+        return Ok(Outcome::Unavailable);
+    }
+    let base = base::find_against(cx, options.against)?;
+    compare(&session, &workspace, &Task { options, selection, change, base })
+}
+
+/// What is made here is put in order again when the session ends, however it ends.
+fn compare(
+    session: &Session<'_>,
+    workspace: &Workspace,
+    task: &Task<'_>,
+) -> anyhow::Result<Outcome> {
+    let cx = session.cx;
+    let bench = Bench::new(session, Path::new(&workspace.target_dir))?;
+    let lock_file = LockFile::settle(session, Path::new(&workspace.root))?;
+    let worktree = Worktree::add(session, &task.base.id)?;
+    submodules::fill(session, &worktree, &task.base.id)?;
+    lock_file.lend_to(&worktree.dir)?;
+    let base_sh = Shell::new().context("cannot find the current directory")?;
+    base_sh.change_dir(&worktree.dir);
+    let base_side =
+        base_selection(cx, &base_sh, task)?.map(|selection| bench.base_side(&base_sh, selection));
+    let change_side = Side { sh: &cx.sh, selection: task.selection.clone(), target_dir: None };
+    measure_and_report(&bench, &change_side, base_side.as_ref(), task)
+}
+
+fn measure_and_report(
+    bench: &Bench<'_>,
+    change: &Side<'_>,
+    base: Option<&Side<'_>>,
+    task: &Task<'_>,
+) -> anyhow::Result<Outcome> {
+    let Task { options, selection, base: found, .. } = task;
+    let store = Store::new(bench.session, base, &found.id)?;
+    let mut runs = Runs::default();
+    if options.schedule.may_reuse_base() && !options.fresh {
+        runs.base.extend(store.find(found));
+    }
+    let base_reused = !runs.base.is_empty();
+    match bench.measure_all(&options.schedule, change, base, &mut runs)? {
+        Ended::Measured => (),
+        Ended::ChangeFailed => {
+            terminal::say("error: the benchmarks of the change failed");
+            return Ok(Outcome::Fail);
+        }
+        Ended::BaseFailed => {
+            terminal::say(&format!(
+                "error: the benchmarks of the base ({}, {}) failed, so nothing can be compared",
+                found.name, found.id
+            ));
+            return Ok(Outcome::Unavailable);
+        }
+    }
+    if !base_reused && base.is_some() {
+        store.keep(&runs.base);
+    }
+    let heading = Heading {
+        base_name: &found.name,
+        base_commit: &found.id,
+        base_reused,
+        package: selection.package.as_deref(),
+        features: selection.features.as_deref(),
+        schedule: options.schedule,
+    };
+    report::report(bench, options, &heading, &runs)
+}
+
+fn check_features(selection: &Selection, change: &Benchmarks) -> anyhow::Result<()> {
+    let list = selection.features.as_deref().unwrap_or_default();
+    if let Some(unknown) = change.unknown_features(list).first() {
+        bail!("there is no feature `{unknown}`{}", change.hint(unknown));
+    }
+    Ok(())
+}
+
+/// What can be measured of the base; None, with the reason, if nothing can.
+fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<Option<Selection>> {
+    let workspace = workspace(cx, sh).context("on the base").or_undetermined()?;
+    let mut selection = task.selection.clone();
+    let base = match workspace.benchmarks(selection.package.as_deref()) {
+        Ok(base) if task.change.has_criterion && !base.has_criterion => {
+            Err("the bench target `main` does not use criterion".to_owned())
+        }
+        other => other,
+    };
+    let base = match base {
+        Ok(base) => base,
+        Err(absence) => {
+            let name = &task.base.name;
+            terminal::say(&format!("note: on {name} {absence}: there is nothing to compare with"));
+            return Ok(None);
+        }
+    };
+    if let Some(list) = &selection.features {
+        let unknown = base.unknown_features(list);
+        if !unknown.is_empty() {
+            let names = unknown.join("`, `");
+            terminal::say(&format!("note: the base is measured without `{names}`, which it lacks"));
+        }
+        selection.features = Some(target::without(list, &unknown));
+    }
+    Ok(Some(selection))
+}
+
+fn has_critcmp(cx: &Context) -> bool {
+    let tool = prerequisite::program(prerequisite::CRITCMP).expect("critcmp is one of our tools");
+    let need = [Prerequisite::CargoTool { tool }];
+    match Provision::new(cx, Installing::Allowed).ensure_all(&need) {
+        Ok(()) => true,
+        Err(missing) => {
+            terminal::say(&format!("error: {}; {}", missing.reason, missing.fix));
+            false
+        }
+    }
+}
+
+fn workspace(cx: &Context, sh: &Shell) -> anyhow::Result<Workspace> {
+    let output = cx.runner.read(cargo::metadata(sh))?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Workspace::parse(&text).context("`cargo metadata` printed something unknown")
+}

@@ -1,0 +1,88 @@
+//! The measurements of earlier bases.
+
+use std::path::PathBuf;
+
+use super::measure::Side;
+use super::session::Session;
+use crate::cmd::base::Found;
+use crate::host::{cargo, files, machine, terminal};
+use crate::outcome::OrUndetermined;
+use crate::rules::bench::known::{self, Circumstances, Known};
+use crate::rules::bench::results::Results;
+
+/// More than these are of no use: bases move on.
+const KEPT: usize = 32;
+
+/// Where this base's measurement is, or will be.
+pub(super) struct Store {
+    /// None where the base has nothing to measure.
+    place: Option<Place>,
+}
+
+struct Place {
+    file: PathBuf,
+    circumstances: String,
+}
+
+impl Store {
+    pub(super) fn new(
+        session: &Session<'_>,
+        base: Option<&Side<'_>>,
+        commit: &str,
+    ) -> anyhow::Result<Store> {
+        let Some(base) = base else { return Ok(Store { place: None }) };
+        let circumstances = circumstances(session, base, commit)?;
+        let file = session.dir.join("known").join(Known::file_name(&circumstances));
+        Ok(Store { place: Some(Place { file, circumstances }) })
+    }
+
+    /// The results, with a line that says how old they are.
+    pub(super) fn find(&self, base: &Found) -> Option<Results> {
+        let Place { file, circumstances } = self.place.as_ref()?;
+        let text = files::read_text_if_exists(file, "the measurement").ok()??;
+        let results = Known::parse(&text, circumstances)?;
+        let age = files::age(file).map(|age| format!(" ({})", known::ago(age)));
+        terminal::say(&format!(
+            "note: {} was measured before{}; `--fresh` measures it again",
+            base.name,
+            age.unwrap_or_default()
+        ));
+        Some(results)
+    }
+
+    /// Keeps what was measured; a store that cannot be written only costs time.
+    pub(super) fn keep(&self, runs: &[Results]) {
+        let Some(Place { file, circumstances }) = &self.place else { return };
+        let known = Known { circumstances: circumstances.clone(), results: Results::middle(runs) };
+        let Some(dir) = file.parent() else { return };
+        let written = files::create_private_dir(dir)
+            .and_then(|()| files::write_atomically(file, known.to_text().as_bytes()));
+        if let Err(error) = written {
+            terminal::say(&format!("warning: the base is measured again next time: {error:#}"));
+        }
+        files::keep_newest(dir, KEPT);
+    }
+}
+
+fn circumstances(session: &Session<'_>, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
+    let cx = session.cx;
+    let toolchain = session.runner.read(cargo::compiler_version(base.sh)).or_undetermined()?;
+    let lock_file = base.sh.current_dir().join("Cargo.lock");
+    let lock_file = files::read_text_if_exists(&lock_file, "Cargo.lock")?;
+    let home = cx.lookup("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(cx.lookup("HOME")?).join(".cargo")));
+    let config = home.map(|home| home.join("config.toml"));
+    let config = config.and_then(|path| files::read_text(&path, "config.toml").ok());
+    let variables = cx.environment().iter().filter(|(name, _)| known::matters(name));
+    let circumstances = Circumstances {
+        commit,
+        package: base.selection.package.as_deref(),
+        features: base.selection.features.as_deref(),
+        toolchain: &String::from_utf8_lossy(&toolchain.stdout),
+        lock_file: lock_file.as_deref().unwrap_or_default(),
+        cargo_config: config.as_deref().unwrap_or_default(),
+        machine: &machine::description(),
+        variables: variables.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+    };
+    Ok(circumstances.text())
+}

@@ -1,0 +1,101 @@
+//! The change's `Cargo.lock`. Cargo writes it where it is missing or stale; here it is put back as
+//! it was, and the base gets the same versions where it has none of its own.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use super::session::Session;
+use crate::host::process::Stdout;
+use crate::host::{cargo, files, terminal};
+use crate::outcome::OrUndetermined;
+use crate::rules::fingerprint::fingerprint;
+
+/// The lock file while the benchmarks run.
+pub(super) struct LockFile {
+    text: Option<String>,
+}
+
+/// What is written down before cargo may write the file.
+struct Journal {
+    path: PathBuf,
+    /// None where there was no file.
+    before: Option<String>,
+    /// Of what cargo made of it; None until that is known.
+    made: Option<String>,
+}
+
+impl LockFile {
+    /// Sees to it that the file fits the manifests, so that cargo has no reason to write it later.
+    pub(super) fn settle(session: &Session<'_>, workspace: &Path) -> anyhow::Result<LockFile> {
+        let path = workspace.join("Cargo.lock");
+        let read = || files::read_text_if_exists(&path, "Cargo.lock");
+        let cx = session.cx;
+        let is_current = session.runner.read(cargo::fetch(&cx.sh, true))?;
+        if is_current.status.success() {
+            return Ok(LockFile { text: read()? });
+        }
+        let mut journal = Journal { path: path.clone(), before: read()?, made: None };
+        session.begin()?;
+        journal.write(session)?;
+        let status = session.runner.run(cargo::fetch(&cx.sh, false), Stdout::ToStderr)?;
+        let text = read()?;
+        journal.made = text.as_ref().map(|text| fingerprint(text.as_bytes()));
+        journal.write(session)?;
+        if !status.success() {
+            return Err(anyhow::anyhow!("the dependencies of the change cannot be had"))
+                .or_undetermined();
+        }
+        Ok(LockFile { text })
+    }
+
+    /// Gives a base that keeps no lock file the versions of the change.
+    pub(super) fn lend_to(&self, base: &Path) -> anyhow::Result<()> {
+        let path = base.join("Cargo.lock");
+        match &self.text {
+            Some(text) if !path.exists() => files::write_atomically(&path, text.as_bytes()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Puts the file back as it was, unless somebody else has written it since.
+pub(super) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
+    let Some(journal) = Journal::read(session)? else { return Ok(()) };
+    let now = files::read_text_if_exists(&journal.path, "Cargo.lock")?;
+    let now = now.map(|text| fingerprint(text.as_bytes()));
+    if now.is_some() && now == journal.made {
+        match &journal.before {
+            Some(text) => files::write_atomically(&journal.path, text.as_bytes())?,
+            None => files::remove(&journal.path)?,
+        }
+    } else if now != journal.before.as_ref().map(|text| fingerprint(text.as_bytes())) {
+        terminal::say("note: `Cargo.lock` was written meanwhile, it stays as it is");
+    }
+    files::remove(&Journal::file(session))
+}
+
+impl Journal {
+    fn file(session: &Session<'_>) -> PathBuf {
+        session.dir.join("bench-lock-file.json")
+    }
+
+    fn write(&self, session: &Session<'_>) -> anyhow::Result<()> {
+        let Some(path) = self.path.to_str() else {
+            bail!("`{}` is not UTF-8 text", self.path.display());
+        };
+        let text = json!({"path": path, "before": self.before, "made": self.made}).to_string();
+        files::write_atomically(&Self::file(session), text.as_bytes()).or_undetermined()
+    }
+
+    fn read(session: &Session<'_>) -> anyhow::Result<Option<Journal>> {
+        let file = Self::file(session);
+        let name = file.display().to_string();
+        let Some(text) = files::read_text_if_exists(&file, &name)? else { return Ok(None) };
+        let value: Value = serde_json::from_str(&text).with_context(|| format!("`{name}`"))?;
+        let member = |key: &str| value[key].as_str().map(str::to_owned);
+        let path = member("path").with_context(|| format!("`{name}` names no path"))?;
+        Ok(Some(Journal { path: path.into(), before: member("before"), made: member("made") }))
+    }
+}

@@ -1,0 +1,132 @@
+//! The runs of both sides, and their results.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use xshell::{Cmd, Shell};
+
+use super::session::Session;
+use crate::context::Context;
+use crate::host::criterion::{self, Destination, Selection};
+use crate::host::process::Stdout;
+use crate::host::{critcmp, files};
+use crate::outcome::OrUndetermined;
+use crate::rules::bench::results::Results;
+use crate::rules::bench::schedule::{Schedule, SideName};
+
+/// Everything that both sides share.
+pub(super) struct Bench<'a> {
+    pub(super) session: &'a Session<'a>,
+    /// Below the user's own build directory.
+    pub(super) dir: PathBuf,
+}
+
+/// A side, and where it is built.
+pub(super) struct Side<'a> {
+    pub(super) sh: &'a Shell,
+    pub(super) selection: Selection,
+    /// None means the user's own build directory, which is warm.
+    pub(super) target_dir: Option<PathBuf>,
+}
+
+/// What was measured, in the order of the runs.
+#[derive(Default)]
+pub(super) struct Runs {
+    pub(super) base: Vec<Results>,
+    pub(super) change: Vec<Results>,
+}
+
+/// How all runs together ended; of a failure cargo has said why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Measured,
+    ChangeFailed,
+    BaseFailed,
+}
+
+impl<'a> Bench<'a> {
+    /// Nothing of an earlier run is counted: its results are removed.
+    pub(super) fn new(session: &'a Session<'a>, target_dir: &Path) -> anyhow::Result<Bench<'a>> {
+        let bench = Bench { session, dir: target_dir.join("xtask-bench") };
+        files::remove_dir(&bench.criterion_home()).or_undetermined()?;
+        Ok(bench)
+    }
+
+    /// The base is built apart, so that neither side makes the other build anew.
+    pub(super) fn base_side<'s>(&self, sh: &'s Shell, selection: Selection) -> Side<'s> {
+        Side { sh, selection, target_dir: Some(self.dir.join("base")) }
+    }
+
+    /// Measures what is not there yet. Without a base the change runs once.
+    pub(super) fn measure_all(
+        &self,
+        schedule: &Schedule,
+        change: &Side<'_>,
+        base: Option<&Side<'_>>,
+        runs: &mut Runs,
+    ) -> anyhow::Result<Ended> {
+        let base_is_known = !runs.base.is_empty();
+        for name in schedule.runs() {
+            let (side, done) = match (name, base) {
+                (SideName::Change, None) if !runs.change.is_empty() => continue,
+                (SideName::Change, _) => (change, &mut runs.change),
+                (SideName::Base, Some(base)) if !base_is_known => (base, &mut runs.base),
+                (SideName::Base, _) => continue,
+            };
+            let baseline = format!("{name}-{}", done.len() + 1);
+            match (self.measure(side, &baseline)?, name) {
+                (Some(results), _) => done.push(results),
+                (None, SideName::Base) => return Ok(Ended::BaseFailed),
+                (None, SideName::Change) => return Ok(Ended::ChangeFailed),
+            }
+        }
+        Ok(Ended::Measured)
+    }
+
+    /// Builds and runs one side; None if that failed.
+    fn measure(&self, side: &Side<'_>, baseline: &str) -> anyhow::Result<Option<Results>> {
+        let criterion_home = self.criterion_home();
+        let destination = Destination {
+            criterion_home: &criterion_home,
+            baseline,
+            target_dir: side.target_dir.as_deref(),
+        };
+        let run = criterion::bench(side.sh, &side.selection, &destination);
+        let status = self.session.runner.run(run, Stdout::ToStderr)?;
+        if Context::interrupted_by().is_some() {
+            bail!("interrupted");
+        }
+        if !status.success() {
+            return Ok(None);
+        }
+        let export = critcmp::export(&self.session.cx.sh, &self.dir, baseline);
+        let output = self.session.runner.read(export).or_undetermined()?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            return Err(anyhow!("critcmp: {}", words.trim())).or_undetermined();
+        }
+        let results = Results::parse(&String::from_utf8_lossy(&output.stdout));
+        let results = results.context("`critcmp --export` printed something unknown");
+        results.or_undetermined().map(Some)
+    }
+
+    /// Writes results for `critcmp`, under the name of their column.
+    pub(super) fn write_export(&self, name: &str, results: &Results) -> anyhow::Result<PathBuf> {
+        let path = self.dir.join(format!("{name}.json"));
+        files::write_atomically(&path, results.export_as(name).as_bytes()).or_undetermined()?;
+        Ok(path)
+    }
+
+    /// Lets `critcmp` write its table to standard output.
+    pub(super) fn show(&self, table: Cmd<'_>) -> anyhow::Result<()> {
+        let status = self.session.runner.run(table, Stdout::Inherit).or_undetermined()?;
+        if !status.success() {
+            return Err(anyhow!("critcmp failed")).or_undetermined();
+        }
+        Ok(())
+    }
+
+    fn criterion_home(&self) -> PathBuf {
+        self.dir.join("criterion")
+    }
+}

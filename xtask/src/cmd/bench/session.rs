@@ -1,0 +1,98 @@
+//! What one run needs outside the tree, and how it is put back in order: by the run itself, or by
+//! the next one after a run that was killed.
+
+use std::path::PathBuf;
+
+use super::lock_file;
+use crate::cmd::{base, cache};
+use crate::context::Context;
+use crate::host::files::Lock;
+use crate::host::process::{self, Runner};
+use crate::host::{files, git, terminal};
+use crate::outcome::OrUndetermined;
+
+/// Children get this variable, with the directory of the session as its value: whatever of a
+/// killed run is still there is known by it.
+const MARK: &str = "XTASK_BENCH";
+
+/// The only run of this repository's benchmarks at this time.
+pub(super) struct Session<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) runner: Runner,
+    /// Outside the tree, the same for every run of this repository.
+    pub(super) dir: PathBuf,
+    _lock: Lock,
+}
+
+impl<'a> Session<'a> {
+    /// Begins, after whatever a killed run has left was put in order.
+    pub(super) fn open(cx: &'a Context) -> anyhow::Result<Session<'a>> {
+        let dir = cache::dir(cx).or_undetermined()?;
+        let lock = files::lock(&dir.join("bench.lock"), || {
+            terminal::say("waiting for another run of these benchmarks, which this would disturb");
+        });
+        let lock = lock.or_undetermined()?;
+        let session = Session { cx, runner: cx.runner.with_variable(MARK, &dir), dir, _lock: lock };
+        if session.unfinished().exists() {
+            terminal::say("note: an earlier run was killed, putting in order what it has left");
+            process::kill_all_with_variable(MARK, session.dir.as_os_str());
+            session.put_in_order()?;
+        }
+        Ok(session)
+    }
+
+    /// From now on there is something to put in order.
+    pub(super) fn begin(&self) -> anyhow::Result<()> {
+        files::write_atomically(&self.unfinished(), b"").or_undetermined()
+    }
+
+    fn worktree(&self) -> PathBuf {
+        self.dir.join("bench-base")
+    }
+
+    /// There from the first thing that has to be put in order to the last.
+    fn unfinished(&self) -> PathBuf {
+        self.dir.join("bench-unfinished")
+    }
+
+    fn put_in_order(&self) -> anyhow::Result<()> {
+        lock_file::restore(self)?;
+        self.remove_worktree()?;
+        files::remove(&self.unfinished())
+    }
+
+    fn remove_worktree(&self) -> anyhow::Result<()> {
+        let root = &self.cx.project.root;
+        let remove = git::worktree_remove(&self.cx.sh, root, &self.worktree());
+        // Git refuses what it does not know as a worktree: then there are only files to remove.
+        let _ = self.runner.clean_up(remove)?;
+        files::remove_dir(&self.worktree())
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if !self.unfinished().exists() {
+            return;
+        }
+        if let Err(error) = self.put_in_order() {
+            terminal::say(&format!("warning: {error:#}; the next run tries again"));
+        }
+    }
+}
+
+/// The base next to the user's files, for as long as the session lasts.
+pub(super) struct Worktree {
+    pub(super) dir: PathBuf,
+}
+
+impl Worktree {
+    pub(super) fn add(session: &Session<'_>, id: &str) -> anyhow::Result<Worktree> {
+        let dir = session.worktree();
+        session.begin()?;
+        let cx = session.cx;
+        let add = git::worktree_add(&cx.sh, &cx.project.root, &dir, id);
+        base::succeeded(session.runner.read(add)?).or_undetermined()?;
+        Ok(Worktree { dir })
+    }
+}

@@ -1,0 +1,166 @@
+//! What the runs of both sides say together.
+
+use std::fmt;
+
+use super::results::{Estimate, Results};
+
+/// All results of one side, in the order of the runs.
+pub(crate) type Runs = [Results];
+
+/// Every benchmark of either side, sorted by name.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Comparison {
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One benchmark.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// Of the run in the middle; None where the side does not have the benchmark.
+    pub(crate) base: Option<Estimate>,
+    pub(crate) change: Option<Estimate>,
+    /// How much slower the slowest run of the base was than its fastest; None with a single run.
+    pub(crate) noise_percent: Option<f64>,
+    /// Beyond the gate and the noise.
+    pub(crate) is_slower: bool,
+}
+
+impl Comparison {
+    /// Judges by the median of the runs' medians.
+    pub(crate) fn of(base: &Runs, change: &Runs, fail_above_percent: Option<f64>) -> Comparison {
+        let mut names: Vec<&String> =
+            base.iter().chain(change).flat_map(|results| results.benchmarks.keys()).collect();
+        names.sort();
+        names.dedup();
+        let median = |side: &Results, name: &str| Some(side.benchmarks.get(name)?.median);
+        let (base_middle, change_middle) = (Results::middle(base), Results::middle(change));
+        let row = |name: &String| {
+            let mut row = Row {
+                name: name.clone(),
+                base: median(&base_middle, name),
+                change: median(&change_middle, name),
+                noise_percent: noise_percent(base, name),
+                is_slower: false,
+            };
+            row.is_slower = is_slower(&row, fail_above_percent);
+            row
+        };
+        Comparison { rows: names.into_iter().map(row).collect() }
+    }
+
+    pub(crate) fn slower(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.is_slower)
+    }
+}
+
+impl Row {
+    /// How many times as long the change takes as the base.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        Some(self.change?.ns / self.base?.ns)
+    }
+}
+
+fn is_slower(row: &Row, fail_above_percent: Option<f64>) -> bool {
+    let (Some(limit), Some(ratio), Some(noise)) =
+        (fail_above_percent, row.ratio(), row.noise_percent)
+    else {
+        return false;
+    };
+    let slowdown_percent = (ratio - 1.0) * 100.0;
+    limit < slowdown_percent && noise < slowdown_percent
+}
+
+fn noise_percent(base: &Runs, name: &str) -> Option<f64> {
+    let medians: Vec<f64> =
+        base.iter().filter_map(|results| Some(results.benchmarks.get(name)?.median.ns)).collect();
+    let fastest = medians.iter().copied().fold(f64::INFINITY, f64::min);
+    let slowest = medians.iter().copied().fold(0.0, f64::max);
+    (medians.len() > 1).then(|| (slowest / fastest - 1.0) * 100.0)
+}
+
+/// A time with three significant digits and the unit that suits it.
+pub(crate) struct Nanoseconds(pub(crate) f64);
+
+impl fmt::Display for Nanoseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")];
+        let (scale, unit) =
+            units.into_iter().find(|(scale, _)| *scale <= self.0).unwrap_or((1.0, "ns"));
+        let value = self.0 / scale;
+        let decimals = match value {
+            value if value < 10.0 => 2,
+            value if value < 100.0 => 1,
+            _ => 0,
+        };
+        write!(f, "{value:.decimals$} {unit}")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// One run per inner list: names and medians in nanoseconds.
+    pub(in crate::rules::bench) fn runs(medians: &[&[(&str, f64)]]) -> Vec<Results> {
+        medians.iter().map(|run| super::super::results::tests::results(run)).collect()
+    }
+
+    fn of_one(base: &[f64], change: &[f64], fail_above_percent: Option<f64>) -> Row {
+        let side = |medians: &[f64]| -> Vec<Results> {
+            medians.iter().flat_map(|median| runs(&[&[("a", *median)]])).collect()
+        };
+        Comparison::of(&side(base), &side(change), fail_above_percent).rows.remove(0)
+    }
+
+    #[test]
+    fn only_a_slowdown_beyond_the_limit_and_the_noise_counts() {
+        let quiet = [100.0, 101.0, 102.0, 101.0];
+        assert!(of_one(&quiet, &[200.0, 210.0, 190.0], Some(10.0)).is_slower);
+        assert!(!of_one(&quiet, &[108.0, 109.0, 107.0], Some(10.0)).is_slower, "below the limit");
+        assert!(!of_one(&quiet, &[200.0, 210.0, 190.0], None).is_slower, "no limit");
+        let noisy = [100.0, 130.0, 100.0, 100.0];
+        assert!(!of_one(&noisy, &[125.0, 126.0, 125.0], Some(10.0)).is_slower, "below the noise");
+        assert!(of_one(&noisy, &[140.0, 141.0, 140.0], Some(10.0)).is_slower);
+    }
+
+    #[test]
+    fn one_disturbed_run_changes_nothing() {
+        let quiet = [100.0, 101.0, 102.0, 101.0];
+        let row = of_one(&quiet, &[101.0, 900.0, 100.0], Some(10.0));
+        assert_eq!((row.is_slower, row.ratio()), (false, Some(1.0)));
+    }
+
+    #[test]
+    fn a_faster_change_never_fails() {
+        assert!(!of_one(&[100.0, 100.0], &[1.0], Some(0.0)).is_slower);
+    }
+
+    #[test]
+    fn a_single_run_of_the_base_tells_nothing_about_noise() {
+        let row = of_one(&[100.0], &[150.0], None);
+        assert_eq!((row.noise_percent, row.ratio()), (None, Some(1.5)));
+    }
+
+    #[test]
+    fn a_benchmark_that_one_side_lacks_has_a_row_without_a_ratio() {
+        let base = runs(&[&[("gone", 1.0), ("kept", 1.0)]]);
+        let change = runs(&[&[("kept", 2.0), ("new", 3.0)]]);
+        let rows = Comparison::of(&base, &change, Some(1.0)).rows;
+        let shown: Vec<_> = rows.iter().map(|row| (&*row.name, row.ratio())).collect();
+        assert_eq!(shown, [("gone", None), ("kept", Some(2.0)), ("new", None)]);
+    }
+
+    #[test]
+    fn times_have_three_digits_and_a_unit() {
+        let shown = [0.5, 1.0, 12.34, 999.4, 1_000.0, 15_400.0, 2e6, 3.21e9, 4e12]
+            .map(|ns| Nanoseconds(ns).to_string());
+        assert_eq!(
+            shown,
+            [
+                "0.50 ns", "1.00 ns", "12.3 ns", "999 ns", "1.00 µs", "15.4 µs", "2.00 ms",
+                "3.21 s", "4000 s"
+            ]
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! How a comparison is shown: sentences, JSON, and Markdown for the page of a build.
+
+use serde_json::{Value, json};
+
+use super::comparison::{Comparison, Nanoseconds, Row};
+use super::results::Estimate;
+use super::schedule::Schedule;
+
+/// What stands beside the numbers.
+#[derive(Debug)]
+pub(crate) struct Heading<'a> {
+    /// `origin/main`.
+    pub(crate) base_name: &'a str,
+    pub(crate) base_commit: &'a str,
+    /// Whether the base was measured by an earlier run.
+    pub(crate) base_reused: bool,
+    pub(crate) package: Option<&'a str>,
+    pub(crate) features: Option<&'a str>,
+    pub(crate) schedule: Schedule,
+}
+
+impl Heading<'_> {
+    fn short_commit(&self) -> &str {
+        self.base_commit.get(..12).unwrap_or(self.base_commit)
+    }
+}
+
+/// What the gate has found, one line per benchmark that fails it and one in the end.
+pub(crate) fn gate_lines(comparison: &Comparison, fail_above_percent: f64) -> Vec<String> {
+    let mut lines: Vec<String> = comparison.slower().map(slower_line).collect();
+    let compared = comparison.rows.iter().filter(|row| row.ratio().is_some()).count();
+    lines.push(match lines.len() {
+        0 => format!(
+            "none of {compared} benchmarks is slower by more than {fail_above_percent} % and the noise"
+        ),
+        count => format!(
+            "{count} of {compared} benchmarks slower by more than {fail_above_percent} % and the noise"
+        ),
+    });
+    lines
+}
+
+fn slower_line(row: &Row) -> String {
+    format!(
+        "slower: `{}` takes {:.2} times as long as on the base ({}, was {}), the noise of the base is {:.1} %",
+        row.name,
+        row.ratio().unwrap_or(f64::NAN),
+        time(row.change),
+        time(row.base),
+        row.noise_percent.unwrap_or(f64::NAN),
+    )
+}
+
+/// Everything that was found, for programs. Times are in nanoseconds.
+pub(crate) fn json(heading: &Heading<'_>, comparison: &Comparison) -> String {
+    let failed = comparison.slower().next().is_some();
+    let value = json!({
+        "base": {
+            "name": heading.base_name,
+            "commit": heading.base_commit,
+            "reused": heading.base_reused,
+        },
+        "package": heading.package,
+        "features": heading.features,
+        "rounds": heading.schedule.rounds.unwrap_or(1),
+        "fail_above_percent": heading.schedule.fail_above_percent,
+        "failed": failed,
+        "benchmarks": comparison.rows.iter().map(json_row).collect::<Vec<Value>>(),
+    });
+    format!("{value:#}\n")
+}
+
+fn json_row(row: &Row) -> Value {
+    let side = |estimate: Option<Estimate>| {
+        estimate.map(|it| json!({"median_ns": it.ns, "low_ns": it.low_ns, "high_ns": it.high_ns}))
+    };
+    json!({
+        "name": row.name,
+        "base": side(row.base),
+        "change": side(row.change),
+        "ratio": row.ratio(),
+        "noise_percent": row.noise_percent,
+        "slower": row.is_slower,
+    })
+}
+
+/// A table for the page of a build.
+pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String {
+    let package = heading.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+    let reused = if heading.base_reused { ", measured by an earlier run" } else { "" };
+    let mut lines = vec![
+        format!(
+            "**Benchmarks{package}** against `{}` ({}{reused})",
+            heading.base_name,
+            heading.short_commit()
+        ),
+        String::new(),
+        "| benchmark | base | change | ratio | noise |".to_owned(),
+        "|---|---:|---:|---:|---:|".to_owned(),
+    ];
+    lines.extend(comparison.rows.iter().map(markdown_row));
+    if let Some(limit) = heading.schedule.fail_above_percent {
+        let slower = comparison.slower().count();
+        lines.push(String::new());
+        lines.push(match slower {
+            0 => format!("Nothing is slower by more than {limit} % and the noise."),
+            _ => format!("**{slower} slower by more than {limit} % and the noise.**"),
+        });
+    }
+    lines.join("\n") + "\n"
+}
+
+fn markdown_row(row: &Row) -> String {
+    let name = row.name.replace('|', "\\|").replace('`', "'");
+    let ratio = row.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+    let ratio = if row.is_slower { format!("**{ratio}**") } else { ratio };
+    let noise = row.noise_percent.map(|noise| format!("{noise:.1} %")).unwrap_or_default();
+    format!("| `{name}` | {} | {} | {ratio} | {noise} |", time(row.base), time(row.change))
+}
+
+fn time(estimate: Option<Estimate>) -> String {
+    estimate.map(|it| Nanoseconds(it.ns).to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::comparison::tests::runs;
+    use super::*;
+    use expect_test::expect;
+
+    fn comparison() -> Comparison {
+        let base = runs(&[&[("a|b", 100.0), ("gone", 5.0)], &[("a|b", 125.0)]]);
+        let change = runs(&[&[("a|b", 210.0), ("new", 2e6)]]);
+        Comparison::of(&base, &change, Some(10.0))
+    }
+
+    fn heading() -> Heading<'static> {
+        Heading {
+            base_name: "origin/main",
+            base_commit: "0123456789abcdef0123456789abcdef01234567",
+            base_reused: false,
+            package: Some("vm-memory"),
+            features: None,
+            schedule: Schedule { rounds: Some(3), fail_above_percent: Some(10.0) },
+        }
+    }
+
+    #[test]
+    fn the_gate_names_each_slower_benchmark_with_its_ratio_and_the_noise() {
+        expect![[r"
+            slower: `a|b` takes 2.10 times as long as on the base (210 ns, was 100 ns), the noise of the base is 25.0 %
+            1 of 1 benchmarks slower by more than 10 % and the noise"]]
+        .assert_eq(&gate_lines(&comparison(), 10.0).join("\n"));
+        let same = runs(&[&[("a", 1.0)], &[("a", 1.0)]]);
+        expect!["none of 1 benchmarks is slower by more than 2.5 % and the noise"]
+            .assert_eq(&gate_lines(&Comparison::of(&same, &same, Some(2.5)), 2.5).join("\n"));
+    }
+
+    #[test]
+    fn the_page_of_a_build_shows_a_table() {
+        expect![[r"
+            **Benchmarks of `vm-memory`** against `origin/main` (0123456789ab)
+
+            | benchmark | base | change | ratio | noise |
+            |---|---:|---:|---:|---:|
+            | `a\|b` | 100 ns | 210 ns | **2.10** | 25.0 % |
+            | `gone` | 5.00 ns |  |  |  |
+            | `new` |  | 2.00 ms |  |  |
+
+            **1 slower by more than 10 % and the noise.**
+        "]]
+        .assert_eq(&markdown(&heading(), &comparison()));
+    }
+
+    #[test]
+    fn programs_get_everything() {
+        expect![[r#"
+            {
+              "base": {
+                "name": "origin/main",
+                "commit": "0123456789abcdef0123456789abcdef01234567",
+                "reused": false
+              },
+              "package": "vm-memory",
+              "features": null,
+              "rounds": 3,
+              "fail_above_percent": 10.0,
+              "failed": true,
+              "benchmarks": [
+                {
+                  "name": "a|b",
+                  "base": {
+                    "median_ns": 100.0,
+                    "low_ns": 90.0,
+                    "high_ns": 110.0
+                  },
+                  "change": {
+                    "median_ns": 210.0,
+                    "low_ns": 189.0,
+                    "high_ns": 231.0
+                  },
+                  "ratio": 2.1,
+                  "noise_percent": 25.0,
+                  "slower": true
+                }
+              ]
+            }
+        "#]]
+        .assert_eq(&json(&heading(), &{
+            let mut comparison = comparison();
+            comparison.rows.truncate(1);
+            comparison
+        }));
+    }
+}

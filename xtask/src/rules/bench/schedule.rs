@@ -1,0 +1,97 @@
+//! Which side runs when.
+
+use std::fmt;
+
+/// A side of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SideName {
+    Base,
+    Change,
+}
+
+impl fmt::Display for SideName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SideName::Base => "base",
+            SideName::Change => "change",
+        })
+    }
+}
+
+/// With fewer rounds a single disturbance of the machine could pass for a slowdown.
+pub(crate) const MIN_GATED_ROUNDS: usize = 3;
+
+/// How often the sides are measured, and what for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Schedule {
+    /// None means once, in whatever order is convenient.
+    pub(crate) rounds: Option<usize>,
+    /// A slowdown beyond this many percent, and beyond the noise, is a failure.
+    pub(crate) fail_above_percent: Option<f64>,
+}
+
+impl Schedule {
+    /// Checks what the command line says.
+    pub(crate) fn new(
+        rounds: Option<usize>,
+        fail_above_percent: Option<f64>,
+    ) -> Result<Schedule, String> {
+        match (rounds, fail_above_percent) {
+            (Some(0), _) => Err("`--rounds` takes a number from 1".to_owned()),
+            (Some(rounds), Some(_)) if rounds < MIN_GATED_ROUNDS => Err(format!(
+                "`--fail-above` needs `--rounds {MIN_GATED_ROUNDS}` or more to tell a slowdown from noise"
+            )),
+            (None, Some(_)) => Ok(Schedule { rounds: Some(MIN_GATED_ROUNDS), fail_above_percent }),
+            _ => Ok(Schedule { rounds, fail_above_percent }),
+        }
+    }
+
+    /// Whether an earlier measurement of the base may stand in for one of this run.
+    pub(crate) fn may_reuse_base(&self) -> bool {
+        self.rounds.is_none()
+    }
+
+    /// The runs in their order. A gate has one run of the base more than rounds, so that every run
+    /// of the change lies between two of the base: what disturbs two runs of the change disturbs
+    /// the base, too.
+    pub(crate) fn runs(&self) -> Vec<SideName> {
+        let Some(rounds) = self.rounds else { return vec![SideName::Change, SideName::Base] };
+        let mut runs = [SideName::Base, SideName::Change].repeat(rounds);
+        if self.fail_above_percent.is_some() {
+            runs.push(SideName::Base);
+        }
+        runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letters(rounds: Option<usize>, fail_above_percent: Option<f64>) -> String {
+        let schedule = Schedule::new(rounds, fail_above_percent).unwrap();
+        let letter = |side: &SideName| if *side == SideName::Base { 'b' } else { 'c' };
+        schedule.runs().iter().map(letter).collect()
+    }
+
+    #[test]
+    fn the_sides_run_in_turn() {
+        assert_eq!(letters(None, None), "cb");
+        assert_eq!(letters(Some(2), None), "bcbc");
+        assert_eq!(letters(None, Some(10.0)), "bcbcbcb");
+        assert_eq!(letters(Some(4), Some(10.0)), "bcbcbcbcb");
+    }
+
+    #[test]
+    fn too_few_rounds_are_refused() {
+        assert!(Schedule::new(Some(0), None).unwrap_err().contains("from 1"));
+        assert!(Schedule::new(Some(2), Some(5.0)).unwrap_err().contains("`--rounds 3` or more"));
+    }
+
+    #[test]
+    fn only_a_single_look_may_reuse_an_old_measurement() {
+        assert!(Schedule::new(None, None).unwrap().may_reuse_base());
+        assert!(!Schedule::new(Some(1), None).unwrap().may_reuse_base());
+        assert!(!Schedule::new(None, Some(1.0)).unwrap().may_reuse_base());
+    }
+}
