@@ -21,8 +21,8 @@ Options:
       --profile ci|devel          strict, or ready to record a higher score (default: ci)
       --devel                     short for `--profile devel`
       --test-scope workspace|crate
-                                  all members, or one crate (default: workspace; with --package:
-                                  crate)
+                                  all members, or one crate (default: workspace, or crate where
+                                  --package names one)
       --package NAME              take the configuration of that member, and measure it alone
       --files                     print a table of the source files
       --html                      write pages that show every line, and print where

@@ -55,7 +55,8 @@ pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Fou
     }
 }
 
-fn merge_base(cx: &Context, tip: &Found) -> anyhow::Result<Found> {
+/// The last commit that `HEAD` and a commit have in common.
+pub(crate) fn merge_base(cx: &Context, tip: &Found) -> anyhow::Result<Found> {
     const NOTHING_IN_COMMON: i32 = 1;
     let root = &cx.project.root;
     let output = cx.runner.read(git::merge_base(&cx.sh, root, "HEAD", &tip.id))?;
@@ -72,6 +73,30 @@ fn merge_base(cx: &Context, tip: &Found) -> anyhow::Result<Found> {
         );
     }
     bail!("`HEAD` and `{}` have no commit in common", tip.name)
+}
+
+/// The branch as this clone last saw it. The network is not asked.
+pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Found> {
+    let root = &cx.project.root;
+    let base = Base::from_lookup(|name| cx.lookup(name));
+    let output = cx.runner.read(git::remotes(&cx.sh, root)).or_undetermined()?;
+    let references = base.known_references(&String::from_utf8_lossy(&output.stdout));
+    for reference in &references {
+        let output = cx.runner.read(git::commit_id(&cx.sh, root, reference)).or_undetermined()?;
+        if output.status.success() {
+            let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            let short = reference.trim_start_matches("refs/");
+            let short = short.trim_start_matches("remotes/").trim_start_matches("heads/");
+            return Ok(Found { id, name: short.to_owned() });
+        }
+    }
+    let remote = process::mask_user_info(&base.remote);
+    Err(anyhow!(
+        "this clone knows no branch `{}` of `{remote}`; fetch it, name a commit, or set REMOTE and \
+         BASE_BRANCH to the upstream repository and branch",
+        base.branch
+    ))
+    .or_undetermined()
 }
 
 /// Nothing if the remote has no such branch.

@@ -2,21 +2,27 @@
 
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 
+use super::annotation;
 use super::coverage_config::Configuration;
+use super::coverage_diff;
 use super::coverage_measure::{self, Session, Tested};
 use super::llvm_tools::Tools;
 use super::provision::{Installing, Missing, Provision};
-use crate::cli::coverage::{Options, Profile, ScopeName};
+use crate::cli::coverage::{Diff, Options, Profile, ScopeName};
 use crate::context::Context;
+use crate::host::buildkite_agent::Style;
 use crate::host::llvm_cov::{Measurement, Report};
 use crate::host::{cargo, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
 use crate::rules::coverage_config::Features;
+use crate::rules::coverage_diff::{AddedLines, Patch};
+use crate::rules::coverage_report;
 use crate::rules::coverage_scope::{Package, Scope, Workspace};
-use crate::rules::coverage_score::{self, Change, Lines};
-use crate::rules::{placeholder, prerequisite};
+use crate::rules::coverage_score::{self, Action, Lines, Permission, Recorded};
+use crate::rules::coverage_summary::Summary;
+use crate::rules::{alias, placeholder, prerequisite, shell_text};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let workspace = workspace(cx)?;
@@ -28,81 +34,147 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         terminal::say(&format!("{} records {score} % now", configuration.names()));
         return Ok(Outcome::Pass);
     }
-    let scope = scope(cx, options, &workspace)?;
     let recorded = configuration.recorded()?;
-    let measurement = measurement(cx, &workspace, &scope, &configuration)?;
-    let session = Session::start(cx, measurement)?;
+    let scope = scope(cx, options, &workspace)?;
+    configuration.check_features(&workspace, &scope)?;
+    let change = options.diff.as_ref().map(|diff| Change::find(cx, diff)).transpose()?;
+    let session = Session::start(cx, measurement(cx, &workspace, &scope, &configuration)?)?;
+    let change = change.map(|change| change.with_lines(cx, &session)).transpose()?;
+
     if let Tested::Failed { reason } = session.test(&workspace)? {
-        terminal::say(&format!("failed: {reason}, so nothing was measured; see above"));
-        return Ok(Outcome::Fail);
+        let sentence = format!("failed: {reason}, so nothing was measured; see above");
+        let verdict = Verdict { paragraphs: vec![sentence], ..Verdict::default() };
+        return verdict.report(cx, options, None);
     }
-    let report = session.summary(options.no_cleanup)?;
+    let report = session.summary()?;
     if report.total.counted == 0 {
         bail!("no line was counted; does `exclude_path` exclude everything?");
     }
-    write_reports(cx, &session, options)?;
-    if options.files {
-        let root = cx.project.root.to_string_lossy();
-        terminal::write_data(|out| Ok(out.write_all(report.table(&root).as_bytes())?))
-            .or_undetermined()?;
-    }
-    if options.no_cleanup {
-        terminal::say(&format!("profiles and report are in {}", session.build_dir().display()));
-    } else {
-        session.remove_results()?;
-    }
-    let sentence = coverage_score::sentence(recorded, report.total);
-    let change = coverage_score::judge(recorded, report.total);
-    conclude(options, &configuration, report.total, change, &sentence)
+    write_reports(cx, &session, options, &report)?;
+    let added = change.map(|change| change.look_at(cx, &session)).transpose()?;
+    session.end(options.no_cleanup)?;
+    judge(options, &configuration, recorded, report.total)?.report(cx, options, added.as_ref())
 }
 
-fn conclude(
+/// What is said about the score, and whether it is fine.
+#[derive(Debug, Default)]
+struct Verdict {
+    passed: bool,
+    paragraphs: Vec<String>,
+    /// What would record the score.
+    patch: String,
+}
+
+impl Verdict {
+    /// Says it, together with what there is to say about the added lines.
+    fn report(
+        self,
+        cx: &Context,
+        options: &Options,
+        added: Option<&Added>,
+    ) -> anyhow::Result<Outcome> {
+        let minimum = options.diff.as_ref().and_then(|diff| diff.minimum);
+        let sentence = added.map(|added| added.patch.sentence(&added.base, minimum));
+        let uncovered = added.map(|added| added.patch.uncovered.as_slice()).unwrap_or_default();
+        for paragraph in &self.paragraphs {
+            terminal::say(paragraph);
+        }
+        terminal::write_data(|out| {
+            out.write_all(self.patch.as_bytes())?;
+            uncovered.iter().try_for_each(|lines| Ok(writeln!(out, "{lines}")?))
+        })
+        .or_undetermined()?;
+        if let Some(sentence) = &sentence {
+            terminal::say(sentence);
+        }
+        let summary = Summary {
+            package: options.package.as_deref(),
+            architecture: std::env::consts::ARCH,
+            paragraphs: &self.paragraphs,
+            patch: &self.patch,
+            added: sentence.as_deref().map(|sentence| (sentence, uncovered)),
+        };
+        let is_enough = added.is_none_or(|added| added.patch.reaches(minimum));
+        let passed = self.passed && is_enough;
+        let style = if passed { Style::Success } else { Style::Error };
+        annotation::annotate(cx, &summary.context(), style, &summary.markdown());
+        Ok(if passed { Outcome::Pass } else { Outcome::Fail })
+    }
+}
+
+/// What the tests do with the added lines, and since when they are added.
+struct Added {
+    patch: Patch,
+    base: String,
+}
+
+/// Compares, and records the score where that is wanted.
+fn judge(
     options: &Options,
     configuration: &Configuration,
+    recorded: Recorded,
     measured: Lines,
-    change: Change,
-    sentence: &str,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Verdict> {
+    let change = coverage_score::judge(recorded, measured);
+    let sentence = coverage_score::sentence(recorded, measured);
     let score = measured.score();
-    let is_recorded = match change {
-        Change::Within => {
-            terminal::say(&format!("passed: {sentence}"));
-            return Ok(Outcome::Pass);
+    let permission =
+        Permission { higher: options.profile == Profile::Devel, lower: options.allow_lower };
+    let (passed, paragraphs, patch) = match coverage_score::action(change, permission) {
+        Action::Keep => (true, vec![format!("passed: {sentence}")], String::new()),
+        Action::Record => {
+            configuration
+                .write(score)
+                .with_context(|| format!("{sentence}, and {score} % cannot be recorded"))?;
+            let names = configuration.names();
+            let recorded = format!("{names} records {score} % now: commit it");
+            (true, vec![format!("passed: {sentence}"), recorded], String::new())
         }
-        Change::Lower => options.allow_lower,
-        Change::Higher => options.profile == Profile::Devel,
+        Action::Refuse => {
+            let package = options.package.as_ref();
+            let package = package.map(|name| format!(" --package {}", shell_text::quote(name)));
+            let command = format!("{} coverage{}", alias::USUAL, package.unwrap_or_default());
+            let advice = coverage_score::advice(change, &command);
+            (false, vec![format!("failed: {sentence}"), advice], configuration.patch(score))
+        }
     };
-    if is_recorded {
-        configuration.write(score)?;
-        let names = configuration.names();
-        terminal::say(&format!("passed: {sentence}; {names} records {score} % now: commit it"));
-        return Ok(Outcome::Pass);
+    Ok(Verdict { passed, paragraphs, patch })
+}
+
+/// The change whose lines are looked at.
+struct Change {
+    start: coverage_diff::Start,
+    added: AddedLines,
+}
+
+impl Change {
+    /// Fails early, before anybody builds for minutes.
+    fn find(cx: &Context, diff: &Diff) -> anyhow::Result<Change> {
+        let start = coverage_diff::start(cx, diff.base.as_deref())?;
+        Ok(Change { start, added: AddedLines::new() })
     }
-    terminal::say(&format!("failed: {sentence}"));
-    let package = options.package.as_ref();
-    let package = package.map(|name| format!(" --package {name}")).unwrap_or_default();
-    terminal::say(&match change {
-        Change::Lower => format!(
-            "add tests: `cargo xtask coverage{package} --diff` lists the new lines that no test runs; \
-             if the drop is meant, record it with `cargo xtask coverage{package} --devel --allow-lower`, \
-             or apply this patch with `git apply`:"
-        ),
-        Change::Within | Change::Higher => format!(
-            "record the new score with `cargo xtask coverage{package} --devel`, or apply this patch with `git apply`:"
-        ),
-    });
-    let patch = configuration.patch(score);
-    terminal::write_data(|out| Ok(out.write_all(patch.as_bytes())?)).or_undetermined()?;
-    Ok(Outcome::Fail)
+
+    /// The added lines as they are when the build starts.
+    fn with_lines(mut self, cx: &Context, session: &Session<'_>) -> anyhow::Result<Change> {
+        let scratch = session.build_dir().join("index");
+        self.added = coverage_diff::added(cx, &self.start, &scratch)?;
+        Ok(self)
+    }
+
+    fn look_at(self, cx: &Context, session: &Session<'_>) -> anyhow::Result<Added> {
+        let lines = session.code_lines(&cx.project.root.to_string_lossy())?;
+        Ok(Added { patch: Patch::new(&self.added, &lines), base: self.start.name })
+    }
 }
 
 fn workspace(cx: &Context) -> anyhow::Result<Workspace> {
     let output = cx.runner.read(cargo::metadata(&cx.sh)).or_undetermined()?;
     if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("error: "));
+        let words = String::from_utf8_lossy(&output.stderr);
+        bail!("{}", words.trim().trim_start_matches("error: "));
     }
     Workspace::parse(&String::from_utf8_lossy(&output.stdout))
-        .ok_or_else(|| anyhow!("cargo's metadata cannot be read"))
+        .context("cargo's metadata cannot be read")
         .or_undetermined()
 }
 
@@ -117,7 +189,7 @@ fn scope(cx: &Context, options: &Options, workspace: &Workspace) -> anyhow::Resu
         (Some(ScopeName::Workspace), _) | (None, None) => Ok(Scope::Workspace),
         (_, Some(package)) => Ok(Scope::Crate(package.clone())),
         (Some(ScopeName::Crate), None) => {
-            let here = cx.project.resolve(Path::new("."));
+            let here = cx.project.resolve(Path::new(""));
             let owner = workspace.owner_of(&here).map_err(|message| anyhow!(message))?;
             Ok(Scope::Crate(owner.clone()))
         }
@@ -152,10 +224,18 @@ fn measurement(
     })
 }
 
-fn write_reports(cx: &Context, session: &Session<'_>, options: &Options) -> anyhow::Result<()> {
+fn write_reports(
+    cx: &Context,
+    session: &Session<'_>,
+    options: &Options,
+    report: &coverage_report::Report,
+) -> anyhow::Result<()> {
+    if options.files {
+        let table = report.table(&cx.project.root.to_string_lossy());
+        terminal::write_data(|out| Ok(out.write_all(table.as_bytes())?)).or_undetermined()?;
+    }
     if options.html {
-        session.export(Report::Html(session.build_dir()))?;
-        let index = session.build_dir().join("html/index.html");
+        let index = session.write_pages()?;
         terminal::write_data(|out| Ok(writeln!(out, "{}", index.display())?)).or_undetermined()?;
     }
     if let Some(path) = &options.lcov {

@@ -8,8 +8,9 @@ use super::report_warnings;
 use crate::context::Context;
 use crate::host::{files, terminal, tree};
 use crate::outcome::OrUndetermined;
-use crate::rules::coverage_config::{self, Agreement, Config, Place};
+use crate::rules::coverage_config::{self, Agreement, Config, Features, Place};
 use crate::rules::coverage_patch;
+use crate::rules::coverage_scope::{Scope, Workspace};
 use crate::rules::coverage_score::{Recorded, Score};
 use crate::rules::diagnostic::{Diagnostics, Source};
 
@@ -77,6 +78,20 @@ impl Configuration {
                 )
             }
             Agreement::Missing => bail!("no score is recorded"),
+        }
+    }
+
+    /// Refuses features that no measured crate has: cargo would do so too, as a build that failed.
+    pub(crate) fn check_features(
+        &self,
+        workspace: &Workspace,
+        scope: &Scope,
+    ) -> anyhow::Result<()> {
+        let Features::Chosen(names) = &self.config.features else { return Ok(()) };
+        let problem = names.iter().find_map(|name| workspace.problem_of_feature(name, scope));
+        match problem {
+            Some(problem) => bail!("{}: `crate_features`: {problem}", self.names()),
+            None => Ok(()),
         }
     }
 

@@ -2,20 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use xshell::Cmd;
 
 use crate::context::Context;
 use crate::host::llvm_cov::{self, Measurement, Report};
 use crate::host::{files, terminal, tree};
 use crate::outcome::OrUndetermined;
 use crate::rules::coverage_artifacts::{self, Build, Executable};
+use crate::rules::coverage_diff::{self, CodeLines};
 use crate::rules::coverage_report;
 use crate::rules::coverage_scope::Workspace;
 
 /// Below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
-/// The report that `--no-cleanup` keeps beside the profiles.
-const KEPT_REPORT: &str = "coverage.json";
+/// What a run leaves beside its build: `--no-cleanup` keeps it.
+const SUMMARY: &str = "coverage.json";
+const LINES: &str = "coverage.lcov";
+/// The pages of `--html`, which stay until the next run that writes them.
+const PAGES: &str = "html";
 
 /// Where the coverage build of a workspace is.
 pub(crate) fn build_dir(workspace: &Workspace) -> PathBuf {
@@ -65,7 +70,7 @@ impl<'a> Session<'a> {
             Some(true) => return Ok(Tested::Failed { reason: "a test failed" }),
             Some(false) => return Ok(Tested::Failed { reason: "the tests do not build" }),
             None => {
-                return Err(anyhow::anyhow!("cargo could not build the tests; see above"))
+                return Err(anyhow!("cargo could not start to build the tests; see above"))
                     .or_undetermined();
             }
         }
@@ -73,47 +78,69 @@ impl<'a> Session<'a> {
         Ok(Tested::Passed)
     }
 
-    /// The totals and the files. With `keep` the report stays beside the profiles.
-    pub(crate) fn summary(&self, keep: bool) -> anyhow::Result<coverage_report::Report> {
-        let cmd = llvm_cov::report(&self.cx.sh, &self.measurement, Report::Summary);
-        let output = self.cx.runner.read(cmd).or_undetermined()?;
-        if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
-            return Err(anyhow::anyhow!("llvm-cov cannot report: {}", words.trim()))
-                .or_undetermined();
-        }
-        if keep {
-            let path = self.measurement.build_dir.join(KEPT_REPORT);
-            files::write_atomically(&path, &output.stdout).or_undetermined()?;
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        coverage_report::Report::parse(&text).or_undetermined()
+    /// The totals and the files.
+    pub(crate) fn summary(&self) -> anyhow::Result<coverage_report::Report> {
+        let output = self.read(self.report(Report::Summary))?;
+        let path = self.build_dir().join(SUMMARY);
+        files::write_atomically(&path, &output).or_undetermined()?;
+        coverage_report::Report::parse(&String::from_utf8_lossy(&output)).or_undetermined()
     }
 
-    /// Writes a report of another form.
+    /// The lines that hold code, by their path relative to `root`.
+    pub(crate) fn code_lines(&self, root: &str) -> anyhow::Result<CodeLines> {
+        let path = self.build_dir().join(LINES);
+        self.export(Report::Lcov(&path))?;
+        let text = files::read_text(&path, LINES).or_undetermined()?;
+        Ok(coverage_diff::code_lines(&text, root))
+    }
+
+    /// Writes the pages anew and returns the first.
+    pub(crate) fn write_pages(&self) -> anyhow::Result<PathBuf> {
+        let pages = self.build_dir().join(PAGES);
+        files::remove_dir(&pages).or_undetermined()?;
+        self.export(Report::Html(self.build_dir()))?;
+        Ok(pages.join("index.html"))
+    }
+
+    /// Writes a report to a file.
     pub(crate) fn export(&self, report: Report<'_>) -> anyhow::Result<()> {
-        let cmd = llvm_cov::report(&self.cx.sh, &self.measurement, report);
-        let output = self.cx.runner.read(cmd).or_undetermined()?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        Err(anyhow::anyhow!("llvm-cov cannot report: {}", words.trim())).or_undetermined()
+        self.read(self.report(report)).map(drop)
     }
 
     pub(crate) fn build_dir(&self) -> &Path {
         &self.measurement.build_dir
     }
 
-    /// Removes profiles and reports, and leaves the build.
-    pub(crate) fn remove_results(&self) -> anyhow::Result<()> {
+    /// Removes what was measured, or says where it is.
+    pub(crate) fn end(&self, keep: bool) -> anyhow::Result<()> {
+        if !keep {
+            return self.remove_results();
+        }
+        let report = self.build_dir().join(SUMMARY);
+        terminal::say(&format!("kept the report {} and the profiles beside it", report.display()));
+        Ok(())
+    }
+
+    fn report(&self, report: Report<'_>) -> Cmd<'a> {
+        llvm_cov::report(&self.cx.sh, &self.measurement, report)
+    }
+
+    fn read(&self, cmd: Cmd<'_>) -> anyhow::Result<Vec<u8>> {
+        let output = self.cx.runner.read(cmd).or_undetermined()?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(anyhow!("llvm-cov cannot report: {}", words.trim())).or_undetermined()
+    }
+
+    fn remove_results(&self) -> anyhow::Result<()> {
         let is_result = |name: &str| {
-            name.ends_with(".profraw")
-                || name.ends_with(".profdata")
-                || name.ends_with("-profraw-list")
-                || name == KEPT_REPORT
+            [".profraw", ".profdata", "-profraw-list"].iter().any(|end| name.ends_with(end))
+                || name == SUMMARY
+                || name == LINES
         };
-        let dir = &self.measurement.build_dir;
+        let dir = self.build_dir();
         for name in files::names_in(dir).iter().filter(|name| is_result(name)) {
             files::remove(&dir.join(name)).or_undetermined()?;
         }
@@ -121,12 +148,12 @@ impl<'a> Session<'a> {
     }
 
     fn remove_stale(&self, build: &Build, workspace: &Workspace) -> anyhow::Result<()> {
-        let present = tree::executables_below(&self.measurement.build_dir).into_iter();
+        let present = tree::executables_below(self.build_dir()).into_iter();
         let present: Vec<Executable> =
             present.map(|file| Executable { path: file.path, identity: file.identity }).collect();
         for file in coverage_artifacts::stale(&present, build, workspace) {
             files::remove(&file.path)
-                .with_context(|| "a test of an earlier build would be counted")
+                .context("an executable of an earlier build would be counted")
                 .or_undetermined()?;
         }
         Ok(())

@@ -10,6 +10,7 @@ pub(crate) mod ci;
 pub(crate) mod commit_format;
 pub(crate) mod coverage;
 mod coverage_config;
+mod coverage_diff;
 mod coverage_measure;
 mod gather;
 pub(crate) mod help;

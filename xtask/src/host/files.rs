@@ -154,6 +154,12 @@ pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     names
 }
 
+/// Copies a file over another.
+pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let copied = fs::copy(from, to).map(drop);
+    copied.with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display()))
+}
+
 /// Removes a file; one that is gone already is fine.
 pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {

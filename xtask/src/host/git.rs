@@ -116,6 +116,42 @@ pub(crate) fn export<'sh>(sh: &'sh Shell, root: &Path, index: &Path, to: &Path) 
     git(sh, root).env("GIT_INDEX_FILE", index).args(["checkout-index", "--all"]).arg(prefix)
 }
 
+/// The URLs of the remotes, a key and a value on each line.
+pub(crate) fn remotes<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["config", "--get-regexp", r"^remote\..*\.url$"])
+}
+
+/// What the working tree changes since a commit, in the one form that does not depend on the
+/// user's configuration. Nothing is written, not even fresher times in the index.
+pub(crate) fn diff<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
+    git(sh, root)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .args(["-c", "core.quotePath=false", "diff", "--unified=0", "--inter-hunk-context=0"])
+        .args(["--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"])
+        .args(["--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", id, "--"])
+}
+
+/// Rust sources that git does not know and is not told to ignore, each ended by a zero byte.
+pub(crate) fn untracked_sources<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["ls-files", "--others", "--exclude-standard", "-z", "--", "*.rs"])
+}
+
+/// Where the index of this working tree is.
+pub(crate) fn index_path<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["rev-parse", "--path-format=absolute", "--git-path", "index"])
+}
+
+/// Tells an index, not the objects, that files will be added: those of standard input, each ended
+/// by a zero byte.
+pub(crate) fn announce<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).env("GIT_LITERAL_PATHSPECS", "1").args([
+        "add",
+        "--intent-to-add",
+        "--pathspec-from-file=-",
+        "--pathspec-file-nul",
+    ])
+}
+
 /// How long ago a commit was made, in git's own words.
 pub(crate) fn commit_age<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
     git(sh, root).args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])

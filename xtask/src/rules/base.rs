@@ -38,6 +38,25 @@ impl Base {
     pub(crate) fn tracking_reference(&self) -> String {
         format!("refs/remotes/{}/{}", self.remote, self.branch)
     }
+
+    /// Every reference under which a clone may know the branch, likeliest first. `remotes` is what
+    /// `git config --get-regexp '^remote\..*\.url$'` prints: the remote may be given as a URL.
+    pub(crate) fn known_references(&self, remotes: &str) -> Vec<String> {
+        let by_url = remotes.lines().filter_map(|line| {
+            let (key, url) = line.split_once(' ')?;
+            let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
+            (url == self.remote).then_some(name)
+        });
+        let names = std::iter::once(self.remote.as_str()).chain(by_url).chain(["origin"]);
+        let mut references: Vec<String> = Vec::new();
+        for reference in names.map(|name| format!("refs/remotes/{name}/{}", self.branch)) {
+            if !references.contains(&reference) {
+                references.push(reference);
+            }
+        }
+        references.push(self.reference());
+        references
+    }
 }
 
 /// Which commit of the base a change is compared with.
@@ -98,5 +117,22 @@ mod tests {
         let printed = "11\trefs/heads/a/refs/heads/main\n22\trefs/heads/main\n";
         assert_eq!(base.tip_in(printed), Some("22"));
         assert_eq!(base.tip_in("11\trefs/heads/a/refs/heads/main\n"), None);
+    }
+
+    #[test]
+    fn a_clone_knows_a_branch_by_the_name_of_its_remote() {
+        let base = Base { remote: "https://x/r.git".to_owned(), branch: "main".to_owned() };
+        let remotes = "remote.origin.url https://y\nremote.up.url https://x/r.git\n";
+        assert_eq!(
+            base.known_references(remotes),
+            [
+                "refs/remotes/https://x/r.git/main",
+                "refs/remotes/up/main",
+                "refs/remotes/origin/main",
+                "refs/heads/main",
+            ]
+        );
+        let base = Base { remote: "origin".to_owned(), branch: "main".to_owned() };
+        assert_eq!(base.known_references(""), ["refs/remotes/origin/main", "refs/heads/main"]);
     }
 }

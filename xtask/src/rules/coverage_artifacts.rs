@@ -97,8 +97,7 @@ not a message
 
     fn workspace() -> Workspace {
         let targets = vec!["my_crate".to_owned(), "cli".to_owned()];
-        let package =
-            Package { name: "my-crate".to_owned(), targets, manifest: "/r/Cargo.toml".into() };
+        let package = Package { name: "my-crate".to_owned(), targets, ..Package::default() };
         Workspace { target_directory: "/t".into(), packages: vec![package] }
     }
 

@@ -79,12 +79,12 @@ mod tests {
 
     #[test]
     fn the_table_starts_with_what_is_worth_testing() {
-        expect![[r#"
+        expect![[r"
             uncovered    lines   covered  file
                    20       30   33.33 %  src/b.rs
                     0       10  100.00 %  src/a.rs
                    20       40   50.00 %  all
-        "#]]
+        "]]
         .assert_eq(&Report::parse(JSON).unwrap().table("/r"));
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Package {
     pub(crate) manifest: PathBuf,
     /// Libraries, programs, tests and so on.
     pub(crate) targets: Vec<String>,
+    pub(crate) features: Vec<String>,
 }
 
 impl Package {
@@ -47,6 +48,7 @@ impl Workspace {
                 name: value["name"].as_str()?.to_owned(),
                 manifest: value["manifest_path"].as_str()?.into(),
                 targets: names.collect(),
+                features: value["features"].as_object()?.keys().cloned().collect(),
             })
         };
         Some(Workspace {
@@ -67,6 +69,19 @@ impl Workspace {
         })
     }
 
+    /// Why a feature cannot be chosen: no measured crate has it. Features of dependencies, written
+    /// with a `/`, are left to cargo.
+    pub(crate) fn problem_of_feature(&self, feature: &str, scope: &Scope) -> Option<String> {
+        let packages = match scope {
+            Scope::Workspace => self.packages.as_slice(),
+            Scope::Crate(package) => std::slice::from_ref(package),
+        };
+        let known = packages.iter().flat_map(|package| &package.features);
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        let is_fine = feature.contains('/') || known.contains(&feature);
+        (!is_fine).then(|| format!("unknown feature `{feature}`{}", nearest::hint(feature, &known)))
+    }
+
     /// The member that a directory belongs to: the one whose own directory is the longest prefix.
     pub(crate) fn owner_of(&self, directory: &Path) -> Result<&Package, String> {
         let owners =
@@ -85,8 +100,10 @@ mod tests {
     fn workspace() -> Workspace {
         let json = r#"{
             "packages": [
-                {"name": "root", "manifest_path": "/r/Cargo.toml", "targets": [{"name": "root"}]},
-                {"name": "in-a", "manifest_path": "/r/a/b/Cargo.toml", "targets": [{"name": "in_a"}, {"name": "cli"}]}
+                {"name": "root", "manifest_path": "/r/Cargo.toml", "targets": [{"name": "root"}],
+                    "features": {"default": [], "serde": ["dep:serde"]}},
+                {"name": "in-a", "manifest_path": "/r/a/b/Cargo.toml", "targets": [{"name": "in_a"}, {"name": "cli"}],
+                    "features": {}}
             ],
             "target_directory": "/r/target",
             "workspace_root": "/r"
@@ -121,5 +138,19 @@ mod tests {
             workspace().find("in_a").unwrap_err(),
             "there is no package `in_a` in this workspace, did you mean `in-a`?"
         );
+    }
+
+    #[test]
+    fn a_feature_is_looked_for_in_what_is_measured() {
+        let workspace = workspace();
+        let problem = |feature, scope| workspace.problem_of_feature(feature, scope);
+        assert_eq!(problem("serde", &Scope::Workspace), None);
+        assert_eq!(problem("dependency/std", &Scope::Workspace), None);
+        assert_eq!(
+            problem("serdee", &Scope::Workspace).as_deref(),
+            Some("unknown feature `serdee`, did you mean `serde`?")
+        );
+        let other = Scope::Crate(workspace.packages[1].clone());
+        assert_eq!(problem("serde", &other).as_deref(), Some("unknown feature `serde`"));
     }
 }

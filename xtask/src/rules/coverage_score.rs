@@ -55,10 +55,6 @@ impl Score {
             || (hundredths == Self::MAX_HUNDREDTHS && decimals.bytes().any(|b| b != b'0'));
         (!is_over).then_some(Score { hundredths })
     }
-
-    pub(crate) fn percent(self) -> f64 {
-        f64::from(self.hundredths) / 100.0
-    }
 }
 
 impl fmt::Display for Score {
@@ -97,22 +93,56 @@ pub(crate) fn judge(recorded: Recorded, measured: Lines) -> Change {
     }
 }
 
+/// What a change of score leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Pass, and leave the record as it is.
+    Keep,
+    /// Pass, and record the measured score.
+    Record,
+    /// Fail, and leave the record as it is.
+    Refuse,
+}
+
+/// Which scores may be recorded without anybody asking further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Permission {
+    pub(crate) higher: bool,
+    pub(crate) lower: bool,
+}
+
+pub(crate) fn action(change: Change, permission: Permission) -> Action {
+    let is_permitted = match change {
+        Change::Within => return Action::Keep,
+        Change::Higher => permission.higher,
+        Change::Lower => permission.lower,
+    };
+    if is_permitted { Action::Record } else { Action::Refuse }
+}
+
+/// What to do about a score that was refused; a patch follows. `command` is how coverage is called.
+pub(crate) fn advice(change: Change, command: &str) -> String {
+    match change {
+        Change::Lower => format!(
+            "Add tests: `{command} --diff` lists the new lines that no test runs. If the drop is meant, \
+             record it with `{command} --devel --allow-lower`, or apply this patch with `git apply`:"
+        ),
+        Change::Within | Change::Higher => format!(
+            "Record the new score with `{command} --devel`, or, where this architecture is not at hand, \
+             apply this patch with `git apply`:"
+        ),
+    }
+}
+
 /// The verdict in one sentence: what was measured, the rule, and where that puts it.
 pub(crate) fn sentence(recorded: Recorded, measured: Lines) -> String {
     let Recorded { percent, tolerance } = recorded;
     let relation = match judge(recorded, measured) {
-        Change::Within => "within",
-        Change::Lower => "lower by more than",
-        Change::Higher => "higher by more than",
+        Change::Within => format!("within {tolerance:.2} points of"),
+        Change::Lower => format!("more than {tolerance:.2} points below"),
+        Change::Higher => format!("more than {tolerance:.2} points above"),
     };
-    match judge(recorded, measured) {
-        Change::Within => format!(
-            "{measured} are covered, {relation} {tolerance:.2} points of the recorded {percent:.2} %"
-        ),
-        Change::Lower | Change::Higher => format!(
-            "{measured} are covered, {relation} {tolerance:.2} points than the recorded {percent:.2} %"
-        ),
-    }
+    format!("{measured} are covered, {relation} the recorded {percent:.2} %")
 }
 
 #[cfg(test)]
@@ -169,6 +199,17 @@ mod tests {
     }
 
     #[test]
+    fn a_drop_is_recorded_only_where_that_is_allowed() {
+        let ci = Permission { higher: false, lower: false };
+        let devel = Permission { higher: true, lower: false };
+        let lowering = Permission { higher: true, lower: true };
+        let row = |change| [ci, devel, lowering].map(|permission| action(change, permission));
+        assert_eq!(row(Change::Within), [Action::Keep; 3]);
+        assert_eq!(row(Change::Higher), [Action::Refuse, Action::Record, Action::Record]);
+        assert_eq!(row(Change::Lower), [Action::Refuse, Action::Refuse, Action::Record]);
+    }
+
+    #[test]
     fn the_sentence_states_the_rule() {
         let say = |measured| sentence(recorded(85.0), measured);
         assert_eq!(
@@ -177,11 +218,11 @@ mod tests {
         );
         assert_eq!(
             say(lines(2, 3)),
-            "66.66 % of lines (2 of 3) are covered, lower by more than 0.50 points than the recorded 85.00 %"
+            "66.66 % of lines (2 of 3) are covered, more than 0.50 points below the recorded 85.00 %"
         );
         assert_eq!(
             say(lines(3, 3)),
-            "100.00 % of lines (3 of 3) are covered, higher by more than 0.50 points than the recorded 85.00 %"
+            "100.00 % of lines (3 of 3) are covered, more than 0.50 points above the recorded 85.00 %"
         );
     }
 }

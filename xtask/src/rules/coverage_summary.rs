@@ -1,0 +1,94 @@
+//! The result of a coverage run for the build's page.
+
+use super::coverage_diff::Uncovered;
+
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) struct Summary<'a> {
+    /// The crate, if only one was measured.
+    pub(crate) package: Option<&'a str>,
+    pub(crate) architecture: &'a str,
+    /// The verdict and what to do about it.
+    pub(crate) paragraphs: &'a [String],
+    /// Empty if nothing has to change.
+    pub(crate) patch: &'a str,
+    /// The sentence about the added lines, and those that no test runs.
+    pub(crate) added: Option<(&'a str, &'a [Uncovered])>,
+}
+
+/// Longer lists help nobody, and Buildkite refuses a page of more than a mebibyte.
+const SHOWN: usize = 500;
+
+impl Summary<'_> {
+    /// Names the place on the build's page; crates and architectures have one each.
+    pub(crate) fn context(&self) -> String {
+        let package = self.package.map(|name| format!("-{name}")).unwrap_or_default();
+        format!("coverage{package}-{}", self.architecture)
+    }
+
+    pub(crate) fn markdown(&self) -> String {
+        let package = self.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+        let mut text = format!("**Coverage{package} on {}**\n", self.architecture);
+        for paragraph in self.paragraphs {
+            text.push_str(&format!("\n{paragraph}\n"));
+        }
+        if !self.patch.is_empty() {
+            text.push_str(&format!("\n```diff\n{}```\n", self.patch));
+        }
+        let (sentence, uncovered) = self.added.unwrap_or_default();
+        if !sentence.is_empty() {
+            text.push_str(&format!("\n{sentence}\n"));
+        }
+        if !uncovered.is_empty() {
+            text.push_str("\nNo test runs:\n\n");
+        }
+        for lines in uncovered.iter().take(SHOWN) {
+            text.push_str(&format!("- `{lines}`\n"));
+        }
+        if uncovered.len() > SHOWN {
+            text.push_str(&format!("- and {} more\n", uncovered.len() - SHOWN));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::coverage_diff::{Patch, added_lines, code_lines};
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn the_page_shows_the_verdict_the_patch_and_the_lines() {
+        let diff = "+++ b/src/a.rs\n@@ -0,0 +1,2 @@\n+a\n+b\n";
+        let lcov = "SF:/r/src/a.rs\nDA:1,0\nDA:2,0\nend_of_record\n";
+        let added = Patch::new(&added_lines(diff), &code_lines(lcov, "/r"));
+        let summary = Summary {
+            package: Some("a"),
+            architecture: "x86_64",
+            paragraphs: &["failed: too low".to_owned(), "add tests".to_owned()],
+            patch: "--- a/c\n+++ b/c\n",
+            added: Some(("0.00 % of the added lines are covered", &added.uncovered)),
+        };
+        assert_eq!(summary.context(), "coverage-a-x86_64");
+        expect![[r"
+            **Coverage of `a` on x86_64**
+
+            failed: too low
+
+            add tests
+
+            ```diff
+            --- a/c
+            +++ b/c
+            ```
+
+            0.00 % of the added lines are covered
+
+            No test runs:
+
+            - `src/a.rs:1-2`
+        "]]
+        .assert_eq(&summary.markdown());
+    }
+}
