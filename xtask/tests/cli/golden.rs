@@ -46,22 +46,68 @@ fn shipped_and_sample_pipelines_are_as_recorded() {
     }
 }
 
-/// The real agent is the judge of what we generate. It is no part of any toolchain: `.ci/run`
-/// installs it where it can be had, and without it the recorded files alone are compared.
+/// The real agent is the judge of what we generate. It is no part of any toolchain, so its tests are
+/// ignored by default; `.ci/run` names them where it finds an agent or can install one.
 #[test]
-fn the_real_agent_reads_every_pipeline() {
-    if Sandbox::new().run("sh", &["-c", "command -v buildkite-agent"]).code != Some(0) {
-        return;
-    }
+#[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
+fn agent_reads_every_pipeline() {
     for (name, sandbox, text) in pipelines() {
         sandbox.write("pipeline.yml", &text);
-        let dry_run =
-            ["pipeline", "upload", "--dry-run", "--agent-access-token", "none", "pipeline.yml"];
-        let run = sandbox.run("buildkite-agent", &dry_run).assert_code(0);
-        let read: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-        let steps = read["steps"].as_array().unwrap().len();
-        assert_eq!(steps, text.matches("\n- label: ").count(), "{name}");
+        let steps = uploaded(&sandbox, &["pipeline.yml"]);
+        assert_eq!(steps.len(), text.matches("\n- label: ").count(), "{name}");
     }
+}
+
+#[test]
+#[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
+fn agent_decides_by_our_gates_what_a_change_concerns() {
+    let sandbox = Sandbox::new();
+    sandbox.write("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\nresolver = \"2\"\n");
+    let depends = "\n[dependencies]\na = { path = \"../a\" }\n";
+    for (member, more) in [("a", ""), ("b", depends)] {
+        let manifest = format!("[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n{more}");
+        sandbox.write(&format!("{member}/Cargo.toml"), manifest);
+        sandbox.write(&format!("{member}/src/lib.rs"), "");
+    }
+    let own = r#"{"tests": [{"test_name": "own", "command": "d"}]}"#;
+    sandbox.write("b/.buildkite/test_description.json", own);
+    let shared = r#"{"tests": [{"test_name": "u", "command": "c"},
+        {"test_name": "all", "command": "c", "scope": "workspace"}]}"#;
+    sandbox.write("t.json", shared);
+    sandbox.commit_all("Start");
+    let run = |changed: &str, dependents: &str| {
+        let options = ["--workspace-selective", "true", "--dependents", dependents];
+        let write = ["pipeline", "-t", "t.json", "--output", "pipeline.yml"];
+        sandbox.xtask(&[&write[..], &options].concat()).assert_code(0);
+        sandbox.write("changed", format!("{changed}\n"));
+        let decide = ["--apply-if-changed", "--changed-files-path", "changed", "pipeline.yml"];
+        let steps = uploaded(&sandbox, &decide).into_iter();
+        let runs = steps.filter(|step| step.get("skip").is_none());
+        runs.map(|step| step["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(run("a/src/lib.rs", "false"), "a: u, all");
+    assert_eq!(run("a/src/lib.rs", "true"), "a: u, b: u, all, b: own");
+    assert_eq!(run("b/src/lib.rs", "true"), "b: u, all, b: own");
+    assert_eq!(run("docs/x.md", "false"), "all");
+    // The submodule itself, as git lists it, and everything else that all crates share.
+    for shared in [
+        "rust-vmm-ci",
+        "Cargo.lock",
+        "Cargo.toml",
+        ".cargo/config.toml",
+        "rust-toolchain.toml",
+        ".buildkite/overrides.json",
+    ] {
+        assert_eq!(run(shared, "false"), "a: u, b: u, all", "{shared}");
+    }
+}
+
+/// The steps that a dry run of the real agent would upload.
+fn uploaded(sandbox: &Sandbox, arguments: &[&str]) -> Vec<serde_json::Value> {
+    let dry_run = ["pipeline", "upload", "--dry-run", "--agent-access-token", "none"];
+    let run = sandbox.run("buildkite-agent", &[&dry_run[..], arguments].concat()).assert_code(0);
+    let read: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    read["steps"].as_array().unwrap().clone()
 }
 
 fn golden(name: &str) -> PathBuf {
