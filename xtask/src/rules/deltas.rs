@@ -99,12 +99,18 @@ fn merged(target: Option<&Node>, patch: &[Entry], offset: usize) -> Node {
     Node { offset, kind: Kind::Object(entries) }
 }
 
-/// A value of another source, at a place of this one.
+/// A value of another source, at a place of this one. Nothing in a list is merged, so a null in it
+/// deletes nothing.
 fn moved(node: &Node, offset: usize) -> Node {
+    let moved_entry = |entry: &Entry| Entry {
+        key: entry.key.clone(),
+        key_offset: offset,
+        value: moved(&entry.value, offset),
+    };
     let kind = match &node.kind {
         Kind::Scalar(value) => Kind::Scalar(value.clone()),
         Kind::Array(items) => Kind::Array(items.iter().map(|item| moved(item, offset)).collect()),
-        Kind::Object(entries) => return merged(None, entries, offset),
+        Kind::Object(entries) => Kind::Object(entries.iter().map(moved_entry).collect()),
     };
     Node { offset, kind }
 }
@@ -264,6 +270,12 @@ mod tests {
         }
         assert_eq!(tests[2].queue, None);
         assert_eq!(tests[2].forwarded["env"]["A"], "1");
+    }
+
+    #[test]
+    fn a_null_inside_of_a_list_deletes_nothing() {
+        let (tests, _) = patched(r#"{"tests": {"style": {"matrix": [{"a": null}, null]}}}"#);
+        assert_eq!(tests[2].forwarded["matrix"].to_string(), r#"[{"a":null},null]"#);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) mod plan;
 pub(crate) mod platform;
 pub(crate) mod prerequisite;
 #[cfg(test)]
-mod schema;
+mod properties;
 pub(crate) mod selection;
 pub(crate) mod settings;
 pub(crate) mod shell_text;
