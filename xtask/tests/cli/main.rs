@@ -12,4 +12,5 @@ mod commit_format;
 mod golden;
 mod pipeline;
 mod policy;
+mod property;
 mod schema;

@@ -224,15 +224,17 @@ impl World {
         for test in &self.tests {
             match &self.crates {
                 Some(crates) if !test.is_for_workspace => {
-                    crates
-                        .iter()
-                        .for_each(|member| self.add(test, Some((member, true)), &mut steps));
+                    for member in crates {
+                        self.add(test, Some((member, true)), &mut steps);
+                    }
                 }
                 _ => self.add(test, None, &mut steps),
             }
         }
         for member in self.crates.iter().flatten() {
-            member.tests.iter().for_each(|test| self.add(test, Some((member, false)), &mut steps));
+            for test in &member.tests {
+                self.add(test, Some((member, false)), &mut steps);
+            }
         }
         steps
     }
