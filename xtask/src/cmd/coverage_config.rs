@@ -212,10 +212,10 @@ fn nearest(
 fn report_names(cx: &Context, directory: &Path, file_name: &str) {
     for name in files::names_in(directory) {
         let path = directory.join(&name);
-        let problem = if name == file_name && !tree::is_plain_file(&path) {
-            Some("is a link or no file at all, so it is not read".to_owned())
-        } else {
-            coverage_config::problem_of_name(&name)
+        let problem = match name == file_name {
+            true if tree::is_plain_file(&path) => None,
+            true => Some("is a link, which is not followed".to_owned()),
+            false => coverage_config::problem_of_name(&name),
         };
         if let Some(problem) = problem {
             terminal::say(&format!("warning: `{}`: {problem}", relative(cx, &path)));

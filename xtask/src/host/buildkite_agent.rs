@@ -12,7 +12,6 @@ pub(crate) const ANNOTATION_LIMIT_BYTES: usize = 1 << 20;
 pub(crate) enum Style {
     Info,
     Success,
-    Warning,
     Error,
 }
 
@@ -21,7 +20,6 @@ impl Style {
         match self {
             Style::Info => "info",
             Style::Success => "success",
-            Style::Warning => "warning",
             Style::Error => "error",
         }
     }

@@ -1,6 +1,7 @@
 //! The result of a coverage run for the build's page.
 
 use super::coverage_diff::Uncovered;
+use super::markdown;
 
 /// What there is to say.
 #[derive(Debug)]
@@ -28,27 +29,23 @@ impl Summary<'_> {
 
     pub(crate) fn markdown(&self) -> String {
         let package = self.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
-        let mut text = format!("**Coverage{package} on {}**\n", self.architecture);
-        for paragraph in self.paragraphs {
-            text.push_str(&format!("\n{paragraph}\n"));
-        }
+        let mut parts = vec![format!("**Coverage{package} on {}**\n", self.architecture)];
+        parts.extend(self.paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
         if !self.patch.is_empty() {
-            text.push_str(&format!("\n```diff\n{}```\n", self.patch));
+            parts.push(markdown::fenced("diff", self.patch));
         }
         let (sentence, uncovered) = self.added.unwrap_or_default();
         if !sentence.is_empty() {
-            text.push_str(&format!("\n{sentence}\n"));
+            parts.push(format!("{sentence}\n"));
         }
         if !uncovered.is_empty() {
-            text.push_str("\nNo test runs:\n\n");
+            let shown = uncovered.iter().take(SHOWN).map(|lines| format!("{lines}\n"));
+            let more = uncovered.len().saturating_sub(SHOWN);
+            let rest = if more == 0 { String::new() } else { format!("and {more} more\n") };
+            parts.push("No test runs these lines:\n".to_owned());
+            parts.push(markdown::fenced("text", &(shown.collect::<String>() + &rest)));
         }
-        for lines in uncovered.iter().take(SHOWN) {
-            text.push_str(&format!("- `{lines}`\n"));
-        }
-        if uncovered.len() > SHOWN {
-            text.push_str(&format!("- and {} more\n", uncovered.len() - SHOWN));
-        }
-        text
+        parts.join("\n")
     }
 }
 
@@ -85,9 +82,11 @@ mod tests {
 
             0.00 % of the added lines are covered
 
-            No test runs:
+            No test runs these lines:
 
-            - `src/a.rs:1-2`
+            ```text
+            src/a.rs:1-2
+            ```
         "]]
         .assert_eq(&summary.markdown());
     }
