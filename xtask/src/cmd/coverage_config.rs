@@ -177,15 +177,12 @@ fn nearest(
     file_name: &str,
 ) -> anyhow::Result<Option<PathBuf>> {
     let checkout = &cx.project.checkout;
-    let enter = |path: &Path| {
+    let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         coverage_config::is_searched(&name) && path != target && path != checkout
     };
-    for depth in 0.. {
-        let directories = tree::directories_at(start, depth, enter);
-        if directories.is_empty() {
-            break;
-        }
+    let mut directories = vec![start.to_path_buf()];
+    while !directories.is_empty() {
         for directory in &directories {
             report_names(cx, directory, file_name);
         }
@@ -193,8 +190,11 @@ fn nearest(
         let candidates: Vec<PathBuf> =
             candidates.filter(|path| tree::is_plain_file(path)).collect();
         match candidates.as_slice() {
-            [] if depth == 0 && tree::is_plain_file(&start.join(SCORE_FILE)) => break,
-            [] => (),
+            [] if directories == [start] && tree::is_plain_file(&start.join(SCORE_FILE)) => break,
+            [] => {
+                let below = directories.iter().flat_map(|path| tree::directories_in(path));
+                directories = below.filter(is_searched).collect();
+            }
             [only] => return Ok(Some(only.clone())),
             several => {
                 let names: Vec<String> = several.iter().map(|path| relative(cx, path)).collect();

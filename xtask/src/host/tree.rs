@@ -14,23 +14,14 @@ pub(crate) struct ExecutableFile {
     pub(crate) identity: (u64, u64),
 }
 
-/// The directories of one depth below `start`, sorted; depth 0 is `start` itself. Directories that
-/// `enter` refuses, by their path, are left out with all that they hold, and so are repositories of
-/// their own: a submodule is another project. What cannot be read is taken for empty.
-pub(crate) fn directories_at(
-    start: &Path,
-    depth: usize,
-    enter: impl Fn(&Path) -> bool,
-) -> Vec<PathBuf> {
-    let is_ours = |entry: &DirEntry| {
-        entry.depth() == 0
-            || entry.file_type().is_dir()
-                && enter(entry.path())
-                && !entry.path().join(".git").exists()
-    };
-    let walk = WalkDir::new(start).min_depth(depth).max_depth(depth).sort_by_file_name();
-    let entries = walk.into_iter().filter_entry(is_ours).filter_map(Result::ok);
-    entries.map(DirEntry::into_path).collect()
+/// The directories in a directory, sorted, except those that are repositories of their own: a
+/// submodule is another project. A directory that cannot be read is taken for empty.
+pub(crate) fn directories_in(directory: &Path) -> Vec<PathBuf> {
+    let walk = WalkDir::new(directory).min_depth(1).max_depth(1).sort_by_file_name();
+    let entries = walk.into_iter().filter_map(Result::ok);
+    let is_ours =
+        |entry: &DirEntry| entry.file_type().is_dir() && !entry.path().join(".git").exists();
+    entries.filter(is_ours).map(DirEntry::into_path).collect()
 }
 
 /// Whether a path is a plain file and no link to one.

@@ -9,6 +9,7 @@ mod bootstrap;
 mod buildkite_schema;
 mod ci;
 mod commit_format;
+mod coverage;
 mod golden;
 mod pipeline;
 mod policy;
