@@ -80,22 +80,25 @@ fn copy_tracked(from: &Path, to: &Path) {
     }
 }
 
+/// The cargo tools that the tests need, in the versions that we install.
+const TOOLS: [(&str, &str); 2] = [("cargo-all-features", "1.12.0"), ("cargo-llvm-cov", "0.9.1")];
+
 /// `PATH` with the cargo tools that the tests need, built once for all of them and kept in this
 /// repository's `target`, where `cargo xtask ci` installs them too.
-fn path_with_tools() -> String {
+pub(crate) fn path_with_tools() -> String {
     static PATH: OnceLock<String> = OnceLock::new();
     let make = || {
         let root = checkout().join("target/xtask-tools");
         let path = format!("{}:{}", std::env::var("PATH").unwrap(), root.join("bin").display());
-        let has = Command::new("sh")
-            .env("PATH", &path)
-            .args(["-c", "command -v cargo-all-features"])
-            .output()
-            .unwrap();
-        if !has.status.success() {
-            let install = ["install", "--quiet", "--locked", "cargo-all-features@1.12.0", "--root"];
-            let status = Command::new("cargo").args(install).arg(&root).status().unwrap();
-            assert!(status.success(), "cargo-all-features cannot be installed");
+        for (tool, version) in TOOLS {
+            let mut find = Command::new("sh");
+            let has = find.env("PATH", &path).args(["-c", &format!("command -v {tool}")]).output();
+            if !has.unwrap().status.success() {
+                let what = format!("{tool}@{version}");
+                let install = ["install", "--quiet", "--locked", &what, "--root"];
+                let status = Command::new("cargo").args(install).arg(&root).status().unwrap();
+                assert!(status.success(), "{what} cannot be installed");
+            }
         }
         path
     };

@@ -7,4 +7,5 @@
 mod support;
 
 mod consumer;
+mod coverage;
 mod newcomer;
