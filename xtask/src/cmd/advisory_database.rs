@@ -23,8 +23,13 @@ pub(super) struct AdvisoryDatabase {
 }
 
 impl AdvisoryDatabase {
-    /// Reads the configuration file that cargo-audit reads: the consumer's, else the user's.
-    pub(super) fn configured(cx: &Context, dir: Option<&Path>) -> anyhow::Result<AdvisoryDatabase> {
+    /// Reads the configuration file that cargo-audit reads: the consumer's, else the user's. `dir`
+    /// is the command line's.
+    pub(super) fn configured(
+        cx: &Context,
+        dir: Option<&Path>,
+        is_offline: bool,
+    ) -> anyhow::Result<AdvisoryDatabase> {
         let cargo_home = cx.cargo_home();
         let files = [cx.project.root.join(".cargo"), cargo_home.clone()];
         let file = files.map(|dir| dir.join("audit.toml")).into_iter().find(|file| file.exists());
@@ -37,13 +42,20 @@ impl AdvisoryDatabase {
                     .map_err(|line| anyhow!("{name}:{line}: error: not valid TOML"))?
             }
         };
+        let is_fetched = settings.fetches && !is_offline;
+        if is_fetched && !settings.database_url.starts_with("https://") {
+            bail!(
+                "the advisory database `{}` cannot be fetched: cargo-audit takes https:// only",
+                settings.database_url
+            );
+        }
         let configured = settings.database_path.map(|path| cx.project.root.join(path));
         let named = dir.map(|dir| cx.project.resolve(dir)).or(configured);
         Ok(AdvisoryDatabase {
             url: settings.database_url,
             is_default_dir: named.is_none(),
             dir: named.unwrap_or_else(|| cargo_home.join("advisory-db")),
-            is_fetched: settings.fetches,
+            is_fetched,
         })
     }
 
@@ -68,11 +80,13 @@ impl AdvisoryDatabase {
     /// the database: a wrong name must not cost anybody's files.
     pub(super) fn remove(&self) -> anyhow::Result<()> {
         if !self.is_default_dir && !self.looks_like_a_clone()? {
-            bail!(
-                "`{}` does not look like a clone of {}, so it is not removed; repair it by hand",
+            return Err(anyhow!(
+                "`{}` does not look like a clone of {}, so it is not removed; repair it by hand, or \
+                 use it as it is with `--offline`",
                 self.dir.display(),
                 self.url
-            );
+            ))
+            .or_undetermined();
         }
         terminal::say(&format!("removing the broken advisory database `{}`", self.dir.display()));
         files::remove_dir(&self.dir).or_undetermined()

@@ -13,16 +13,16 @@ use crate::host::cargo_audit::{self, Source};
 use crate::host::scratch::Scratch;
 use crate::host::{files, git, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
-use crate::rules::advisory::{Advisory, AuditReport};
+use crate::rules::advisory::Advisory;
 use crate::rules::audit_attempt::{self, Attempt};
+use crate::rules::audit_report::{AuditReport, LockOrigin};
 use crate::rules::lock_file::LockFile;
 use crate::rules::placeholder;
 use crate::rules::prerequisite::{self, Prerequisite};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let base = options.only_changed.as_deref().map(|name| commit(cx, name)).transpose()?;
-    let mut database = AdvisoryDatabase::configured(cx, options.database.as_deref())?;
-    database.is_fetched &= !options.offline;
+    let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
     provide(cx, &database)?;
     let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit")).or_undetermined()?;
     let lock_file = lock_file::of_working_tree(cx, &scratch)?;
@@ -38,7 +38,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let name = lock_file.display().to_string();
     let lock = LockFile::parse(&files::read_text(&lock_file, &name)?)
         .map_err(|line| anyhow!("{name}:{line}: error: not a lock file"))?;
-    let report = AuditReport::new(own, known.as_deref(), &lock);
+    let is_made = lock_file.starts_with(scratch.dir());
+    let origin = if is_made { LockOrigin::Made } else { LockOrigin::Tree };
+    let report = AuditReport::new(own, known.as_deref(), &lock, origin);
     let text = report.render();
     terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
@@ -122,6 +124,10 @@ fn conclude(attempt: Attempt) -> anyhow::Result<Vec<Advisory>> {
         Attempt::NoDatabase(words) => {
             Err(anyhow!("there is no verdict: {words}")).or_undetermined()
         }
+        Attempt::StaleDatabase(words) => Err(anyhow!(
+            "there is no verdict: {words}; `[database] stale = true` in .cargo/audit.toml accepts it"
+        ))
+        .or_undetermined(),
         Attempt::Refused(words) => bail!("cargo-audit refuses its input: {words}"),
         Attempt::Broken(words) => Err(anyhow!("cargo-audit broke off: {words}")).or_undetermined(),
     }

@@ -78,7 +78,9 @@ impl<'a> Provision<'a> {
     /// Cheap, and asked before anybody compiles `cargo-audit` for minutes. A configuration that
     /// cannot be read is left to the command to report.
     fn advisory_database(&self) -> Result<(), Missing> {
-        let Ok(database) = AdvisoryDatabase::configured(self.cx, None) else { return Ok(()) };
+        let Ok(database) = AdvisoryDatabase::configured(self.cx, None, false) else {
+            return Ok(());
+        };
         let fix = "check the network, or run `cargo xtask audit --offline` where there is a \
                    database already";
         database.check_reachable(self.cx).map_err(|reason| Missing { reason, fix: fix.to_owned() })

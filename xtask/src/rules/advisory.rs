@@ -1,10 +1,8 @@
-//! What cargo-audit found: its report, read and shown.
+//! What cargo-audit found.
 
 use std::fmt;
 
 use serde_json::Value;
-
-use super::lock_file::LockFile;
 
 /// Why a dependency is in the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,17 +13,19 @@ pub(crate) enum Kind {
     Yanked,
     /// Something that its author wants users to know; `--deny warnings` lets it pass.
     Notice,
+    /// A kind of warning that this program does not know yet; `--deny warnings` means it too.
+    Other,
 }
 
 impl Kind {
-    fn from_name(name: &str) -> Option<Kind> {
-        Some(match name {
+    fn of_warning(name: &str) -> Kind {
+        match name {
             "unmaintained" => Kind::Unmaintained,
             "unsound" => Kind::Unsound,
             "yanked" => Kind::Yanked,
             "notice" => Kind::Notice,
-            _ => return None,
-        })
+            _ => Kind::Other,
+        }
     }
 }
 
@@ -37,6 +37,7 @@ impl fmt::Display for Kind {
             Kind::Unsound => "unsound",
             Kind::Yanked => "yanked",
             Kind::Notice => "notice",
+            Kind::Other => "warning",
         })
     }
 }
@@ -55,14 +56,15 @@ pub(crate) struct Advisory {
 }
 
 impl Advisory {
-    /// Whether the base has it too. A yanked crate is a matter of its version.
-    fn is_same(&self, other: &Advisory) -> bool {
+    /// Whether this is the same thing about the same crate. A yanked crate is a matter of its version.
+    pub(super) fn is_same(&self, other: &Advisory) -> bool {
         let identity = |it: &Advisory| (it.kind, it.id.clone(), it.package.clone());
         let is_yanked = self.kind == Kind::Yanked;
         identity(self) == identity(other) && (!is_yanked || self.version == other.version)
     }
 
-    fn describe(&self) -> String {
+    /// What it is about, in one line.
+    pub(super) fn describe(&self) -> String {
         let Advisory { kind, id, title, .. } = self;
         match id {
             Some(id) => format!("{kind}: {title}, https://rustsec.org/advisories/{id}"),
@@ -70,7 +72,13 @@ impl Advisory {
         }
     }
 
-    fn fixed_in(&self) -> String {
+    /// Whether another version of the crate does not have it.
+    pub(super) fn has_fix(&self) -> bool {
+        self.kind == Kind::Yanked || !self.fixed.is_empty()
+    }
+
+    /// Which versions do not have it.
+    pub(super) fn fixed_in(&self) -> String {
         match (self.kind, self.fixed.as_slice()) {
             (Kind::Yanked, _) => "another version".to_owned(),
             (_, []) => "none".to_owned(),
@@ -91,8 +99,7 @@ pub(crate) fn parse(stdout: &str) -> Option<Vec<Advisory>> {
         advisories.push(advisory(Kind::Vulnerability, item)?);
     }
     for (name, items) in warnings {
-        // A kind that is not known yet is better shown as a notice than not at all.
-        let kind = Kind::from_name(name).unwrap_or(Kind::Notice);
+        let kind = Kind::of_warning(name);
         for item in items.as_array()? {
             advisories.push(advisory(kind, item)?);
         }
@@ -118,106 +125,55 @@ fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// What an advisory means for the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
-    Fails,
-    /// The base has it too.
-    Known,
-    Informs,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The advisories about a lock file, and the verdict.
-#[derive(Debug)]
-pub(crate) struct AuditReport {
-    rows: Vec<Row>,
-}
+    /// As cargo-audit 0.22 prints it, shortened.
+    const REPORT: &str = r#"{"database":{"advisory-count":2},"vulnerabilities":{"found":true,"count":1,"list":[
+        {"advisory":{"id":"RUSTSEC-2024-9001","title":"Bad\u001b thing"},"versions":{"patched":[">=0.2.150","^0.1.9"]},
+         "package":{"name":"libc","version":"0.2.140"}}]},
+        "warnings":{"yanked":[{"kind":"yanked","package":{"name":"a","version":"1.0.0"},"advisory":null,"versions":null}],
+        "notice":[{"package":{"name":"b","version":"1.0.0"},"advisory":{"id":"N","title":"T"},"versions":{"patched":[]}}],
+        "novel":[{"package":{"name":"c","version":"1.0.0"},"advisory":{"id":"X","title":"U"},"versions":null}]}}"#;
 
-#[derive(Debug)]
-struct Row {
-    advisory: Advisory,
-    effect: Effect,
-    /// From a crate of the workspace to the package.
-    path: Vec<String>,
-}
-
-impl AuditReport {
-    /// Judges each advisory. With those of a base, only what the base does not have fails.
-    pub(crate) fn new(
-        advisories: Vec<Advisory>,
-        base: Option<&[Advisory]>,
-        lock: &LockFile,
-    ) -> AuditReport {
-        let effect = |advisory: &Advisory| match base {
-            _ if advisory.kind == Kind::Notice => Effect::Informs,
-            Some(known) if known.iter().any(|other| advisory.is_same(other)) => Effect::Known,
-            _ => Effect::Fails,
-        };
-        let row = |advisory: Advisory| Row {
-            effect: effect(&advisory),
-            path: lock.path_to(&advisory.package, &advisory.version).unwrap_or_default(),
-            advisory,
-        };
-        AuditReport { rows: advisories.into_iter().map(row).collect() }
+    fn report() -> Vec<Advisory> {
+        parse(&REPORT.replace('\n', "")).unwrap()
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
-        self.rows.iter().any(|row| row.effect == Effect::Fails)
+    #[test]
+    fn vulnerabilities_come_first_and_strangers_text_drives_no_terminal() {
+        let report = report();
+        let kinds: Vec<Kind> = report.iter().map(|advisory| advisory.kind).collect();
+        assert_eq!(kinds, [Kind::Vulnerability, Kind::Yanked, Kind::Notice, Kind::Other]);
+        assert_eq!(
+            report[0],
+            Advisory {
+                kind: Kind::Vulnerability,
+                id: Some("RUSTSEC-2024-9001".to_owned()),
+                package: "libc".to_owned(),
+                version: "0.2.140".to_owned(),
+                title: "Bad  thing".to_owned(),
+                fixed: vec![">=0.2.150".to_owned(), "^0.1.9".to_owned()],
+            }
+        );
+        assert_eq!(report[1].id, None);
     }
 
-    /// The table for a terminal, with columns as wide as they need to be.
-    pub(crate) fn render(&self) -> String {
-        let header = ["", "advisory", "crate", "fixed in", "path to it"].map(str::to_owned);
-        let cells: Vec<[String; 5]> =
-            std::iter::once(header).chain(self.rows.iter().map(Row::cells)).collect();
-        let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
-        let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
-        let line = |cells: &[String; 5]| {
-            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        let mut lines: Vec<String> = Vec::new();
-        if !self.rows.is_empty() {
-            lines.push(line(&cells[0]));
+    #[test]
+    fn what_is_not_a_whole_report_is_none() {
+        for text in ["", "{}", "error", "{\"vulnerabilities\":{\"list\":[{}]},\"warnings\":{}}"] {
+            assert_eq!(parse(text), None, "{text}");
         }
-        for (row, cells) in self.rows.iter().zip(&cells[1..]) {
-            lines.extend([line(cells), format!("       {}", row.advisory.describe())]);
-        }
-        lines.push(self.summary());
-        lines.join("\n") + "\n"
     }
 
-    fn summary(&self) -> String {
-        let count = |wanted| self.rows.iter().filter(|row| row.effect == wanted).count();
-        let failing = match count(Effect::Fails) {
-            0 => "no advisory that fails".to_owned(),
-            1 => "1 advisory fails".to_owned(),
-            many => format!("{many} advisories fail"),
-        };
-        let others = [
-            (count(Effect::Known), "known to the base"),
-            (count(Effect::Informs), "for information"),
-        ];
-        let others = others.iter().filter(|(count, _)| *count > 0);
-        let others = others.map(|(count, what)| format!("{count} {what}"));
-        std::iter::once(failing).chain(others).collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl Row {
-    fn cells(&self) -> [String; 5] {
-        let Row { advisory, effect, path } = self;
-        let severity = match effect {
-            Effect::Fails => "error",
-            Effect::Known => "known",
-            Effect::Informs => "note",
-        };
-        [
-            severity.to_owned(),
-            advisory.id.clone().unwrap_or_else(|| advisory.kind.to_string()),
-            format!("{} {}", advisory.package, advisory.version),
-            advisory.fixed_in(),
-            path.join(" > "),
-        ]
+    #[test]
+    fn an_advisory_is_the_same_in_another_version_and_a_yanked_crate_is_not() {
+        let with_version =
+            |advisory: &Advisory| Advisory { version: "9.9.9".to_owned(), ..advisory.clone() };
+        let report = report();
+        assert!(report[0].is_same(&with_version(&report[0])));
+        assert!(!report[1].is_same(&with_version(&report[1])));
+        assert!(!report[0].is_same(&report[2]));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod advisory;
 pub(crate) mod alias;
 pub(crate) mod audit_attempt;
+pub(crate) mod audit_report;
 pub(crate) mod audit_settings;
 pub(crate) mod base;
 pub(crate) mod bench;

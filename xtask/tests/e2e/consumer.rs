@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use crate::support::{Sandbox, checkout};
 
@@ -62,7 +62,7 @@ fn snapshot(dir: &Path) -> PathBuf {
 }
 
 /// Copies what git tracks or would track.
-fn copy_tracked(from: &Path, to: &Path) {
+pub(crate) fn copy_tracked(from: &Path, to: &Path) {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let output = Command::new("git").current_dir(from).args(list).output().unwrap();
     assert!(output.status.success());
@@ -80,27 +80,27 @@ fn copy_tracked(from: &Path, to: &Path) {
     }
 }
 
-/// The cargo tools that the tests need, in the versions that we install.
-const TOOLS: [(&str, &str); 2] = [("cargo-all-features", "1.12.0"), ("cargo-llvm-cov", "0.9.1")];
-
-/// `PATH` with the cargo tools that the tests need, built once for all of them and kept in this
-/// repository's `target`, where `cargo xtask ci` installs them too.
+/// `PATH` with the cargo tools that the consumer's tests need.
 pub(crate) fn path_with_tools() -> String {
-    static PATH: OnceLock<String> = OnceLock::new();
-    let make = || {
-        let root = checkout().join("target/xtask-tools");
-        let path = format!("{}:{}", std::env::var("PATH").unwrap(), root.join("bin").display());
-        for (tool, version) in TOOLS {
-            let mut find = Command::new("sh");
-            let has = find.env("PATH", &path).args(["-c", &format!("command -v {tool}")]).output();
-            if !has.unwrap().status.success() {
-                let what = format!("{tool}@{version}");
-                let install = ["install", "--quiet", "--locked", &what, "--root"];
-                let status = Command::new("cargo").args(install).arg(&root).status().unwrap();
-                assert!(status.success(), "{what} cannot be installed");
-            }
-        }
-        path
-    };
-    PATH.get_or_init(make).clone()
+    path_with("cargo-all-features", "1.12.0");
+    path_with("cargo-llvm-cov", "0.9.1")
+}
+
+/// `PATH` with a cargo tool. A missing one is built once and kept in this repository's `target`,
+/// where `cargo xtask ci` installs it too.
+pub(crate) fn path_with(tool: &str, version: &str) -> String {
+    // Two tests that miss the same tool would both build it, for minutes.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let root = checkout().join("target/xtask-tools");
+    let path = format!("{}:{}", std::env::var("PATH").unwrap(), root.join("bin").display());
+    let probe = ["-c", "command -v \"$0\"", tool];
+    let has = Command::new("sh").env("PATH", &path).args(probe).output().unwrap();
+    if !has.status.success() {
+        let spec = format!("{tool}@{version}");
+        let install = ["install", "--quiet", "--locked", &spec, "--root"];
+        let status = Command::new("cargo").args(install).arg(&root).status().unwrap();
+        assert!(status.success(), "{tool} cannot be installed");
+    }
+    path
 }

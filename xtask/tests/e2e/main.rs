@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod consumer;
 mod coverage;
+mod imported_history;
 mod newcomer;

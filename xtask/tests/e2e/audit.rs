@@ -1,0 +1,270 @@
+//! `audit` with the real cargo-audit and a local advisory database.
+//!
+//! cargo-audit fetches over https only, so git's `insteadOf` leads its usual address to a repository
+//! in the sandbox; both git and the git library of cargo-audit heed it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use expect_test::expect;
+
+use crate::consumer::{copy_tracked, path_with};
+use crate::support::{Run, Sandbox, checkout};
+
+const URL: &str = "https://github.com/RustSec/advisory-db.git";
+
+/// The sample crate, and a database with an advisory about a crate that its lock file has.
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("PATH", &path_with("cargo-audit", "0.22.2"));
+    for (name, dir) in [("CARGO_HOME", "cargo-home"), ("XDG_CACHE_HOME", "cache")] {
+        let dir = sandbox.beside(dir);
+        fs::create_dir(&dir).unwrap();
+        sandbox.set(name, dir.to_str().unwrap());
+    }
+    // Whatever is taken back from crates.io one day must not decide here.
+    let settings = "[yanked]\nenabled = false\nupdate_index = false\n";
+    fs::write(sandbox.beside("cargo-home/audit.toml"), settings).unwrap();
+    copy_tracked(&checkout().join("samples/rtc-device"), &sandbox.root());
+    sandbox.commit_all("Add the sample crate");
+
+    let database = sandbox.beside("database");
+    fs::create_dir_all(database.join("crates")).unwrap();
+    git_in(&sandbox, "database", &["init", "--quiet", "--initial-branch", "main"]);
+    advise(&sandbox, "anes", "<0.1.0");
+    redirect(&sandbox, &format!("file://{}", database.display()));
+    sandbox
+}
+
+fn git_in(sandbox: &Sandbox, dir: &str, arguments: &[&str]) -> String {
+    let dir = sandbox.beside(dir);
+    sandbox.git(&[&["-C", dir.to_str().unwrap()], arguments].concat())
+}
+
+/// Publishes an advisory about all versions of a crate but those that a requirement meets.
+fn advise(sandbox: &Sandbox, package: &str, fixed: &str) {
+    let dir = sandbox.beside("database").join("crates").join(package);
+    fs::create_dir_all(&dir).unwrap();
+    let number = 9000 + package.bytes().map(usize::from).sum::<usize>();
+    let text = format!(
+        "```toml\n[advisory]\nid = \"RUSTSEC-2024-{number}\"\npackage = \"{package}\"\n\
+         date = \"2024-01-02\"\ncategories = [\"memory-corruption\"]\n\n\
+         [versions]\npatched = [\"{fixed}\"]\n```\n\n# A bad thing in {package}\n\nText.\n"
+    );
+    fs::write(dir.join(format!("RUSTSEC-2024-{number}.md")), text).unwrap();
+    git_in(sandbox, "database", &["add", "--all"]);
+    git_in(sandbox, "database", &["commit", "--quiet", "--message", "Advise"]);
+}
+
+/// Where the usual address of the database leads.
+fn redirect(sandbox: &Sandbox, url: &str) {
+    let text = format!("[url \"{url}\"]\n\tinsteadOf = {URL}\n");
+    fs::write(sandbox.beside("home/.gitconfig"), text).unwrap();
+}
+
+fn clone_of_database(sandbox: &Sandbox) -> PathBuf {
+    sandbox.beside("cargo-home/advisory-db")
+}
+
+fn audit(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    sandbox.xtask(&[&["audit"], arguments].concat())
+}
+
+#[test]
+fn an_advisory_fails_and_a_fixed_version_passes() {
+    let sandbox = sandbox();
+    let run = audit(&sandbox, &[]).assert_code(1);
+    expect![[r"
+               advisory           crate       fixed in  path to it
+        error  RUSTSEC-2024-9423  anes 0.1.6  <0.1.0    rtc-device > criterion > anes
+               vulnerability: A bad thing in anes, https://rustsec.org/advisories/RUSTSEC-2024-9423
+        1 advisory fails
+        to take the newest versions that are allowed, run:
+          cargo update anes@0.1.6
+        to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
+    "]]
+    .assert_eq(&run.stdout);
+    advise(&sandbox, "anes", ">=0.1.0");
+    let run = audit(&sandbox, &[]).assert_code(0);
+    assert_eq!(run.stdout, "no advisory that fails\n");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn what_the_consumer_ignores_stays_ignored() {
+    let sandbox = sandbox();
+    sandbox.write(".cargo/audit.toml", "[advisories]\nignore = [\"RUSTSEC-2024-9423\"]\n");
+    audit(&sandbox, &[]).assert_code(0);
+    sandbox.write(".cargo/audit.toml", "[advisories]\nignroe = []\n");
+    let run = audit(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains("ignroe"), "{}", run.stderr);
+    sandbox.write(".cargo/audit.toml", "[advisories\n");
+    let run = audit(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains("audit.toml:1: error: not valid TOML"), "{}", run.stderr);
+}
+
+#[test]
+fn a_yanked_crate_fails() {
+    let sandbox = sandbox();
+    fs::remove_file(sandbox.beside("cargo-home/audit.toml")).unwrap();
+    let lock = "version = 3\n\n[[package]]\nname = \"rtc-device\"\nversion = \"0.1.0\"\n\
+                dependencies = [\n \"libc\",\n]\n\n[[package]]\nname = \"libc\"\nversion = \"0.2.165\"\n\
+                source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    sandbox.write("Cargo.lock", lock);
+    let run = audit(&sandbox, &[]).assert_code(1);
+    expect![[r"
+               advisory  crate         fixed in         path to it
+        error  yanked    libc 0.2.165  another version  rtc-device > libc
+               its authors took this version back
+        1 advisory fails
+        to take the newest versions that are allowed, run:
+          cargo update libc@0.2.165
+        to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
+    "]]
+    .assert_eq(&run.stdout);
+}
+
+#[test]
+fn a_lock_file_is_made_outside_the_tree() {
+    let sandbox = sandbox();
+    sandbox.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);
+    fs::remove_file(sandbox.root().join("Cargo.lock")).unwrap();
+    sandbox.write(".gitignore", "/target\nCargo.lock\n").commit_all("Ignore the lock file");
+    let run = audit(&sandbox, &[]).assert_code(1);
+    assert!(run.stdout.contains("rtc-device > criterion > "), "{}", run.stdout);
+    assert!(run.stdout.contains("the manifests on the path allow nothing newer"), "{}", run.stdout);
+    assert_eq!(sandbox.git(&["status", "--porcelain", "--ignored"]), "");
+    let left: Vec<_> = walk(&sandbox.beside("cache"));
+    assert_eq!(left, Vec::<PathBuf>::new(), "nothing is left behind");
+}
+
+fn walk(dir: &std::path::Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_broken_database_is_repaired_and_the_verdict_given() {
+    let sandbox = sandbox();
+    let clone = clone_of_database(&sandbox);
+    audit(&sandbox, &[]).assert_code(1);
+
+    fs::remove_dir_all(&clone).unwrap();
+    fs::create_dir(&clone).unwrap();
+    audit(&sandbox, &[]).assert_code(1);
+
+    let refs = clone.join(".git/refs");
+    fs::remove_dir_all(&refs).unwrap();
+    fs::create_dir(&refs).unwrap();
+    _ = fs::remove_file(clone.join(".git/packed-refs"));
+    audit(&sandbox, &[]).assert_code(1);
+
+    for object in walk(&clone.join(".git/objects")) {
+        sandbox.run("chmod", &["u+w", object.to_str().unwrap()]).assert_code(0);
+        let half = fs::read(&object).unwrap();
+        fs::write(&object, &half[..half.len() / 2]).unwrap();
+    }
+    let run = audit(&sandbox, &[]).assert_code(1);
+    assert!(run.stderr.contains("removing the broken advisory database"), "{}", run.stderr);
+
+    fs::write(clone.join(".git/HEAD"), "nonsense").unwrap();
+    audit(&sandbox, &[]).assert_code(1);
+}
+
+#[test]
+fn without_a_database_there_is_no_verdict() {
+    let sandbox = sandbox();
+    redirect(&sandbox, "file:///nowhere");
+    let run = audit(&sandbox, &[]).assert_code(75);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("cannot be reached"), "{}", run.stderr);
+    // The server may be gone after there was a clone, which then has to survive.
+    redirect(&sandbox, &format!("file://{}", sandbox.beside("database").display()));
+    audit(&sandbox, &[]).assert_code(1);
+    redirect(&sandbox, "file:///nowhere");
+    audit(&sandbox, &[]).assert_code(75);
+    let run = audit(&sandbox, &["--offline"]).assert_code(1);
+    assert!(run.stdout.contains("RUSTSEC-2024-9423"), "{}", run.stdout);
+}
+
+#[test]
+fn a_directory_may_be_named_and_what_is_no_clone_is_never_removed() {
+    let sandbox = sandbox();
+    audit(&sandbox, &["--db", "../elsewhere"]).assert_code(1);
+    assert!(sandbox.beside("elsewhere/.git").exists());
+    assert!(!clone_of_database(&sandbox).exists());
+    fs::write(sandbox.beside("elsewhere/.git/HEAD"), "nonsense").unwrap();
+    audit(&sandbox, &["--db", "../elsewhere"]).assert_code(1);
+
+    // A plain directory serves as well, where nothing is fetched.
+    fs::remove_dir_all(sandbox.beside("elsewhere/.git")).unwrap();
+    audit(&sandbox, &["--db", "../elsewhere", "--offline"]).assert_code(1);
+    let run = audit(&sandbox, &["--db", "../elsewhere"]).assert_code(75);
+    assert!(run.stderr.contains("does not look like a clone"), "{}", run.stderr);
+    assert!(sandbox.beside("elsewhere/crates").exists());
+    audit(&sandbox, &["--db", "../nothing", "--offline"]).assert_code(75);
+}
+
+#[test]
+fn only_what_a_change_brings_fails() {
+    let sandbox = sandbox();
+    audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(0);
+    let manifest = sandbox.read("Cargo.toml") + "\n[dependencies]\nitoa = \"=1.0.1\"\n";
+    sandbox.write("Cargo.toml", manifest);
+    sandbox.run("cargo", &["update", "--workspace", "--quiet"]).assert_code(0);
+    advise(&sandbox, "itoa", ">=1.0.2");
+    let run = audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(1);
+    expect![[r"
+               advisory           crate       fixed in  path to it
+        known  RUSTSEC-2024-9423  anes 0.1.6  <0.1.0    rtc-device > criterion > anes
+               vulnerability: A bad thing in anes, https://rustsec.org/advisories/RUSTSEC-2024-9423
+        error  RUSTSEC-2024-9429  itoa 1.0.1  >=1.0.2   rtc-device > itoa
+               vulnerability: A bad thing in itoa, https://rustsec.org/advisories/RUSTSEC-2024-9429
+        1 advisory fails, 1 known to the base
+        to take the newest versions that are allowed, run:
+          cargo update itoa@1.0.1
+        to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
+    "]]
+    .assert_eq(&run.stdout);
+
+    // A base without a lock file gets one of its own.
+    sandbox.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);
+    sandbox.write(".gitignore", "/target\nCargo.lock\n").commit_all("Add a dependency");
+    audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(0);
+    // A base before there was any Rust has no advisories.
+    audit(&sandbox, &["--only-changed", "HEAD~2"]).assert_code(1);
+    let run = audit(&sandbox, &["--only-changed", "nothing"]).assert_code(2);
+    assert!(run.stderr.contains("`--only-changed nothing`: there is no such commit"));
+}
+
+#[test]
+fn what_cannot_be_audited_is_a_configuration_error() {
+    let sandbox = sandbox();
+    sandbox.write("Cargo.lock", "<<<<<<< HEAD\n");
+    audit(&sandbox, &[]).assert_code(2);
+    fs::remove_file(sandbox.root().join("Cargo.lock")).unwrap();
+    sandbox.write("Cargo.toml", "[package\n");
+    let run = audit(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains("cargo cannot read the manifests"), "{}", run.stderr);
+    fs::remove_file(sandbox.root().join("Cargo.toml")).unwrap();
+    let run = audit(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains("there is no Cargo.toml"), "{}", run.stderr);
+    sandbox.write(".cargo/audit.toml", "[database]\nurl = \"file:///x\"\nstale = false\n");
+    let run = audit(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains("cargo-audit takes https:// only"), "{}", run.stderr);
+}
+
+#[test]
+fn a_failure_is_shown_on_the_page_of_the_build() {
+    let mut sandbox = sandbox();
+    sandbox.stub("buildkite-agent", "echo \"$@\" > ../arguments; cat > ../page");
+    // The stubs come first only if PATH is not set anew.
+    let stubs = sandbox.beside("stubs");
+    let path = format!("{}:{}", stubs.display(), path_with("cargo-audit", "0.22.2"));
+    sandbox.set("PATH", &path).set("BUILDKITE", "true");
+    audit(&sandbox, &[]).assert_code(1);
+    let page = fs::read_to_string(sandbox.beside("page")).unwrap();
+    assert!(page.contains("error  RUSTSEC-2024-9423  anes 0.1.6"), "{page}");
+    let arguments = fs::read_to_string(sandbox.beside("arguments")).unwrap();
+    assert_eq!(arguments, "annotate --context=cargo-audit --style=error\n");
+}
