@@ -44,7 +44,9 @@ impl Context {
     /// Where cargo keeps what it downloads and installs.
     pub(crate) fn cargo_home(&self) -> PathBuf {
         let home = || PathBuf::from(self.lookup("HOME").unwrap_or_default()).join(".cargo");
-        self.lookup("CARGO_HOME").map_or_else(home, PathBuf::from)
+        let named = self.lookup("CARGO_HOME").map_or_else(home, PathBuf::from);
+        // Cargo takes a relative one from where it runs, and here that is the root.
+        self.project.root.join(named)
     }
 
     /// Where programs keep what they can make again, as the XDG base directory specification says.

@@ -106,6 +106,10 @@ impl Audit<'_> {
 
     fn attempt(&self, lock_file: &Path, is_fetched: bool) -> anyhow::Result<Attempt> {
         let dir = self.named_dir.then_some(self.database.dir.as_path());
+        if is_fetched && !self.database.dir.exists() {
+            let dir = self.database.dir.display();
+            terminal::say(&format!("fetching the advisory database into `{dir}`, once"));
+        }
         let cmd = cargo_audit::audit(&self.cx.sh, lock_file, Source { dir, is_fetched });
         let output = self.cx.runner.read(cmd).or_undetermined()?;
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -43,13 +43,8 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
 }
 
 fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
-    let root = &cx.project.root;
     let name = file.display().to_string();
     let content = files::read_bytes(&cx.project.resolve(file), &name)?;
-    if cx.runner.read(git::commit_id(&cx.sh, root, "MERGE_HEAD"))?.status.success() {
-        terminal::say("this will be a merge commit, its message is not checked");
-        return Ok(Outcome::Pass);
-    }
     let prefix = comment_prefix(cx)?;
     let findings = commit_message::check(&message_file::as_committed(&content, prefix.as_deref()));
     if findings.is_empty() {
@@ -102,12 +97,10 @@ fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow:
 
 /// What the user's git starts comments with.
 fn comment_prefix(cx: &Context) -> anyhow::Result<Option<String>> {
-    for name in ["core.commentString", "core.commentChar"] {
-        let output = cx.runner.read(git::setting(&cx.sh, &cx.project.root, name))?;
-        if output.status.success() {
-            let value = String::from_utf8_lossy(&output.stdout);
-            return Ok(Some(value.trim_end_matches('\n').to_owned()));
-        }
-    }
-    Ok(None)
+    // The newer name of the setting is that of a string.
+    let names = r"^core\.comment(char|string)$";
+    let output = cx.runner.read(git::settings(&cx.sh, &cx.project.root, names))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().last().and_then(|line| line.split_once(' '));
+    Ok(last.map(|(_, value)| value.to_owned()))
 }

@@ -82,9 +82,9 @@ pub(crate) fn shallow_file<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     git(sh, root).args(["rev-parse", "--git-path", "shallow"])
 }
 
-/// A setting of the user's.
-pub(crate) fn setting<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
-    git(sh, root).args(["config", "--get", name])
+/// Settings of the user's whose lower-case names match, one a line, the one that wins last.
+pub(crate) fn settings<'sh>(sh: &'sh Shell, root: &Path, names: &str) -> Cmd<'sh> {
+    git(sh, root).args(["config", "--get-regexp", names])
 }
 
 /// What git tracks and what it would track, each name ended by a NUL.

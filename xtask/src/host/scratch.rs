@@ -7,6 +7,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use super::files;
 
@@ -17,9 +20,10 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a directory below `parent`, which is made too. What an earlier process of that name
-    /// and id left there is removed.
+    /// Makes a directory below `parent`, which is made too. What killed processes left there is
+    /// removed.
     pub(crate) fn new(parent: &Path, name: &str) -> anyhow::Result<Scratch> {
+        remove_orphans(parent, name);
         let dir = parent.join(format!("{name}-{}", std::process::id()));
         files::remove_dir(&dir)?;
         files::create_dir(&dir)?;
@@ -35,6 +39,18 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // What cannot be removed is in nobody's way.
         let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn remove_orphans(parent: &Path, name: &str) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let file_name = entry.file_name();
+        let id = file_name.to_str().and_then(|it| it.strip_prefix(name)?.strip_prefix('-'));
+        let Some(id) = id.and_then(|id| id.parse().ok()) else { continue };
+        if kill(Pid::from_raw(id), None) == Err(Errno::ESRCH) {
+            // Whoever comes next tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

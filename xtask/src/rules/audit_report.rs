@@ -101,7 +101,8 @@ impl AuditReport {
         } else if !specs.is_empty() {
             lines.push("the manifests on the path allow nothing newer".to_owned());
         }
-        if failing().next().is_some() {
+        // A yanked version has no id, and cargo-audit has no list of such versions.
+        if failing().any(|row| row.advisory.id.is_some()) {
             let to_accept =
                 "to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml";
             lines.push(to_accept.to_owned());
@@ -203,7 +204,7 @@ source = \"x\"
             None,
             LockOrigin::Tree,
             true,
-            &expect![[r#"
+            &expect![[r"
                        advisory        crate         fixed in         path to it
                 error  RUSTSEC-2024-4  deep 0.1.0    >=0.2            device > direct > deep
                        vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
@@ -217,7 +218,7 @@ source = \"x\"
                 to take the newest versions that are allowed, run:
                   cargo update deep@0.1.0 direct@1.0.0
                 to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
-            "#]],
+            "]],
         );
     }
 
@@ -231,7 +232,7 @@ source = \"x\"
             Some(&both[..1]),
             LockOrigin::Made,
             true,
-            &expect![[r#"
+            &expect![[r"
                        advisory        crate         fixed in  path to it
                 known  RUSTSEC-2024-4  deep 0.1.0    >=0.2     device > direct > deep
                        vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
@@ -239,7 +240,7 @@ source = \"x\"
                        unmaintained: Something, https://rustsec.org/advisories/RUSTSEC-2024-6
                 1 advisory fails, 1 known to the base
                 to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
-            "#]],
+            "]],
         );
         check(
             &both[..1],

@@ -241,6 +241,22 @@ fn a_base_that_does_not_exist_is_a_setting_to_repair() {
 }
 
 #[test]
+fn without_a_network_the_last_known_base_serves() {
+    let upstream = sandbox();
+    upstream.git(&["checkout", "--quiet", "main"]);
+    let mut clone = Sandbox::empty();
+    clone.git(&["clone", "--quiet", upstream.root().to_str().unwrap(), "."]);
+    commit(&clone, "No sign-off");
+    clone.git(&["remote", "set-url", "origin", "/nowhere"]);
+    let run = check(&clone).assert_code(1);
+    let warning = "using `refs/remotes/origin/main` as this clone last saw it, a commit of ";
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
+    assert!(run.stdout.contains("1 of 1 commit since origin/main failed"), "{}", run.stdout);
+    clone.set("BASE_BRANCH", "unseen");
+    check(&clone).assert_code(75);
+}
+
+#[test]
 fn names_are_never_taken_for_options_or_for_shell_text() {
     let mut sandbox = sandbox();
     sandbox.git(&["branch", "main;touch${IFS}x", "main"]);
@@ -409,9 +425,11 @@ fn the_hook_refuses_and_accepts() {
     assert!(refused.stderr.contains("there is no `Signed-off-by:` line"), "{}", refused.stderr);
     assert!(refused.stderr.contains("git commit --edit --file='.git/COMMIT_EDITMSG'"));
     assert_eq!(sandbox.git(&["log", "--format=%s"]), "Start\n");
-    try_commit(&sandbox, ".", &format!("Good{SIGNED}")).assert_code(0);
+    let accepted = try_commit(&sandbox, ".", &format!("Good{SIGNED}")).assert_code(0);
+    assert_eq!(accepted.stderr, "");
     let wide = "a line of text that is wider than it should be ".repeat(2);
-    try_commit(&sandbox, ".", &format!("Only a warning\n\n{wide}{SIGNED}")).assert_code(0);
+    let warned = try_commit(&sandbox, ".", &format!("Only a warning\n\n{wide}{SIGNED}"));
+    assert!(warned.assert_code(0).stderr.contains("line 3: warning: the line has 93 characters"));
 }
 
 #[test]
