@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::strangers_text::visible;
+
 /// Why a dependency is in the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -120,11 +122,6 @@ fn advisory(kind: Kind, item: &Value) -> Option<Advisory> {
     })
 }
 
-/// Text of strangers: control characters could drive a terminal.
-fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +150,7 @@ mod tests {
                 id: Some("RUSTSEC-2024-9001".to_owned()),
                 package: "libc".to_owned(),
                 version: "0.2.140".to_owned(),
-                title: "Bad  thing".to_owned(),
+                title: "Bad\u{fffd} thing".to_owned(),
                 fixed: vec![">=0.2.150".to_owned(), "^0.1.9".to_owned()],
             }
         );

@@ -3,6 +3,7 @@
 
 use super::commit_message::{self, Finding, Violation};
 use super::history::{Commit, Fate};
+use super::strangers_text::visible;
 
 /// The findings about a branch.
 #[derive(Debug)]
@@ -130,11 +131,6 @@ fn title(commit: &Commit) -> String {
         None if title.is_empty() => "(no title)".to_owned(),
         None => title,
     }
-}
-
-/// Text of strangers: control characters could drive a terminal.
-fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn commits(count: usize) -> String {

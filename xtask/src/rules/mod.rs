@@ -45,6 +45,7 @@ pub(crate) mod selection;
 pub(crate) mod settings;
 pub(crate) mod shell_text;
 pub(crate) mod step;
+pub(crate) mod strangers_text;
 pub(crate) mod test_description;
 pub(crate) mod toml;
 pub(crate) mod trailer;
