@@ -26,7 +26,7 @@ use crate::rules::bench::target::{self, Benchmarks, Workspace};
 use crate::rules::prerequisite::{self, Prerequisite};
 use known::Store;
 use lock_file::LockFile;
-use measure::{Bench, Ended, Runs, Side};
+use measure::{Bench, Ended, Runs, Side, Sides};
 use session::{Session, Worktree};
 
 /// What is compared with what.
@@ -75,26 +75,27 @@ fn compare(
     lock_file.lend_to(&worktree.dir)?;
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(&worktree.dir);
-    let base_side =
-        base_selection(cx, &base_sh, task)?.map(|selection| bench.base_side(&base_sh, selection));
-    let change_side = Side { sh: &cx.sh, selection: task.selection.clone(), target_dir: None };
-    measure_and_report(&bench, &change_side, base_side.as_ref(), task)
+    let base = base_selection(cx, &base_sh, task)?;
+    let sides = Sides {
+        change: Side { sh: &cx.sh, selection: task.selection.clone(), target_dir: None },
+        base: base.map(|selection| bench.base_side(&base_sh, selection)),
+    };
+    measure_and_report(&bench, &sides, task)
 }
 
 fn measure_and_report(
     bench: &Bench<'_>,
-    change: &Side<'_>,
-    base: Option<&Side<'_>>,
+    sides: &Sides<'_>,
     task: &Task<'_>,
 ) -> anyhow::Result<Outcome> {
     let Task { options, selection, base: found, .. } = task;
-    let store = Store::new(bench.session, base, &found.id)?;
+    let store = Store::new(bench.session, sides.base.as_ref(), &found.id)?;
     let mut runs = Runs::default();
     if options.schedule.may_reuse_base() && !options.fresh {
         runs.base.extend(store.find(found));
     }
     let base_reused = !runs.base.is_empty();
-    match bench.measure_all(&options.schedule, change, base, &mut runs)? {
+    match bench.measure_all(&options.schedule, sides, &mut runs)? {
         Ended::Measured => (),
         Ended::ChangeFailed => {
             terminal::say("error: the benchmarks of the change failed");
@@ -108,7 +109,7 @@ fn measure_and_report(
             return Ok(Outcome::Unavailable);
         }
     }
-    if !base_reused && base.is_some() {
+    if !base_reused && sides.base.is_some() {
         store.keep(&runs.base);
     }
     let heading = Heading {

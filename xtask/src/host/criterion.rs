@@ -12,7 +12,7 @@ pub(crate) struct Selection {
     pub(crate) features: Option<String>,
 }
 
-/// Where the results of a run go.
+/// What of it runs, and where the results go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Destination<'a> {
     /// Shared by everything that is to be compared.
@@ -22,6 +22,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) baseline: &'a str,
     /// Where cargo builds; None means where it always does.
     pub(crate) target_dir: Option<&'a Path>,
+    /// A regular expression; None means every benchmark.
+    pub(crate) filter: Option<&'a str>,
 }
 
 /// Builds and runs the bench target `main`. Values are joined to their options, so that none can be
@@ -43,6 +45,7 @@ pub(crate) fn bench<'sh>(
         cmd = cmd.arg("--target-dir").arg(dir);
     }
     cmd.args(["--", "--noplot", "--save-baseline", destination.baseline])
+        .args(destination.filter)
         .env("CRITERION_HOME", destination.criterion_home)
 }
 
@@ -51,25 +54,25 @@ mod tests {
     use super::super::process::command_line;
     use super::*;
 
-    fn line(selection: &Selection, target_dir: Option<&Path>) -> String {
+    fn line(selection: &Selection, target_dir: Option<&Path>, filter: Option<&str>) -> String {
         let sh = Shell::new().unwrap();
         let criterion_home = Path::new("/t/criterion");
-        let destination = Destination { criterion_home, baseline: "base", target_dir };
+        let destination = Destination { criterion_home, baseline: "base-1", target_dir, filter };
         command_line(&bench(&sh, selection, &destination).into())
     }
 
     #[test]
     fn all_features_are_measured_unless_some_are_named() {
         assert_eq!(
-            line(&Selection { package: None, features: None }, None),
-            "CRITERION_HOME=/t/criterion cargo bench --bench main --all-features -- --noplot --save-baseline base"
+            line(&Selection { package: None, features: None }, None, None),
+            "CRITERION_HOME=/t/criterion cargo bench --bench main --all-features -- --noplot --save-baseline base-1"
         );
         let selection =
             Selection { package: Some("--x".to_owned()), features: Some("a b;c".to_owned()) };
         assert_eq!(
-            line(&selection, Some(Path::new("/t/base"))),
+            line(&selection, Some(Path::new("/t/base")), Some("^(?:a|b)$")),
             "CRITERION_HOME=/t/criterion cargo bench --bench main '--features=a b;c' --package=--x \
-             --target-dir /t/base -- --noplot --save-baseline base"
+             --target-dir /t/base -- --noplot --save-baseline base-1 '^(?:a|b)$'"
         );
     }
 }

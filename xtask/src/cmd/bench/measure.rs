@@ -5,20 +5,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use xshell::{Cmd, Shell};
 
-use super::session::Session;
+use super::session::{self, Session};
 use crate::context::Context;
 use crate::host::criterion::{self, Destination, Selection};
+use crate::host::files::Lock;
 use crate::host::process::Stdout;
-use crate::host::{critcmp, files};
+use crate::host::{critcmp, files, terminal};
 use crate::outcome::OrUndetermined;
+use crate::rules::bench::comparison::Comparison;
 use crate::rules::bench::results::Results;
-use crate::rules::bench::schedule::{Schedule, SideName};
+use crate::rules::bench::schedule::{self, Schedule, SideName};
 
 /// Everything that both sides share.
 pub(super) struct Bench<'a> {
     pub(super) session: &'a Session<'a>,
     /// Below the user's own build directory.
     pub(super) dir: PathBuf,
+    _lock: Lock,
 }
 
 /// A side, and where it is built.
@@ -29,11 +32,24 @@ pub(super) struct Side<'a> {
     pub(super) target_dir: Option<PathBuf>,
 }
 
+/// What is compared.
+pub(super) struct Sides<'a> {
+    pub(super) change: Side<'a>,
+    /// None where the base has nothing to measure.
+    pub(super) base: Option<Side<'a>>,
+}
+
 /// What was measured, in the order of the runs.
 #[derive(Default)]
 pub(super) struct Runs {
     pub(super) base: Vec<Results>,
     pub(super) change: Vec<Results>,
+}
+
+impl Runs {
+    pub(super) fn compare(&self, schedule: &Schedule) -> Comparison {
+        Comparison::of(&self.base, &self.change, schedule.fail_above_percent)
+    }
 }
 
 /// How all runs together ended; of a failure cargo has said why.
@@ -47,7 +63,10 @@ pub(super) enum Ended {
 impl<'a> Bench<'a> {
     /// Nothing of an earlier run is counted: its results are removed.
     pub(super) fn new(session: &'a Session<'a>, target_dir: &Path) -> anyhow::Result<Bench<'a>> {
-        let bench = Bench { session, dir: target_dir.join("xtask-bench") };
+        let dir = target_dir.join("xtask-bench");
+        // Several repositories may share a build directory.
+        let lock = files::create_dir(&dir).and_then(|()| session::lock(&dir.join("lock")));
+        let bench = Bench { session, dir, _lock: lock.or_undetermined()? };
         files::remove_dir(&bench.criterion_home()).or_undetermined()?;
         Ok(bench)
     }
@@ -57,24 +76,47 @@ impl<'a> Bench<'a> {
         Side { sh, selection, target_dir: Some(self.dir.join("base")) }
     }
 
-    /// Measures what is not there yet. Without a base the change runs once.
+    /// Measures what is not there yet. Without a base the change runs once. What a gate finds is
+    /// measured again.
     pub(super) fn measure_all(
         &self,
         schedule: &Schedule,
-        change: &Side<'_>,
-        base: Option<&Side<'_>>,
+        sides: &Sides<'_>,
         runs: &mut Runs,
     ) -> anyhow::Result<Ended> {
-        let base_is_known = !runs.base.is_empty();
-        for name in schedule.runs() {
-            let (side, done) = match (name, base) {
-                (SideName::Change, None) if !runs.change.is_empty() => continue,
-                (SideName::Change, _) => (change, &mut runs.change),
-                (SideName::Base, Some(base)) if !base_is_known => (base, &mut runs.base),
-                (SideName::Base, _) => continue,
+        let first = match (&sides.base, runs.base.is_empty()) {
+            (Some(_), true) => schedule.runs(),
+            _ => vec![SideName::Change],
+        };
+        let mut ended = self.measure_each(&first, sides, None, runs)?;
+        for stage in schedule.confirmations() {
+            let comparison = runs.compare(schedule);
+            let slower: Vec<&str> = comparison.slower().map(|row| row.name.as_str()).collect();
+            if slower.is_empty() || ended != Ended::Measured {
+                break;
+            }
+            terminal::say(&format!("looks slower, measured again: {}", slower.join(", ")));
+            let filter = schedule::filter(slower.into_iter());
+            ended = self.measure_each(&stage, sides, Some(&filter), runs)?;
+        }
+        Ok(ended)
+    }
+
+    fn measure_each(
+        &self,
+        names: &[SideName],
+        sides: &Sides<'_>,
+        filter: Option<&str>,
+        runs: &mut Runs,
+    ) -> anyhow::Result<Ended> {
+        for name in names {
+            let (side, done) = match (name, &sides.base) {
+                (SideName::Change, _) => (&sides.change, &mut runs.change),
+                (SideName::Base, Some(base)) => (base, &mut runs.base),
+                (SideName::Base, None) => continue,
             };
             let baseline = format!("{name}-{}", done.len() + 1);
-            match (self.measure(side, &baseline)?, name) {
+            match (self.measure(side, &baseline, filter)?, name) {
                 (Some(results), _) => done.push(results),
                 (None, SideName::Base) => return Ok(Ended::BaseFailed),
                 (None, SideName::Change) => return Ok(Ended::ChangeFailed),
@@ -84,12 +126,18 @@ impl<'a> Bench<'a> {
     }
 
     /// Builds and runs one side; None if that failed.
-    fn measure(&self, side: &Side<'_>, baseline: &str) -> anyhow::Result<Option<Results>> {
+    fn measure(
+        &self,
+        side: &Side<'_>,
+        baseline: &str,
+        filter: Option<&str>,
+    ) -> anyhow::Result<Option<Results>> {
         let criterion_home = self.criterion_home();
         let destination = Destination {
             criterion_home: &criterion_home,
             baseline,
             target_dir: side.target_dir.as_deref(),
+            filter,
         };
         let run = criterion::bench(side.sh, &side.selection, &destination);
         let status = self.session.runner.run(run, Stdout::ToStderr)?;

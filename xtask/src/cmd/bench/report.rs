@@ -32,7 +32,7 @@ pub(super) fn report(
 ) -> anyhow::Result<Outcome> {
     let cx = bench.session.cx;
     let limit = options.schedule.fail_above_percent;
-    let comparison = Comparison::of(&runs.base, &runs.change, limit);
+    let comparison = runs.compare(&options.schedule);
     show_table(cx, bench, runs)?;
     let title = format!("Benchmarks: the change against {}", heading.base_name);
     let picture = bench.dir.join("bench.svg");

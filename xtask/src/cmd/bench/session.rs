@@ -1,7 +1,7 @@
 //! What one run needs outside the tree, and how it is put back in order: by the run itself, or by
 //! the next one after a run that was killed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::lock_file;
 use crate::cmd::{base, cache};
@@ -28,10 +28,7 @@ impl<'a> Session<'a> {
     /// Begins, after whatever a killed run has left was put in order.
     pub(super) fn open(cx: &'a Context) -> anyhow::Result<Session<'a>> {
         let dir = cache::dir(cx).or_undetermined()?;
-        let lock = files::lock(&dir.join("bench.lock"), || {
-            terminal::say("waiting for another run of these benchmarks, which this would disturb");
-        });
-        let lock = lock.or_undetermined()?;
+        let lock = lock(&dir.join("bench.lock")).or_undetermined()?;
         let session = Session { cx, runner: cx.runner.with_variable(MARK, &dir), dir, _lock: lock };
         if session.unfinished().exists() {
             terminal::say("note: an earlier run was killed, putting in order what it has left");
@@ -95,4 +92,9 @@ impl Worktree {
         base::succeeded(session.runner.read(add)?).or_undetermined()?;
         Ok(Worktree { dir })
     }
+}
+
+/// Two runs at the same time would disturb each other.
+pub(super) fn lock(path: &Path) -> anyhow::Result<Lock> {
+    files::lock(path, || terminal::say("waiting for another run of benchmarks to end"))
 }

@@ -62,6 +62,36 @@ impl Schedule {
         }
         runs
     }
+
+    /// The runs that a benchmark has to be slower in as well before that is believed, in stages;
+    /// all that was measured counts each time. Each stage doubles the number of rounds: on a
+    /// machine so busy that every other run takes twice as long, the first runs alone would be
+    /// wrong about one benchmark in six, and these stages about one in three thousand.
+    pub(crate) fn confirmations(&self) -> Vec<Vec<SideName>> {
+        let (Some(rounds), Some(_)) = (self.rounds, self.fail_above_percent) else {
+            return Vec::new();
+        };
+        [rounds, 2 * rounds]
+            .map(|rounds| [SideName::Change, SideName::Base].repeat(rounds))
+            .to_vec()
+    }
+}
+
+/// A regular expression that these benchmarks match and no others, as criterion takes it.
+pub(crate) fn filter<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let escaped: Vec<String> = names.map(escape).collect();
+    format!("^(?:{})$", escaped.join("|"))
+}
+
+fn escape(name: &str) -> String {
+    let mut escaped = String::new();
+    for c in name.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -80,6 +110,22 @@ mod tests {
         assert_eq!(letters(Some(2), None), "bcbc");
         assert_eq!(letters(None, Some(10.0)), "bcbcbcb");
         assert_eq!(letters(Some(4), Some(10.0)), "bcbcbcbcb");
+    }
+
+    #[test]
+    fn a_gate_confirms_what_it_has_found() {
+        let stages = |schedule: Schedule| -> Vec<usize> {
+            schedule.confirmations().iter().map(Vec::len).collect()
+        };
+        assert_eq!(stages(Schedule::new(None, Some(10.0)).unwrap()), [6, 12]);
+        assert_eq!(stages(Schedule::new(Some(5), None).unwrap()), [0; 0]);
+        let first = &Schedule::new(None, Some(10.0)).unwrap().confirmations()[0];
+        assert_eq!(first[..2], [SideName::Change, SideName::Base], "the base ran last");
+    }
+
+    #[test]
+    fn a_filter_takes_names_literally() {
+        assert_eq!(filter(["read", "a/b (1.5)"].into_iter()), r"^(?:read|a/b \(1\.5\))$");
     }
 
     #[test]
