@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -122,31 +122,35 @@ fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> Vec<Report> 
             (options.fail_fast && failed)
                 .then_some("a test failed before and `--fail-fast` was given")
         };
-        let started = Instant::now();
-        let (verdict, ran) = match stop {
-            Some(reason) => (Verdict::NotRun { reason: reason.to_owned() }, false),
+        let (verdict, elapsed) = match stop {
+            Some(reason) => (Verdict::NotRun { reason: reason.to_owned() }, None),
             None => run_one(cx, step, &mut provision),
         };
         reports.push(Report {
             label: step.label.clone(),
             verdict,
-            elapsed: ran.then(|| started.elapsed()),
+            elapsed,
             timeout_minutes: step.timeout_minutes,
         });
     }
     reports
 }
 
-/// The verdict of one step, and whether its command ran.
-fn run_one(cx: &Context, step: &LocalStep, provision: &mut Provision<'_>) -> (Verdict, bool) {
+/// The verdict of one step, and how long its command ran, if it did: what had to be installed first
+/// is not the test's time.
+fn run_one(
+    cx: &Context,
+    step: &LocalStep,
+    provision: &mut Provision<'_>,
+) -> (Verdict, Option<Duration>) {
     // Buildkite folds its log at such a line; people can read it as a heading.
     terminal::say(&format!("--- {}", step.label));
     match &step.obstacle {
         Some(Obstacle::Skipped { reason }) => {
-            return (Verdict::Skipped { reason: reason.clone() }, false);
+            return (Verdict::Skipped { reason: reason.clone() }, None);
         }
         Some(Obstacle::Unavailable { reason }) => {
-            return (Verdict::Unavailable { reason: reason.clone(), fix: String::new() }, false);
+            return (Verdict::Unavailable { reason: reason.clone(), fix: String::new() }, None);
         }
         None => (),
     }
@@ -155,14 +159,15 @@ fn run_one(cx: &Context, step: &LocalStep, provision: &mut Provision<'_>) -> (Ve
     }
     let needs = prerequisite::prerequisites(&step.described_command);
     if let Err(Missing { reason, fix }) = provision.ensure_all(&needs) {
-        return (Verdict::Unavailable { reason, fix }, false);
+        return (Verdict::Unavailable { reason, fix }, None);
     }
     let command = sh::command(&cx.sh, &step.command, &step.environment);
+    let started = Instant::now();
     match cx.runner.run(command, Stdout::Inherit) {
-        _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, true),
-        Ok(status) => (judge(step, status), true),
+        _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, Some(started.elapsed())),
+        Ok(status) => (judge(step, status), Some(started.elapsed())),
         Err(error) => {
-            (Verdict::Unavailable { reason: format!("{error:#}"), fix: String::new() }, false)
+            (Verdict::Unavailable { reason: format!("{error:#}"), fix: String::new() }, None)
         }
     }
 }

@@ -307,7 +307,7 @@ mod tests {
   "build": {},
   "skpi": []
 }"#,
-            &expect![[r#"
+            &expect![[r"
                 overrides.json:8:3: error: the patch of the test `build` belongs into `tests`
                 overrides.json:9:3: error: unknown key `skpi`, did you mean `skip`?
                 overrides.json:3:5: error: the shipped description has no test `buidl`, did you mean `build`?
@@ -317,7 +317,7 @@ mod tests {
                 overrides.json:4:73: error: expected a list of strings, not a string
                 overrides.json:5:15: error: the test `style` has both `if` and `conditional`, which mean the same: keep one
                 overrides.json:7:12: error: the shipped description has no test `stlye`, did you mean `style`?
-                overrides.json:7:21: error: expected a string, not the number 7"#]],
+                overrides.json:7:21: error: expected a string, not the number 7"]],
         );
         check(
             "[]",

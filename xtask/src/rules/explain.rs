@@ -134,7 +134,7 @@ mod tests {
         let plan = Plan::build(&inputs, &mut Diagnostics::default());
         let mut text = Vec::new();
         write(&plan, &mut text).unwrap();
-        expect![[r#"
+        expect![[r"
             step             platform  timeout  gate                    why
             a: build-x86_64  x86_64    30 min   crates/a/** and 8 more  t.json:2; timeout by TIMEOUTS_MIN; also for a > b
             b: build-x86_64  x86_64    30 min   crates/b/** and 7 more  t.json:2; timeout by TIMEOUTS_MIN
@@ -143,7 +143,7 @@ mod tests {
             b: own           any       5 min    docs/**                 t.json:4; gate of the test itself
             no step: gone (TESTS_TO_SKIP)
             5 steps
-        "#]]
+        "]]
         .assert_eq(&String::from_utf8(text).unwrap());
     }
 }
