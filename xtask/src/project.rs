@@ -98,7 +98,7 @@ impl Project {
     }
 
     /// The platform file and the own description of a member of the workspace.
-    pub(crate) fn member_files(&self, path: &str) -> [String; 2] {
+    pub(crate) fn member_files(path: &str) -> [String; 2] {
         let prefix = if path == "." { String::new() } else { format!("{path}/") };
         [format!("{prefix}.platform"), format!("{prefix}.buildkite/test_description.json")]
     }

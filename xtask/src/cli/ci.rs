@@ -38,10 +38,18 @@ pub(crate) struct Options {
     pub(crate) tests: Vec<String>,
     pub(crate) skipped: Vec<String>,
     pub(crate) workspace_selective: bool,
-    pub(crate) list: bool,
-    pub(crate) json: bool,
+    pub(crate) action: Action,
     pub(crate) fail_fast: bool,
     pub(crate) no_install: bool,
+}
+
+/// What becomes of the tests that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Action {
+    #[default]
+    Run,
+    List,
+    ListAsJson,
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
@@ -51,17 +59,22 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
         test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
         skipped: skipped.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
         workspace_selective: args.boolean_option("--workspace-selective")?,
-        list: args.switch("--list")?,
-        json: args.switch("--json")?,
+        action: parse_action(&mut args)?,
         fail_fast: args.switch("--fail-fast")?,
         no_install: args.switch("--no-install")?,
         tests: Vec::new(),
     };
-    if options.json && !options.list {
-        return args.error("`--json` goes with `--list`");
-    }
     options.tests = args.positional()?;
     Ok(options)
+}
+
+fn parse_action(args: &mut Args) -> Result<Action, UsageError> {
+    match (args.switch("--list")?, args.switch("--json")?) {
+        (false, false) => Ok(Action::Run),
+        (true, false) => Ok(Action::List),
+        (true, true) => Ok(Action::ListAsJson),
+        (false, true) => args.error("`--json` goes with `--list`"),
+    }
 }
 
 #[cfg(test)]

@@ -126,10 +126,10 @@ fn entry(name: &str) -> Result<&'static Entry, UsageError> {
 /// The text of `cargo xtask help`; the README shows it too, and a test keeps them equal.
 fn overview() -> String {
     let mut text = "The shared CI of the rust-vmm crates.\n\nUsage: cargo xtask <command> [options]\n\nCommands:\n".to_owned();
-    for entry in &COMMANDS {
-        text.push_str(&format!("  {:<14} {}\n", entry.name, entry.summary));
+    let lines = COMMANDS.iter().map(|entry| (entry.name, entry.summary));
+    for (name, summary) in lines.chain([("help [command]", "say what a command does and takes")]) {
+        text += &format!("  {name:<14} {summary}\n");
     }
-    text.push_str(&format!("  {:<14} {}\n", "help [command]", "say what a command does and takes"));
     text.push_str(
         "\nExit codes: 0 passed, 1 a check failed, 2 usage or configuration error,\n\
          75 could not be determined, 130 or 143 interrupted.\n\

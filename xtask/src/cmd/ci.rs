@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::gather::{self, Request};
 use super::provision::{Installing, Missing, Provision};
 use super::report_warnings;
-use crate::cli::ci::Options;
+use crate::cli::ci::{Action, Options};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::process::Stdout;
@@ -39,8 +39,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     report_warnings(&found.into_warnings()?);
     let alias = gather::alias(cx, &inputs)?;
     let steps = local_steps(cx, &plan, options, &alias)?;
-    if options.list {
-        list(&steps, options.json)?;
+    if options.action != Action::Run {
+        list(&steps, options.action)?;
         return Ok(Outcome::Pass);
     }
     let reports = run_all(cx, &steps, options);
@@ -79,10 +79,10 @@ fn local_steps(
     Ok(steps)
 }
 
-fn list(steps: &[LocalStep], as_json: bool) -> anyhow::Result<()> {
+fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {
     let width = steps.iter().map(|step| step.label.chars().count()).max().unwrap_or(0);
     terminal::write_data(|out| {
-        if as_json {
+        if action == Action::ListAsJson {
             let entries: Vec<Value> = steps.iter().map(list_entry).collect();
             serde_json::to_writer_pretty(&mut *out, &entries)?;
             writeln!(out)?;
@@ -222,11 +222,12 @@ fn write_rerun_lines(
     options: &Options,
     alias: &str,
 ) -> anyhow::Result<()> {
-    let files = options.test_descriptions.iter();
-    let files: String =
-        files.map(|file| format!(" -t {}", shell_text::quote(&file.to_string_lossy()))).collect();
+    let names = options.test_descriptions.iter().map(|file| file.to_string_lossy());
+    let files: Vec<String> =
+        names.map(|name| format!("-t {} ", shell_text::quote(&name))).collect();
+    let files = files.concat();
     for report in reports.iter().filter(|report| report.verdict.is_failure()) {
-        writeln!(out, "run again: {alias} ci{files} {}", shell_text::quote(&report.label))?;
+        writeln!(out, "run again: {alias} ci {files}{}", shell_text::quote(&report.label))?;
     }
     Ok(())
 }

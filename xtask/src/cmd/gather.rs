@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::project::{SETTINGS, SHIPPED_DESCRIPTION};
+use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
 use crate::rules::alias::{self, Choice, Ours};
 use crate::rules::diagnostic::{Diagnostics, Rejected, Source};
 use crate::rules::overrides::Overrides;
@@ -83,7 +83,7 @@ fn crates(
     shared.push(cx.project.shipped_description());
     let shared: Vec<PathBuf> = shared.iter().filter_map(|path| files::canonical(path)).collect();
     for member in &mut crates {
-        let [platform_file, description] = cx.project.member_files(&member.path);
+        let [platform_file, description] = Project::member_files(&member.path);
         member.platforms = platforms(&cx.project.root.join(&platform_file), &platform_file, found)?;
         let path = cx.project.root.join(&description);
         let is_shared = || files::canonical(&path).is_some_and(|path| shared.contains(&path));

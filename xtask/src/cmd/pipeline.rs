@@ -1,7 +1,6 @@
 //! `pipeline`: prints the pipeline that Buildkite runs, compares it with a file or uploads it.
 
 use std::path::Path;
-use std::slice;
 
 use anyhow::{Context as _, bail};
 
@@ -19,7 +18,7 @@ use crate::rules::{explain, upload};
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut found = Diagnostics::default();
     let request = Request {
-        descriptions: options.test_description.as_ref().map(slice::from_ref).unwrap_or_default(),
+        descriptions: options.test_description.as_slice(),
         platform_file: options.platform_allowlist.as_deref(),
         selective: options.workspace,
     };

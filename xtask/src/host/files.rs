@@ -12,7 +12,7 @@ pub(crate) fn read_text(path: &Path, name: &str) -> anyhow::Result<String> {
     let bytes = read_bytes(path, name)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = valid.split(|byte| *byte == b'\n').count();
         let column = valid.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         anyhow!("{name}:{line}:{column}: error: not UTF-8 text")
     })

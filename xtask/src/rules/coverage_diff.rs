@@ -41,7 +41,7 @@ fn hunk(line: &str) -> Option<(u32, RangeInclusive<u32>)> {
     let ((_, removed), (start, length)) = (pair(old)?, pair(new)?);
     // An end before the start is an empty range.
     let end = start.saturating_add(length).saturating_sub(1);
-    let range = if length == 0 { 1..=0 } else { start..=end };
+    let range = if length == 0 { RangeInclusive::new(1, 0) } else { start..=end };
     Some((removed, range))
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn code_lines(lcov: &str, root: &str) -> CodeLines {
     for line in lcov.lines() {
         if let Some(file) = line.strip_prefix("SF:") {
             let relative = file.strip_prefix(root).and_then(|path| path.strip_prefix('/'));
-            path = relative.unwrap_or(file).to_owned();
+            relative.unwrap_or(file).clone_into(&mut path);
         } else if let Some((number, runs)) = line.strip_prefix("DA:").and_then(data) {
             let is_run = files.entry(path.clone()).or_default().entry(number).or_default();
             *is_run |= runs;

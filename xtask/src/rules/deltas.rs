@@ -218,7 +218,7 @@ impl Reader<'_> {
             match item.as_str() {
                 Some(text) => strings.push(text.to_owned()),
                 None => {
-                    self.error(item.offset, format!("expected a string, not {}", item.describe()))
+                    self.error(item.offset, format!("expected a string, not {}", item.describe()));
                 }
             }
         }

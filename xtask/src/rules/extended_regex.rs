@@ -257,8 +257,10 @@ impl Parser<'_> {
             return self.named(*b"=]", start, term).map(|_| ());
         }
         if self.peek() == Some(b'\\') {
-            let escaped = self.second().filter(|byte| byte.is_ascii_alphanumeric());
-            escaped.into_iter().for_each(|escaped| self.note_escape(term, escaped));
+            let escaped = self.second().filter(u8::is_ascii_alphanumeric);
+            if let Some(escaped) = escaped {
+                self.note_escape(term, escaped);
+            }
         }
         let first = self.bracket_symbol(start)?;
         let is_range = self.peek() == Some(b'-') && self.second().is_some_and(|byte| byte != b']');

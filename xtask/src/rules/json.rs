@@ -166,15 +166,12 @@ impl Reader<'_, '_> {
             let key: String = self.accept(key_offset, serde_json::from_str(raw_key.get()))?;
             let value = self.node(raw_value, depth + 1)?;
             let entry = Entry { key, key_offset, value };
-            match seen.get(&entry.key) {
-                Some(&index) => {
-                    self.report_duplicate(&entries[index], &entry);
-                    entries[index] = entry;
-                }
-                None => {
-                    seen.insert(entry.key.clone(), entries.len());
-                    entries.push(entry);
-                }
+            if let Some(&index) = seen.get(&entry.key) {
+                self.report_duplicate(&entries[index], &entry);
+                entries[index] = entry;
+            } else {
+                seen.insert(entry.key.clone(), entries.len());
+                entries.push(entry);
             }
         }
         Some(Kind::Object(entries))

@@ -12,12 +12,13 @@ pub(crate) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn get(&self, name: &str) -> Option<Option<&'a str>> {
-        match name {
-            "{target_platform}" => Some(self.target_platform),
-            "{crate}" => Some(self.crate_name),
-            "{crate_path}" => Some(self.crate_path),
-            "{xtask}" => Some(self.xtask),
+    /// What stands for a placeholder, if anything does.
+    fn get(&self, placeholder: &str) -> Option<&'a str> {
+        match placeholder {
+            "{target_platform}" => self.target_platform,
+            "{crate}" => self.crate_name,
+            "{crate_path}" => self.crate_path,
+            XTASK => self.xtask,
             _ => None,
         }
     }
@@ -30,18 +31,16 @@ pub(crate) const XTASK: &str = "{xtask}";
 pub(crate) fn fill(command: &str, values: &Values<'_>) -> String {
     let mut filled = String::with_capacity(command.len());
     for part in Parts(command) {
-        match values.get(part) {
-            Some(Some(value)) => filled.push_str(value),
-            Some(None) | None => filled.push_str(part),
-        }
+        filled.push_str(values.get(part).unwrap_or(part));
     }
     filled
 }
 
 /// The placeholders that occur in a command and have no value.
 pub(crate) fn missing<'c>(command: &'c str, values: &Values<'_>) -> Vec<&'c str> {
-    let mut names: Vec<&str> =
-        Parts(command).filter(|part| values.get(part) == Some(None)).collect();
+    const ALL: [&str; 4] = ["{target_platform}", "{crate}", "{crate_path}", XTASK];
+    let parts = Parts(command).filter(|part| ALL.contains(part));
+    let mut names: Vec<&str> = parts.filter(|part| values.get(part).is_none()).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -57,11 +56,11 @@ pub(crate) fn xtask_follows_cd(command: &str) -> bool {
         if rest.starts_with(XTASK) && moved.last() == Some(&true) {
             return true;
         }
-        if at_command && rest.strip_prefix("cd").is_some_and(|after| after.starts_with([' ', '\t']))
+        if at_command
+            && rest.strip_prefix("cd").is_some_and(|after| after.starts_with([' ', '\t']))
+            && let Some(current) = moved.last_mut()
         {
-            if let Some(current) = moved.last_mut() {
-                *current = true;
-            }
+            *current = true;
         }
         match first {
             // A subshell starts where its parent is, and what it does ends with it.
@@ -89,8 +88,7 @@ impl<'c> Iterator for Parts<'c> {
         if text.is_empty() {
             return None;
         }
-        let end = if text.starts_with('{') {
-            let inner = &text[1..];
+        let end = if let Some(inner) = text.strip_prefix('{') {
             match inner.find(['{', '}']) {
                 Some(at) if inner[at..].starts_with('}') => at + 2,
                 Some(at) => at + 1,

@@ -21,17 +21,14 @@ pub(crate) fn unescape_dollars(text: &str) -> String {
     while let Some(at) = rest.find(['$', '\\']) {
         let (before, from) = rest.split_at(at);
         unescaped.push_str(before);
-        if from.starts_with("$$") || from.starts_with(r"\$") {
-            unescaped.push('$');
-            rest = &from[2..];
-        } else if from.starts_with(r"\\") {
-            // An escaped backslash stays as it is, and does not escape a dollar that follows.
-            unescaped.push_str(&from[..2]);
-            rest = &from[2..];
-        } else {
-            unescaped.push_str(&from[..1]);
-            rest = &from[1..];
-        }
+        // An escaped backslash stays as it is, and does not escape a dollar that follows.
+        let (text, length) = match from.as_bytes() {
+            [b'$' | b'\\', b'$', ..] => ("$", 2),
+            [b'\\', b'\\', ..] => (r"\\", 2),
+            _ => (&from[..1], 1),
+        };
+        unescaped.push_str(text);
+        rest = &from[length..];
     }
     unescaped + rest
 }

@@ -276,9 +276,13 @@ impl TestReader<'_> {
                 self.found.push(self.source.error(value.offset, message));
             }
         } else if let Some(items) = value.as_array() {
-            items.iter().for_each(|item| self.check_globs(item));
+            for item in items {
+                self.check_globs(item);
+            }
         } else if let Some(entries) = value.as_object() {
-            entries.iter().for_each(|entry| self.check_globs(&entry.value));
+            for entry in entries {
+                self.check_globs(&entry.value);
+            }
         } else if !value.means_absent() {
             let message = format!("`if_changed` takes globs, not {}", value.describe());
             self.found.push(self.source.error(value.offset, message));

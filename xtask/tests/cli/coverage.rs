@@ -101,10 +101,10 @@ fn a_score_is_a_number_up_to_100() {
     );
     check_config(
         "[]",
-        &expect![[r#"
+        &expect![[r"
         coverage_config_ARCH.json:1:1: error: expected an object, not a list
          1 | []
-           | ^"#]],
+           | ^"]],
     );
 }
 
@@ -184,10 +184,10 @@ fn the_older_file_is_enough() {
     assert_eq!(sandbox.read("tests/coverage"), "90.00");
     sandbox.write("tests/coverage", "85 %\n");
     let run = sandbox.xtask(&["coverage"]).assert_code(2);
-    expect![[r#"
+    expect![[r"
         tests/coverage:1:1: error: expected one number from 0 to 100 and nothing else
          1 | 85 %
-           | ^"#]]
+           | ^"]]
     .assert_eq(&said(&run));
 }
 
