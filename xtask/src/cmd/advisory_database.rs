@@ -76,9 +76,9 @@ impl AdvisoryDatabase {
         }
     }
 
-    /// Removes a broken clone. A directory that somebody named is removed only if it is a clone of
-    /// the database: a wrong name must not cost anybody's files.
-    pub(super) fn remove(&self) -> anyhow::Result<()> {
+    /// Takes a broken clone out of the way. A directory that somebody named is touched only if it
+    /// is a clone of the database: a wrong name must not cost anybody's files.
+    pub(super) fn set_aside(&self) -> anyhow::Result<SetAside> {
         if !self.is_default_dir && !self.looks_like_a_clone()? {
             return Err(anyhow!(
                 "`{}` does not look like a clone of {}, so it is not removed; repair it by hand, or \
@@ -89,7 +89,11 @@ impl AdvisoryDatabase {
             .or_undetermined();
         }
         terminal::say(&format!("removing the broken advisory database `{}`", self.dir.display()));
-        files::remove_dir(&self.dir).or_undetermined()
+        let mut name = self.dir.clone().into_os_string();
+        name.push(format!(".{}.broken", std::process::id()));
+        let aside = PathBuf::from(name);
+        files::rename_if_exists(&self.dir, &aside).or_undetermined()?;
+        Ok(SetAside { dir: self.dir.clone(), aside })
     }
 
     fn looks_like_a_clone(&self) -> anyhow::Result<bool> {
@@ -99,5 +103,27 @@ impl AdvisoryDatabase {
         let config = self.dir.join(".git/config");
         let config = files::read_text_if_exists(&config, &config.display().to_string())?;
         Ok(config.is_some_and(|text| text.contains(&self.url)))
+    }
+}
+
+/// A clone that cargo-audit could not use, kept until a new one has proved that it was to blame.
+pub(super) struct SetAside {
+    dir: PathBuf,
+    aside: PathBuf,
+}
+
+impl SetAside {
+    /// Removes the old clone, or puts it back: something else was wrong, and `--offline` may still
+    /// have a use for it.
+    pub(super) fn settle(&self, is_replaced: bool) {
+        let settled = if is_replaced {
+            files::remove_dir(&self.aside)
+        } else {
+            files::remove_dir(&self.dir)
+                .and_then(|()| files::rename_if_exists(&self.aside, &self.dir))
+        };
+        if let Err(error) = settled {
+            terminal::say(&format!("warning: {error:#}"));
+        }
     }
 }

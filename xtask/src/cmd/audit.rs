@@ -35,9 +35,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
             None => Some(Vec::new()),
         },
     };
-    let name = lock_file.display().to_string();
-    let lock = LockFile::parse(&files::read_text(&lock_file, &name)?)
-        .map_err(|line| anyhow!("{name}:{line}: error: not a lock file"))?;
+    let lock = packages(&lock_file)?;
     let is_made = lock_file.starts_with(scratch.dir());
     let origin = if is_made { LockOrigin::Made } else { LockOrigin::Tree };
     let report = AuditReport::new(own, known.as_deref(), &lock, origin);
@@ -46,6 +44,17 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
     annotation::show_check(cx, "cargo-audit", outcome, "advisories", &text);
     Ok(outcome)
+}
+
+/// The packages of a lock file that cargo-audit has read already; they only say how the workspace
+/// comes to a crate.
+fn packages(lock_file: &Path) -> anyhow::Result<LockFile> {
+    let name = lock_file.display().to_string();
+    let text = files::read_text(lock_file, &name)?;
+    Ok(LockFile::parse(&text).unwrap_or_else(|line| {
+        terminal::say(&format!("{name}:{line}: warning: not understood, so paths are not shown"));
+        LockFile::default()
+    }))
 }
 
 /// The id of the commit that a name on the command line stands for.
@@ -82,21 +91,21 @@ struct Audit<'a> {
 impl Audit<'_> {
     /// The advisories about the packages of a lock file. A broken database is fetched again, once.
     fn advisories(&self, lock_file: &Path) -> anyhow::Result<Vec<Advisory>> {
-        let mut attempt = self.attempt(lock_file, self.database.is_fetched)?;
-        if let Attempt::NoDatabase(words) = &attempt
-            && self.database.is_fetched
-        {
-            terminal::say(words);
-            self.database
-                .check_reachable(self.cx)
-                .map_err(|reason| {
-                    anyhow!("{reason}; `--offline` takes the database as it was last fetched")
-                })
-                .or_undetermined()?;
-            self.database.remove()?;
-            attempt = self.attempt(lock_file, true)?;
+        let attempt = self.attempt(lock_file, self.database.is_fetched)?;
+        match &attempt {
+            Attempt::NoDatabase(words) if self.database.is_fetched => terminal::say(words),
+            _ => return conclude(attempt),
         }
-        conclude(attempt)
+        self.database
+            .check_reachable(self.cx)
+            .map_err(|reason| {
+                anyhow!("{reason}; `--offline` takes the database as it was last fetched")
+            })
+            .or_undetermined()?;
+        let broken = self.database.set_aside()?;
+        let again = self.attempt(lock_file, true).and_then(conclude);
+        broken.settle(again.is_ok());
+        again
     }
 
     /// As above, with the database as it is by now.

@@ -126,6 +126,15 @@ pub(crate) fn remove_dir(path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Gives a file or a directory another name in the same directory, if it exists.
+pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> anyhow::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
+            .with_context(|| format!("cannot rename `{}` to `{}`", from.display(), to.display())),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a path is a directory with nothing in it.
 pub(crate) fn is_empty_dir(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())

@@ -63,7 +63,8 @@ pub(crate) fn mirror<'a>(
     to: &Path,
 ) -> anyhow::Result<()> {
     for name in names {
-        let name = OsStr::from_bytes(name);
+        // Git lists a repository inside the tree with a slash at its end.
+        let name = OsStr::from_bytes(name.strip_suffix(b"/").unwrap_or(name));
         let (source, target) = (from.join(name), to.join(name));
         let is_known = fs::symlink_metadata(&target).is_ok();
         if is_known || !source.exists() {

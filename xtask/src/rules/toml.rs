@@ -32,16 +32,20 @@ impl Value {
 /// All values in the order of the text. The error is the line, counted from 1, that is not
 /// understood.
 pub(crate) fn entries(text: &str) -> Result<Vec<Entry>, usize> {
-    let mut reader = Reader { text, at: 0, table: 0, entries: Vec::new() };
+    let mut reader = Reader { text, at: 0, depth: 0, table: 0, entries: Vec::new() };
     match reader.document() {
         Some(()) => Ok(reader.entries),
         None => Err(text[..reader.at].bytes().filter(|byte| *byte == b'\n').count() + 1),
     }
 }
 
+/// Deeper nesting is refused: reading it would take the stack.
+const MAX_DEPTH: usize = 64;
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    depth: usize,
     table: usize,
     entries: Vec<Entry>,
 }
@@ -86,10 +90,11 @@ impl Reader<'_> {
     }
 
     fn inline_table(&mut self, path: &[String]) -> Option<()> {
-        self.take("{")?;
+        self.open("{")?;
         loop {
             self.skip_blank();
             if self.take("}").is_some() {
+                self.depth -= 1;
                 return Some(());
             }
             self.entry(path)?;
@@ -115,11 +120,12 @@ impl Reader<'_> {
     }
 
     fn list(&mut self) -> Option<Value> {
-        self.take("[")?;
+        self.open("[")?;
         let mut items = Vec::new();
         loop {
             self.skip_blank();
             if self.take("]").is_some() {
+                self.depth -= 1;
                 return Some(Value::List(items));
             }
             // Tables in a list say nothing that is asked for here.
@@ -195,6 +201,11 @@ impl Reader<'_> {
             }
             self.at += self.rest().find('\n').unwrap_or(self.rest().len());
         }
+    }
+
+    fn open(&mut self, bracket: &str) -> Option<()> {
+        self.depth += 1;
+        self.take(bracket).filter(|()| self.depth <= MAX_DEPTH)
     }
 
     fn take(&mut self, token: &str) -> Option<()> {
@@ -310,6 +321,15 @@ mod tests {
         );
         check("", &expect![""]);
         check("# only\r\na = 1\r\n", &expect![[r#"0 a: Other("1")"#]]);
+    }
+
+    #[test]
+    fn endless_nesting_is_refused() {
+        for brackets in ["[", "{a="] {
+            assert_eq!(entries(&format!("a = {}", brackets.repeat(100_000))), Err(1));
+        }
+        let shallow = format!("a = {}{}\n", "[".repeat(64), "]".repeat(64)).repeat(3);
+        assert_eq!(entries(&shallow).map(|entries| entries.len()), Ok(3));
     }
 
     #[test]
