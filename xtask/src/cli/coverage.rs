@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::UsageError;
 use super::args::{Args, OptionalValue};
-use crate::rules::coverage_score::Score;
+use crate::rules::coverage::score::Score;
 use crate::rules::nearest;
 
 pub(crate) const USAGE: &str = "\

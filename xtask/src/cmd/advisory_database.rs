@@ -8,7 +8,7 @@ use anyhow::{anyhow, bail};
 use crate::context::Context;
 use crate::host::{files, git, terminal};
 use crate::outcome::OrUndetermined;
-use crate::rules::audit_settings::AuditSettings;
+use crate::rules::audit::settings::AuditSettings;
 
 /// The database as cargo-audit's configuration and the command line have it.
 #[derive(Debug)]

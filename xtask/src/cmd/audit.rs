@@ -1,22 +1,24 @@
 //! `audit`: looks up the dependencies in the advisory database.
 
+mod lock_file;
+
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
 
 use super::advisory_database::AdvisoryDatabase;
 use super::provision::{Installing, Provision};
-use super::{annotation, cache, lock_file};
+use super::{annotation, cache};
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::cargo_audit::{self, Source};
 use crate::host::scratch::Scratch;
 use crate::host::{files, git, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
-use crate::rules::advisory::Advisory;
-use crate::rules::audit_attempt::{self, Attempt};
-use crate::rules::audit_report::{AuditReport, LockOrigin};
-use crate::rules::lock_file::LockFile;
+use crate::rules::audit::advisory::Advisory;
+use crate::rules::audit::attempt::{self, Attempt};
+use crate::rules::audit::lock_file::LockFile;
+use crate::rules::audit::report::{AuditReport, LockOrigin};
 use crate::rules::placeholder;
 use crate::rules::prerequisite::{self, Prerequisite};
 
@@ -123,7 +125,7 @@ impl Audit<'_> {
         let output = self.cx.runner.read(cmd).or_undetermined()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         let stdout = String::from_utf8_lossy(&output.stdout);
-        let attempt = audit_attempt::judge(output.status.code(), &stdout, &stderr);
+        let attempt = attempt::judge(output.status.code(), &stdout, &stderr);
         if matches!(attempt, Attempt::Report(_)) && !stderr.trim().is_empty() {
             terminal::say(stderr.trim());
         }

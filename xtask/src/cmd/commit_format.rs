@@ -10,10 +10,10 @@ use crate::cli::commit_format::Options;
 use crate::context::Context;
 use crate::host::{files, git, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
-use crate::rules::commit_report::CommitReport;
+use crate::rules::commit::history::{self, Commit};
+use crate::rules::commit::report::CommitReport;
+use crate::rules::commit::{message, message_file, report, settings};
 use crate::rules::diagnostic::{Diagnostics, Source};
-use crate::rules::history::{self, Commit};
-use crate::rules::{commit_message, commit_report, commit_settings, message_file};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     match &options.message_file {
@@ -46,13 +46,13 @@ fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
     let name = file.display().to_string();
     let content = files::read_bytes(&cx.project.resolve(file), &name)?;
     let prefix = comment_prefix(cx)?;
-    let findings = commit_message::check(&message_file::as_committed(&content, prefix.as_deref()));
+    let findings = message::check(&message_file::as_committed(&content, prefix.as_deref()));
     if findings.is_empty() {
         return Ok(Outcome::Pass);
     }
     terminal::write_data(|out| {
         writeln!(out, "{name}")?;
-        commit_report::describe(&findings).try_for_each(|line| Ok(writeln!(out, "{line}")?))
+        report::describe(&findings).try_for_each(|line| Ok(writeln!(out, "{line}")?))
     })
     .or_undetermined()?;
     let has_failed = findings.iter().any(|finding| !finding.violation.is_warning());
@@ -65,7 +65,7 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
     let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
     let source = text.map(|text| Source::new(NAME, text));
     let mut found = Diagnostics::default();
-    let bots = commit_settings::bots(source.as_ref(), &mut found);
+    let bots = settings::bots(source.as_ref(), &mut found);
     report_warnings(&found.into_warnings()?);
     Ok(bots)
 }

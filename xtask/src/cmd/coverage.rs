@@ -1,13 +1,17 @@
 //! `coverage`: measures line coverage and compares it with the recorded score.
 
+mod config;
+mod diff;
+mod measure;
+
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 
+use config::Configuration;
+use measure::{Session, Tested};
+
 use super::annotation;
-use super::coverage_config::Configuration;
-use super::coverage_diff;
-use super::coverage_measure::{self, Session, Tested};
 use super::llvm_tools::Tools;
 use super::provision::{Installing, Missing, Provision};
 use crate::cli::coverage::{Diff, Options, Profile, ScopeName};
@@ -16,12 +20,12 @@ use crate::host::buildkite_agent::Style;
 use crate::host::llvm_cov::{Measurement, Report};
 use crate::host::{cargo, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
-use crate::rules::coverage_config::Features;
-use crate::rules::coverage_diff::{AddedLines, Patch};
-use crate::rules::coverage_report;
-use crate::rules::coverage_scope::{Package, Scope, Workspace};
-use crate::rules::coverage_score::{self, Action, Lines, Permission, Recorded};
-use crate::rules::coverage_summary::Summary;
+use crate::rules::coverage::config::Features;
+use crate::rules::coverage::diff::{AddedLines, Patch};
+use crate::rules::coverage::report;
+use crate::rules::coverage::scope::{Package, Scope, Workspace};
+use crate::rules::coverage::score::{self, Action, Lines, Permission, Recorded};
+use crate::rules::coverage::summary::Summary;
 use crate::rules::{alias, placeholder, prerequisite, shell_text};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
@@ -115,12 +119,12 @@ fn judge(
     recorded: Recorded,
     measured: Lines,
 ) -> anyhow::Result<Verdict> {
-    let change = coverage_score::judge(recorded, measured);
-    let sentence = coverage_score::sentence(recorded, measured);
+    let change = score::judge(recorded, measured);
+    let sentence = score::sentence(recorded, measured);
     let score = measured.score();
     let permission =
         Permission { higher: options.profile == Profile::Devel, lower: options.allow_lower };
-    let (passed, paragraphs, patch) = match coverage_score::action(change, permission) {
+    let (passed, paragraphs, patch) = match score::action(change, permission) {
         Action::Keep => (true, vec![format!("passed: {sentence}")], String::new()),
         Action::Record => {
             configuration
@@ -134,7 +138,7 @@ fn judge(
             let package = options.package.as_ref();
             let package = package.map(|name| format!(" --package {}", shell_text::quote(name)));
             let command = format!("{} coverage{}", alias::USUAL, package.unwrap_or_default());
-            let advice = coverage_score::advice(change, &command);
+            let advice = score::advice(change, &command);
             (false, vec![format!("failed: {sentence}"), advice], configuration.patch(score))
         }
     };
@@ -143,21 +147,21 @@ fn judge(
 
 /// The change whose lines are looked at.
 struct Change {
-    start: coverage_diff::Start,
+    start: diff::Start,
     added: AddedLines,
 }
 
 impl Change {
     /// Fails early, before anybody builds for minutes.
     fn find(cx: &Context, diff: &Diff) -> anyhow::Result<Change> {
-        let start = coverage_diff::start(cx, diff.base.as_deref())?;
+        let start = diff::start(cx, diff.base.as_deref())?;
         Ok(Change { start, added: AddedLines::new() })
     }
 
     /// The added lines as they are when the build starts.
     fn with_lines(mut self, cx: &Context, session: &Session<'_>) -> anyhow::Result<Change> {
         let scratch = session.build_dir().join("index");
-        self.added = coverage_diff::added(cx, &self.start, &scratch)?;
+        self.added = diff::added(cx, &self.start, &scratch)?;
         Ok(self)
     }
 
@@ -213,7 +217,7 @@ fn measurement(
         Features::Chosen(names) => vec![format!("--features={}", names.join(","))],
     };
     Ok(Measurement {
-        build_dir: coverage_measure::build_dir(workspace),
+        build_dir: measure::build_dir(workspace),
         tools: provision.into_llvm_tools().and_then(Tools::into_programs),
         manifest: match scope {
             Scope::Workspace => None,
@@ -228,7 +232,7 @@ fn write_reports(
     cx: &Context,
     session: &Session<'_>,
     options: &Options,
-    report: &coverage_report::Report,
+    report: &report::Report,
 ) -> anyhow::Result<()> {
     if options.files {
         let table = report.table(&cx.project.root.to_string_lossy());

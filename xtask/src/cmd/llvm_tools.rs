@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::host::{cargo, files, llvm_tools, terminal};
 use crate::project::Project;
-use crate::rules::llvm_version;
+use crate::rules::coverage::llvm_version;
 
 /// Where the tools come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,13 +9,9 @@ mod cache;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
 pub(crate) mod coverage;
-mod coverage_config;
-mod coverage_diff;
-mod coverage_measure;
 mod gather;
 pub(crate) mod help;
 mod llvm_tools;
-mod lock_file;
 pub(crate) mod pipeline;
 mod provision;
 

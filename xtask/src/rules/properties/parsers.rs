@@ -9,11 +9,7 @@ use super::super::diagnostic::{Diagnostics, Source};
 use super::super::overrides::Overrides;
 use super::super::settings::Settings;
 use super::super::test_description::TestDescription;
-use super::super::{
-    advisory, audit_settings, commit_message, commit_settings, coverage_config, coverage_report,
-    coverage_scope, extended_regex, glob, history, lock_file, message_file, platform, toml,
-    workspace,
-};
+use super::super::{audit, commit, coverage, glob, platform, toml, workspace};
 use super::{SETTINGS, SHIPPED, any_text, check};
 
 /// What files and variables usually hold, to start from.
@@ -76,23 +72,23 @@ fn read_all(text: &str) -> Diagnostics {
     let variables = Overrides::from_lookup(|_| Some(text.to_owned()), &mut found);
     variables.warn_of_unknown_tests(&["style"], &mut found);
     platform::parse_platform_file(&source(), &mut found);
-    commit_settings::bots(Some(&source()), &mut found);
-    coverage_config::Config::parse(&source(), &mut found);
-    coverage_config::parse_score_file(&source(), &mut found);
+    commit::settings::bots(Some(&source()), &mut found);
+    coverage::config::Config::parse(&source(), &mut found);
+    coverage::config::parse_score_file(&source(), &mut found);
     let ours = Ours { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
     alias::choose(text, &ours);
     alias::is_configured(text, &ours);
     workspace::checkout_path(None, Some(text));
     let _ =
         workspace::read_packages(text.as_bytes()).map(|packages| workspace::crates(packages, "/r"));
-    let _ = coverage_report::Report::parse(text);
-    coverage_scope::Workspace::parse(text);
-    advisory::parse(text);
-    let _ = lock_file::LockFile::parse(text).map(|lock| lock.path_to("a", "1.0.0"));
+    let _ = coverage::report::Report::parse(text);
+    coverage::scope::Workspace::parse(text);
+    audit::advisory::parse(text);
+    let _ = audit::lock_file::LockFile::parse(text).map(|lock| lock.path_to("a", "1.0.0"));
     let _ = toml::entries(text);
-    let _ = audit_settings::AuditSettings::parse(text);
+    let _ = audit::settings::AuditSettings::parse(text);
     glob::problem(text);
-    extended_regex::problems(text);
+    coverage::extended_regex::problems(text);
     found
 }
 
@@ -102,9 +98,9 @@ fn no_input_makes_a_reader_panic() {
         for item in read_all(&String::from_utf8_lossy(&bytes)).items {
             prop_assert!(!item.to_string().is_empty());
         }
-        commit_message::check(&bytes);
-        message_file::as_committed(&bytes, Some("#"));
-        let _ = history::parse(&bytes);
+        commit::message::check(&bytes);
+        commit::message_file::as_committed(&bytes, Some("#"));
+        let _ = commit::history::parse(&bytes);
         let _ = workspace::read_packages(&*bytes);
         Ok(())
     });

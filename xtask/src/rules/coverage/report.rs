@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::coverage_score::Lines;
+use super::score::Lines;
 
 /// The summary of one report.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use xshell::Cmd;
 
-use super::base::succeeded;
+use crate::cmd::base::succeeded;
 use crate::context::Context;
 use crate::host::process::Stdout;
 use crate::host::scratch::{self, Scratch};

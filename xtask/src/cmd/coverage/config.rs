@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 
-use super::report_warnings;
+use crate::cmd::report_warnings;
 use crate::context::Context;
 use crate::host::{files, terminal, tree};
 use crate::outcome::OrUndetermined;
-use crate::rules::coverage_config::{self, Agreement, Config, Features, Place};
-use crate::rules::coverage_patch;
-use crate::rules::coverage_scope::{Scope, Workspace};
-use crate::rules::coverage_score::{Recorded, Score};
+use crate::rules::coverage::config::{self, Agreement, Config, Features, Place};
+use crate::rules::coverage::patch;
+use crate::rules::coverage::scope::{Scope, Workspace};
+use crate::rules::coverage::score::{Recorded, Score};
 use crate::rules::diagnostic::{Diagnostics, Source};
 
 /// The configuration of a crate, and every file that records its score.
@@ -39,7 +39,7 @@ impl Configuration {
     /// Reads what is nearest to `start`. `target` is no place to look in.
     pub(crate) fn find(cx: &Context, start: &Path, target: &Path) -> anyhow::Result<Configuration> {
         let architecture = std::env::consts::ARCH;
-        let file_name = coverage_config::file_name(architecture);
+        let file_name = config::file_name(architecture);
         let config_file = nearest(cx, start, target, &file_name)?;
         let home = config_file.as_deref().and_then(Path::parent).unwrap_or(start);
         let score_file = Some(home.join(SCORE_FILE)).filter(|path| tree::is_plain_file(path));
@@ -52,7 +52,7 @@ impl Configuration {
         match &config_file {
             Some(path) => configuration.read_config(cx, path, &mut found)?,
             None if score_file.is_some() => (),
-            None => bail!("{}", coverage_config::missing(&relative(cx, start), architecture)),
+            None => bail!("{}", config::missing(&relative(cx, start), architecture)),
         }
         report_warnings(&found.into_warnings()?);
         if configuration.records.is_empty() {
@@ -64,7 +64,7 @@ impl Configuration {
 
     /// The score that a measured one is held against.
     pub(crate) fn recorded(&self) -> anyhow::Result<Recorded> {
-        match coverage_config::agree(self.score_in_file.as_ref(), self.config.score.as_ref()) {
+        match config::agree(self.score_in_file.as_ref(), self.config.score.as_ref()) {
             Agreement::Recorded(percent) => {
                 Ok(Recorded { percent, tolerance: self.config.tolerance })
             }
@@ -125,7 +125,7 @@ impl Configuration {
     pub(crate) fn patch(&self, score: Score) -> String {
         let patches = self.records.iter().map(|record| {
             let text = record.place.replace(&record.text, score);
-            coverage_patch::patch(&record.name, &record.text, &text)
+            patch::patch(&record.name, &record.text, &text)
         });
         patches.collect()
     }
@@ -155,7 +155,7 @@ impl Configuration {
     ) -> anyhow::Result<()> {
         let name = relative(cx, path);
         let source = Source::new(name, files::read_text(path, &relative(cx, path))?);
-        self.score_in_file = coverage_config::parse_score_file(&source, found);
+        self.score_in_file = config::parse_score_file(&source, found);
         if let Some(place) = self.score_in_file.clone() {
             self.add(path, source, place);
         }
@@ -179,7 +179,7 @@ fn nearest(
     let checkout = &cx.project.checkout;
     let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        coverage_config::is_searched(&name) && path != target && path != checkout
+        config::is_searched(&name) && path != target && path != checkout
     };
     let mut directories = vec![start.to_path_buf()];
     while !directories.is_empty() {
@@ -215,7 +215,7 @@ fn report_names(cx: &Context, directory: &Path, file_name: &str) {
         let problem = match name == file_name {
             true if tree::is_plain_file(&path) => None,
             true => Some("is a link, which is not followed".to_owned()),
-            false => coverage_config::problem_of_name(&name),
+            false => config::problem_of_name(&name),
         };
         if let Some(problem) = problem {
             terminal::say(&format!("warning: `{}`: {problem}", relative(cx, &path)));

@@ -1,7 +1,7 @@
 //! `.buildkite/commit-format.json`: whose commits are left out.
 
-use super::diagnostic::{Diagnostics, Source};
-use super::{json, nearest};
+use super::super::diagnostic::{Diagnostics, Source};
+use super::super::{json, nearest};
 
 /// Whose commits nobody can be asked to repair.
 const KNOWN_BOTS: [&str; 3] = [

@@ -9,10 +9,10 @@ use crate::context::Context;
 use crate::host::llvm_cov::{self, Measurement, Report};
 use crate::host::{files, terminal, tree};
 use crate::outcome::OrUndetermined;
-use crate::rules::coverage_artifacts::{self, Build, Executable};
-use crate::rules::coverage_diff::{self, CodeLines};
-use crate::rules::coverage_report;
-use crate::rules::coverage_scope::Workspace;
+use crate::rules::coverage::artifacts::{self, Build, Executable};
+use crate::rules::coverage::diff::{self, CodeLines};
+use crate::rules::coverage::report;
+use crate::rules::coverage::scope::Workspace;
 
 /// Below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
@@ -79,11 +79,11 @@ impl<'a> Session<'a> {
     }
 
     /// The totals and the files.
-    pub(crate) fn summary(&self) -> anyhow::Result<coverage_report::Report> {
+    pub(crate) fn summary(&self) -> anyhow::Result<report::Report> {
         let output = self.read(self.report(Report::Summary))?;
         let path = self.build_dir().join(SUMMARY);
         files::write_atomically(&path, &output).or_undetermined()?;
-        coverage_report::Report::parse(&String::from_utf8_lossy(&output)).or_undetermined()
+        report::Report::parse(&String::from_utf8_lossy(&output)).or_undetermined()
     }
 
     /// The lines that hold code, by their path relative to `root`.
@@ -91,7 +91,7 @@ impl<'a> Session<'a> {
         let path = self.build_dir().join(LINES);
         self.export(Report::Lcov(&path))?;
         let text = files::read_text(&path, LINES).or_undetermined()?;
-        Ok(coverage_diff::code_lines(&text, root))
+        Ok(diff::code_lines(&text, root))
     }
 
     /// Writes the pages anew and returns the first.
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
         let present = tree::executables_below(self.build_dir()).into_iter();
         let present: Vec<Executable> =
             present.map(|file| Executable { path: file.path, identity: file.identity }).collect();
-        for file in coverage_artifacts::stale(&present, build, workspace) {
+        for file in artifacts::stale(&present, build, workspace) {
             files::remove(&file.path)
                 .context("an executable of an earlier build would be counted")
                 .or_undetermined()?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::strangers_text::visible;
+use super::super::strangers_text::visible;
 
 /// Why a dependency is in the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

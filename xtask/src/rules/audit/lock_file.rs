@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::toml::{self, Value};
+use super::super::toml::{self, Value};
 
 /// The packages of a lock file and what they depend on.
 #[derive(Debug, Default)]

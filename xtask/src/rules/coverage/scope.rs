@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::nearest;
+use super::super::nearest;
 
 /// What `cargo metadata --no-deps` says, as far as it matters here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

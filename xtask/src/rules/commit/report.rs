@@ -1,9 +1,9 @@
 //! What a contributor reads about the commits of a branch: findings, and the command that repairs
 //! them.
 
-use super::commit_message::{self, Finding, Violation};
+use super::super::strangers_text::visible;
 use super::history::{Commit, Fate};
-use super::strangers_text::visible;
+use super::message::{self, Finding, Violation};
 
 /// The findings about a branch.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl<'a> CommitReport<'a> {
     pub(crate) fn new(base: &'a str, commits: Vec<(&'a Commit, Fate)>) -> CommitReport<'a> {
         let check = |(commit, fate): (&'a Commit, Fate)| {
             let findings = match fate {
-                Fate::Checked => commit_message::check(&commit.message),
+                Fate::Checked => message::check(&commit.message),
                 Fate::Merge | Fate::Bot | Fate::Imported => Vec::new(),
             };
             (commit, fate, findings)

@@ -1,7 +1,7 @@
 //! The result of a coverage run for the build's page.
 
-use super::coverage_diff::Uncovered;
-use super::markdown;
+use super::super::markdown;
+use super::diff::Uncovered;
 
 /// What there is to say.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Summary<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::coverage_diff::{Patch, added_lines, code_lines};
+    use super::super::diff::{Patch, added_lines, code_lines};
     use super::*;
     use expect_test::expect;
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::coverage_scope::Workspace;
+use super::scope::Workspace;
 
 /// What one run of cargo says about what it built or found fresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn is_counted(file: &Executable, names: &HashSet<String>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::coverage_scope::Package;
+    use super::super::scope::Package;
     use super::*;
 
     const MESSAGES: &str = r#"

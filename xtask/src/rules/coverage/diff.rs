@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::coverage_score::{Lines, Score};
+use super::score::{Lines, Score};
 
 /// Line numbers of each file, by its path relative to the root.
 pub(crate) type AddedLines = BTreeMap<String, Vec<RangeInclusive<u32>>>;

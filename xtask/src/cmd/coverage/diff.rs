@@ -6,11 +6,11 @@ use std::process::Output;
 use anyhow::{Context as _, bail};
 use xshell::Cmd;
 
-use super::base;
+use crate::cmd::base;
 use crate::context::Context;
 use crate::host::{files, git};
 use crate::outcome::OrUndetermined;
-use crate::rules::coverage_diff::{self, AddedLines};
+use crate::rules::coverage::diff::{self, AddedLines};
 
 /// Where a change starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) fn added(cx: &Context, start: &Start, scratch: &Path) -> anyhow::Resu
         files::remove(scratch).or_undetermined()?;
         diff?
     };
-    Ok(coverage_diff::added_lines(&String::from_utf8_lossy(&diff.stdout)))
+    Ok(diff::added_lines(&String::from_utf8_lossy(&diff.stdout)))
 }
 
 fn run(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<Output> {

@@ -1,6 +1,6 @@
 //! `audit.toml`: where cargo-audit gets its advisory database from.
 
-use super::toml;
+use super::super::toml;
 
 /// Where cargo-audit gets its database where nobody says otherwise.
 ///

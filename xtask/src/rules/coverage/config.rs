@@ -1,11 +1,11 @@
 //! `coverage_config_ARCH.json` and `tests/coverage`: the recorded score and how it is measured.
 
-use super::coverage_score::Score;
-use super::diagnostic::{Diagnostics, Source};
+use super::super::diagnostic::{Diagnostics, Source};
+use super::super::json::{self, Entry, Node};
+use super::super::nearest;
+use super::super::platform::{Platform, unknown_platform};
 use super::extended_regex;
-use super::json::{self, Entry, Node};
-use super::nearest;
-use super::platform::{Platform, unknown_platform};
+use super::score::Score;
 
 const PREFIX: &str = "coverage_config_";
 const SUFFIX: &str = ".json";
