@@ -140,15 +140,15 @@ impl Runner {
         })
     }
 
-    /// As [`Runner::read`], and also after an interrupt: puts things back in order, so that it may
-    /// take little time only.
+    /// As [`Runner::read`], also after an interrupt, and not to be interrupted: puts things back in
+    /// order, so that it must take little time.
     pub(crate) fn clean_up(&self, cmd: Cmd<'_>) -> anyhow::Result<Output> {
         let mut command = self.command(cmd);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let program = program_of(&command);
-        let started = Group::start(&mut running(), &mut command);
-        let (_group, child) = started.with_context(|| cannot_start(&program))?;
-        Ok(child.wait_with_output()?)
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        running().cleaning += 1;
+        let output = command.output();
+        running().cleaning -= 1;
+        output.with_context(|| cannot_start(&program_of(&command)))
     }
 
     /// The same, with one more variable that children get.
@@ -245,10 +245,20 @@ fn cannot_start(program: &str) -> String {
 /// The processes that an interrupt has to stop, and the signal that came.
 struct Running {
     groups: Vec<Pid>,
+    /// How many processes no interrupt may stop.
+    cleaning: usize,
     signal: Option<Signal>,
 }
 
-static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), signal: None });
+static RUNNING: Mutex<Running> =
+    Mutex::new(Running { groups: Vec::new(), cleaning: 0, signal: None });
+
+impl Running {
+    /// Whether nobody waits for a process, and so nobody would notice an interrupt.
+    fn is_idle(&self) -> bool {
+        self.groups.is_empty() && self.cleaning == 0
+    }
+}
 
 fn running() -> MutexGuard<'static, Running> {
     // The list stays usable, whatever a panicking thread was doing.
@@ -267,10 +277,6 @@ impl Group {
         if let Some(signal) = running.signal {
             bail!("interrupted by {signal}");
         }
-        Ok(Group::start(&mut running, command)?)
-    }
-
-    fn start(running: &mut Running, command: &mut Command) -> io::Result<(Group, Child)> {
         let child = command.process_group(0).spawn()?;
         let id = Pid::from_raw(child.id().cast_signed());
         running.groups.push(id);
@@ -324,21 +330,18 @@ fn stop_children(signal: Signal) {
     let mut running = running();
     let is_second = running.signal.is_some();
     running.signal.get_or_insert(signal);
-    let idle = running.groups.is_empty();
+    let idle = running.is_idle();
     for group in &running.groups {
         let _ = killpg(*group, if is_second { Signal::SIGKILL } else { signal });
     }
     drop(running);
     thread::spawn(move || {
         thread::sleep(if idle { PATIENCE / 10 } else { PATIENCE });
-        // Who started a child meanwhile has noticed the signal, and is tidying up.
-        if idle && self::running().groups.is_empty() {
+        let running = self::running();
+        if idle && running.is_idle() {
             end_process(signal);
         }
-        if idle {
-            thread::sleep(PATIENCE);
-        }
-        for group in &self::running().groups {
+        for group in &running.groups {
             let _ = killpg(*group, Signal::SIGKILL);
         }
     });

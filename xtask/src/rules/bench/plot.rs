@@ -8,14 +8,15 @@ use std::fmt::Write;
 use super::comparison::{Comparison, Nanoseconds, Row};
 use super::results::Estimate;
 
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 900.0;
 const ROW_HEIGHT: f64 = 36.0;
 const BAR_HEIGHT: f64 = 11.0;
 const TOP: f64 = 56.0;
 const BARS_AT: f64 = 270.0;
 const BARS_WIDTH: f64 = 400.0;
 const NAME_CHARS: usize = 38;
-/// A bar that would be longer is cut; the number beside it says how long it is.
+/// A bar that would be longer is cut, with a gap near its end; the number beside it says how long
+/// it is.
 const LONGEST_RATIO: f64 = 4.0;
 
 const BASE_COLOUR: &str = "#9aa5b1";
@@ -70,7 +71,11 @@ fn head(out: &mut String, title: &str, height: f64) {
             escape(title)
         ),
     );
-    let legend = [(0.0, BASE_COLOUR, "base"), (70.0, CHANGE_COLOUR, "change")];
+    let legend = [
+        (0.0, BASE_COLOUR, "base"),
+        (58.0, CHANGE_COLOUR, "change"),
+        (130.0, SLOWER_COLOUR, "change, slower than allowed"),
+    ];
     for (offset, colour, name) in legend {
         let x = BARS_AT + offset;
         put(
@@ -85,8 +90,8 @@ fn head(out: &mut String, title: &str, height: f64) {
     put(
         out,
         format_args!(
-            "<text x=\"{}\" y=\"43\" fill=\"#444444\">the line is the 95 % interval of the median</text>\n",
-            BARS_AT + 155.0
+            "<text x=\"{}\" y=\"43\" fill=\"#444444\">├┤ 95 % interval of the median</text>\n",
+            BARS_AT + 325.0
         ),
     );
 }
@@ -155,19 +160,27 @@ struct Bar<'a> {
 
 fn draw_bar(out: &mut String, estimate: Estimate, bar: &Bar<'_>, scale: &Scale) {
     let x = |ns: f64| scale.x(ns / bar.measure);
-    let middle = bar.top + BAR_HEIGHT / 2.0;
+    let end = x(estimate.ns);
     put(
         out,
         format_args!(
-            "<rect x=\"{BARS_AT}\" y=\"{}\" width=\"{:.1}\" height=\"{BAR_HEIGHT}\" fill=\"{}\"/>\
-             <path d=\"M{low:.1} {middle}H{high:.1}M{low:.1} {}v6M{high:.1} {}v6\" stroke=\"#111111\"/>\n",
+            "<rect x=\"{BARS_AT}\" y=\"{}\" width=\"{:.1}\" height=\"{BAR_HEIGHT}\" fill=\"{}\"/>\n",
             bar.top,
-            x(estimate.ns) - BARS_AT,
+            end - BARS_AT,
             bar.colour,
-            middle - 3.0,
-            middle - 3.0,
-            low = x(estimate.low_ns),
-            high = x(estimate.high_ns),
+        ),
+    );
+    if scale.longest < estimate.ns / bar.measure {
+        let (x, y) = (end - 12.0, bar.top + BAR_HEIGHT + 1.0);
+        put(out, format_args!("<path d=\"M{x:.1} {y}l4 -13h4l-4 13z\" fill=\"#ffffff\"/>\n"));
+        return;
+    }
+    let middle = bar.top + BAR_HEIGHT / 2.0;
+    let (low, high, top) = (x(estimate.low_ns), x(estimate.high_ns), middle - 3.0);
+    put(
+        out,
+        format_args!(
+            "<path d=\"M{low:.1} {middle}H{high:.1}M{low:.1} {top}v6M{high:.1} {top}v6\" stroke=\"#111111\"/>\n",
         ),
     );
 }
@@ -215,7 +228,7 @@ mod tests {
         let picture = svg("change & base", &Comparison::of(&base, &change, Some(10.0)));
         assert_eq!(picture.matches("<g>").count(), 3);
         assert_eq!(picture.matches("<path ").count(), 4);
-        assert_eq!(picture.matches(SLOWER_COLOUR).count(), 1);
+        assert_eq!(picture.matches(SLOWER_COLOUR).count(), 2, "the legend and one bar");
         assert!(picture.contains("change &amp; base"));
         assert!(picture.contains("100 ns → 200 ns (2.00×)"));
         assert!(picture.contains("new &lt;1&gt;"));
@@ -229,6 +242,7 @@ mod tests {
         let picture = svg("t", &Comparison::of(&base, &change, None));
         assert!(picture.contains(&format!("width=\"{BARS_WIDTH:.1}\"")));
         assert!(picture.contains("(1000.00×)"));
+        assert!(picture.contains("l4 -13h4l-4 13z"), "the cut is seen");
     }
 
     #[test]

@@ -1,0 +1,169 @@
+//! Which base is measured, and how it is built.
+
+use crate::measured::{Measured, table};
+
+/// Names a benchmark after what it was built with.
+fn name_the_configuration(measured: &Measured) {
+    measured.edit(
+        "benches/main.rs",
+        "c.bench_function(\"read_the_time\"",
+        "let flag = if cfg!(by_configuration) { \"flag\" } else { \"no-flag\" };\n    \
+         let toolchain = if option_env!(\"RUSTUP_TOOLCHAIN\").is_some_and(|name| name.starts_with('/')) { \"path\" } else { \"default\" };\n    \
+         c.bench_function(&format!(\"built-with-{flag}-{toolchain}\")",
+    );
+}
+
+#[test]
+fn the_base_builds_as_the_base_whatever_the_change_configures() {
+    let measured = Measured::new();
+    name_the_configuration(&measured);
+    measured.sandbox.commit_all("Name the configuration");
+    measured.sandbox.git(&["push", "--quiet", "origin", "change:main"]);
+
+    let sysroot = measured.sandbox.run("rustc", &["--print", "sysroot"]).assert_code(0).stdout;
+    let manifest = measured.sandbox.read("Cargo.toml") + "\n[workspace]\nmembers = [\"more\"]\n";
+    measured
+        .sandbox
+        .write("Cargo.toml", manifest)
+        .write("more/Cargo.toml", "[package]\nname = \"more\"\nversion = \"0.1.0\"\n")
+        .write("more/src/lib.rs", "")
+        .write(".cargo/config.toml", "[build]\nrustflags = [\"--cfg\", \"by_configuration\"]\n")
+        .write("rust-toolchain.toml", format!("[toolchain]\npath = \"{}\"\n", sysroot.trim()));
+    let run = measured.bench(&["--package", "rtc-device"]).assert_code(0);
+    let names = table(&run);
+    assert!(names.contains(&"built-with-flag-path".to_owned()), "{names:?}\n{}", run.stderr);
+    assert!(names.contains(&"built-with-no-flag-default".to_owned()), "{names:?}\n{}", run.stderr);
+}
+
+#[test]
+fn the_merge_base_is_where_the_change_left_the_branch() {
+    let measured = Measured::new();
+    measured.move_the_base(|measured| {
+        measured.edit("benches/main.rs", "\"read_the_time\"", "\"read_later\"");
+    });
+    let tip = measured.bench(&[]).assert_code(0);
+    assert!(table(&tip).contains(&"read_later".to_owned()), "{}", tip.stdout);
+    let left = measured.bench(&["--against", "merge-base"]).assert_code(0);
+    assert!(!table(&left).contains(&"read_later".to_owned()), "{}", left.stdout);
+}
+
+#[test]
+fn a_remote_that_cannot_be_reached_leaves_the_last_known_branch() {
+    let measured = Measured::new();
+    std::fs::rename(measured.remote(), measured.sandbox.beside("elsewhere")).unwrap();
+    let run = measured.bench(&[]).assert_code(0);
+    assert_eq!(table(&run)[0], "base change");
+    let warning = run.stderr.lines().find(|line| line.starts_with("warning: ")).unwrap();
+    assert!(
+        warning.contains("using `refs/remotes/origin/main` as this clone last saw it"),
+        "{warning}"
+    );
+    assert!(warning.contains("seconds ago") || warning.contains("minute"), "{warning}");
+}
+
+#[test]
+fn a_base_without_the_benchmarks_is_a_note() {
+    let measured = Measured::new();
+    let without = |measured: &Measured| {
+        let manifest = measured.sandbox.read("Cargo.toml");
+        let (before, after) = manifest.split_once("[[bench]]").unwrap();
+        let after = after.split_once("[package.metadata").unwrap().1;
+        let manifest = format!("{before}[package.metadata{after}");
+        measured.sandbox.write("Cargo.toml", manifest);
+        std::fs::remove_file(measured.sandbox.root().join("benches/main.rs")).unwrap();
+    };
+    measured.move_the_base(without);
+    for arguments in [&[][..], &["--fail-above", "5"]] {
+        let run = measured.bench(arguments).assert_code(0);
+        assert!(
+            run.stderr.contains("note: on origin/main there is no bench target `main`: there is nothing to compare with"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(table(&run)[0], "change");
+        assert_eq!(run.stderr.matches("cargo bench").count(), 1);
+    }
+
+    measured.sandbox.git(&["switch", "--quiet", "--create", "reverse"]);
+    without(&measured);
+    let run = measured.bench(&[]).assert_code(1);
+    assert!(run.stderr.contains("error: there is no bench target `main`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_base_that_does_not_know_the_package_or_the_feature_is_a_note() {
+    let measured = Measured::new();
+    measured.edit("Cargo.toml", "name = \"rtc-device\"", "name = \"rtc-device-next\"");
+    measured.edit("Cargo.toml", "[lib]\n", "[lib]\nname = \"rtc_device\"\n");
+    let run = measured.bench(&["--package", "rtc-device-next"]).assert_code(0);
+    assert!(
+        run.stderr.contains("note: on origin/main there is no package `rtc-device-next`"),
+        "{}",
+        run.stderr
+    );
+
+    measured.sandbox.git(&["checkout", "--quiet", "."]);
+    measured.edit("Cargo.toml", "state = []", "state = []\nfast = []");
+    let run = measured.bench(&["--features", "state,fast"]).assert_code(0);
+    assert!(
+        run.stderr.contains("note: the base is measured without `fast`, which it lacks"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(table(&run)[0], "base change");
+}
+
+#[test]
+fn submodules_of_the_base_come_from_this_clone() {
+    let measured = Measured::new();
+    let sandbox = &measured.sandbox;
+    let upstream = sandbox.beside("constants");
+    let constants = upstream.to_str().unwrap();
+    let in_constants = |arguments: &[&str]| sandbox.git(&[&["-C", constants], arguments].concat());
+    sandbox.git(&["init", "--quiet", "--initial-branch", "main", constants]);
+    let write_constant = |name: &str| {
+        std::fs::write(upstream.join("name.txt"), name).unwrap();
+        in_constants(&["add", "."]);
+        in_constants(&["commit", "--quiet", "--message", name]);
+    };
+    write_constant("first");
+    let add = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        constants,
+        "data/names",
+    ];
+    sandbox.git(&add);
+    measured.edit(
+        "benches/main.rs",
+        "\"read_the_time\"",
+        "include_str!(\"../data/names/name.txt\").trim()",
+    );
+    sandbox.commit_all("Name the benchmark elsewhere");
+    sandbox.git(&["push", "--quiet", "origin", "change:main"]);
+
+    write_constant("second");
+    sandbox.git(&["-C", "data/names", "pull", "--quiet"]);
+    std::fs::rename(&upstream, sandbox.beside("gone")).unwrap();
+    let configuration = sandbox.read(".git/config");
+    let run = measured.bench(&[]).assert_code(0);
+    let names = table(&run);
+    assert!(
+        names.contains(&"first".to_owned()) && names.contains(&"second".to_owned()),
+        "{names:?}"
+    );
+    assert_eq!(sandbox.read(".git/config"), configuration);
+
+    sandbox.git(&["submodule", "--quiet", "deinit", "--force", "data/names"]);
+    std::fs::remove_dir_all(sandbox.root().join(".git/modules")).unwrap();
+    sandbox.write("data/names/name.txt", "third");
+    let run = measured.bench(&["--fresh"]).assert_code(75);
+    assert!(
+        run.stderr.contains("note: the base is built without its submodule `data/names`"),
+        "{}",
+        run.stderr
+    );
+}
