@@ -1,6 +1,5 @@
 //! What `pipeline` and `ci` build their plan from, read once and in one place.
 
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -70,12 +69,13 @@ fn crates(
     descriptions: &mut Vec<TestDescription>,
     found: &mut Diagnostics,
 ) -> anyhow::Result<Vec<Crate>> {
-    let read = |stdout| workspace::read_packages(BufReader::new(stdout));
-    let (packages, status) = cx.runner.read_as_it_comes(cargo::metadata(&cx.sh), read)?;
-    if !status.success() {
+    let metadata = cx.runner.read_data(cargo::metadata(&cx.sh))?;
+    if !metadata.status.success() {
         bail!("cargo cannot read the workspace of `{}`, see above", cx.project.root.display());
     }
-    let packages = packages.context("`cargo metadata` printed something unexpected")?;
+    let packages = workspace::read_packages(&metadata.stdout)
+        .context("`cargo metadata` printed something unexpected")?;
+    drop(metadata);
     let mut crates = workspace::crates(packages, &cx.project.root.to_string_lossy())
         .map_err(|outside| anyhow!("{outside}"))?;
     // A description that the command line names is shared; its crate does not read it once more.

@@ -62,21 +62,13 @@ impl Runner {
         Ok(child.wait_with_output()?)
     }
 
-    /// Runs a command, shows its command line and hands its output over as it comes. What it says on
-    /// standard error goes to ours.
-    pub(crate) fn read_as_it_comes<T>(
-        &self,
-        cmd: Cmd<'_>,
-        consume: impl FnOnce(ChildStdout) -> T,
-    ) -> anyhow::Result<(T, ExitStatus)> {
+    /// As [`Runner::read`], but what the command says on standard error goes to ours.
+    pub(crate) fn read_data(&self, cmd: Cmd<'_>) -> anyhow::Result<Output> {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped());
         let program = program_of(&command);
-        let (_group, mut child) =
-            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
-        let stdout = child.stdout.take().context("the child's output is not piped")?;
-        let consumed = consume(stdout);
-        Ok((consumed, child.wait()?))
+        let (_group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        Ok(child.wait_with_output()?)
     }
 
     /// As [`Runner::run`], for a cargo that prints JSON messages: returns these, one a line. What

@@ -36,6 +36,11 @@ pub(crate) fn fill(command: &str, values: &Values<'_>) -> String {
     filled
 }
 
+/// Whether a command has a placeholder whose value depends on the crate.
+pub(crate) fn names_crate(command: &str) -> bool {
+    Parts(command).any(|part| matches!(part, "{crate}" | "{crate_path}"))
+}
+
 /// The placeholders that occur in a command and have no value.
 pub(crate) fn missing<'c>(command: &'c str, values: &Values<'_>) -> Vec<&'c str> {
     const ALL: [&str; 4] = ["{target_platform}", "{crate}", "{crate_path}", XTASK];

@@ -6,7 +6,7 @@ use super::diagnostic::{Diagnostics, Source};
 use super::nearest;
 
 /// A platform that a step can run for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Platform {
     X86_64,
     Aarch64,

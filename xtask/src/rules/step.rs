@@ -89,25 +89,45 @@ impl<'a> Step<'a> {
         docker
     }
 
-    /// The step with its keys in the order that Buildkite's users know.
+    /// The whole step with its keys in the order that Buildkite's users know. `pipeline` writes the
+    /// same in parts.
+    #[cfg(test)]
     pub(crate) fn render(&self, xtask: &str) -> Map<String, Value> {
-        let test = self.test;
         let mut step = Map::new();
         step.insert("label".to_owned(), self.label().into());
-        step.insert("command".to_owned(), self.uploaded_command(xtask).into());
-        let retry = test.retry.as_ref().unwrap_or(&self.inputs.settings.retry);
-        step.insert("retry".to_owned(), retry.clone());
-        step.insert("agents".to_owned(), Value::Object(self.agents()));
-        step.insert("plugins".to_owned(), Value::Array(self.plugins()));
-        step.insert("timeout_in_minutes".to_owned(), self.timeout_minutes().into());
-        if let Some(condition) = &test.conditional {
-            step.insert("if".to_owned(), condition.as_str().into());
-        }
-        step.extend(test.forwarded.clone());
+        step.extend(self.body(xtask));
         if let Some(gate) = self.gate() {
             step.insert("if_changed".to_owned(), gate);
         }
         step
+    }
+
+    /// What lies between the label and the computed gate: the same for all crates, unless the
+    /// command names them.
+    pub(crate) fn body(&self, xtask: &str) -> Map<String, Value> {
+        let test = self.test;
+        let mut body = Map::new();
+        body.insert("command".to_owned(), self.uploaded_command(xtask).into());
+        let retry = test.retry.as_ref().unwrap_or(&self.inputs.settings.retry);
+        body.insert("retry".to_owned(), retry.clone());
+        body.insert("agents".to_owned(), Value::Object(self.agents()));
+        body.insert("plugins".to_owned(), Value::Array(self.plugins()));
+        body.insert("timeout_in_minutes".to_owned(), self.timeout_minutes().into());
+        if let Some(condition) = &test.conditional {
+            body.insert("if".to_owned(), condition.as_str().into());
+        }
+        body.extend(test.forwarded.clone());
+        body
+    }
+
+    /// Whether the command differs between crates.
+    pub(crate) fn command_names_crate(&self) -> bool {
+        placeholder::names_crate(&self.test.command)
+    }
+
+    /// Whether the test says itself what a change has to touch.
+    pub(crate) fn has_own_gate(&self) -> bool {
+        self.test.forwarded.contains_key("if_changed")
     }
 
     /// A riscv64 command is one argument of the image's entry point, which parses it once more in

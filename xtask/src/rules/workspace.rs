@@ -1,7 +1,6 @@
 //! The crates of the consumer's workspace, and which of their steps a change concerns.
 
 use std::fmt;
-use std::io::Read;
 
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -198,10 +197,10 @@ pub(crate) fn checkout_path(inside: Option<&str>, gitmodules: Option<&str>) -> S
     NAME.to_owned()
 }
 
-/// Reads the packages from the output of `cargo metadata --no-deps`, which is many megabytes for a
-/// large workspace: as it comes, and only what matters.
-pub(crate) fn read_packages(metadata: impl Read) -> serde_json::Result<Vec<Package>> {
-    let mut deserializer = serde_json::Deserializer::from_reader(metadata);
+/// Reads the packages from the output of `cargo metadata --no-deps`: of its kilobyte for each
+/// package only what matters.
+pub(crate) fn read_packages(metadata: &[u8]) -> serde_json::Result<Vec<Package>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(metadata);
     let mut packages = Vec::new();
     Metadata(&mut packages).deserialize(&mut deserializer)?;
     Ok(packages)

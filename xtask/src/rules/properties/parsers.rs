@@ -101,7 +101,7 @@ fn no_input_makes_a_reader_panic() {
         commit::message::check(&bytes);
         commit::message_file::as_committed(&bytes, Some("#"));
         let _ = commit::history::parse(&bytes);
-        let _ = workspace::read_packages(&*bytes);
+        let _ = workspace::read_packages(&bytes);
         Ok(())
     });
 }

@@ -335,6 +335,21 @@ impl World {
 }
 
 #[test]
+fn a_pipeline_that_is_written_in_parts_is_as_one_that_is_written_whole() {
+    check(250, &any_world(), |world| {
+        let inputs = world.inputs();
+        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &world.xtask };
+        let steps: Vec<Value> = plan.steps().map(|step| step.render(&world.xtask).into()).collect();
+        let whole = json!({"steps": steps});
+        prop_assert_eq!(written(&pipeline, Format::Yaml), Format::Yaml.text(&whole).unwrap());
+        let json = Format::Json.text(&whole).unwrap();
+        prop_assert_eq!(written(&pipeline, Format::Json), format!("{json}\n"));
+        Ok(())
+    });
+}
+
+#[test]
 fn yaml_and_json_have_the_steps_that_were_asked_for_and_no_other_word() {
     check(250, &any_world(), |world| {
         let inputs = world.inputs();
