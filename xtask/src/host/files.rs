@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ fn write_beside(beside: &Path, target: &Path, content: &[u8]) -> io::Result<()> 
     fs::write(beside, content)?;
     if let Ok(metadata) = fs::metadata(target) {
         fs::set_permissions(beside, metadata.permissions())?;
+        // Where root works in a mount that somebody else owns, their file stays theirs.
+        let _ = std::os::unix::fs::chown(beside, Some(metadata.uid()), Some(metadata.gid()));
     }
     fs::File::open(beside)?.sync_all()?;
     fs::rename(beside, target)
