@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::host::{cargo, files, llvm_tools, terminal};
-use crate::project::Project;
 use crate::rules::coverage::llvm_version;
 
 /// Where the tools come from.
@@ -35,18 +34,24 @@ pub(crate) fn of_toolchain(cx: &Context) -> Option<Tools> {
     is_there.then_some(Tools::OfToolchain)
 }
 
-/// What `LLVM_COV` and `LLVM_PROFDATA` name; one alone is not enough.
+/// What `LLVM_COV` and `LLVM_PROFDATA` name, if that can read what this toolchain's programs write;
+/// one alone is not enough.
 pub(crate) fn named(cx: &Context) -> Option<Tools> {
-    match (cx.lookup("LLVM_COV"), cx.lookup("LLVM_PROFDATA")) {
-        (Some(llvm_cov), Some(llvm_profdata)) => {
-            Some(Tools::Programs { llvm_cov: llvm_cov.into(), llvm_profdata: llvm_profdata.into() })
-        }
-        (None, None) => None,
+    let (llvm_cov, llvm_profdata) = match (cx.lookup("LLVM_COV"), cx.lookup("LLVM_PROFDATA")) {
+        (Some(llvm_cov), Some(llvm_profdata)) => (llvm_cov.into(), llvm_profdata.into()),
+        (None, None) => return None,
         _ => {
             terminal::say("warning: LLVM_COV and LLVM_PROFDATA are used only if both are set");
-            None
+            return None;
         }
+    };
+    let tools = write_profile(cx).and_then(|probe| try_out(cx, llvm_cov, llvm_profdata, &probe));
+    if tools.is_none() {
+        terminal::say(
+            "warning: LLVM_COV and LLVM_PROFDATA name tools that cannot read the profiles of this toolchain",
+        );
     }
+    tools
 }
 
 /// The newest `llvm-cov-N` on PATH that can read what this toolchain's programs write.
@@ -57,21 +62,24 @@ pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
     if numbers.is_empty() {
         return None;
     }
-    let probe = write_profile(cx, &cx.project)?;
+    let probe = write_profile(cx)?;
     numbers.into_iter().find_map(|number| {
         let find = |tool: &str| files::find_program(&path, &format!("{tool}-{number}"));
-        let (llvm_cov, llvm_profdata) = (find("llvm-cov")?, find("llvm-profdata")?);
-        let merge = llvm_tools::merge(&cx.sh, &llvm_profdata, &probe);
-        let export = llvm_tools::export(&cx.sh, &llvm_cov, &probe);
-        (succeeds(cx, merge) && succeeds(cx, export))
-            .then_some(Tools::Programs { llvm_cov, llvm_profdata })
+        try_out(cx, find("llvm-cov")?, find("llvm-profdata")?, &probe)
     })
+}
+
+fn try_out(cx: &Context, llvm_cov: PathBuf, llvm_profdata: PathBuf, probe: &Path) -> Option<Tools> {
+    let merge = llvm_tools::merge(&cx.sh, &llvm_profdata, probe);
+    let export = llvm_tools::export(&cx.sh, &llvm_cov, probe);
+    (succeeds(cx, merge) && succeeds(cx, export))
+        .then_some(Tools::Programs { llvm_cov, llvm_profdata })
 }
 
 /// Builds and runs the smallest program there is: whether a version of LLVM reads the profiles of
 /// another cannot be told from the numbers.
-fn write_profile(cx: &Context, project: &Project) -> Option<PathBuf> {
-    let dir = project.tools_dir().join("llvm-probe");
+fn write_profile(cx: &Context) -> Option<PathBuf> {
+    let dir = cx.project.tools_dir().join("llvm-probe");
     files::create_dir(&dir).ok()?;
     files::write_atomically(&dir.join("probe.rs"), b"fn main() {}\n").ok()?;
     let is_built = succeeds(cx, llvm_tools::compile(&cx.sh, &dir));
