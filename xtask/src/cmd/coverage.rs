@@ -6,7 +6,7 @@ mod measure;
 
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 
 use config::Configuration;
 use measure::{Session, Tested};
@@ -17,7 +17,7 @@ use super::provision::{Installing, Missing, Provision};
 use crate::cli::coverage::{Diff, Options, Profile, ScopeName};
 use crate::context::Context;
 use crate::host::buildkite_agent::Style;
-use crate::host::llvm_cov::{Measurement, Report};
+use crate::host::llvm_cov::{self, Measurement, Report};
 use crate::host::{cargo, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
 use crate::rules::coverage::config::Features;
@@ -38,6 +38,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         terminal::say(&format!("{} records {score} % now", configuration.names()));
         return Ok(Outcome::Pass);
     }
+    check_report_files(cx, options)?;
     let recorded = configuration.recorded()?;
     let scope = scope(cx, options, &workspace)?;
     configuration.check_features(&workspace, &scope)?;
@@ -211,6 +212,13 @@ fn measurement(
     if let Err(Missing { reason, fix }) = provision.ensure_all(&needs) {
         return Err(anyhow!("{reason}; {fix}")).or_undetermined();
     }
+    let tools = provision.into_llvm_tools();
+    let is_named = cx.lookup("LLVM_COV").or_else(|| cx.lookup("LLVM_PROFDATA")).is_some();
+    if is_named && tools == Some(Tools::OfToolchain) {
+        terminal::say(
+            "note: LLVM_COV and LLVM_PROFDATA are not used, the toolchain has LLVM's tools",
+        );
+    }
     let features = match &configuration.config.features {
         Features::All => vec!["--all-features".to_owned()],
         Features::Default => Vec::new(),
@@ -218,14 +226,27 @@ fn measurement(
     };
     Ok(Measurement {
         build_dir: measure::build_dir(workspace),
-        tools: provision.into_llvm_tools().and_then(Tools::into_programs),
-        manifest: match scope {
-            Scope::Workspace => None,
-            Scope::Crate(package) => Some(package.manifest.clone()),
+        tools: tools.and_then(Tools::into_programs),
+        scope: match scope {
+            Scope::Workspace => {
+                let names = workspace.packages.iter().map(|package| package.name.clone());
+                llvm_cov::Scope::Workspace { members: names.collect() }
+            }
+            Scope::Crate(package) => llvm_cov::Scope::Crate { manifest: package.manifest.clone() },
         },
         features,
         exclude_path: configuration.config.exclude_path.clone(),
     })
+}
+
+/// A report that cannot be written would be found out after minutes of building.
+fn check_report_files(cx: &Context, options: &Options) -> anyhow::Result<()> {
+    for path in [&options.lcov, &options.json].into_iter().flatten() {
+        let resolved = cx.project.resolve(path);
+        let is_possible = resolved.parent().is_some_and(Path::is_dir) && !resolved.is_dir();
+        ensure!(is_possible, "`{}` cannot be written: no such directory", path.display());
+    }
+    Ok(())
 }
 
 fn write_reports(

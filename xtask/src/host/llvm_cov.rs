@@ -4,15 +4,26 @@ use std::path::{Path, PathBuf};
 
 use xshell::{Cmd, Shell, cmd};
 
+/// Whose tests run and whose lines count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Workspace {
+        /// The names of its packages.
+        members: Vec<String>,
+    },
+    Crate {
+        manifest: PathBuf,
+    },
+}
+
 /// What all command lines of one measurement have in common.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Measurement {
     /// Built and measured there, apart from every other build.
     pub(crate) build_dir: PathBuf,
     /// `llvm-cov` and `llvm-profdata`, where the toolchain's own are not there.
     pub(crate) tools: Option<(PathBuf, PathBuf)>,
-    /// The crate; without one the whole workspace.
-    pub(crate) manifest: Option<PathBuf>,
+    pub(crate) scope: Scope,
     /// Cargo's own arguments, such as `--all-features`.
     pub(crate) features: Vec<String>,
     /// Source files that do not count; empty excludes none.
@@ -35,10 +46,16 @@ pub(crate) enum Report<'a> {
 /// which executables belong to this build.
 pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement) -> Cmd<'sh> {
     let features = &measurement.features;
-    in_build_dir(cmd!(sh, "cargo llvm-cov test"), measurement)
-        .args(["--no-report", "--no-fail-fast", "--message-format=json-render-diagnostics"])
-        .args(scope(measurement))
-        .args(features)
+    let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov test"), measurement).args([
+        "--no-report",
+        "--no-fail-fast",
+        "--message-format=json-render-diagnostics",
+    ]);
+    match &measurement.scope {
+        Scope::Workspace { .. } => cmd.arg("--workspace"),
+        Scope::Crate { manifest } => in_crate(cmd, manifest),
+    }
+    .args(features)
 }
 
 /// Reports on the profiles in the build directory, without building or running anything.
@@ -54,9 +71,22 @@ pub(crate) fn report<'sh>(
         Report::Lcov(file) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
         Report::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
     };
+    let cmd = match &measurement.scope {
+        // `--workspace` is known here since 0.9 only; without the names, only the root package would
+        // be reported.
+        Scope::Workspace { members } => {
+            cmd.args(members.iter().map(|name| format!("--package={name}")))
+        }
+        Scope::Crate { manifest } => in_crate(cmd, manifest),
+    };
     let pattern = &measurement.exclude_path;
-    let exclusion = (!pattern.is_empty()).then(|| format!("--ignore-filename-regex={pattern}"));
-    cmd.args(scope(measurement)).args(exclusion)
+    cmd.args((!pattern.is_empty()).then(|| format!("--ignore-filename-regex={pattern}")))
+}
+
+/// The crate is named by its manifest: features of a member that is named by `--package` are
+/// refused in the root of a virtual workspace with the old resolver.
+fn in_crate<'sh>(cmd: Cmd<'sh>, manifest: &Path) -> Cmd<'sh> {
+    cmd.args(["--manifest-path".as_ref(), manifest])
 }
 
 fn in_build_dir<'sh>(cmd: Cmd<'sh>, measurement: &Measurement) -> Cmd<'sh> {
@@ -73,22 +103,19 @@ fn in_build_dir<'sh>(cmd: Cmd<'sh>, measurement: &Measurement) -> Cmd<'sh> {
     }
 }
 
-fn scope(measurement: &Measurement) -> Vec<std::ffi::OsString> {
-    match &measurement.manifest {
-        // By its manifest and not by its name: features of a member that is named are refused in
-        // the root of a virtual workspace with the old resolver.
-        Some(manifest) => vec!["--manifest-path".into(), manifest.into()],
-        None => vec!["--workspace".into()],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::process::command_line;
     use super::*;
 
     fn measurement() -> Measurement {
-        Measurement { build_dir: "/r/target/x".into(), ..Measurement::default() }
+        Measurement {
+            build_dir: "/r/target/x".into(),
+            tools: None,
+            scope: Scope::Workspace { members: vec!["a".to_owned(), "b".to_owned()] },
+            features: Vec::new(),
+            exclude_path: String::new(),
+        }
     }
 
     #[test]
@@ -107,7 +134,7 @@ mod tests {
     fn a_crate_is_named_by_its_manifest_and_a_pattern_is_no_option() {
         let sh = Shell::new().unwrap();
         let measurement = Measurement {
-            manifest: Some("/r/a b/Cargo.toml".into()),
+            scope: Scope::Crate { manifest: "/r/a b/Cargo.toml".into() },
             tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
             exclude_path: "-x|$(touch y)".to_owned(),
             ..measurement()
@@ -125,8 +152,17 @@ mod tests {
         let sh = Shell::new().unwrap();
         let line = |form| command_line(&report(&sh, &measurement(), form).into());
         let end = |form| line(form).split_once("report ").unwrap().1.to_owned();
-        assert_eq!(end(Report::Html("/d".as_ref())), "--html --output-dir /d --workspace");
-        assert_eq!(end(Report::Lcov("/f".as_ref())), "--lcov --output-path /f --workspace");
-        assert_eq!(end(Report::Json("/f".as_ref())), "--json --output-path /f --workspace");
+        assert_eq!(
+            end(Report::Html("/d".as_ref())),
+            "--html --output-dir /d --package=a --package=b"
+        );
+        assert_eq!(
+            end(Report::Lcov("/f".as_ref())),
+            "--lcov --output-path /f --package=a --package=b"
+        );
+        assert_eq!(
+            end(Report::Json("/f".as_ref())),
+            "--json --output-path /f --package=a --package=b"
+        );
     }
 }

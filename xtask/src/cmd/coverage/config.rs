@@ -18,6 +18,8 @@ use crate::rules::diagnostic::{Diagnostics, Source};
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) config: Config,
+    /// The file that says how it is measured, relative to the root.
+    file: String,
     records: Vec<Record>,
     score_in_file: Option<Place>,
 }
@@ -44,8 +46,12 @@ impl Configuration {
         let home = config_file.as_deref().and_then(Path::parent).unwrap_or(start);
         let score_file = Some(home.join(SCORE_FILE)).filter(|path| tree::is_plain_file(path));
         let mut found = Diagnostics::default();
-        let mut configuration =
-            Configuration { config: Config::default(), records: Vec::new(), score_in_file: None };
+        let mut configuration = Configuration {
+            config: Config::default(),
+            file: config_file.as_deref().map(|path| relative(cx, path)).unwrap_or_default(),
+            records: Vec::new(),
+            score_in_file: None,
+        };
         if let Some(path) = &score_file {
             configuration.read_score_file(cx, path, &mut found)?;
         }
@@ -56,7 +62,7 @@ impl Configuration {
         }
         report_warnings(&found.into_warnings()?);
         if configuration.records.is_empty() {
-            let name = config_file.map(|path| relative(cx, &path)).unwrap_or_default();
+            let name = &configuration.file;
             bail!("{name}: the key `coverage_score` is missing; add `\"coverage_score\": 0`");
         }
         Ok(configuration)
@@ -90,7 +96,7 @@ impl Configuration {
         let Features::Chosen(names) = &self.config.features else { return Ok(()) };
         let problem = names.iter().find_map(|name| workspace.problem_of_feature(name, scope));
         match problem {
-            Some(problem) => bail!("{}: `crate_features`: {problem}", self.names()),
+            Some(problem) => bail!("{}: `crate_features`: {problem}", self.file),
             None => Ok(()),
         }
     }
