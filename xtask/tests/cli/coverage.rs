@@ -136,7 +136,7 @@ fn every_fault_of_a_configuration_is_reported_at_once() {
 fn a_feature_that_no_crate_has_is_found_before_anything_is_built() {
     check_config(
         "{\"coverage_score\": 85, \"crate_features\": \"stat\"}",
-        &expect!["error: `coverage_config_ARCH.json`: `crate_features`: unknown feature `stat`"],
+        &expect!["error: coverage_config_ARCH.json: `crate_features`: unknown feature `stat`"],
     );
 }
 
@@ -283,6 +283,16 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_found_before_anything_is_built() {
+    let sandbox = bare();
+    sandbox.write(&file(), CONFIG);
+    for option in ["--lcov", "--json"] {
+        let run = sandbox.xtask(&["coverage", option, "no/such/file"]).assert_code(2);
+        assert!(said(&run).ends_with("error: `no/such/file` cannot be written: no such directory"));
+    }
+}
+
+#[test]
 fn a_root_without_a_manifest_is_cargos_to_explain() {
     let sandbox = Sandbox::new();
     sandbox.write(&file(), CONFIG);
@@ -327,6 +337,6 @@ fn a_disk_that_takes_no_more_leaves_the_old_file() {
     assert_eq!(sandbox.read(&file()), CONFIG);
     assert_eq!(
         sandbox.git(&["status", "--short"]),
-        "?? Cargo.toml\n?? coverage_config_x86_64.json\n?? src/\n"
+        format!("?? Cargo.toml\n?? {}\n?? src/\n", file())
     );
 }

@@ -320,11 +320,11 @@ fn every_form_of_a_report_is_written_where_it_is_said() {
     assert!(sandbox.read("out.lcov").contains("DA:10,0"));
     let json: serde_json::Value = serde_json::from_str(&sandbox.read("out.json")).unwrap();
     assert_eq!(json["type"], "llvm.coverage.json.export");
-    expect![[r#"
+    expect![[r"
         uncovered    lines   covered  file
                 1        5   80.00 %  src/lib.rs
                 1        5   80.00 %  all
-    "#]]
+    "]]
     .assert_eq(run.stdout.strip_suffix(&format!("{page}\n")).unwrap());
     let left = |end: &str| {
         let dir = fs::read_dir(sandbox.root().join("target/xtask-coverage")).unwrap();
@@ -343,8 +343,8 @@ fn tests_print_to_us_and_read_nothing() {
                  assert_eq!(std::io::stdin().read_line(&mut text).unwrap(), 0);\n}\n";
     sandbox.write("tests/reads.rs", reads);
     let mut command = sandbox.command(XTASK);
-    let mut child =
-        command.arg("coverage").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    command.arg("coverage").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
     let mut stdout = String::new();
     child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     assert!(child.wait().unwrap().success(), "our own open input must not be the tests'");
@@ -498,17 +498,17 @@ fn without_the_component_the_newest_llvm_that_reads_the_profiles_serves() {
     let llvm = format!("LLVM_COV={}/llvm-cov-98 ", sandbox.beside("stubs").display());
     assert!(run.stderr.contains(&llvm), "{}", run.stderr);
 
+    let with = |llvm_cov: &str| {
+        let variables =
+            [format!("LLVM_COV={llvm_cov}"), format!("LLVM_PROFDATA={bin}/llvm-profdata")];
+        let run = sandbox.run("env", &[&variables[0], &variables[1], XTASK, "coverage"]);
+        run.assert_code(0).stderr
+    };
     let named = format!("{bin}/llvm-cov");
-    let run = sandbox.run(
-        "env",
-        &[
-            &format!("LLVM_COV={named}"),
-            &format!("LLVM_PROFDATA={bin}/llvm-profdata"),
-            XTASK,
-            "coverage",
-        ],
-    );
-    assert!(run.assert_code(0).stderr.contains(&format!("LLVM_COV={named} ")));
+    assert!(with(&named).contains(&format!("LLVM_COV={named} ")));
+    let stderr = with("/bin/false");
+    assert!(stderr.contains("tools that cannot read the profiles of this toolchain"), "{stderr}");
+    assert!(stderr.contains(&llvm), "{stderr}");
 }
 
 #[test]
