@@ -52,29 +52,31 @@ fn with_work_in_progress() -> Measured {
     sandbox.write("scratch/x", "ignored\n").write("run.log", "ignored, too\n");
     std::os::unix::fs::symlink("nowhere", sandbox.root().join("link")).unwrap();
     measured.edit("README.md", "Measured", "Being changed");
-    measured.move_the_base_from_elsewhere();
-    measured.sandbox.git(&["status"]);
+    let other = sandbox.beside("other");
+    sandbox.git(&[
+        "clone",
+        "--quiet",
+        measured.remote().to_str().unwrap(),
+        other.to_str().unwrap(),
+    ]);
+    sandbox.git(&["status"]);
     measured
 }
 
 impl Measured {
-    /// As somebody else's clone would.
+    /// As somebody else's clone would, so that there is something to fetch.
     fn move_the_base_from_elsewhere(&self) {
         let other = self.sandbox.beside("other");
-        let other = other.to_str().unwrap();
-        let remote = self.remote();
-        self.sandbox.git(&["clone", "--quiet", remote.to_str().unwrap(), other]);
-        fs::write(Path::new(other).join("NEWS"), "moved\n").unwrap();
-        for arguments in [&["add", "."][..], &["commit", "-qm", "Move"], &["push", "-q"]] {
-            self.sandbox.git(&[&["-C", other], arguments].concat());
+        for arguments in [&["commit", "--allow-empty", "-qm", "Move"][..], &["push", "-q"]] {
+            self.sandbox.git(&[&["-C", other.to_str().unwrap()], arguments].concat());
         }
     }
 
-    /// What git says about the tree; asked last, because asking may refresh the index.
+    /// What git says about the tree, without refreshing the index.
     fn status(&self) -> String {
         let all = ["status", "--porcelain=v2", "--branch", "--ignored", "--untracked-files=all"];
         let worktrees = self.sandbox.git(&["worktree", "list"]);
-        let status = self.sandbox.git(&all);
+        let status = self.sandbox.git(&[&["--no-optional-locks"], &all[..]].concat());
         let references = self.sandbox.git(&["for-each-ref"]);
         format!("{worktrees}{status}{references}")
     }
@@ -109,7 +111,7 @@ const MOMENTS: [Moment; 15] = [
     Moment::Before("rustc", "--verbose"),
     Moment::Said("Compiling rtc-device", 1),
     Moment::Said("Benchmarking read_the_time: Collecting", 1),
-    Moment::Said("Compiling rtc-device", 2),
+    Moment::Said("Finished `bench`", 2),
     Moment::Said("Benchmarking read_the_time: Collecting", 2),
     Moment::After("critcmp", "--export base"),
     Moment::Before("critcmp", "--color"),
@@ -147,7 +149,10 @@ fn run_up_to(measured: &Measured, moment: Moment, arguments: &[&str]) -> Child {
                 }
             }
             _ if reached.exists() => break,
-            _ => std::thread::sleep(Duration::from_millis(5)),
+            _ => {
+                assert!(child.try_wait().unwrap().is_none(), "{moment:?} did not come");
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
     // Somebody has to read what is still said.
@@ -168,11 +173,10 @@ fn without_stubs(measured: &Measured) {
 #[track_caller]
 fn assert_unchanged(measured: &Measured, before: &(BTreeMap<String, String>, String), when: &str) {
     let now = snapshot(measured);
-    for (name, content) in &before.0 {
-        assert_eq!(now.get(name), Some(content), "{when}: `{name}` has changed");
-    }
-    let new: Vec<&String> = now.keys().filter(|name| !before.0.contains_key(*name)).collect();
-    assert!(new.is_empty(), "{when}: {new:?} are new");
+    let names = before.0.keys().chain(now.keys().filter(|name| !before.0.contains_key(*name)));
+    let changed: Vec<&String> =
+        names.filter(|name| now.get(*name) != before.0.get(*name)).collect();
+    assert!(changed.is_empty(), "{when}: {changed:?} have changed");
     assert_eq!(measured.status(), before.1, "{when}");
     assert_eq!(measured.leftovers(), Vec::<String>::new(), "{when}");
 }
@@ -194,6 +198,7 @@ fn ctrl_c_changes_nothing_at_any_moment() {
     let measured = with_work_in_progress();
     let before = (snapshot(&measured), measured.status());
     for moment in MOMENTS {
+        measured.move_the_base_from_elsewhere();
         let mut child = run_up_to(&measured, moment, &["--fresh"]);
         let started = Instant::now();
         signal(&measured, &child, "-INT");
@@ -217,6 +222,7 @@ fn the_next_run_puts_in_order_what_a_killed_one_has_left() {
     let measured = with_work_in_progress();
     let before = (snapshot(&measured), measured.status());
     for moment in MOMENTS {
+        measured.move_the_base_from_elsewhere();
         let mut child = run_up_to(&measured, moment, &["--fresh"]);
         signal(&measured, &child, "-KILL");
         assert_eq!(child.wait().unwrap().signal(), Some(9));
