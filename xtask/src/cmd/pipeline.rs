@@ -1,5 +1,6 @@
 //! `pipeline`: prints the pipeline that Buildkite runs, compares it with a file or uploads it.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -40,12 +41,11 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
             terminal::write_data(|out| explain::write(&plan, out)).or_undetermined()?;
         }
         Destination::Write(path) => {
-            let text = text(&pipeline, options.format)?;
-            files::write_atomically(&cx.project.resolve(path), &text).or_undetermined()?;
+            let write = |out: &mut dyn Write| pipeline.write(options.format, out);
+            files::stream_atomically(&cx.project.resolve(path), write).or_undetermined()?;
         }
         Destination::Check(path) => {
-            let command = format!("{xtask} pipeline");
-            return check(cx, path, &text(&pipeline, options.format)?, &command);
+            return check(cx, path, &pipeline, options.format);
         }
         Destination::Upload => upload_parts(cx, &pipeline).or_undetermined()?,
     }
@@ -59,17 +59,24 @@ fn text(pipeline: &Pipeline<'_>, format: Format) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Shows what would have to change in a file, if anything.
-fn check(cx: &Context, path: &Path, text: &[u8], command: &str) -> anyhow::Result<Outcome> {
+fn check(
+    cx: &Context,
+    path: &Path,
+    pipeline: &Pipeline<'_>,
+    format: Format,
+) -> anyhow::Result<Outcome> {
     let name = path.display().to_string();
     let file = cx.project.resolve(path);
-    if files::read_text(&file, &name)?.as_bytes() == text {
+    if files::has_content(&file, &name, |out| pipeline.write(format, out))? {
         return Ok(Outcome::Pass);
     }
+    let text = text(pipeline, format)?;
     let diff = git::diff_to_stdin(&cx.sh, &cx.project.root, &file);
-    let output = cx.runner.feed(diff, text).or_undetermined()?;
+    let output = cx.runner.feed(diff, &text).or_undetermined()?;
     terminal::write_data(|out| Ok(out.write_all(&output.stdout)?)).or_undetermined()?;
     terminal::say(&format!(
-        "`{name}` is not current; write it again with `{command} --output {name}` and the options of this run"
+        "`{name}` is not current; write it again with `{} pipeline --output {name}` and the options of this run",
+        pipeline.xtask
     ));
     Ok(Outcome::Fail)
 }

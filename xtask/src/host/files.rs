@@ -1,7 +1,7 @@
 //! Reading and writing files whole.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,14 +42,27 @@ pub(crate) fn canonical(path: &Path) -> Option<PathBuf> {
 /// Replaces a file's content: written beside it, then renamed over it, so that a reader and a
 /// sudden end see either the old or the new content. The permissions stay; a link is followed.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    stream_atomically(path, |out| Ok(out.write_all(content)?))
+}
+
+/// As [`write_atomically`], for content that is too large to be held in memory.
+pub(crate) fn stream_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    // A rename over `/dev/null` or a pipe would replace it.
+    if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let special = File::options().write(true).open(&target)?;
+        return write(&mut BufWriter::new(special));
+    }
     let name =
         target.file_name().with_context(|| format!("`{}` is no file name", path.display()))?;
     let mut beside = std::ffi::OsString::from(".");
     beside.push(name);
     beside.push(format!(".{}.new", std::process::id()));
     let beside = target.with_file_name(beside);
-    let written = write_beside(&beside, &target, content);
+    let written = write_beside(&beside, &target, write);
     if written.is_err() {
         // What is left of a failed attempt is of no use to anybody.
         let _ = fs::remove_file(&beside);
@@ -57,15 +70,59 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> anyhow::Result<()
     written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-fn write_beside(beside: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
-    fs::write(beside, content)?;
+fn write_beside(
+    beside: &Path,
+    target: &Path,
+    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut file = BufWriter::new(File::create(beside)?);
+    write(&mut file)?;
+    file.flush()?;
     if let Ok(metadata) = fs::metadata(target) {
         fs::set_permissions(beside, metadata.permissions())?;
         // Where root works in a mount that somebody else owns, their file stays theirs.
         let _ = std::os::unix::fs::chown(beside, Some(metadata.uid()), Some(metadata.gid()));
     }
-    fs::File::open(beside)?.sync_all()?;
-    fs::rename(beside, target)
+    file.get_ref().sync_all()?;
+    Ok(fs::rename(beside, target)?)
+}
+
+/// Whether a file has the content that `write` writes. Neither is held in memory.
+pub(crate) fn has_content(
+    path: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let file = File::open(path).map_err(|error| unreadable(name, &error))?;
+    let mut comparison = Comparison { file: BufReader::new(file), is_equal: true };
+    // Also what cannot be read at all is found out, a directory for example.
+    comparison.file.fill_buf().map_err(|error| unreadable(name, &error))?;
+    write(&mut comparison)?;
+    let rest = comparison.file.fill_buf().map_err(|error| unreadable(name, &error))?;
+    Ok(rest.is_empty() && comparison.is_equal)
+}
+
+/// A writer that compares what it gets with a file.
+struct Comparison {
+    file: BufReader<File>,
+    is_equal: bool,
+}
+
+impl Write for Comparison {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let there = self.file.fill_buf()?;
+        let compared = there.len().min(bytes.len());
+        if compared == 0 || there[..compared] != bytes[..compared] {
+            self.is_equal = false;
+            return Ok(bytes.len());
+        }
+        self.file.consume(compared);
+        Ok(compared)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Makes a directory that nobody else can look into, and those above it. One that another user
@@ -185,13 +242,13 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
 /// A lock on a file, held until this is dropped or the process ends, whatever ends it.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: fs::File,
+    _file: File,
 }
 
 /// Locks a file, which is created if need be; if another process holds the lock, says so with
 /// `on_wait` and waits.
 pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> {
-    let file = fs::File::options().create(true).append(true).open(path);
+    let file = File::options().create(true).append(true).open(path);
     let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
     if file.try_lock().is_err() {
         on_wait();

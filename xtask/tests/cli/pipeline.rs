@@ -155,9 +155,28 @@ fn a_file_is_written_and_compared() {
     assert!(run.stdout.contains("-  command: d\n+  command: c\n"), "{}", run.stdout);
     assert!(run.stderr.contains("cargo xtask pipeline --output p.yml"), "{}", run.stderr);
     assert!(sandbox.read("p.yml").contains("command: d\n"), "a check changes nothing");
+    for other in ["", &printed[..printed.len() - 1], &format!("{printed}\n")] {
+        sandbox.write("p.yml", other);
+        sandbox.xtask(&check).assert_code(1);
+    }
+    let run = sandbox.xtask(&[&pipeline[..], &["--check", "."]].concat()).assert_code(2);
+    assert_eq!(run.stderr, "error: `.` is a directory, a file is needed\n");
     let run = sandbox.xtask(&[&pipeline[..], &["--check", "none.yml"]].concat()).assert_code(2);
     assert!(run.stderr.contains("`none.yml` does not exist"));
     sandbox.xtask(&[&pipeline[..], &["--output", "no/dir/p.yml"]].concat()).assert_code(75);
+}
+
+#[test]
+fn a_pipe_is_written_to_and_never_replaced() {
+    let sandbox = Sandbox::new();
+    sandbox.write("t.json", ONE);
+    sandbox.run("mkfifo", &["pipe"]).assert_code(0);
+    let reader = sandbox.command("cat").arg("pipe").stdout(Stdio::piped()).spawn().unwrap();
+    sandbox.xtask(&["pipeline", "-t", "t.json", "--output", "pipe"]).assert_code(0);
+    let read = reader.wait_with_output().unwrap().stdout;
+    let printed = sandbox.xtask(&["pipeline", "-t", "t.json"]).assert_code(0).stdout;
+    assert_eq!(String::from_utf8(read).unwrap(), printed);
+    sandbox.run("test", &["-p", "pipe"]).assert_code(0);
 }
 
 /// What a consumer's copy of the whole shared description was for, as a file of its own.
