@@ -137,18 +137,21 @@ fn last_known_tip(
     problem: &anyhow::Error,
 ) -> anyhow::Result<Option<String>> {
     let root = &cx.project.root;
-    let output = cx.runner.read(git::commit_id(&cx.sh, root, &base.tracking_reference()))?;
-    if !output.status.success() {
-        return Ok(None);
+    let remotes = cx.runner.read(git::remotes(&cx.sh, root))?;
+    for reference in base.tracking_references(&String::from_utf8_lossy(&remotes.stdout)) {
+        let output = cx.runner.read(git::commit_id(&cx.sh, root, &reference))?;
+        if !output.status.success() {
+            continue;
+        }
+        let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let age = cx.runner.read(git::commit_age(&cx.sh, root, &id))?;
+        terminal::say(&format!(
+            "warning: {problem:#}; using `{reference}` as this clone last saw it, a commit of {}",
+            String::from_utf8_lossy(&age.stdout).trim()
+        ));
+        return Ok(Some(id));
     }
-    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let age = cx.runner.read(git::commit_age(&cx.sh, root, &id))?;
-    terminal::say(&format!(
-        "warning: {problem:#}; using `{}` as this clone last saw it, a commit of {}",
-        base.tracking_reference(),
-        String::from_utf8_lossy(&age.stdout).trim()
-    ));
-    Ok(Some(id))
+    Ok(None)
 }
 
 /// The output of a git command, or git's own words if it failed.

@@ -54,7 +54,8 @@ pub(crate) fn stream_atomically(
     // A rename over `/dev/null` or a pipe would replace it.
     if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         let special = File::options().write(true).open(&target)?;
-        return write(&mut BufWriter::new(special));
+        let mut special = BufWriter::new(special);
+        return write(&mut special).and_then(|()| Ok(special.flush()?));
     }
     let name =
         target.file_name().with_context(|| format!("`{}` is no file name", path.display()))?;

@@ -127,7 +127,15 @@ pub(crate) fn diff<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
     git(sh, root)
         .env("GIT_OPTIONAL_LOCKS", "0")
         .args(["-c", "core.quotePath=false", "diff", "--unified=0", "--inter-hunk-context=0"])
-        .args(["--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"])
+        .args([
+            "--find-renames",
+            "-l0",
+            "--text",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--no-relative",
+        ])
         .args(["--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", id, "--"])
 }
 

@@ -300,7 +300,11 @@ pub(crate) fn interrupted_by() -> Option<i32> {
 /// From now on SIGINT, SIGTERM and SIGHUP stop the running children, and whoever waits for them
 /// carries on to report; without children, the process ends.
 pub(crate) fn watch_signals() -> anyhow::Result<()> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    let ignored = ignored_signals();
+    let watched = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+    // What the caller told us to ignore (`nohup`) stays ignored.
+    let watched = watched.into_iter().filter(|signal| ignored & (1 << (*signal as u32 - 1)) == 0);
+    let signals: SigSet = watched.collect();
     // Blocked here, before there are other threads, they reach nobody but the watching thread.
     // Children start with an empty mask: the standard library sees to that.
     signals.thread_block().context("cannot block signals")?;
@@ -315,6 +319,15 @@ pub(crate) fn watch_signals() -> anyhow::Result<()> {
         })
         .context("cannot start a thread")?;
     Ok(())
+}
+
+/// A bit for each signal that this process ignores, the lowest for signal 1.
+///
+/// Source: `SigIgn` of `proc(5)`. Where it cannot be read, nothing counts as ignored.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 fn stop_children(signal: Signal) {

@@ -34,22 +34,23 @@ impl Base {
         pairs.into_iter().find(|(_, name)| *name == self.reference()).map(|(id, _)| id)
     }
 
-    /// Where this clone keeps the last state of the branch that it saw.
-    pub(crate) fn tracking_reference(&self) -> String {
-        format!("refs/remotes/{}/{}", self.remote, self.branch)
-    }
-
-    /// Every reference under which a clone may know the branch, likeliest first. `remotes` is what
+    /// Where a clone keeps the last state of the branch that it saw. `remotes` is what
     /// `git config --get-regexp '^remote\..*\.url$'` prints: the remote may be given as a URL.
-    pub(crate) fn known_references(&self, remotes: &str) -> Vec<String> {
+    pub(crate) fn tracking_references(&self, remotes: &str) -> Vec<String> {
         let by_url = remotes.lines().filter_map(|line| {
             let (key, url) = line.split_once(' ')?;
             let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
             (url == self.remote).then_some(name)
         });
-        let names = std::iter::once(self.remote.as_str()).chain(by_url).chain(["origin"]);
+        let names = std::iter::once(self.remote.as_str()).chain(by_url);
+        names.map(|name| format!("refs/remotes/{name}/{}", self.branch)).collect()
+    }
+
+    /// Every reference under which a clone may know the branch, likeliest first.
+    pub(crate) fn known_references(&self, remotes: &str) -> Vec<String> {
+        let of_origin = format!("refs/remotes/origin/{}", self.branch);
         let mut references: Vec<String> = Vec::new();
-        for reference in names.map(|name| format!("refs/remotes/{name}/{}", self.branch)) {
+        for reference in self.tracking_references(remotes).into_iter().chain([of_origin]) {
             if !references.contains(&reference) {
                 references.push(reference);
             }

@@ -213,6 +213,19 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
 }
 
 #[test]
+fn a_signal_that_the_caller_ignores_stops_nothing() {
+    let sandbox = sandbox(r#"{"test_name": "slow", "command": "touch started; sleep 1"}"#);
+    let line = format!("trap '' HUP; exec {} ci -t t.json", env!("CARGO_BIN_EXE_xtask"));
+    let mut child =
+        sandbox.command("sh").args(["-c", &line]).stdout(Stdio::null()).spawn().unwrap();
+    while !sandbox.root().join("started").exists() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    sandbox.run("kill", &["-HUP", &child.id().to_string()]).assert_code(0);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_tool_that_is_missing_and_may_not_be_installed_makes_a_test_unavailable() {
     let sandbox = sandbox(
         r#"{"test_name": "fmt", "command": "cargo fmt --check"},

@@ -30,6 +30,9 @@ pub(crate) struct Schedule {
     pub(crate) fail_above_percent: Option<f64>,
 }
 
+/// Nobody waits for more.
+const MAX_ROUNDS: usize = 1000;
+
 impl Schedule {
     /// Checks what the command line says.
     pub(crate) fn new(
@@ -37,7 +40,9 @@ impl Schedule {
         fail_above_percent: Option<f64>,
     ) -> Result<Schedule, String> {
         match (rounds, fail_above_percent) {
-            (Some(0), _) => Err("`--rounds` takes a number from 1".to_owned()),
+            (Some(rounds), _) if !(1..=MAX_ROUNDS).contains(&rounds) => {
+                Err(format!("`--rounds` takes a number from 1 to {MAX_ROUNDS}"))
+            }
             (Some(rounds), Some(_)) if rounds < MIN_GATED_ROUNDS => Err(format!(
                 "`--fail-above` needs `--rounds {MIN_GATED_ROUNDS}` or more to tell a slowdown from noise"
             )),
@@ -131,6 +136,7 @@ mod tests {
     #[test]
     fn too_few_rounds_are_refused() {
         assert!(Schedule::new(Some(0), None).unwrap_err().contains("from 1"));
+        assert!(Schedule::new(Some(usize::MAX), None).unwrap_err().contains("to 1000"));
         assert!(Schedule::new(Some(2), Some(5.0)).unwrap_err().contains("`--rounds 3` or more"));
     }
 

@@ -84,7 +84,9 @@ pub(crate) fn judge(recorded: Recorded, measured: Lines) -> Change {
     // Decimal fractions are not exact in binary: 64.2 - 63.7 is a trifle more than 0.5.
     const TRIFLE: f64 = 1e-9;
     let change = measured.percent() - recorded.percent;
-    if change.abs() <= recorded.tolerance + TRIFLE {
+    // A record is rounded down: what it was rounded from is no change, however small the tolerance.
+    let is_rounding = (0.0..0.01 - TRIFLE).contains(&change);
+    if is_rounding || change.abs() <= recorded.tolerance + TRIFLE {
         Change::Within
     } else if change < 0.0 {
         Change::Lower
@@ -189,6 +191,10 @@ mod tests {
         assert_eq!(judge(recorded(85.0), lines(855, 1000)), Change::Within);
         assert_eq!(judge(recorded(85.0), lines(8551, 10_000)), Change::Higher);
         assert_eq!(judge(recorded(64.2), lines(637, 1000)), Change::Within);
+        // What was just recorded is within, however strict the configuration.
+        let strict = Recorded { percent: 66.66, tolerance: 0.0 };
+        assert_eq!(judge(strict, lines(2, 3)), Change::Within);
+        assert_eq!(judge(strict, lines(6667, 10_000)), Change::Higher);
     }
 
     #[test]
