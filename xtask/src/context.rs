@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use xshell::Shell;
 
 use crate::host::process::{self, Runner};
@@ -16,8 +16,24 @@ pub(crate) struct Context {
     pub(crate) sh: Shell,
     pub(crate) project: Project,
     pub(crate) runner: Runner,
+    /// As it is: a directory on it need not be UTF-8.
+    pub(crate) path: Option<OsString>,
     environment: BTreeMap<String, String>,
 }
+
+/// The variables that change what is done; one that is not text is an error and not ignored.
+const SETTINGS: [&str; 10] = [
+    "TESTS_TO_SKIP",
+    "TIMEOUTS_MIN",
+    "DOCKER_PLUGIN_CONFIG",
+    "X86_LINUX_AGENT_TAGS",
+    "AARCH64_LINUX_AGENT_TAGS",
+    "DEFAULT_AGENT_TAG_HYPERVISOR",
+    "REMOTE",
+    "BASE_BRANCH",
+    "BUILDKITE_REPO",
+    "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
+];
 
 impl Context {
     /// Reads the world. Nobody below asks for the environment or the current directory again.
@@ -28,8 +44,14 @@ impl Context {
         let project = Project::discover(current_dir)?;
         let sh = Shell::new().context("cannot find the current directory")?;
         sh.change_dir(&project.root);
+        for name in SETTINGS {
+            if std::env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
+                bail!("{name} is not UTF-8 text");
+            }
+        }
         let environment = std::env::vars_os().filter_map(utf8).collect();
-        Ok(Context { sh, project, runner, environment })
+        let path = std::env::var_os("PATH");
+        Ok(Context { sh, project, runner, path, environment })
     }
 
     /// A variable of the environment; one that is set and empty is unset.

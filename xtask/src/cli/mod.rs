@@ -100,7 +100,12 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
     let rest: Vec<OsString> = words.collect();
     let first = first.to_string_lossy();
     if ["help", "--help", "-h"].contains(&first.as_ref()) {
-        return match rest.first() {
+        if let Some(word) = rest.get(1) {
+            let message = format!("`help` does not take `{}`", word.to_string_lossy());
+            return Err(UsageError { message, command: None });
+        }
+        let topic = rest.first().filter(|word| *word != "--help" && *word != "-h");
+        return match topic {
             Some(topic) => {
                 entry(&topic.to_string_lossy()).map(|entry| Command::Help(entry.usage.to_owned()))
             }

@@ -77,12 +77,16 @@ fn parse_selective(args: &mut Args) -> Result<Selective, UsageError> {
 pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
     let test_description = args.path(Some("-t"), "--test-description")?;
     let platform_allowlist = args.path(Some("-p"), "--platform-allowlist")?;
-    let format = match args.text("--format")? {
-        Some(name) => Format::from_name(&name).or_else(|message| args.error(message))?,
+    let named = args.text("--format")?;
+    let format = match &named {
+        Some(name) => Format::from_name(name).or_else(|message| args.error(message))?,
         None => Format::default(),
     };
     let workspace = parse_selective(&mut args)?;
     let destination = parse_destination(&mut args)?;
+    if named.is_some() && matches!(destination, Destination::Explain | Destination::Upload) {
+        return args.error("`--format` has no effect with `--explain` and `--upload`");
+    }
     args.finish()?;
     Ok(Options { test_description, platform_allowlist, workspace, format, destination })
 }

@@ -14,7 +14,6 @@ use super::report_warnings;
 use crate::cli::ci::{Action, Options};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
-use crate::host::process::Stdout;
 use crate::host::{sh, terminal};
 use crate::outcome::{OrUndetermined, Outcome, UNDETERMINED};
 use crate::rules::diagnostic::Diagnostics;
@@ -62,7 +61,9 @@ fn local_steps(
     let steps = plan.steps().filter(|step| is_here(step.platform));
     let steps: Vec<LocalStep> =
         steps.map(|step| LocalStep::of(&step, &executable, alias)).collect();
-    let pairs: Vec<(&str, &str)> = every.iter().map(|(name, label)| (&**name, &**label)).collect();
+    // A test that gives no step here is known all the same.
+    let mut pairs: Vec<(&str, &str)> = plan.all_tests().map(|test| (&*test.name, "")).collect();
+    pairs.extend(every.iter().map(|(name, label)| (&**name, &**label)));
     let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
     let problems = selection::unknown_names(&selection, &pairs);
     if !problems.is_empty() {
@@ -70,6 +71,14 @@ fn local_steps(
     }
     let steps: Vec<LocalStep> =
         steps.into_iter().filter(|step| selection.includes(&step.test_name, &step.label)).collect();
+    let has_step =
+        |name: &String| steps.iter().any(|it| it.test_name == *name || it.label == *name);
+    for name in options.tests.iter().filter(|name| !has_step(name)) {
+        let left_out = plan.left_out().into_iter().find(|(test, _)| test == name);
+        let reason =
+            left_out.map_or("not for this platform, or left out on the command line", |it| it.1);
+        terminal::say(&format!("warning: `{name}` has no step here: {reason}"));
+    }
     if steps.is_empty() && !options.tests.is_empty() {
         let platform = std::env::consts::ARCH;
         bail!(
@@ -89,10 +98,14 @@ fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {
             return Ok(());
         }
         for step in steps {
+            let obstacle = step.obstacle.as_ref().map(|it| format!("  ({})", it.describe()));
             writeln!(
                 out,
-                "{:width$}  {:>3} min  {}",
-                step.label, step.timeout_minutes, step.uploaded_command
+                "{:width$}  {:>3} min  {}{}",
+                step.label,
+                step.timeout_minutes,
+                step.uploaded_command,
+                obstacle.unwrap_or_default()
             )?;
         }
         Ok(())
@@ -107,6 +120,7 @@ fn list_entry(step: &LocalStep) -> Value {
         "command": step.uploaded_command,
         "timeout_in_minutes": step.timeout_minutes,
         "notes": step.notes,
+        "obstacle": step.obstacle.as_ref().map(Obstacle::describe),
     })
 }
 
@@ -163,7 +177,7 @@ fn run_one(
     }
     let command = sh::command(&cx.sh, &step.command, &step.environment);
     let started = Instant::now();
-    match cx.runner.run(command, Stdout::Inherit) {
+    match cx.runner.run_whole(command) {
         _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, Some(started.elapsed())),
         Ok(status) => (judge(step, status), Some(started.elapsed())),
         Err(error) => {
@@ -225,9 +239,13 @@ fn write_rerun_lines(
     let names = options.test_descriptions.iter().map(|file| file.to_string_lossy());
     let files: Vec<String> =
         names.map(|name| format!("-t {} ", shell_text::quote(&name))).collect();
-    let files = files.concat();
-    for report in reports.iter().filter(|report| report.verdict.is_failure()) {
-        writeln!(out, "run again: {alias} ci {files}{}", shell_text::quote(&report.label))?;
+    let selective = if options.workspace_selective { "--workspace-selective true " } else { "" };
+    let options = files.concat() + selective;
+    let failed = reports.iter().filter(|report| report.verdict.is_failure());
+    let mut labels: Vec<&str> = failed.map(|report| report.label.as_str()).collect();
+    labels.dedup();
+    for label in labels {
+        writeln!(out, "run again: {alias} ci {options}{}", shell_text::quote(label))?;
     }
     Ok(())
 }

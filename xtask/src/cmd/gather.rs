@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
+use crate::outcome::OrUndetermined;
 use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
 use crate::rules::alias::{self, Choice, Ours};
 use crate::rules::diagnostic::{Diagnostics, Rejected, Source};
@@ -69,7 +70,7 @@ fn crates(
     descriptions: &mut Vec<TestDescription>,
     found: &mut Diagnostics,
 ) -> anyhow::Result<Vec<Crate>> {
-    let metadata = cx.runner.read_data(cargo::metadata(&cx.sh))?;
+    let metadata = cx.runner.read_data(cargo::metadata(&cx.sh)).or_undetermined()?;
     if !metadata.status.success() {
         bail!("cargo cannot read the workspace of `{}`, see above", cx.project.root.display());
     }
@@ -112,23 +113,25 @@ pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     if !is_needed || is_plainly_configured(cx, &ours)? {
         return Ok(alias::USUAL.to_owned());
     }
-    let Ok(output) = cx.runner.read(cargo::list(&cx.sh)) else {
-        terminal::say(
-            "warning: cargo cannot be asked for its aliases, steps will say `cargo xtask`",
-        );
-        return Ok(alias::USUAL.to_owned());
-    };
-    match alias::choose(&String::from_utf8_lossy(&output.stdout), &ours) {
-        Choice::Known(line) => Ok(line),
-        Choice::Taken { expansion } => {
-            terminal::say(&format!(
-                "warning: `cargo xtask` is an alias of another tool (`{expansion}`) and no alias names this one; \
-                 add one of another name to .cargo/config.toml, for example `ci-xtask`, with the value from \
-                 ci-template/cargo-config.toml"
-            ));
-            Ok(alias::USUAL.to_owned())
+    let output = cx.runner.read(cargo::list(&cx.sh)).ok().filter(|it| it.status.success());
+    let choice = output.map_or(Choice::Missing, |output| {
+        alias::choose(&String::from_utf8_lossy(&output.stdout), &ours)
+    });
+    let problem = match choice {
+        Choice::Known(line) => return Ok(line),
+        Choice::Taken { expansion } => format!(
+            "`cargo xtask` is an alias of another tool (`{expansion}`) and no alias names this one; \
+             add one of another name to .cargo/config.toml, for example `ci-xtask`, with the value \
+             from ci-template/cargo-config.toml"
+        ),
+        Choice::Missing => {
+            "cargo knows no alias for this tool, steps will say `cargo xtask`; add it \
+                            to .cargo/config.toml from ci-template/cargo-config.toml"
+                .to_owned()
         }
-    }
+    };
+    terminal::say(&format!("warning: {problem}"));
+    Ok(alias::USUAL.to_owned())
 }
 
 fn is_plainly_configured(cx: &Context, ours: &Ours) -> anyhow::Result<bool> {

@@ -27,10 +27,11 @@ pub(crate) fn prepare(mut cx: Context) -> Context {
     cx.runner.removed = changes.removed;
     cx.runner.set = changes.set.into_iter().map(|(name, value)| (name, value.into())).collect();
     // A tool on PATH is used; those installed here come last.
-    let path = cx.lookup("PATH").unwrap_or_default();
-    let dirs = std::env::split_paths(&path).chain([cx.project.tools_dir().join("bin")]);
-    if let Ok(path) = std::env::join_paths(dirs) {
-        cx.runner.set.push(("PATH".to_owned(), path));
+    if let Some(path) = &cx.path {
+        let dirs = std::env::split_paths(path).chain([cx.project.tools_dir().join("bin")]);
+        if let Ok(path) = std::env::join_paths(dirs) {
+            cx.runner.set.push(("PATH".to_owned(), path));
+        }
     }
     cx
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use xshell::Cmd;
 
@@ -50,6 +51,21 @@ impl Runner {
         let program = program_of(&command);
         let (_group, mut child) =
             Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        Ok(child.wait()?)
+    }
+
+    /// As [`Runner::run`], for a command of which nothing may remain: what it has left in its group
+    /// is ended with it, as the end of a container does. One that wants to talk to the terminal,
+    /// which is no child's, would be stopped for ever: it is ended, too.
+    pub(crate) fn run_whole(&self, cmd: Cmd<'_>) -> anyhow::Result<ExitStatus> {
+        let mut command = self.command(cmd);
+        let program = program_of(&command);
+        let (group, mut child) =
+            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        if wants_terminal(group.id) {
+            terminal::say("the command wants to read from or write to the terminal: it is ended");
+        }
+        group.kill(Signal::SIGKILL);
         Ok(child.wait()?)
     }
 
@@ -288,6 +304,21 @@ impl Drop for Group {
         if running.signal.is_some() {
             // The leader has ended; whoever of its group ignored the signal ends now.
             self.kill(Signal::SIGKILL);
+        }
+    }
+}
+
+/// Waits until a process has ended, and leaves it to be waited for, or until it was stopped because
+/// it is in the background of its terminal.
+fn wants_terminal(id: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
+    loop {
+        match waitid(Id::Pid(id), flags) {
+            Ok(WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU)) => return true,
+            // Somebody stopped it on purpose, and may let it go on.
+            Ok(WaitStatus::Stopped(..)) => thread::sleep(Duration::from_millis(100)),
+            Err(nix::errno::Errno::EINTR) => (),
+            Ok(_) | Err(_) => return false,
         }
     }
 }

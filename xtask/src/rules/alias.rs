@@ -36,19 +36,21 @@ pub(crate) enum Choice {
     Known(String),
     /// `cargo xtask` is somebody else's and no other alias is ours.
     Taken { expansion: String },
+    /// There is no alias for this tool.
+    Missing,
 }
 
 /// Decides from what `cargo --list` prints.
 pub(crate) fn choose(cargo_list: &str, ours: &Ours) -> Choice {
     let aliases: Vec<(&str, &str)> = cargo_list.lines().filter_map(parse_line).collect();
     let usual = aliases.iter().find(|(name, _)| *name == "xtask");
-    let Some((_, expansion)) = usual else { return Choice::Known(USUAL.to_owned()) };
-    if ours.is_named_by(expansion) {
+    if usual.is_some_and(|(_, expansion)| ours.is_named_by(expansion)) {
         return Choice::Known(USUAL.to_owned());
     }
-    match aliases.iter().find(|(_, expansion)| ours.is_named_by(expansion)) {
-        Some((name, _)) => Choice::Known(format!("cargo {name}")),
-        None => Choice::Taken { expansion: (*expansion).to_owned() },
+    match (aliases.iter().find(|(_, expansion)| ours.is_named_by(expansion)), usual) {
+        (Some((name, _)), _) => Choice::Known(format!("cargo {name}")),
+        (None, Some((_, expansion))) => Choice::Taken { expansion: (*expansion).to_owned() },
+        (None, None) => Choice::Missing,
     }
 }
 
@@ -81,8 +83,10 @@ mod tests {
         "alias: run --quiet --locked --manifest-path rust-vmm-ci/xtask/Cargo.toml --";
 
     #[test]
-    fn the_usual_alias_is_used_where_it_is_ours_or_nobodys() {
-        assert_eq!(choose("    build    Compile\n", &consumer()), Choice::Known(USUAL.to_owned()));
+    fn the_alias_that_is_ours_is_used_whatever_its_name() {
+        assert_eq!(choose("    build    Compile\n", &consumer()), Choice::Missing);
+        let other_name = format!("    ci-xtask   {OURS}\n");
+        assert_eq!(choose(&other_name, &consumer()), Choice::Known("cargo ci-xtask".to_owned()));
         assert_eq!(
             choose(&format!("    xtask   {OURS}\n"), &consumer()),
             Choice::Known(USUAL.to_owned())

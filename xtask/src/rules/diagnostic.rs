@@ -1,6 +1,6 @@
 //! What is wrong with an input, and where: findings with file, line, column and the line itself.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 /// A named text that findings point into: a file, or an environment variable.
@@ -11,11 +11,19 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// Byte offsets at which lines start; made when the first finding needs it.
     line_starts: OnceCell<Vec<usize>>,
+    /// An offset and its column, from which the next one on the same line is counted: a description
+    /// of one long line may have thousands of findings.
+    last_column: Cell<(usize, usize)>,
 }
 
 impl Source {
     pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
-        Source { name: name.into(), text: text.into(), line_starts: OnceCell::new() }
+        Source {
+            name: name.into(),
+            text: text.into(),
+            line_starts: OnceCell::new(),
+            last_column: Cell::new((0, 1)),
+        }
     }
 
     /// The line that holds a byte offset, counted from 1.
@@ -57,11 +65,19 @@ impl Source {
     fn place(&self, offset: usize) -> Place {
         let line = self.line_at(offset);
         let start = self.line_starts()[line - 1];
-        let rest = &self.text[start..];
-        let end = rest.find('\n').unwrap_or(rest.len());
-        let text = rest[..end].trim_end_matches('\r');
-        let column = self.text[start..offset.max(start)].chars().count() + 1;
-        Place { name: self.name.clone(), line, column, excerpt: Excerpt::new(text, column) }
+        let end = self.line_starts().get(line).map_or(self.text.len(), |next| next - 1);
+        let column = self.column_at(offset, start);
+        let excerpt = Excerpt::new(&self.text[start..end.max(start)], offset.max(start) - start);
+        Place { name: self.name.clone(), line, column, excerpt }
+    }
+
+    fn column_at(&self, offset: usize, line_start: usize) -> usize {
+        let (known, column) = self.last_column.get();
+        let (from, column) =
+            if (line_start..=offset).contains(&known) { (known, column) } else { (line_start, 1) };
+        let column = column + self.text[from..offset.max(from)].chars().count();
+        self.last_column.set((offset, column));
+        column
     }
 }
 
@@ -99,19 +115,20 @@ struct Excerpt {
 impl Excerpt {
     const WIDTH_CHARS: usize = 100;
 
-    fn new(line: &str, column: usize) -> Excerpt {
+    fn new(line: &str, at: usize) -> Excerpt {
+        let line = line.trim_end_matches('\r');
+        let (before, after) = line.split_at(at.min(line.len()));
         let fits = line.chars().take(Self::WIDTH_CHARS + 1).count() <= Self::WIDTH_CHARS;
-        let before = (column - 1).saturating_sub(Self::WIDTH_CHARS * 2 / 3);
-        let skipped = if fits { 0 } else { before };
+        let kept = if fits { Self::WIDTH_CHARS } else { Self::WIDTH_CHARS * 2 / 3 };
+        let start =
+            before.char_indices().rev().take(kept).last().map_or(before.len(), |(at, _)| at);
         // A tab would move the caret, and any other control character could drive a terminal.
         let visible = |c: char| if c.is_control() { ' ' } else { c };
-        let mut text: String =
-            line.chars().skip(skipped).take(Self::WIDTH_CHARS).map(visible).collect();
-        let mut caret_at = column - 1 - skipped;
-        if skipped > 0 {
-            text.insert_str(0, "...");
-            caret_at += 3;
-        }
+        let mut text = if start > 0 { "...".to_owned() } else { String::new() };
+        text.extend(before[start..].chars().map(visible));
+        let caret_at = text.chars().count();
+        let rest = Self::WIDTH_CHARS.saturating_sub(caret_at);
+        text.extend(after.chars().take(rest).map(visible));
         Excerpt { text, caret_at }
     }
 }

@@ -109,6 +109,10 @@ pub(crate) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
 /// Reads a whole source. What cannot be read is an error among `found` and gives `None`; a key that
 /// occurs twice is a warning.
 pub(crate) fn parse(source: &Source, found: &mut Diagnostics) -> Option<Node> {
+    if source.text.starts_with('\u{feff}') {
+        found.push(source.error(0, "starts with a byte order mark, which JSON does not allow"));
+        return None;
+    }
     let root: &RawValue = match serde_json::from_str(&source.text) {
         Ok(root) => root,
         Err(error) => {

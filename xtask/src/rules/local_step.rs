@@ -38,6 +38,15 @@ pub(crate) enum Obstacle {
     Unavailable { reason: String },
 }
 
+impl Obstacle {
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Obstacle::Skipped { reason } => format!("skipped: {reason}"),
+            Obstacle::Unavailable { reason } => format!("unavailable: {reason}"),
+        }
+    }
+}
+
 /// Which failures do not fail the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SoftFail {
@@ -81,11 +90,13 @@ impl LocalStep {
     /// `xtask_path` is the executable that `{xtask}` stands for here, `xtask_alias` what it stands
     /// for in an uploaded step.
     pub(crate) fn of(step: &Step<'_>, xtask_path: &str, xtask_alias: &str) -> LocalStep {
-        let command = step.filled_command(&shell_text::quote(xtask_path));
+        // The escapes are the description's; a `$` of our own path is no escape.
+        let unescaped = shell_text::unescape_dollars(&step.test.command);
+        let xtask = shell_text::quote(xtask_path);
         LocalStep {
             label: step.label(),
             test_name: step.test.name.clone(),
-            command: shell_text::unescape_dollars(&command),
+            command: placeholder::fill(&unescaped, &step.placeholders(&xtask)),
             described_command: step.filled_command(placeholder::XTASK),
             uploaded_command: step.filled_command(xtask_alias),
             environment: environment(step),
@@ -112,7 +123,13 @@ fn environment(step: &Step<'_>) -> Vec<(String, String)> {
         let set = env.iter().filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
         variables.extend(set);
     }
-    if let Some(Value::Array(entries)) = step.docker_plugin().get("environment") {
+    let docker = step.docker_plugin();
+    if let Some(Value::Object(entries)) = docker.get("environment") {
+        let set =
+            entries.iter().filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
+        variables.extend(set);
+    }
+    if let Some(Value::Array(entries)) = docker.get("environment") {
         let pairs =
             entries.iter().filter_map(Value::as_str).filter_map(|entry| entry.split_once('='));
         variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -146,8 +163,10 @@ fn obstacle(step: &Step<'_>) -> Option<Obstacle> {
     if forwarded.contains_key("matrix") {
         return Some(only_buildkite("matrix"));
     }
-    let jobs = forwarded.get("parallelism").and_then(Value::as_i64);
-    jobs.is_some_and(|jobs| jobs > 1).then(|| only_buildkite("parallelism"))
+    let jobs = forwarded.get("parallelism").and_then(scalar_text);
+    jobs.and_then(|jobs| jobs.parse::<i64>().ok())
+        .is_some_and(|jobs| jobs > 1)
+        .then(|| only_buildkite("parallelism"))
 }
 
 fn notes(step: &Step<'_>) -> Vec<String> {
@@ -168,8 +187,20 @@ fn notes(step: &Step<'_>) -> Vec<String> {
     if test.hypervisor.as_deref() == Some("mshv") {
         notes.push("runs on a machine with the hypervisor `mshv` in CI".to_owned());
     }
-    if let Some(image) = test.docker_plugin.get("image").and_then(Value::as_str) {
-        notes.push(format!("runs in the image `{image}` in CI"));
+    let docker = step.docker_plugin();
+    let usual = step.inputs.settings.image_for(step.platform);
+    let image = docker.get("image").and_then(Value::as_str).filter(|image| *image != usual);
+    notes.extend(image.map(|image| format!("runs in the image `{image}` in CI")));
+    for key in
+        ["workdir", "shell", "entrypoint"].into_iter().filter(|key| docker.contains_key(*key))
+    {
+        notes.push(format!("the docker plugin's `{key}` has no effect here"));
+    }
+    if !test.plugins.is_empty() {
+        notes.push("the plugins after docker run in CI only".to_owned());
+    }
+    if test.forwarded.contains_key("commands") {
+        notes.push("`commands` is not run here, `command` is".to_owned());
     }
     notes
 }

@@ -56,8 +56,18 @@ pub(crate) fn missing<'c>(command: &'c str, values: &Values<'_>) -> Vec<&'c str>
 pub(crate) fn xtask_follows_cd(command: &str) -> bool {
     let mut moved = vec![false];
     let mut at_command = true;
+    let mut quote = None;
     let mut rest = command;
     while let Some(first) = rest.chars().next() {
+        if quote.is_some() && !rest.starts_with(XTASK) {
+            // Text in quotes is no command, whatever it looks like.
+            quote = quote.filter(|open| *open != first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        if quote.is_none() && (first == '\'' || first == '"') {
+            quote = Some(first);
+        }
         if rest.starts_with(XTASK) && moved.last() == Some(&true) {
             return true;
         }
@@ -152,6 +162,7 @@ mod tests {
             "(cd sub && make) && {xtask} x",
             "echo cd x; {xtask} y",
             "abcd e; {xtask}",
+            "echo 'x; cd y' \"; cd z\" && {xtask} x",
             "A=$(cd x && pwd) {xtask}",
         ] {
             assert!(!xtask_follows_cd(command), "{command}");

@@ -111,7 +111,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn all_tests(&self) -> impl Iterator<Item = &'a Test> {
+    /// Every test of every description, also those without a step.
+    pub(crate) fn all_tests(&self) -> impl Iterator<Item = &'a Test> {
         self.inputs.descriptions.iter().flat_map(|description| &description.tests)
     }
 

@@ -61,8 +61,10 @@ pub(crate) fn unknown_hypervisor(name: &str) -> String {
 /// Reads a platform file: one name a line, blank lines allowed.
 pub(crate) fn parse_platform_file(source: &Source, found: &mut Diagnostics) -> Vec<Platform> {
     let mut platforms = Vec::new();
-    let mut offset = 0;
-    for line in source.text.split_inclusive('\n') {
+    // Editors of another system put it there; nobody sees it.
+    let mark = if source.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut offset = mark;
+    for line in source.text[mark..].split_inclusive('\n') {
         let name = line.trim();
         match Platform::from_name(name) {
             _ if name.is_empty() => (),
@@ -77,6 +79,10 @@ pub(crate) fn parse_platform_file(source: &Source, found: &mut Diagnostics) -> V
             }
         }
         offset += line.len();
+    }
+    if platforms.is_empty() && !found.has_errors() {
+        let message = "no platform is listed: tests that name platforms give no step";
+        found.push(source.warning(0, message));
     }
     platforms
 }

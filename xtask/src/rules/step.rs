@@ -38,7 +38,8 @@ impl<'a> Step<'a> {
     /// What a change has to touch for the step to run; `None` if nothing is asked. A test's own
     /// gate wins.
     pub(crate) fn gate(&self) -> Option<Value> {
-        if let Some(own) = self.test.forwarded.get("if_changed") {
+        let own = self.test.forwarded.get("if_changed");
+        if let Some(own) = own.filter(|own| !own.is_null() && *own != "") {
             return Some(own.clone());
         }
         let workspace = self.inputs.workspace.as_ref()?;

@@ -258,7 +258,11 @@ impl TestReader<'_> {
             }
             return;
         }
-        if let Some(known) = misspelt(key) {
+        if key == "extra_args" {
+            let message =
+                "`extra_args` is for .buildkite/overrides.json: write the whole command here";
+            self.found.push(self.source.error(entry.key_offset, message));
+        } else if let Some(known) = misspelt(key) {
             let message = format!("unknown key `{key}`, did you mean `{known}`?");
             self.found.push(self.source.error(entry.key_offset, message));
         }
@@ -281,6 +285,11 @@ impl TestReader<'_> {
             }
         } else if let Some(entries) = value.as_object() {
             for entry in entries {
+                if !["include", "exclude"].contains(&entry.key.as_str()) {
+                    let hint = nearest::hint(&entry.key, &["include", "exclude"]);
+                    let message = format!("unknown key `{}` of `if_changed`{hint}", entry.key);
+                    self.found.push(self.source.error(entry.key_offset, message));
+                }
                 self.check_globs(&entry.value);
             }
         } else if !value.means_absent() {
@@ -355,6 +364,10 @@ impl TestReader<'_> {
         for item in items {
             let platform = item.as_str().and_then(Platform::from_name);
             if let Some(platform) = platform {
+                if platforms.contains(&platform) {
+                    let message = format!("`{platform}` is listed already and gives one more step");
+                    self.found.push(self.source.warning(item.offset, message));
+                }
                 platforms.push(platform);
             } else {
                 let message = match item.as_str() {
@@ -463,7 +476,7 @@ fn misspelt(key: &str) -> Option<&'static str> {
     if FORWARDED_KEYS.contains(&key) {
         return None;
     }
-    nearest::slip_of(key, known_keys())
+    nearest::slip_of(key, known_keys().chain(["extra_args"]))
 }
 
 #[cfg(test)]

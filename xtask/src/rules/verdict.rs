@@ -175,7 +175,7 @@ fn seconds(elapsed: Duration) -> String {
 }
 
 fn share(elapsed: Duration, timeout_minutes: u64) -> String {
-    let percent = elapsed.as_millis() * 100 / u128::from(timeout_minutes.max(1) * 60_000);
+    let percent = elapsed.as_millis() * 100 / (u128::from(timeout_minutes.max(1)) * 60_000);
     format!("{percent:>3} % of {timeout_minutes} min")
 }
 

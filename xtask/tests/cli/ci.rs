@@ -213,6 +213,59 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
 }
 
 #[test]
+fn what_a_test_leaves_behind_ends_with_it() {
+    let sandbox = sandbox(r#"{"test_name": "bg", "command": "sleep 300 & echo $! > child"}"#);
+    let started = Instant::now();
+    ci(&sandbox, &[]).assert_code(0);
+    assert!(started.elapsed() < Duration::from_secs(60), "the child held our pipe");
+    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read("child").trim()]).stdout;
+    assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+}
+
+#[test]
+fn a_test_that_wants_the_terminal_is_ended_and_has_failed() {
+    let sandbox = sandbox(r#"{"test_name": "asks", "command": "read answer < /dev/tty"}"#);
+    // `script` gives the run a terminal of its own.
+    let line = format!("{} ci -t t.json; echo code=$?", env!("CARGO_BIN_EXE_xtask"));
+    let run = sandbox.run("script", &["--quiet", "--command", &line, "/dev/null"]);
+    assert!(run.stdout.contains("code=1"), "{}", run.stdout);
+    assert!(run.stdout.contains("FAILED (signal 9)"), "{}", run.stdout);
+}
+
+#[test]
+fn a_known_test_without_a_step_is_not_called_unknown() {
+    let mut sandbox =
+        sandbox(r#"{"test_name": "a", "command": "true"}, {"test_name": "b", "command": "true"}"#);
+    sandbox.set("TESTS_TO_SKIP", r#"["a"]"#);
+    let run = ci(&sandbox, &["a"]).assert_code(2);
+    assert!(run.stderr.contains("`a` has no step here: TESTS_TO_SKIP"), "{}", run.stderr);
+    ci(&sandbox, &["b", "--skip", "a"]).assert_code(0);
+}
+
+#[test]
+fn absurd_minutes_and_odd_paths_break_nothing() {
+    let mut sandbox = sandbox(r#"{"test_name": "a", "command": "true"}"#);
+    sandbox.set("TIMEOUTS_MIN", r#"{"a": 18446744073709551615}"#);
+    ci(&sandbox, &[]).assert_code(0);
+    let output = sandbox
+        .command(env!("CARGO_BIN_EXE_xtask"))
+        .args(["ci", "-t", "t.json"])
+        .env_remove("PATH")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let invalid = std::os::unix::ffi::OsStrExt::from_bytes(b"[\"a\xff\"]");
+    let invalid: &std::ffi::OsStr = invalid;
+    let output = sandbox
+        .command(env!("CARGO_BIN_EXE_xtask"))
+        .args(["pipeline", "-t", "t.json"])
+        .env("TESTS_TO_SKIP", invalid)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_signal_that_the_caller_ignores_stops_nothing() {
     let sandbox = sandbox(r#"{"test_name": "slow", "command": "touch started; sleep 1"}"#);
     let line = format!("trap '' HUP; exec {} ci -t t.json", env!("CARGO_BIN_EXE_xtask"));

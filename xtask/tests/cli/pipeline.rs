@@ -39,6 +39,16 @@ fn what_is_not_json_has_a_place() {
 }
 
 #[test]
+fn thousands_of_findings_on_one_line_take_no_time() {
+    let test = r#"{"test_name": "a", "command": "c", "platform": ["x86-64"]}"#;
+    let sandbox = Sandbox::new();
+    sandbox.write("t.json", format!(r#"{{"tests": [{}]}}"#, vec![test; 20_000].join(",")));
+    let run = sandbox.xtask(&["pipeline", "-t", "t.json"]).assert_code(2);
+    assert!(run.stderr.ends_with("... and 19950 more\n"));
+    assert!(run.stderr.contains("t.json:1:119: error: unknown platform"), "{}", &run.stderr[..900]);
+}
+
+#[test]
 fn a_missing_file_and_a_directory_are_named() {
     let sandbox = Sandbox::new();
     let run = sandbox.xtask(&["pipeline", "-t", "no/such.json"]).assert_code(2);
