@@ -30,9 +30,13 @@ use crate::rules::{alias, placeholder, prerequisite, shell_text};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let workspace = workspace(cx)?;
-    let package = package(options, &workspace)?;
-    let start = package.map_or(cx.project.root.as_path(), Package::directory);
-    let configuration = Configuration::find(cx, start, &workspace.target_directory)?;
+    let scope = scope(cx, options, &workspace)?;
+    let start = match (package(options, &workspace)?, &scope) {
+        (Some(package), _) | (None, Scope::Crate(package)) => package.directory(),
+        (None, Scope::Workspace) => &cx.project.root,
+    };
+    let place = config::Place { start, target: &workspace.target_directory };
+    let configuration = Configuration::find(cx, place, command(options))?;
     if let Some(score) = options.set {
         configuration.write(score)?;
         terminal::say(&format!("{} records {score} % now", configuration.names()));
@@ -40,7 +44,6 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     check_report_files(cx, options)?;
     let recorded = configuration.recorded()?;
-    let scope = scope(cx, options, &workspace)?;
     configuration.check_features(&workspace, &scope)?;
     let change = options.diff.as_ref().map(|diff| Change::find(cx, diff)).transpose()?;
     let session = Session::start(cx, measurement(cx, &workspace, &scope, &configuration)?)?;
@@ -136,14 +139,18 @@ fn judge(
             (true, vec![format!("passed: {sentence}"), recorded], String::new())
         }
         Action::Refuse => {
-            let package = options.package.as_ref();
-            let package = package.map(|name| format!(" --package {}", shell_text::quote(name)));
-            let command = format!("{} coverage{}", alias::USUAL, package.unwrap_or_default());
-            let advice = score::advice(change, &command);
+            let advice = score::advice(change, &command(options));
             (false, vec![format!("failed: {sentence}"), advice], configuration.patch(score))
         }
     };
     Ok(Verdict { passed, paragraphs, patch })
+}
+
+/// What repeats this run, for messages: options may follow.
+fn command(options: &Options) -> String {
+    let package = options.package.as_ref();
+    let package = package.map(|name| format!(" --package {}", shell_text::quote(name)));
+    format!("{} coverage{}", alias::USUAL, package.unwrap_or_default())
 }
 
 /// The change whose lines are looked at.

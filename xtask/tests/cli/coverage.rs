@@ -248,15 +248,24 @@ fn two_at_the_same_depth_ask_for_a_package() {
 }
 
 #[test]
+fn the_crate_of_the_current_directory_has_its_own_configuration() {
+    let sandbox = workspace();
+    sandbox.write(&file(), CONFIG);
+    sandbox.write(&format!("crates/two/{}", file()), CONFIG);
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["coverage", "--set", "1", "--test-scope", "crate"]);
+    let output = command.current_dir(sandbox.root().join("crates/two/src")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sandbox.read(&file()), CONFIG);
+    assert_eq!(sandbox.read(&format!("crates/two/{}", file())), CONFIG.replace("85.2", "1.00"));
+}
+
+#[test]
 fn a_virtual_workspace_has_no_crate_at_its_root() {
     let sandbox = workspace();
     sandbox.write(&file(), CONFIG);
     let run = sandbox.xtask(&["coverage", "--test-scope", "crate"]).assert_code(2);
-    expect![[r#"
-        coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
-         4 |   "owner": "us"
-           |   ^
-        error: which crate? name it with `--package`: one, two"#]]
+    expect!["error: which crate? name it with `--package`: one, two"]
     .assert_eq(&said(&run));
 }
 

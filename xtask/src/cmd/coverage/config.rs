@@ -8,7 +8,7 @@ use crate::cmd::report_warnings;
 use crate::context::Context;
 use crate::host::{files, terminal, tree};
 use crate::outcome::OrUndetermined;
-use crate::rules::coverage::config::{self, Agreement, Config, Features, Place};
+use crate::rules::coverage::config::{self, Agreement, Config, Features, Number};
 use crate::rules::coverage::patch;
 use crate::rules::coverage::scope::{Scope, Workspace};
 use crate::rules::coverage::score::{Recorded, Score};
@@ -20,8 +20,10 @@ pub(crate) struct Configuration {
     pub(crate) config: Config,
     /// The file that says how it is measured, relative to the root.
     file: String,
+    /// What is called to change the record, for messages.
+    command: String,
     records: Vec<Record>,
-    score_in_file: Option<Place>,
+    score_in_file: Option<Number>,
 }
 
 /// A file that records the score.
@@ -31,24 +33,39 @@ struct Record {
     /// Relative to the root.
     name: String,
     text: String,
-    place: Place,
+    number: Number,
 }
 
 /// The file of the older generation, relative to the crate.
 const SCORE_FILE: &str = "tests/coverage";
 
+/// Where a configuration is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The directory of the crate, or the root.
+    pub(crate) start: &'a Path,
+    /// Cargo's target directory, where nothing is looked for.
+    pub(crate) target: &'a Path,
+}
+
 impl Configuration {
-    /// Reads what is nearest to `start`. `target` is no place to look in.
-    pub(crate) fn find(cx: &Context, start: &Path, target: &Path) -> anyhow::Result<Configuration> {
+    /// Reads what is nearest to the start. `command` is what people call to measure this.
+    pub(crate) fn find(
+        cx: &Context,
+        place: Place<'_>,
+        command: String,
+    ) -> anyhow::Result<Configuration> {
+        let start = place.start;
         let architecture = std::env::consts::ARCH;
         let file_name = config::file_name(architecture);
-        let config_file = nearest(cx, start, target, &file_name)?;
+        let config_file = nearest(cx, place, &file_name)?;
         let home = config_file.as_deref().and_then(Path::parent).unwrap_or(start);
         let score_file = Some(home.join(SCORE_FILE)).filter(|path| tree::is_plain_file(path));
         let mut found = Diagnostics::default();
         let mut configuration = Configuration {
             config: Config::default(),
             file: config_file.as_deref().map(|path| relative(cx, path)).unwrap_or_default(),
+            command,
             records: Vec::new(),
             score_in_file: None,
         };
@@ -58,7 +75,10 @@ impl Configuration {
         match &config_file {
             Some(path) => configuration.read_config(cx, path, &mut found)?,
             None if score_file.is_some() => (),
-            None => bail!("{}", config::missing(&relative(cx, start), architecture)),
+            None => bail!(
+                "{}",
+                config::missing(&relative(cx, start), architecture, &configuration.command)
+            ),
         }
         report_warnings(&found.into_warnings()?);
         if configuration.records.is_empty() {
@@ -79,8 +99,9 @@ impl Configuration {
                     self.records.iter().map(|record| record.name.as_str()).collect();
                 bail!(
                     "two places record different scores, {file} and {config}: {}; make them agree \
-                     with `cargo xtask coverage --set {file:.2}`",
-                    names.join(" and ")
+                     with `{} --set {file:.2}`",
+                    names.join(" and "),
+                    self.command
                 )
             }
             Agreement::Missing => bail!("no score is recorded"),
@@ -114,12 +135,13 @@ impl Configuration {
             let now = files::read_text(&record.path, &record.name)?;
             ensure!(
                 now == record.text,
-                "`{}` changed meanwhile; record the score with `cargo xtask coverage --set {score}`",
-                record.name
+                "`{}` changed meanwhile; record the score with `{} --set {score}`",
+                record.name,
+                self.command
             );
         }
         for record in &self.records {
-            let text = record.place.replace(&record.text, score);
+            let text = record.number.replace(&record.text, score);
             if text != record.text {
                 files::write_atomically(&record.path, text.as_bytes()).or_undetermined()?;
             }
@@ -130,7 +152,7 @@ impl Configuration {
     /// What [`Configuration::write`] would change, as a patch.
     pub(crate) fn patch(&self, score: Score) -> String {
         let patches = self.records.iter().map(|record| {
-            let text = record.place.replace(&record.text, score);
+            let text = record.number.replace(&record.text, score);
             patch::patch(&record.name, &record.text, &text)
         });
         patches.collect()
@@ -147,8 +169,8 @@ impl Configuration {
         if let Some(config) = Config::parse(&source, found) {
             self.config = config;
         }
-        if let Some(place) = self.config.score.clone() {
-            self.add(path, source, place);
+        if let Some(number) = self.config.score.clone() {
+            self.add(path, source, number);
         }
         Ok(())
     }
@@ -162,26 +184,22 @@ impl Configuration {
         let name = relative(cx, path);
         let source = Source::new(name, files::read_text(path, &relative(cx, path))?);
         self.score_in_file = config::parse_score_file(&source, found);
-        if let Some(place) = self.score_in_file.clone() {
-            self.add(path, source, place);
+        if let Some(number) = self.score_in_file.clone() {
+            self.add(path, source, number);
         }
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, source: Source, place: Place) {
+    fn add(&mut self, path: &Path, source: Source, number: Number) {
         let Source { name, text, .. } = source;
-        self.records.push(Record { path: path.to_path_buf(), name, text, place });
+        self.records.push(Record { path: path.to_path_buf(), name, text, number });
     }
 }
 
 /// The configuration at the smallest depth below `start`; the older file in `start` itself comes
 /// before one that is deeper.
-fn nearest(
-    cx: &Context,
-    start: &Path,
-    target: &Path,
-    file_name: &str,
-) -> anyhow::Result<Option<PathBuf>> {
+fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Option<PathBuf>> {
+    let Place { start, target } = place;
     let checkout = &cx.project.checkout;
     let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

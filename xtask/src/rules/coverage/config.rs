@@ -40,13 +40,13 @@ pub(crate) enum Features {
 
 /// A number of a file, and where it stands: only it is replaced.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct Number {
     pub(crate) percent: f64,
     start: usize,
     end: usize,
 }
 
-impl Place {
+impl Number {
     /// The text with another score at this place, and nothing else changed.
     pub(crate) fn replace(&self, text: &str, score: Score) -> String {
         format!("{}{score}{}", &text[..self.start], &text[self.end..])
@@ -56,7 +56,7 @@ impl Place {
 /// What `coverage_config_ARCH.json` says.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Config {
-    pub(crate) score: Option<Place>,
+    pub(crate) score: Option<Number>,
     /// A regular expression for LLVM; empty excludes nothing.
     pub(crate) exclude_path: String,
     pub(crate) features: Features,
@@ -122,12 +122,12 @@ impl Reader<'_> {
         });
     }
 
-    fn score(&mut self, node: &Node) -> Option<Place> {
+    fn score(&mut self, node: &Node) -> Option<Number> {
         let percent = self.percent(node, "coverage_score")?;
         let rest = &self.source.text[node.offset..];
         let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
         let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        Some(Place { percent, start: node.offset, end: node.offset + length })
+        Some(Number { percent, start: node.offset, end: node.offset + length })
     }
 
     fn tolerance(&mut self, node: &Node) {
@@ -202,17 +202,17 @@ impl Reader<'_> {
 }
 
 /// Reads `tests/coverage`: one number, whatever space is around it.
-pub(crate) fn parse_score_file(source: &Source, found: &mut Diagnostics) -> Option<Place> {
+pub(crate) fn parse_score_file(source: &Source, found: &mut Diagnostics) -> Option<Number> {
     let start = source.text.len() - source.text.trim_start().len();
-    let number = source.text.trim();
-    let place = Score::from_text(number).and_then(|_| {
-        let percent = number.parse().ok()?;
-        Some(Place { percent, start, end: start + number.len() })
+    let text = source.text.trim();
+    let number = Score::from_text(text).and_then(|_| {
+        let percent = text.parse().ok()?;
+        Some(Number { percent, start, end: start + text.len() })
     });
-    if place.is_none() {
+    if number.is_none() {
         found.push(source.error(start, "expected one number from 0 to 100 and nothing else"));
     }
-    place
+    number
 }
 
 /// The recorded score of two files that may both have one.
@@ -229,8 +229,8 @@ pub(crate) enum Agreement {
 }
 
 /// `tests/coverage` is the older place and wins where both agree to two decimals.
-pub(crate) fn agree(file: Option<&Place>, config: Option<&Place>) -> Agreement {
-    match (file.map(|place| place.percent), config.map(|place| place.percent)) {
+pub(crate) fn agree(file: Option<&Number>, config: Option<&Number>) -> Agreement {
+    match (file.map(|number| number.percent), config.map(|number| number.percent)) {
         (Some(file), Some(config)) if !is_same_to_two_decimals(file, config) => {
             Agreement::Disagree { file, config }
         }
@@ -246,11 +246,11 @@ fn is_same_to_two_decimals(one: f64, other: f64) -> bool {
 }
 
 /// What a crate without a configuration is told: the smallest one that works.
-pub(crate) fn missing(directory: &str, architecture: &str) -> String {
+pub(crate) fn missing(directory: &str, architecture: &str, command: &str) -> String {
     let name = file_name(architecture);
     format!(
         "there is no `{name}` in `{directory}` or below it; create it with `cargo xtask init`, or \
-         write these three lines to `{name}` and record the score with `cargo xtask coverage --devel`:\n\
+         write these three lines to `{name}` and record the score with `{command} --devel`:\n\
          {{\n  \"coverage_score\": 0\n}}"
     )
 }
@@ -346,8 +346,8 @@ mod tests {
     #[test]
     fn only_the_number_is_replaced() {
         let check = |text: &str, want: &str| {
-            let place = parse(text).0.unwrap().score.unwrap();
-            assert_eq!(place.replace(text, Score::from_text("90.1").unwrap()), want);
+            let number = parse(text).0.unwrap().score.unwrap();
+            assert_eq!(number.replace(text, Score::from_text("90.1").unwrap()), want);
         };
         check(
             "{\r\n\t\"x\" : [1,2],\"coverage_score\" :85.123456,\n \"exclude_path\":\"\"}",
@@ -365,7 +365,7 @@ mod tests {
         let read = |text: &str| {
             let mut found = Diagnostics::default();
             parse_score_file(&Source::new("tests/coverage", text), &mut found)
-                .map(|place| place.replace(text, Score::from_text("90").unwrap()))
+                .map(|number| number.replace(text, Score::from_text("90").unwrap()))
         };
         assert_eq!(read("85.2\n").as_deref(), Some("90.00\n"));
         assert_eq!(read(" 85").as_deref(), Some(" 90.00"));
@@ -376,9 +376,9 @@ mod tests {
 
     #[test]
     fn two_places_must_agree_to_two_decimals() {
-        let place = |percent| Place { percent, start: 0, end: 0 };
+        let number = |percent| Number { percent, start: 0, end: 0 };
         let agree = |file: Option<f64>, config: Option<f64>| {
-            agree(file.map(place).as_ref(), config.map(place).as_ref())
+            agree(file.map(number).as_ref(), config.map(number).as_ref())
         };
         assert_eq!(agree(None, None), Agreement::Missing);
         assert_eq!(agree(None, Some(85.0)), Agreement::Recorded(85.0));
