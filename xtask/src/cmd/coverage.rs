@@ -168,7 +168,7 @@ impl Change {
 
     /// The added lines as they are when the build starts.
     fn with_lines(mut self, cx: &Context, session: &Session<'_>) -> anyhow::Result<Change> {
-        let scratch = session.build_dir().join("index");
+        let scratch = session.build_dir().join(measure::INDEX);
         self.added = diff::added(cx, &self.start, &scratch)?;
         Ok(self)
     }

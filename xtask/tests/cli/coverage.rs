@@ -265,8 +265,7 @@ fn a_virtual_workspace_has_no_crate_at_its_root() {
     let sandbox = workspace();
     sandbox.write(&file(), CONFIG);
     let run = sandbox.xtask(&["coverage", "--test-scope", "crate"]).assert_code(2);
-    expect!["error: which crate? name it with `--package`: one, two"]
-    .assert_eq(&said(&run));
+    expect!["error: which crate? name it with `--package`: one, two"].assert_eq(&said(&run));
 }
 
 #[test]

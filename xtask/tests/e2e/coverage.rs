@@ -352,6 +352,25 @@ fn tests_print_to_us_and_read_nothing() {
 }
 
 #[test]
+fn what_a_test_leaves_running_holds_nobody_up() {
+    let sandbox = meter("80");
+    let marker = sandbox.beside("left");
+    let test = format!(
+        "#[test]\nfn leaves() {{\n    let child = std::process::Command::new(\"sleep\").arg(\"120\").spawn();\n    \
+         std::fs::write({marker:?}, child.unwrap().id().to_string()).unwrap();\n}}\n"
+    );
+    sandbox.write("tests/leaves.rs", test);
+    let started = Instant::now();
+    let mut command = sandbox.command(XTASK);
+    let status = command.arg("coverage").stderr(Stdio::null()).status().unwrap();
+    let elapsed = started.elapsed();
+    let left = fs::read_to_string(&marker).unwrap();
+    assert!(Command::new("kill").arg(&left).status().unwrap().success(), "it was still there");
+    assert!(status.success());
+    assert!(elapsed < Duration::from_secs(100), "{elapsed:?}");
+}
+
+#[test]
 fn a_test_that_fails_is_shown_and_nothing_is_recorded() {
     let sandbox = meter("10");
     sandbox

@@ -19,6 +19,8 @@ const BUILD_DIR: &str = "xtask-coverage";
 /// What a run leaves beside its build: `--no-cleanup` keeps it.
 const SUMMARY: &str = "coverage.json";
 const LINES: &str = "coverage.lcov";
+/// A scratch file of a run.
+pub(crate) const INDEX: &str = "index";
 /// The pages of `--html`, which stay until the next run that writes them.
 const PAGES: &str = "html";
 
@@ -137,8 +139,7 @@ impl<'a> Session<'a> {
     fn remove_results(&self) -> anyhow::Result<()> {
         let is_result = |name: &str| {
             [".profraw", ".profdata", "-profraw-list"].iter().any(|end| name.ends_with(end))
-                || name == SUMMARY
-                || name == LINES
+                || [SUMMARY, LINES, INDEX].contains(&name)
         };
         let dir = self.build_dir();
         for name in files::names_in(dir).iter().filter(|name| is_result(name)) {
