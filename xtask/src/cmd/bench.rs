@@ -73,6 +73,7 @@ fn compare(
     let worktree = Worktree::add(session, &task.base.id)?;
     submodules::fill(session, &worktree, &task.base.id)?;
     lock_file.lend_to(&worktree.dir)?;
+    warn_of_configuration_above(cx, &worktree.dir);
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(&worktree.dir);
     let base = base_selection(cx, &base_sh, task)?;
@@ -98,7 +99,12 @@ fn measure_and_report(
     match bench.measure_all(&options.schedule, sides, &mut runs)? {
         Ended::Measured => (),
         Ended::ChangeFailed => {
-            terminal::say("error: the benchmarks of the change failed");
+            let hint = if task.change.has_criterion {
+                ""
+            } else {
+                ": `criterion` is not among the dependencies, and only its benchmarks are understood"
+            };
+            terminal::say(&format!("error: the benchmarks of the change failed{hint}"));
             return Ok(Outcome::Fail);
         }
         Ended::BaseFailed => {
@@ -121,6 +127,22 @@ fn measure_and_report(
         schedule: options.schedule,
     };
     report::report(bench, options, &heading, &runs)
+}
+
+/// Cargo and rustup also read what lies in the directories above: both sides should have the same
+/// there.
+fn warn_of_configuration_above(cx: &Context, base: &Path) {
+    const NAMES: [&str; 4] =
+        [".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
+    let root = &cx.project.root;
+    for (dir, other, side) in [(root.as_path(), base, "change"), (base, root, "base")] {
+        let above = dir.ancestors().skip(1).filter(|dir| !other.starts_with(dir));
+        let files = above.flat_map(|dir| NAMES.map(|name| dir.join(name)));
+        // The configuration in cargo's home counts everywhere.
+        for file in files.filter(|file| file.exists() && !file.starts_with(cx.cargo_home())) {
+            terminal::say(&format!("warning: `{}` counts for the {side} only", file.display()));
+        }
+    }
 }
 
 fn check_features(selection: &Selection, change: &Benchmarks) -> anyhow::Result<()> {

@@ -201,6 +201,12 @@ pub(crate) fn is_empty_dir(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
+/// Whether there is a directory of that name anywhere below another.
+pub(crate) fn has_dir_below(dir: &Path, name: &str) -> bool {
+    let mut entries = walkdir::WalkDir::new(dir).into_iter().flatten();
+    entries.any(|entry| entry.file_type().is_dir() && entry.file_name() == name)
+}
+
 /// Whether a path is a file that may be executed.
 pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;

@@ -30,7 +30,7 @@ fn a_branch_that_does_not_exist_is_named() {
 #[test]
 fn names_are_never_shell_text_nor_options() {
     let mut measured = Measured::new();
-    let legal = ["main;touch${IFS}x", "--upload-pack=x", "$(touch x)", "a'b\"c"];
+    let legal = ["main;touch${IFS}x", "--upload-pack=x", "$(touch${IFS}x)", "a'b\"c"];
     for name in legal {
         let reference = format!("refs/heads/{name}");
         measured.sandbox.git(&["push", "--quiet", "origin", &format!("HEAD:{reference}")]);
@@ -155,6 +155,23 @@ fn a_bare_repository_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("is not inside a git repository"), "{said}");
+}
+
+#[test]
+fn a_worktree_of_a_bare_repository_is_measured() {
+    let measured = Measured::new();
+    let linked = measured.sandbox.beside("linked");
+    let (remote, dir) = (measured.remote(), linked.to_str().unwrap().to_owned());
+    let in_bare = |arguments: &[&str]| {
+        measured.sandbox.git(&[&["-C", remote.to_str().unwrap()], arguments].concat())
+    };
+    in_bare(&["worktree", "add", "--quiet", "-b", "linked", &dir]);
+    in_bare(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    let output = measured.command(&[]).current_dir(&linked).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("group "), "{said}");
+    assert_eq!(in_bare(&["worktree", "list"]).lines().count(), 2, "the bare one and the user's");
 }
 
 #[test]

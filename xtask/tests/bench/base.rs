@@ -15,7 +15,7 @@ fn name_the_configuration(measured: &Measured) {
 
 #[test]
 fn the_base_builds_as_the_base_whatever_the_change_configures() {
-    let measured = Measured::new();
+    let mut measured = Measured::new();
     name_the_configuration(&measured);
     measured.sandbox.commit_all("Name the configuration");
     measured.sandbox.git(&["push", "--quiet", "origin", "change:main"]);
@@ -29,7 +29,15 @@ fn the_base_builds_as_the_base_whatever_the_change_configures() {
         .write("more/src/lib.rs", "")
         .write(".cargo/config.toml", "[build]\nrustflags = [\"--cfg\", \"by_configuration\"]\n")
         .write("rust-toolchain.toml", format!("[toolchain]\npath = \"{}\"\n", sysroot.trim()));
+    let above = measured.sandbox.beside(".cargo");
+    std::fs::create_dir(&above).unwrap();
+    std::fs::write(above.join("config.toml"), "").unwrap();
+    let cache = tempfile::TempDir::new().unwrap();
+    measured.sandbox.set("XDG_CACHE_HOME", cache.path().to_str().unwrap());
     let run = measured.bench(&["--package", "rtc-device"]).assert_code(0);
+    let warning =
+        format!("warning: `{}` counts for the change only", above.join("config.toml").display());
+    assert!(run.stderr.contains(&warning), "{}", run.stderr);
     let names = table(&run);
     assert!(names.contains(&"built-with-flag-path".to_owned()), "{names:?}\n{}", run.stderr);
     assert!(names.contains(&"built-with-no-flag-default".to_owned()), "{names:?}\n{}", run.stderr);

@@ -104,7 +104,7 @@ enum Moment {
 const MOMENTS: [Moment; 15] = [
     Moment::Before("git", "ls-remote"),
     Moment::After("git", " fetch --quiet"),
-    Moment::Before("cargo", "fetch --locked"),
+    Moment::Before("cargo", "tree --quiet"),
     Moment::Before("git", "worktree add"),
     Moment::After("git", "worktree add"),
     Moment::After("git", "ls-tree"),

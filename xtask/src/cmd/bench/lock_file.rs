@@ -32,14 +32,14 @@ impl LockFile {
         let path = workspace.join("Cargo.lock");
         let read = || files::read_text_if_exists(&path, "Cargo.lock");
         let cx = session.cx;
-        let is_current = session.runner.read(cargo::fetch(&cx.sh, true))?;
+        let is_current = session.runner.read(cargo::resolve(&cx.sh, true))?;
         if is_current.status.success() {
             return Ok(LockFile { text: read()? });
         }
         let mut journal = Journal { path: path.clone(), before: read()?, made: None };
         session.begin()?;
         journal.write(session)?;
-        let status = session.runner.run(cargo::fetch(&cx.sh, false), Stdout::ToStderr)?;
+        let status = session.runner.run(cargo::resolve(&cx.sh, false), Stdout::ToStderr)?;
         let text = read()?;
         journal.made = text.as_ref().map(|text| fingerprint(text.as_bytes()));
         journal.write(session)?;

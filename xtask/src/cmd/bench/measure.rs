@@ -15,6 +15,7 @@ use crate::outcome::OrUndetermined;
 use crate::rules::bench::comparison::Comparison;
 use crate::rules::bench::results::Results;
 use crate::rules::bench::schedule::{self, Schedule, SideName};
+use crate::rules::strangers_text::visible;
 
 /// Everything that both sides share.
 pub(super) struct Bench<'a> {
@@ -95,7 +96,8 @@ impl<'a> Bench<'a> {
             if slower.is_empty() || ended != Ended::Measured {
                 break;
             }
-            terminal::say(&format!("looks slower, measured again: {}", slower.join(", ")));
+            let names = visible(&slower.join(", "));
+            terminal::say(&format!("looks slower, measured again: {names}"));
             let filter = schedule::filter(slower.into_iter());
             ended = self.measure_each(&stage, sides, Some(&filter), runs)?;
         }
@@ -145,6 +147,10 @@ impl<'a> Bench<'a> {
             bail!("interrupted");
         }
         if !status.success() {
+            return Ok(None);
+        }
+        if !files::has_dir_below(&criterion_home, baseline) {
+            terminal::say("error: the benchmarks have run and left nothing in CRITERION_HOME");
             return Ok(None);
         }
         let export = critcmp::export(&self.session.cx.sh, &self.dir, baseline);

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::comparison::{Comparison, Nanoseconds, Row};
 use super::results::Estimate;
+use crate::rules::strangers_text::visible;
 
 const WIDTH: f64 = 900.0;
 const ROW_HEIGHT: f64 = 36.0;
@@ -207,9 +208,7 @@ fn shorten(name: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    let text: String = text.chars().map(visible).collect();
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::comparison::{Comparison, Nanoseconds, Row};
 use super::results::Estimate;
 use super::schedule::Schedule;
+use crate::rules::strangers_text::visible;
 
 /// What stands beside the numbers.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(crate) fn gate_lines(comparison: &Comparison, fail_above_percent: f64) -> Ve
 fn slower_line(row: &Row) -> String {
     format!(
         "slower: `{}` takes {:.2} times as long as on the base ({}, was {}), the noise of the base is {:.1} %",
-        row.name,
+        visible(&row.name),
         row.ratio().unwrap_or(f64::NAN),
         time(row.change),
         time(row.base),
@@ -91,7 +92,7 @@ pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String
     let mut lines = vec![
         format!(
             "**Benchmarks{package}** against `{}` ({}{reused})",
-            heading.base_name,
+            visible(heading.base_name).replace('`', "'"),
             heading.short_commit()
         ),
         String::new(),
@@ -111,7 +112,7 @@ pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String
 }
 
 fn markdown_row(row: &Row) -> String {
-    let name = row.name.replace('|', "\\|").replace('`', "'");
+    let name = visible(&row.name).replace('|', "\\|").replace('`', "'");
     let ratio = row.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
     let ratio = if row.is_slower { format!("**{ratio}**") } else { ratio };
     let noise = row.noise_percent.map(|noise| format!("{noise:.1} %")).unwrap_or_default();
