@@ -271,14 +271,14 @@ fn the_lines_of_a_new_function_are_named_and_no_others() {
 
 /// The lines of `--diff`, which come after a patch if there is one.
 fn lines_of(run: &Run) -> String {
-    let lines = run.stdout.lines().filter(|line| line.starts_with("src/"));
-    lines.map(|line| format!("{line}\n")).collect()
+    let lines = run.stdout.split_inclusive('\n');
+    lines.filter(|line| line.starts_with("src/")).collect()
 }
 
 #[test]
 fn a_renamed_file_adds_nothing_known_to_git_or_not() {
     let sandbox = meter("80");
-    let long: String = (0..40).map(|n| format!("pub fn f{n}() {{}}\n")).collect();
+    let long = (0..40).map(|n| format!("pub fn f{n}() {{}}\n")).collect::<Vec<_>>().concat();
     sandbox.write("src/long.rs", &long).write("src/other.rs", long.replace("fn f", "fn g"));
     let modules = |names: &str| format!("{METER}{names}");
     sandbox.write("src/lib.rs", modules("pub mod long;\npub mod other;\n"));
