@@ -155,6 +155,14 @@ fn check_features(selection: &Selection, change: &Benchmarks) -> anyhow::Result<
 
 /// What can be measured of the base; None, with the reason, if nothing can.
 fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<Option<Selection>> {
+    let name = &task.base.name;
+    // Without this look cargo would go on and find a manifest in some directory above.
+    if !sh.current_dir().join("Cargo.toml").is_file() {
+        terminal::say(&format!(
+            "note: on {name} there is no Cargo.toml: there is nothing to compare with"
+        ));
+        return Ok(None);
+    }
     let workspace = workspace(cx, sh).context("on the base").or_undetermined()?;
     let mut selection = task.selection.clone();
     let base = match workspace.benchmarks(selection.package.as_deref()) {
@@ -166,7 +174,6 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
     let base = match base {
         Ok(base) => base,
         Err(absence) => {
-            let name = &task.base.name;
             terminal::say(&format!("note: on {name} {absence}: there is nothing to compare with"));
             return Ok(None);
         }

@@ -189,6 +189,16 @@ pub(crate) fn worktree_remove<'sh>(sh: &'sh Shell, root: &Path, dir: &Path) -> C
     git(sh, root).args(["worktree", "remove", "--force", "--force", "--"]).arg(dir)
 }
 
+/// Succeeds if a file is in the index.
+pub(crate) fn is_tracked<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["ls-files", "--error-unmatch", "--"]).arg(file)
+}
+
+/// Succeeds if a file is as the last commit has it.
+pub(crate) fn is_unchanged<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["diff", "--quiet", "HEAD", "--"]).arg(file)
+}
+
 /// Everything that a commit holds; among it the commits that submodules stand at.
 pub(crate) fn list_tree<'sh>(sh: &'sh Shell, dir: &Path, id: &str) -> Cmd<'sh> {
     git(sh, dir).args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", id])

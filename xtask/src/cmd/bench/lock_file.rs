@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::session::Session;
 use crate::host::process::Stdout;
-use crate::host::{cargo, files, terminal};
+use crate::host::{cargo, files, git, terminal};
 use crate::outcome::OrUndetermined;
 use crate::rules::fingerprint::fingerprint;
 
@@ -60,12 +60,27 @@ impl LockFile {
     }
 }
 
-/// Puts the file back as it was, unless somebody else has written it since.
+/// Puts the file back as it was, unless somebody else has written it since. Where that cannot be
+/// told, what is there now is kept beside our own files.
 pub(super) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
     let Some(journal) = Journal::read(session)? else { return Ok(()) };
     let now = files::read_text_if_exists(&journal.path, "Cargo.lock")?;
+    let is_killed = journal.made.is_none() && now != journal.before;
+    if is_killed && is_recorded(session, &journal.path)? {
+        terminal::say("note: `Cargo.lock` was committed meanwhile, it stays as it is");
+        return files::remove(&Journal::file(session));
+    }
+    if let Some(text) = now.as_ref().filter(|_| is_killed) {
+        let kept = session.dir.join("Cargo.lock.replaced");
+        files::write_atomically(&kept, text.as_bytes())?;
+        terminal::say(&format!(
+            "note: `Cargo.lock` is put back; what was there is `{}`",
+            kept.display()
+        ));
+    }
     let now = now.map(|text| fingerprint(text.as_bytes()));
-    if now.is_some() && now == journal.made {
+    let is_ours = now == journal.made && !is_recorded(session, &journal.path)?;
+    if now.is_some() && (is_killed || is_ours) {
         match &journal.before {
             Some(text) => files::write_atomically(&journal.path, text.as_bytes())?,
             None => files::remove(&journal.path)?,
@@ -74,6 +89,15 @@ pub(super) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
         terminal::say("note: `Cargo.lock` was written meanwhile, it stays as it is");
     }
     files::remove(&Journal::file(session))
+}
+
+/// Whether git knows the file, and knows it as it is.
+fn is_recorded(session: &Session<'_>, path: &Path) -> anyhow::Result<bool> {
+    let cx = session.cx;
+    let root = &cx.project.root;
+    let is_known = session.runner.clean_up(git::is_tracked(&cx.sh, root, path))?;
+    let is_same = session.runner.clean_up(git::is_unchanged(&cx.sh, root, path))?;
+    Ok(is_known.status.success() && is_same.status.success())
 }
 
 impl Journal {

@@ -60,10 +60,16 @@ impl<'a> Session<'a> {
 
     fn remove_worktree(&self) -> anyhow::Result<()> {
         let root = &self.cx.project.root;
-        let remove = git::worktree_remove(&self.cx.sh, root, &self.worktree());
-        // Git refuses what it does not know as a worktree: then there are only files to remove.
-        let _ = self.runner.clean_up(remove)?;
-        files::remove_dir(&self.worktree())
+        let remove = || git::worktree_remove(&self.cx.sh, root, &self.worktree());
+        let removed = self.runner.clean_up(remove())?.status.success();
+        files::remove_dir(&self.worktree())?;
+        if !removed {
+            // Git refuses a directory that is no worktree any more, as a kill while it was removed
+            // leaves one, and forgets a worktree whose directory is gone. What it never knew, it
+            // refuses again.
+            let _ = self.runner.clean_up(remove())?;
+        }
+        Ok(())
     }
 }
 

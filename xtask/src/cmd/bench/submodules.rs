@@ -37,9 +37,10 @@ fn fill_from(session: &Session<'_>, from: &Path, into: &Path, id: &str) -> anyho
             continue;
         }
         let index = session.dir.join("bench-submodule-index");
+        remove_index(&index)?;
         in_dir(session, &from, || git::read_tree(sh, &from, &index, &submodule.id))?;
         in_dir(session, &from, || git::export(sh, &from, &index, &into))?;
-        files::remove(&index)?;
+        remove_index(&index)?;
         fill_from(session, &from, &into, &submodule.id)?;
     }
     Ok(())
@@ -63,4 +64,10 @@ fn in_dir<'c>(
 ) -> anyhow::Result<Output> {
     let _dir = session.cx.sh.push_dir(dir);
     base::succeeded(session.runner.read(cmd())?)
+}
+
+/// An index of ours, and the lock that a git which was killed has left beside it.
+fn remove_index(index: &Path) -> anyhow::Result<()> {
+    files::remove(index)?;
+    files::remove(&index.with_extension("lock"))
 }

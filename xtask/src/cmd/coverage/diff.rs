@@ -50,6 +50,8 @@ pub(crate) fn added(cx: &Context, start: &Start, scratch: &Path) -> anyhow::Resu
     } else {
         // Announced in an index of its own, a new file takes part in the search for renames.
         let index = line(&run(cx, git::index_path(&cx.sh, root))?);
+        // A git that was killed may have left its lock.
+        files::remove(&scratch.with_extension("lock")).or_undetermined()?;
         files::copy(Path::new(&index), scratch).or_undetermined()?;
         let announce = git::announce(&cx.sh, root).env("GIT_INDEX_FILE", scratch);
         check(cx.runner.feed(announce, &new_files).or_undetermined()?)?;
