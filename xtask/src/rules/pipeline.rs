@@ -183,8 +183,9 @@ impl Writer<'_> {
             return Ok(Rc::clone(known));
         }
         let body: Rc<str> = self.format.part(&step.body(self.pipeline.xtask))?.into();
-        // A crate's own test has one step for each platform, so there is nothing to save.
-        if !step.is_own && !self.parts.bodies.contains_key(&key) {
+        // Only a shared test has more than one step on a platform.
+        let is_shared = step.member.is_some() && !step.is_own;
+        if is_shared && !self.parts.bodies.contains_key(&key) {
             let is_common = !step.command_names_crate();
             self.parts.bodies.insert(key, is_common.then(|| Rc::clone(&body)));
         }

@@ -24,7 +24,7 @@ fn snapshot(measured: &Measured) -> BTreeMap<String, String> {
             let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
             let metadata = fs::symlink_metadata(path).unwrap();
             let content = if metadata.is_symlink() {
-                format!("{:?}", fs::read_link(path).unwrap())
+                fs::read_link(path).unwrap().display().to_string()
             } else if metadata.is_dir() {
                 // Git makes and removes files beside those that it keeps.
                 return (name, format!("{:o}", metadata.mode()));

@@ -112,14 +112,14 @@ fn a_yanked_crate_fails() {
                 source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
     sandbox.write("Cargo.lock", lock);
     let run = audit(&sandbox, &[]).assert_code(1);
-    expect![[r#"
+    expect![[r"
                advisory  crate         fixed in         path to it
         error  yanked    libc 0.2.165  another version  rtc-device > libc
                its authors took this version back
         1 advisory fails
         to take the newest versions that are allowed, run:
           cargo update libc@0.2.165
-    "#]]
+    "]]
     .assert_eq(&run.stdout);
 }
 
