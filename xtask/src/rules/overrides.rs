@@ -1,6 +1,7 @@
 //! What environment variables change about the steps.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -33,9 +34,8 @@ struct Targeted {
 #[derive(Debug)]
 struct Mention {
     name: String,
-    /// Index of the variable among the sources.
-    variable: &'static str,
-    text: String,
+    /// The variable, shared by all names in it: there may be thousands.
+    source: Rc<Source>,
     offset: usize,
 }
 
@@ -47,7 +47,7 @@ impl Overrides {
         let mut overrides = Overrides::default();
         let mut variable = |name: &'static str| {
             let text = lookup(name).filter(|text| !text.is_empty())?;
-            let source = Source::new(name, text);
+            let source = Rc::new(Source::new(name, text));
             let node = json::parse(&source, found)?;
             Reader { variable: name, source, found: &mut *found, overrides: &mut overrides }
                 .read(&node);
@@ -110,9 +110,8 @@ impl Overrides {
                 Some(name) => format!(", did you mean `{name}`?"),
                 None => String::new(),
             };
-            let source = Source::new(mention.variable, mention.text.as_str());
             let message = format!("there is no test `{}` here{hint}", mention.name);
-            found.push(source.warning(mention.offset, message));
+            found.push(mention.source.warning(mention.offset, message));
         }
     }
 }
@@ -124,7 +123,7 @@ fn cfg_for<'a>(targeted: Option<&'a Targeted>, test: &str) -> Option<&'a Map<Str
 
 struct Reader<'a> {
     variable: &'static str,
-    source: Source,
+    source: Rc<Source>,
     found: &'a mut Diagnostics,
     overrides: &'a mut Overrides,
 }
@@ -147,8 +146,7 @@ impl Reader<'_> {
     fn mention(&mut self, name: &str, offset: usize) {
         self.overrides.mentions.push(Mention {
             name: name.to_owned(),
-            variable: self.variable,
-            text: self.source.text.clone(),
+            source: Rc::clone(&self.source),
             offset,
         });
     }
