@@ -139,8 +139,11 @@ impl Sandbox {
         let home = std::env::var("HOME").unwrap();
         let or_in_home =
             |name: &str, dir: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{dir}"));
-        let mut command = Command::new(program);
+        // Where the tests run in the background, signals are ignored that they have to send.
+        let mut command = Command::new("env");
         command
+            .arg("--default-signal")
+            .arg(program)
             .current_dir(self.root())
             .env_clear()
             .env("PATH", format!("{}:{path}", self.beside("stubs").display()))
