@@ -111,10 +111,9 @@ impl Project {
         self.root.join("Cargo.lock")
     }
 
-    /// A place of this repository's own outside its tree, for what must not see the tree.
-    /// `fingerprint` is the root's.
-    pub(crate) fn cache_dir(cache_home: &Path, fingerprint: &str) -> PathBuf {
-        cache_home.join("rust-vmm-ci").join(fingerprint)
+    /// Our own part of the user's cache directory.
+    pub(crate) fn cache_dir(cache_home: &Path) -> PathBuf {
+        cache_home.join("rust-vmm-ci")
     }
 
     /// Where missing cargo tools are installed.

@@ -16,13 +16,16 @@ pub(super) fn dir(cx: &Context) -> anyhow::Result<PathBuf> {
     let root = &cx.project.root;
     let name = fingerprint(root.as_os_str().as_bytes());
     let mut problem = None;
-    for home in cx.cache_home().into_iter().chain([files::temporary_dir()]) {
-        let dir = Project::cache_dir(&home, &name);
+    let below_cache_home = cx.cache_home().map(|home| Project::cache_dir(&home));
+    for ours in below_cache_home.into_iter().chain([files::temporary_dir()]) {
+        // A link may lead into the tree.
+        let dir = files::resolved(&ours).join(&name);
         if dir.starts_with(root) {
             continue;
         }
-        match files::create_private_dir(&dir) {
-            Ok(()) => return Ok(files::canonical(&dir).unwrap_or(dir)),
+        // Whoever owns the one above could exchange the one below.
+        match files::create_private_dir(&ours).and_then(|()| files::create_private_dir(&dir)) {
+            Ok(()) => return Ok(dir),
             Err(error) => problem = Some(error),
         }
     }

@@ -39,6 +39,14 @@ pub(crate) fn canonical(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok()
 }
 
+/// A path without links; what does not exist of it stays as it is written.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    let exists = |above: &&Path| fs::symlink_metadata(above).is_ok();
+    let existing = path.ancestors().find(exists).unwrap_or(path);
+    let missing = path.strip_prefix(existing).unwrap_or(Path::new(""));
+    fs::canonicalize(existing).unwrap_or_else(|_| existing.to_path_buf()).join(missing)
+}
+
 /// Replaces a file's content: written beside it, then renamed over it, so that a reader and a
 /// sudden end see either the old or the new content. The permissions stay; a link is followed.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> anyhow::Result<()> {

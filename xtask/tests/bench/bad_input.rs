@@ -209,12 +209,15 @@ fn a_cache_directory_inside_the_tree_or_not_to_be_written_is_not_used() {
     let temporary = measured.sandbox.beside("tmp");
     std::fs::create_dir(&temporary).unwrap();
     measured.sandbox.set("TMPDIR", temporary.to_str().unwrap());
-    for cache in [inside.as_path(), file.as_path(), Path::new("/proc/no")] {
+    let link = measured.sandbox.beside("link");
+    std::os::unix::fs::symlink(measured.sandbox.root(), &link).unwrap();
+    for cache in [inside.as_path(), link.as_path(), file.as_path(), Path::new("/proc/no")] {
         measured.sandbox.set("XDG_CACHE_HOME", cache.to_str().unwrap());
         let run = measured.bench(&[]).assert_code(0);
         assert!(run.stderr.contains(temporary.to_str().unwrap()), "{}", run.stderr);
     }
     assert!(!inside.exists());
+    assert!(!measured.sandbox.root().join("rust-vmm-ci").exists());
 }
 
 #[test]
