@@ -271,6 +271,57 @@ fn a_lock_file_that_git_ignores_is_as_it_was() {
     }
 }
 
+/// Commits a manifest that the lock file does not fit, so that cargo has to write it, and kills the
+/// run right after cargo has done so, when only the file itself tells what cargo made of it.
+fn killed_after_cargo_has_written(measured: &Measured) -> (String, String) {
+    measured.edit("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
+    measured.sandbox.commit_all("Raise the version");
+    let committed = measured.sandbox.read("Cargo.lock");
+    let reached = measured.sandbox.beside("reached");
+    let script = format!(
+        "PATH='{}' cargo \"$@\"; code=$?\n\
+         case \"$*\" in *--locked*) ;; *tree*) touch {}; sleep 1000;; esac\nexit $code",
+        path_with_critcmp(),
+        reached.display()
+    );
+    measured.sandbox.stub("cargo", &script);
+    let mut child = measured.command(&[]).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !reached.exists() {
+        assert!(Instant::now() < deadline, "cargo does not write the lock file");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(measured, &child, "-KILL");
+    child.wait().unwrap();
+    without_stubs(measured);
+    let written = measured.sandbox.read("Cargo.lock");
+    assert_ne!(written, committed);
+    (committed, written)
+}
+
+#[test]
+fn a_lock_file_that_a_killed_run_has_written_is_put_back_and_kept() {
+    let measured = Measured::new();
+    let (committed, written) = killed_after_cargo_has_written(&measured);
+    let edited = format!("{written}# by hand\n");
+    measured.sandbox.write("Cargo.lock", &edited);
+    let run = measured.bench(&[]).assert_code(0);
+    assert_eq!(measured.sandbox.read("Cargo.lock"), committed);
+    let (_, kept) = run.stderr.split_once("`Cargo.lock` is put back; what was there is `").unwrap();
+    let kept = kept.split_once('`').unwrap().0;
+    assert_eq!(fs::read_to_string(kept).unwrap(), edited, "nothing of the user's is lost");
+}
+
+#[test]
+fn a_lock_file_that_was_committed_after_a_killed_run_stays() {
+    let measured = Measured::new();
+    let (_, written) = killed_after_cargo_has_written(&measured);
+    measured.sandbox.commit_all("Take the lock file along");
+    let run = measured.bench(&[]).assert_code(0);
+    assert!(run.stderr.contains("`Cargo.lock` was committed meanwhile"), "{}", run.stderr);
+    assert_eq!(measured.sandbox.read("Cargo.lock"), written);
+}
+
 /// A lock file that cargo had to write is put back, but not its time.
 #[track_caller]
 fn assert_unchanged_but_times(
