@@ -21,7 +21,7 @@ use crate::host::cargo;
 use crate::host::criterion::Selection;
 use crate::host::terminal;
 use crate::outcome::{OrUndetermined, Outcome};
-use crate::rules::bench::report::Heading;
+use crate::rules::bench::report::{self as report_rules, Heading};
 use crate::rules::bench::target::{self, Benchmarks, Workspace};
 use crate::rules::prerequisite::{self, Prerequisite};
 use known::Store;
@@ -76,12 +76,17 @@ fn compare(
     warn_of_configuration_above(cx, &worktree.dir);
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(&worktree.dir);
-    let base = base_selection(cx, &base_sh, task)?;
-    let sides = Sides {
-        change: Side { sh: &cx.sh, selection: task.selection.clone(), target_dir: None },
-        base: base.map(|selection| bench.base_side(&base_sh, selection)),
+    let change = Side::new(session, &cx.sh, task.selection.clone(), None)?;
+    let base = match base_selection(cx, &base_sh, task)? {
+        Some(selection) => Some(Side::new(session, &base_sh, selection, Some(bench.base_dir()))?),
+        None => None,
     };
-    measure_and_report(&bench, &sides, task)
+    if let Some(base) = &base
+        && let Some(note) = report_rules::different_compilers(&change.compiler, &base.compiler)
+    {
+        terminal::say(&note);
+    }
+    measure_and_report(&bench, &Sides { change, base }, task)
 }
 
 fn measure_and_report(

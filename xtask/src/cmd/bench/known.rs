@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use super::measure::Side;
 use super::session::Session;
 use crate::cmd::base::Found;
-use crate::host::{cargo, files, machine, terminal};
-use crate::outcome::OrUndetermined;
+use crate::host::{files, machine, terminal};
 use crate::rules::bench::known::{self, Circumstances, Known};
 use crate::rules::bench::results::Results;
 
@@ -66,19 +65,15 @@ impl Store {
 
 fn circumstances(session: &Session<'_>, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
     let cx = session.cx;
-    let toolchain = session.runner.read(cargo::compiler_version(base.sh)).or_undetermined()?;
     let lock_file = base.sh.current_dir().join("Cargo.lock");
     let lock_file = files::read_text_if_exists(&lock_file, "Cargo.lock")?;
-    let home = cx.lookup("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(cx.lookup("HOME")?).join(".cargo")));
-    let config = home.map(|home| home.join("config.toml"));
-    let config = config.and_then(|path| files::read_text(&path, "config.toml").ok());
+    let config = files::read_text(&cx.cargo_home().join("config.toml"), "config.toml").ok();
     let variables = cx.environment().iter().filter(|(name, _)| known::matters(name));
     let circumstances = Circumstances {
         commit,
         package: base.selection.package.as_deref(),
         features: base.selection.features.as_deref(),
-        toolchain: &String::from_utf8_lossy(&toolchain.stdout),
+        compiler: &base.compiler,
         lock_file: lock_file.as_deref().unwrap_or_default(),
         cargo_config: config.as_deref().unwrap_or_default(),
         machine: &machine::description(),

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::host::criterion::{self, Destination, Selection};
 use crate::host::files::Lock;
 use crate::host::process::Stdout;
-use crate::host::{critcmp, files, terminal};
+use crate::host::{cargo, critcmp, files, terminal};
 use crate::outcome::OrUndetermined;
 use crate::rules::bench::comparison::Comparison;
 use crate::rules::bench::results::Results;
@@ -31,6 +31,22 @@ pub(super) struct Side<'a> {
     pub(super) selection: Selection,
     /// None means the user's own build directory, which is warm.
     pub(super) target_dir: Option<PathBuf>,
+    /// What `rustc --version --verbose` says there.
+    pub(super) compiler: String,
+}
+
+impl<'a> Side<'a> {
+    /// Without a `target_dir` the side is built where the user builds.
+    pub(super) fn new(
+        session: &Session<'_>,
+        sh: &'a Shell,
+        selection: Selection,
+        target_dir: Option<PathBuf>,
+    ) -> anyhow::Result<Side<'a>> {
+        let output = session.runner.read(cargo::compiler_version(sh)).or_undetermined()?;
+        let compiler = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(Side { sh, selection, target_dir, compiler })
+    }
 }
 
 /// What is compared.
@@ -73,8 +89,8 @@ impl<'a> Bench<'a> {
     }
 
     /// The base is built apart, so that neither side makes the other build anew.
-    pub(super) fn base_side<'s>(&self, sh: &'s Shell, selection: Selection) -> Side<'s> {
-        Side { sh, selection, target_dir: Some(self.dir.join("base")) }
+    pub(super) fn base_dir(&self) -> PathBuf {
+        self.dir.join("base")
     }
 
     /// Measures what is not there yet. Without a base the change runs once. What a gate finds is

@@ -15,7 +15,7 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) package: Option<&'a str>,
     pub(crate) features: Option<&'a str>,
     /// What `rustc --version --verbose` says in the base's directory.
-    pub(crate) toolchain: &'a str,
+    pub(crate) compiler: &'a str,
     pub(crate) lock_file: &'a str,
     /// The user's own cargo configuration.
     pub(crate) cargo_config: &'a str,
@@ -54,7 +54,7 @@ impl Circumstances<'_> {
         };
         put("package", self.package.unwrap_or("(the default)"));
         put("features", self.features.unwrap_or("(all)"));
-        put("toolchain", self.toolchain);
+        put("compiler", self.compiler);
         put("Cargo.lock", &fingerprint(self.lock_file.as_bytes()));
         put("cargo configuration", &fingerprint(self.cargo_config.as_bytes()));
         put("machine", self.machine);
@@ -114,7 +114,7 @@ mod tests {
             commit: "abc",
             package: None,
             features: None,
-            toolchain: "rustc 1.90.0",
+            compiler: "rustc 1.90.0",
             lock_file: "version = 4",
             cargo_config: "",
             machine: "m",
@@ -129,7 +129,7 @@ mod tests {
             Circumstances { commit: "abd", ..circumstances() },
             Circumstances { package: Some("p"), ..circumstances() },
             Circumstances { features: Some(""), ..circumstances() },
-            Circumstances { toolchain: "rustc 1.91.0", ..circumstances() },
+            Circumstances { compiler: "rustc 1.91.0", ..circumstances() },
             Circumstances { lock_file: "version = 3", ..circumstances() },
             Circumstances { cargo_config: "[build]", ..circumstances() },
             Circumstances { machine: "n", ..circumstances() },

@@ -26,6 +26,16 @@ impl Heading<'_> {
     }
 }
 
+/// What to say if two compilers build the sides, of which each is what `rustc --version --verbose`
+/// says there.
+pub(crate) fn different_compilers(change: &str, base: &str) -> Option<String> {
+    let version = |text: &str| visible(text.lines().next().unwrap_or_default());
+    (change != base).then(|| {
+        let (change, base) = (version(change), version(base));
+        format!("note: `{change}` builds the change and `{base}` the base")
+    })
+}
+
 /// What the gate has found, one line per benchmark that fails it and one in the end.
 pub(crate) fn gate_lines(comparison: &Comparison, fail_above_percent: f64) -> Vec<String> {
     let mut lines: Vec<String> = comparison.slower().map(slower_line).collect();
@@ -144,6 +154,18 @@ mod tests {
             features: None,
             schedule: Schedule { rounds: Some(3), fail_above_percent: Some(10.0) },
         }
+    }
+
+    #[test]
+    fn compilers_that_differ_are_named() {
+        let change = "rustc 1.90.0 (1159e78c4 2025-09-14)\nbinary: rustc\n";
+        let base = "rustc 1.89.0 (29483883e 2025-08-04)\nbinary: rustc\n";
+        assert_eq!(different_compilers(change, change), None);
+        assert_eq!(
+            different_compilers(change, base).unwrap(),
+            "note: `rustc 1.90.0 (1159e78c4 2025-09-14)` builds the change and \
+             `rustc 1.89.0 (29483883e 2025-08-04)` the base"
+        );
     }
 
     #[test]
