@@ -14,9 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use signal_hook::iterator::Signals;
 use xshell::Cmd;
 
 use super::terminal;
@@ -335,18 +336,15 @@ pub(crate) fn watch_signals() -> anyhow::Result<()> {
     let watched = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
     // What the caller told us to ignore (`nohup`) stays ignored.
     let watched = watched.into_iter().filter(|signal| ignored & (1 << (*signal as u32 - 1)) == 0);
-    let signals: SigSet = watched.collect();
-    // Blocked here, before there are other threads, they reach nobody but the watching thread.
-    // Children start with an empty mask: the standard library sees to that.
-    signals.thread_block().context("cannot block signals")?;
+    // Handlers end with `exec`, so that a child takes signals as it would without us. A mask would
+    // stay: a child that inherits it does not hear a signal, nor do its own tests.
+    let watched = watched.map(|signal| signal as i32);
+    let mut signals = Signals::new(watched).context("cannot watch for signals")?;
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            loop {
-                if let Ok(signal) = signals.wait() {
-                    stop_children(signal);
-                }
-            }
+            let known = signals.forever().filter_map(|number| Signal::try_from(number).ok());
+            known.for_each(stop_children);
         })
         .context("cannot start a thread")?;
     Ok(())

@@ -213,6 +213,18 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
 }
 
 #[test]
+fn a_test_takes_signals_as_it_would_without_us() {
+    let show = "grep -E '^Sig(Blk|Ign|Cgt):' /proc/self/status";
+    let sandbox = sandbox(&format!(r#"{{"test_name": "show", "command": "{show} > seen"}}"#));
+    // Dash would clear the mask that it inherits.
+    let bash = sandbox.run("sh", &["-c", "command -v bash"]).assert_code(0).stdout;
+    std::fs::create_dir_all(sandbox.beside("stubs")).unwrap();
+    std::os::unix::fs::symlink(bash.trim(), sandbox.beside("stubs/sh")).unwrap();
+    ci(&sandbox, &[]).assert_code(0);
+    assert_eq!(sandbox.read("seen"), sandbox.run("sh", &["-c", show]).stdout);
+}
+
+#[test]
 fn what_a_test_leaves_behind_ends_with_it() {
     let sandbox = sandbox(r#"{"test_name": "bg", "command": "sleep 300 & echo $! > child"}"#);
     let started = Instant::now();
