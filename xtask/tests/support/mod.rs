@@ -140,7 +140,7 @@ impl Sandbox {
         let or_in_home =
             |name: &str, dir: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{dir}"));
         // Where the tests run in the background, signals are ignored that they have to send.
-        let mut command = Command::new("env");
+        let mut command = Command::new("/usr/bin/env");
         command
             .arg("--default-signal")
             .arg(program)
