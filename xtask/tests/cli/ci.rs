@@ -214,7 +214,8 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
 
 #[test]
 fn a_test_takes_signals_as_it_would_without_us() {
-    let show = "grep -E '^Sig(Blk|Ign|Cgt):' /proc/self/status";
+    // The C library has uses of its own for the higher ones.
+    let show = "grep -E '^Sig(Blk|Ign|Cgt):' /proc/self/status | grep -oE '^Sig...|.{7}$'";
     let sandbox = sandbox(&format!(r#"{{"test_name": "show", "command": "{show} > seen"}}"#));
     // Dash would clear the mask that it inherits.
     let bash = sandbox.run("sh", &["-c", "command -v bash"]).assert_code(0).stdout;
