@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::support::{Run, Sandbox, checkout};
+use crate::tools::path_with;
 
 /// The name of the benchmark that [`Measured::slow_down`] makes slower.
 pub(crate) const SLOWED: &str = "read_the_time";
@@ -121,10 +122,5 @@ const BRIEF: &str = "criterion_group! {
 
 /// The `PATH` of the real tools.
 pub(crate) fn path_with_critcmp() -> String {
-    let path = std::env::var("PATH").unwrap();
-    let tools = checkout().join("target/xtask-tools/bin");
-    let path = format!("{path}:{}", tools.display());
-    let found = std::env::split_paths(&path).any(|dir| dir.join("critcmp").is_file());
-    assert!(found, "critcmp is missing, run `cargo install --locked critcmp@0.1.8`");
-    path
+    path_with("critcmp", "0.1.8")
 }

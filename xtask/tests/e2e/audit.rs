@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use expect_test::expect;
 
-use crate::consumer::{copy_tracked, path_with};
+use crate::consumer::copy_tracked;
 use crate::support::{Run, Sandbox, checkout};
+use crate::tools::path_with;
 
 const URL: &str = "https://github.com/RustSec/advisory-db.git";
 

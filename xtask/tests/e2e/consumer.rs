@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use crate::support::{Sandbox, checkout};
+use crate::tools::path_with;
 
 /// Where the sample crate goes in the consumer.
 #[derive(Clone, Copy)]
@@ -84,23 +84,4 @@ pub(crate) fn copy_tracked(from: &Path, to: &Path) {
 pub(crate) fn path_with_tools() -> String {
     path_with("cargo-all-features", "1.12.0");
     path_with("cargo-llvm-cov", "0.9.1")
-}
-
-/// `PATH` with a cargo tool. A missing one is built once and kept in this repository's `target`,
-/// where `cargo xtask ci` installs it too.
-pub(crate) fn path_with(tool: &str, version: &str) -> String {
-    // Two tests that miss the same tool would both build it, for minutes.
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let root = checkout().join("target/xtask-tools");
-    let path = format!("{}:{}", std::env::var("PATH").unwrap(), root.join("bin").display());
-    let probe = ["-c", "command -v \"$0\"", tool];
-    let has = Command::new("sh").env("PATH", &path).args(probe).output().unwrap();
-    if !has.status.success() {
-        let spec = format!("{tool}@{version}");
-        let install = ["install", "--quiet", "--locked", &spec, "--root"];
-        let status = Command::new("cargo").args(install).arg(&root).status().unwrap();
-        assert!(status.success(), "{tool} cannot be installed");
-    }
-    path
 }
