@@ -40,7 +40,7 @@ impl Base {
         let by_url = remotes.lines().filter_map(|line| {
             let (key, url) = line.split_once(' ')?;
             let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
-            (url == self.remote).then_some(name)
+            is_same_repository(url, &self.remote).then_some(name)
         });
         let names = std::iter::once(self.remote.as_str()).chain(by_url);
         names.map(|name| format!("refs/remotes/{name}/{}", self.branch)).collect()
@@ -58,6 +58,28 @@ impl Base {
         references.push(self.reference());
         references
     }
+}
+
+/// Whether two URLs lead to the same repository: services offer each under several, and Buildkite
+/// may have been told another one than the clone.
+fn is_same_repository(one: &str, other: &str) -> bool {
+    one == other || repository(one) == repository(other)
+}
+
+/// A URL without what may differ: the scheme, the user and how it ends.
+fn repository(url: &str) -> String {
+    let (is_url, rest) = match url.split_once("://") {
+        Some((_, rest)) => (true, rest),
+        None => (false, url),
+    };
+    let host_end = rest.find('/').unwrap_or(rest.len());
+    let (host, path) = rest.split_at(host_end);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    // `host:path` is how ssh writes it; after a scheme, a port may stand there.
+    let address = format!("{host}{path}");
+    let address = if is_url { address } else { address.replacen(':', "/", 1) };
+    let address = address.trim_end_matches('/');
+    address.strip_suffix(".git").unwrap_or(address).trim_end_matches('/').to_owned()
 }
 
 /// Which commit of the base a change is compared with.
@@ -110,6 +132,31 @@ mod tests {
             ]),
             pair("url", "dev")
         );
+    }
+
+    #[test]
+    fn a_repository_has_several_urls() {
+        let same = [
+            "https://github.com/rust-vmm/vm-memory.git",
+            "https://github.com/rust-vmm/vm-memory/",
+            "https://user:secret@github.com/rust-vmm/vm-memory",
+            "git@github.com:rust-vmm/vm-memory.git",
+            "ssh://git@github.com/rust-vmm/vm-memory.git",
+            "git://github.com/rust-vmm/vm-memory",
+        ];
+        for url in same {
+            assert!(is_same_repository(url, same[0]), "{url}");
+        }
+        for url in [
+            "https://github.com/somebody/vm-memory.git",
+            "https://gitlab.com/rust-vmm/vm-memory.git",
+            "https://github.com:8443/rust-vmm/vm-memory.git",
+            "/rust-vmm/vm-memory.git",
+            "origin",
+        ] {
+            assert!(!is_same_repository(url, same[0]), "{url}");
+        }
+        assert!(is_same_repository("/tmp/a/r.git", "/tmp/a/r"));
     }
 
     #[test]
