@@ -13,10 +13,9 @@ pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str
     if cx.lookup("BUILDKITE").is_none() || files::find_program(&path, "buildkite-agent").is_none() {
         return;
     }
-    let limit = markdown.len().min(ANNOTATION_LIMIT_BYTES);
-    let end = (0..=limit).rev().find(|at| markdown.is_char_boundary(*at)).unwrap_or(0);
+    let text = markdown::shortened(markdown, ANNOTATION_LIMIT_BYTES);
     let cmd = buildkite_agent::annotate(&cx.sh, context, style);
-    let problem = match cx.runner.feed(cmd, &markdown.as_bytes()[..end]) {
+    let problem = match cx.runner.feed(cmd, text.as_bytes()) {
         Ok(output) if output.status.success() => return,
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => format!("{error:#}"),
