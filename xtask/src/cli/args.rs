@@ -112,13 +112,18 @@ impl Args {
 
     /// As [`Args::value`], for a value that has to be text.
     pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, UsageError> {
-        let Some(value) = self.value(None, long)? else { return Ok(None) };
-        match value.into_string() {
-            Ok(text) => Ok(Some(text)),
-            Err(value) => {
+        Ok(self.texts(long)?.pop())
+    }
+
+    /// As [`Args::values`], for values that have to be text.
+    pub(crate) fn texts(&mut self, long: &'static str) -> Result<Vec<String>, UsageError> {
+        let values = self.values(None, long)?;
+        let text = |value: OsString| {
+            value.into_string().or_else(|value| {
                 self.error(format!("`{long}` must be UTF-8 text, not {}", value.display()))
-            }
-        }
+            })
+        };
+        values.into_iter().map(text).collect()
     }
 
     /// As [`Args::value`], for a path.

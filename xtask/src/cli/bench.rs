@@ -47,8 +47,14 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
-    let package = args.text("--package")?;
-    let features = args.text("--features")?;
+    let package = args.texts("--package")?;
+    if 1 < package.len() {
+        return args.error("`--package` names one package: results of several would mix");
+    }
+    let package = package.into_iter().next();
+    // As cargo does, which takes the option several times.
+    let features = Some(args.texts("--features")?).filter(|lists| !lists.is_empty());
+    let features = features.map(|lists| lists.join(","));
     let against = match args.text("--against")? {
         Some(name) => Against::from_name(&name).or_else(|message| args.error(message))?,
         None => Against::default(),
@@ -104,6 +110,12 @@ mod tests {
     }
 
     #[test]
+    fn features_add_up_as_they_do_for_cargo() {
+        let options = parse_words("--features a,b --features=c").unwrap();
+        assert_eq!(options.features.as_deref(), Some("a,b,c"));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_an_error() {
         assert!(parse_words("--against top").unwrap_err().contains("`tip`"));
         for bad in ["ten", "NaN", "inf", "-1", "10%", "1,5"] {
@@ -114,6 +126,7 @@ mod tests {
             let error = parse_words(&format!("--rounds {bad}")).unwrap_err();
             assert!(error.contains("`--rounds` takes a number from 1"), "{error}");
         }
+        assert!(parse_words("--package a --package b").unwrap_err().contains("names one package"));
         assert!(parse_words("--rounds").unwrap_err().contains("`--rounds` needs a value"));
         assert!(parse_words("somewhere").unwrap_err().contains("does not take `somewhere`"));
         assert!(parse_words("--pakage a").unwrap_err().contains("did you mean `--package`?"));
