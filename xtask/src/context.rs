@@ -22,13 +22,14 @@ pub(crate) struct Context {
 }
 
 /// The variables that change what is done; one that is not text is an error and not ignored.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "TESTS_TO_SKIP",
     "TIMEOUTS_MIN",
     "DOCKER_PLUGIN_CONFIG",
     "X86_LINUX_AGENT_TAGS",
     "AARCH64_LINUX_AGENT_TAGS",
     "DEFAULT_AGENT_TAG_HYPERVISOR",
+    "PACKAGE",
     "REMOTE",
     "BASE_BRANCH",
     "BUILDKITE_REPO",

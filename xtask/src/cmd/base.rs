@@ -14,7 +14,7 @@ use crate::rules::base::{Against, Base};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A base that this clone has never seen may be a long history.
-const PATIENCE_TO_FETCH: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE_TO_FETCH: Duration = Duration::from_secs(600);
 
 /// The upstream branch as it is now, or as this clone last saw it.
 #[derive(Debug)]

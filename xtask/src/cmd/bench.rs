@@ -53,6 +53,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         }
     };
     check_features(&selection, &change)?;
+    if let Some(warning) = change.warning() {
+        terminal::say(&warning);
+    }
     report::check_destination(cx, options)?;
     if !has_critcmp(cx) {
         return Ok(Outcome::Unavailable);
@@ -71,14 +74,17 @@ fn compare(
     let bench = Bench::new(session, Path::new(&workspace.target_dir))?;
     let lock_file = LockFile::settle(session, Path::new(&workspace.root))?;
     let worktree = Worktree::add(session, &task.base.id)?;
-    submodules::fill(session, &worktree, &task.base.id)?;
+    let missing_submodules = submodules::fill(session, &worktree, &task.base.id)?;
     lock_file.lend_to(&worktree.dir)?;
     warn_of_configuration_above(cx, &worktree.dir);
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(&worktree.dir);
     let change = Side::new(session, &cx.sh, task.selection.clone(), None)?;
     let base = match base_selection(cx, &base_sh, task)? {
-        Some(selection) => Some(Side::new(session, &base_sh, selection, Some(bench.base_dir()))?),
+        Some(selection) => {
+            let side = Side::new(session, &base_sh, selection, Some(bench.base_dir()))?;
+            Some(Side { missing_submodules, ..side })
+        }
         None => None,
     };
     if let Some(base) = &base
@@ -120,7 +126,7 @@ fn measure_and_report(
             return Ok(Outcome::Unavailable);
         }
     }
-    if !base_reused && sides.base.is_some() {
+    if !base_reused && !runs.base.is_empty() {
         store.keep(&runs.base);
     }
     let heading = Heading {

@@ -202,8 +202,7 @@ impl<'a> Provision<'a> {
     }
 
     fn succeeds_aloud(&self, cmd: Cmd<'_>) -> bool {
-        use crate::host::process::Stdout;
-        match self.cx.runner.run(cmd, Stdout::ToStderr) {
+        match self.cx.runner.run(cmd) {
             Ok(status) => status.success(),
             Err(error) => {
                 terminal::say(&format!("{error:#}"));

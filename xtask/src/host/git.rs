@@ -175,11 +175,14 @@ pub(crate) fn is_shallow<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     git(sh, root).args(["rev-parse", "--is-shallow-repository"])
 }
 
-/// Checks a commit out in a directory of its own. The user's hooks and watchers are not for it.
+/// Checks a commit out in a directory of its own. The user's hooks and watchers are not for it, and
+/// relative paths would be noted in the user's configuration. Forced twice, also where git still
+/// knows a worktree of that name whose directory is gone.
 pub(crate) fn worktree_add<'sh>(sh: &'sh Shell, root: &Path, dir: &Path, id: &str) -> Cmd<'sh> {
     git(sh, root)
         .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
-        .args(["worktree", "add", "--quiet", "--detach", "--"])
+        .args(["-c", "worktree.useRelativePaths=false"])
+        .args(["worktree", "add", "--quiet", "--force", "--force", "--detach", "--"])
         .arg(dir)
         .arg(id)
 }
@@ -196,12 +199,62 @@ pub(crate) fn is_tracked<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'
 
 /// Succeeds if a file is as the last commit has it.
 pub(crate) fn is_unchanged<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["diff", "--quiet", "HEAD", "--"]).arg(file)
+    let cmd = git(sh, root).env("GIT_OPTIONAL_LOCKS", "0");
+    cmd.args(["diff", "--quiet", "HEAD", "--"]).arg(file)
 }
 
-/// Everything that a commit holds; among it the commits that submodules stand at.
-pub(crate) fn list_tree<'sh>(sh: &'sh Shell, dir: &Path, id: &str) -> Cmd<'sh> {
-    git(sh, dir).args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", id])
+/// Where a repository keeps what all its worktrees share.
+pub(crate) fn common_dir<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
+}
+
+/// A repository by its own directory, whatever tree belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GitDir<'a>(pub(crate) &'a Path);
+
+impl GitDir<'_> {
+    /// `GIT_DIR` tells git that it may: nobody has to own the directory.
+    fn git<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
+        git(sh, self.0).arg("--git-dir").arg(self.0)
+    }
+
+    /// Everything that a commit holds; among it the commits that submodules stand at.
+    pub(crate) fn list_tree<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
+        self.git(sh).args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", id])
+    }
+
+    /// The paths of a commit's submodules by their names: a key, a line end, a value and a zero
+    /// byte for each.
+    pub(crate) fn submodule_paths<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
+        let blob = format!("--blob={id}:.gitmodules");
+        self.git(sh).args(["config", "-z", &blob, "--get-regexp", r"^submodule\..*\.path$"])
+    }
+
+    /// Succeeds if a commit is here.
+    pub(crate) fn has_commit<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
+        self.git(sh).args(["cat-file", "-e"]).arg(format!("{id}^{{commit}}"))
+    }
+
+    /// Reads a commit's tree into an index. `into` is where its files will be.
+    pub(crate) fn read_tree<'sh>(
+        &self,
+        sh: &'sh Shell,
+        index: &Path,
+        into: &Path,
+        id: &str,
+    ) -> Cmd<'sh> {
+        self.git(sh)
+            .arg("--work-tree")
+            .arg(into)
+            .env("GIT_INDEX_FILE", index)
+            .args(["read-tree", id])
+    }
+
+    /// Writes the files of an index into a directory.
+    pub(crate) fn export<'sh>(&self, sh: &'sh Shell, index: &Path, into: &Path) -> Cmd<'sh> {
+        let cmd = self.git(sh).arg("--work-tree").arg(into).env("GIT_INDEX_FILE", index);
+        cmd.args(["checkout-index", "--all"])
+    }
 }
 
 #[cfg(test)]

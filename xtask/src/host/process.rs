@@ -33,22 +33,12 @@ pub(crate) struct Runner {
     pub(crate) set: Vec<(String, OsString)>,
 }
 
-/// Where a child's standard output goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stdout {
-    /// To ours: the child's output is what the user asked for.
-    Inherit,
-    /// To our standard error: it is not data of ours.
-    ToStderr,
-}
-
 impl Runner {
-    /// Runs a command, shows its command line and lets it write to the terminal.
-    pub(crate) fn run(&self, cmd: Cmd<'_>, stdout: Stdout) -> anyhow::Result<ExitStatus> {
+    /// Runs a command, shows its command line and lets it write to the terminal: all of it to our
+    /// standard error, since it is not data of ours.
+    pub(crate) fn run(&self, cmd: Cmd<'_>) -> anyhow::Result<ExitStatus> {
         let mut command = self.command(cmd);
-        if stdout == Stdout::ToStderr {
-            command.stdout(io::stderr());
-        }
+        command.stdout(io::stderr());
         let program = program_of(&command);
         let (_group, mut child) =
             Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
@@ -139,13 +129,24 @@ impl Runner {
         let (group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
         let (sender, ended) = mpsc::channel();
         thread::scope(|scope| {
+            // Ssh asks for a passphrase there, and would wait for ever.
+            let asks = scope.spawn(|| {
+                let asks = wants_terminal(group.id);
+                if asks {
+                    group.kill(Signal::SIGKILL);
+                }
+                asks
+            });
             // Somebody has to read on while we wait: a child that fills a pipe waits for us.
             scope.spawn(move || sender.send(child.wait_with_output()));
-            if let Ok(output) = ended.recv_timeout(limit) {
-                return Ok(output?);
+            let Ok(output) = ended.recv_timeout(limit) else {
+                group.kill(Signal::SIGKILL);
+                bail!("`{program}` gave no answer within {} s", limit.as_secs());
+            };
+            if asks.join().unwrap_or_default() {
+                bail!("`{program}` wanted to ask something at the terminal, which is not its own");
             }
-            group.kill(Signal::SIGKILL);
-            bail!("`{program}` gave no answer within {} s", limit.as_secs())
+            Ok(output?)
         })
     }
 
@@ -154,10 +155,8 @@ impl Runner {
     pub(crate) fn clean_up(&self, cmd: Cmd<'_>) -> anyhow::Result<Output> {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        running().cleaning += 1;
-        let output = command.output();
-        running().cleaning -= 1;
-        output.with_context(|| cannot_start(&program_of(&command)))
+        let _unfinished = Unfinished::begin();
+        command.output().with_context(|| cannot_start(&program_of(&command)))
     }
 
     /// The same, with one more variable that children get.
@@ -251,21 +250,39 @@ fn cannot_start(program: &str) -> String {
     format!("cannot start `{program}`")
 }
 
+/// As long as this lasts, an interrupt ends what runs, and not this process while nothing runs: it
+/// has something to put in order.
+#[derive(Debug)]
+pub(crate) struct Unfinished(());
+
+impl Unfinished {
+    pub(crate) fn begin() -> Unfinished {
+        running().unfinished += 1;
+        Unfinished(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        running().unfinished -= 1;
+    }
+}
+
 /// The processes that an interrupt has to stop, and the signal that came.
 struct Running {
     groups: Vec<Pid>,
-    /// How many processes no interrupt may stop.
-    cleaning: usize,
+    /// How many have something to put in order, see [`Unfinished`].
+    unfinished: usize,
     signal: Option<Signal>,
 }
 
 static RUNNING: Mutex<Running> =
-    Mutex::new(Running { groups: Vec::new(), cleaning: 0, signal: None });
+    Mutex::new(Running { groups: Vec::new(), unfinished: 0, signal: None });
 
 impl Running {
     /// Whether nobody waits for a process, and so nobody would notice an interrupt.
     fn is_idle(&self) -> bool {
-        self.groups.is_empty() && self.cleaning == 0
+        self.groups.is_empty() && self.unfinished == 0
     }
 }
 

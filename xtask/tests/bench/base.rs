@@ -99,6 +99,24 @@ fn a_base_without_the_benchmarks_is_a_note() {
 }
 
 #[test]
+fn a_base_whose_benchmarks_are_not_compiled_in_is_a_note() {
+    let measured = Measured::new();
+    measured.move_the_base(|measured| {
+        measured.sandbox.write("benches/main.rs", "use criterion as _;\nfn main() {}\n");
+    });
+    let run = measured.bench(&[]).assert_code(0);
+    assert!(
+        run.stderr.contains("note: the benchmarks of the base left no results"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(table(&run)[0], "change");
+    measured.sandbox.write("benches/main.rs", "use criterion as _;\nfn main() {}\n");
+    let run = measured.bench(&[]).assert_code(1);
+    assert!(run.stderr.contains("error: the benchmarks of the change left no results"));
+}
+
+#[test]
 fn a_base_that_does_not_know_the_package_or_the_feature_is_a_note() {
     let measured = Measured::new();
     measured.edit("Cargo.toml", "name = \"rtc-device\"", "name = \"rtc-device-next\"");
@@ -165,9 +183,14 @@ fn submodules_of_the_base_come_from_this_clone() {
     );
     assert_eq!(sandbox.read(".git/config"), configuration);
 
-    sandbox.git(&["submodule", "--quiet", "deinit", "--force", "data/names"]);
+    sandbox.git(&["mv", "data/names", "data/moved"]);
+    measured.edit("benches/main.rs", "data/names", "data/moved");
+    let run = measured.bench(&["--fresh"]).assert_code(0);
+    assert!(table(&run).contains(&"first".to_owned()), "{}", run.stderr);
+
+    sandbox.git(&["submodule", "--quiet", "deinit", "--force", "data/moved"]);
     std::fs::remove_dir_all(sandbox.root().join(".git/modules")).unwrap();
-    sandbox.write("data/names/name.txt", "third");
+    sandbox.write("data/moved/name.txt", "third");
     let run = measured.bench(&["--fresh"]).assert_code(75);
     assert!(
         run.stderr.contains("note: the base is built without its submodule `data/names`"),

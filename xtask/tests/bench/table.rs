@@ -1,5 +1,7 @@
 //! What is shown about a change.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::measured::{Measured, table};
@@ -27,6 +29,18 @@ fn both_sides_stand_in_critcmps_table_and_a_known_base_is_not_measured_again() {
     measured.move_the_base(|measured| measured.edit("README.md", "Measured", "Moved"));
     let moved = measured.bench(&[]).assert_code(0);
     assert_eq!(moved.stderr.matches("cargo bench").count(), 2, "another commit, another base");
+}
+
+#[test]
+fn a_reader_that_goes_away_loses_the_table_only() {
+    let measured = Measured::new();
+    let json = measured.sandbox.beside("result.json");
+    let mut command = measured.command(&["--json", json.to_str().unwrap()]);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(json["benchmarks"].as_array().unwrap().len(), ALL.len());
 }
 
 #[test]

@@ -233,6 +233,40 @@ fn the_next_run_puts_in_order_what_a_killed_one_has_left() {
 }
 
 #[test]
+fn a_killed_run_whose_cache_is_gone_is_put_in_order_as_well() {
+    let measured = with_work_in_progress();
+    let before = (snapshot(&measured), measured.status());
+    let moment = Moment::Said("Compiling rtc-device", 1);
+    let mut child = run_up_to(&measured, moment, &["--fresh"]);
+    signal(&measured, &child, "-KILL");
+    child.wait().unwrap();
+    // As a container does that had the tree from outside: its processes and its home are gone.
+    let marked = format!("pkill -KILL -f '{}'", measured.sandbox.beside("").display());
+    measured.sandbox.run("sh", &["-c", &marked]);
+    fs::remove_dir_all(measured.sandbox.beside("home/.cache")).unwrap();
+    measured.bench(&[]).assert_code(0);
+    assert_unchanged(&measured, &before, "killed, and the cache is gone");
+}
+
+#[test]
+fn a_lock_file_that_cargo_makes_as_it_was_committed_is_put_back() {
+    let measured = Measured::new();
+    let committed = measured.sandbox.read("Cargo.lock");
+    let stale = committed.replace(
+        "name = \"rtc-device\"\nversion = \"0.1.0\"",
+        "name = \"rtc-device\"\nversion = \"0.0.9\"",
+    );
+    assert_ne!(stale, committed);
+    measured.sandbox.write("Cargo.lock", &stale);
+    measured.bench(&[]).assert_code(0);
+    assert_eq!(measured.sandbox.read("Cargo.lock"), stale);
+    let lock_file = measured.sandbox.root().join("Cargo.lock");
+    fs::remove_file(&lock_file).unwrap();
+    measured.bench(&[]).assert_code(0);
+    assert!(!lock_file.exists());
+}
+
+#[test]
 fn a_lock_file_that_git_ignores_is_as_it_was() {
     let measured = Measured::new();
     measured.sandbox.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);

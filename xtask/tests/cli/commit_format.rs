@@ -257,6 +257,23 @@ fn without_a_network_the_last_known_base_serves() {
 }
 
 #[test]
+fn a_passphrase_that_ssh_asks_for_is_not_waited_for() {
+    let upstream = sandbox();
+    upstream.git(&["checkout", "--quiet", "main"]);
+    let clone = Sandbox::empty();
+    clone.git(&["clone", "--quiet", upstream.root().to_str().unwrap(), "."]);
+    clone.git(&["remote", "set-url", "origin", "ssh://host/repository"]);
+    clone.stub("ssh", "read answer < /dev/tty");
+    // `script` gives the run a terminal of its own.
+    let line = format!("{} commit-format; echo code=$?", env!("CARGO_BIN_EXE_xtask"));
+    let run = clone.run("script", &["--quiet", "--command", &line, "/dev/null"]);
+    let reason = "warning: `git` wanted to ask something at the terminal, which is not its own; \
+                  using `refs/remotes/origin/main` as this clone last saw it";
+    assert!(run.stdout.contains(reason), "{}", run.stdout);
+    assert!(run.stdout.contains("code=0"), "{}", run.stdout);
+}
+
+#[test]
 fn names_are_never_taken_for_options_or_for_shell_text() {
     let mut sandbox = sandbox();
     sandbox.git(&["branch", "main;touch${IFS}x", "main"]);

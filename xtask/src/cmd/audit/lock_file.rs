@@ -7,7 +7,6 @@ use xshell::Cmd;
 
 use crate::cmd::base::succeeded;
 use crate::context::Context;
-use crate::host::process::Stdout;
 use crate::host::scratch::{self, Scratch};
 use crate::host::{cargo, files, git, terminal};
 use crate::outcome::OrUndetermined;
@@ -64,7 +63,7 @@ pub(crate) fn of_commit(
 
 fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
     let _in_tree = cx.sh.push_dir(dir);
-    let status = cx.runner.run(cargo::generate_lock_file(&cx.sh), Stdout::ToStderr)?;
+    let status = cx.runner.run(cargo::generate_lock_file(&cx.sh))?;
     if status.success() {
         return Ok(dir.join("Cargo.lock"));
     }

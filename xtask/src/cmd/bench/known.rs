@@ -67,7 +67,8 @@ fn circumstances(session: &Session<'_>, base: &Side<'_>, commit: &str) -> anyhow
     let cx = session.cx;
     let lock_file = base.sh.current_dir().join("Cargo.lock");
     let lock_file = files::read_text_if_exists(&lock_file, "Cargo.lock")?;
-    let config = files::read_text(&cx.cargo_home().join("config.toml"), "config.toml").ok();
+    let config = ["config", "config.toml"]
+        .map(|name| files::read_text(&cx.cargo_home().join(name), name).unwrap_or_default());
     let variables = cx.environment().iter().filter(|(name, _)| known::matters(name));
     let circumstances = Circumstances {
         commit,
@@ -75,8 +76,9 @@ fn circumstances(session: &Session<'_>, base: &Side<'_>, commit: &str) -> anyhow
         features: base.selection.features.as_deref(),
         compiler: &base.compiler,
         lock_file: lock_file.as_deref().unwrap_or_default(),
-        cargo_config: config.as_deref().unwrap_or_default(),
+        cargo_config: &config.join("\n"),
         machine: &machine::description(),
+        missing_submodules: &base.missing_submodules,
         variables: variables.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
     };
     Ok(circumstances.text())

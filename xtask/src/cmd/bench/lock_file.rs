@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::session::Session;
-use crate::host::process::Stdout;
 use crate::host::{cargo, files, git, terminal};
 use crate::outcome::OrUndetermined;
 use crate::rules::fingerprint::fingerprint;
@@ -20,6 +19,10 @@ pub(super) struct LockFile {
 /// What is written down before cargo may write the file.
 struct Journal {
     path: PathBuf,
+    /// Which repository this is about: another one may have come to the same place.
+    repository: String,
+    /// The last commit; None where there was none.
+    head: Option<String>,
     /// None where there was no file.
     before: Option<String>,
     /// Of what cargo made of it; None until that is known.
@@ -36,10 +39,16 @@ impl LockFile {
         if is_current.status.success() {
             return Ok(LockFile { text: read()? });
         }
-        let mut journal = Journal { path: path.clone(), before: read()?, made: None };
+        let mut journal = Journal {
+            path: path.clone(),
+            repository: repository(session),
+            head: head(session)?,
+            before: read()?,
+            made: None,
+        };
         session.begin()?;
         journal.write(session)?;
-        let status = session.runner.run(cargo::resolve(&cx.sh, false), Stdout::ToStderr)?;
+        let status = session.runner.run(cargo::resolve(&cx.sh, false))?;
         let text = read()?;
         journal.made = text.as_ref().map(|text| fingerprint(text.as_bytes()));
         journal.write(session)?;
@@ -64,9 +73,12 @@ impl LockFile {
 /// told, what is there now is kept beside our own files.
 pub(super) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
     let Some(journal) = Journal::read(session)? else { return Ok(()) };
+    if journal.repository != repository(session) {
+        return files::remove(&Journal::file(session));
+    }
     let now = files::read_text_if_exists(&journal.path, "Cargo.lock")?;
     let is_killed = journal.made.is_none() && now != journal.before;
-    if is_killed && is_recorded(session, &journal.path)? {
+    if is_killed && is_committed(session, &journal)? {
         terminal::say("note: `Cargo.lock` was committed meanwhile, it stays as it is");
         return files::remove(&Journal::file(session));
     }
@@ -79,7 +91,7 @@ pub(super) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
         ));
     }
     let now = now.map(|text| fingerprint(text.as_bytes()));
-    let is_ours = now == journal.made && !is_recorded(session, &journal.path)?;
+    let is_ours = now == journal.made && !is_committed(session, &journal)?;
     if now.is_some() && (is_killed || is_ours) {
         match &journal.before {
             Some(text) => files::write_atomically(&journal.path, text.as_bytes())?,
@@ -91,13 +103,27 @@ pub(super) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
     files::remove(&Journal::file(session))
 }
 
-/// Whether git knows the file, and knows it as it is.
-fn is_recorded(session: &Session<'_>, path: &Path) -> anyhow::Result<bool> {
+/// Whether somebody has committed the file as it is now since it was written down.
+fn is_committed(session: &Session<'_>, journal: &Journal) -> anyhow::Result<bool> {
+    if head(session)? == journal.head {
+        return Ok(false);
+    }
     let cx = session.cx;
-    let root = &cx.project.root;
+    let (root, path) = (&cx.project.root, &journal.path);
     let is_known = session.runner.clean_up(git::is_tracked(&cx.sh, root, path))?;
     let is_same = session.runner.clean_up(git::is_unchanged(&cx.sh, root, path))?;
     Ok(is_known.status.success() && is_same.status.success())
+}
+
+fn head(session: &Session<'_>) -> anyhow::Result<Option<String>> {
+    let cx = session.cx;
+    let output = session.runner.clean_up(git::commit_id(&cx.sh, &cx.project.root, "HEAD"))?;
+    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success().then_some(id))
+}
+
+fn repository(session: &Session<'_>) -> String {
+    files::identity(&session.cx.project.root.join(".git")).unwrap_or_default()
 }
 
 impl Journal {
@@ -109,8 +135,15 @@ impl Journal {
         let Some(path) = self.path.to_str() else {
             bail!("`{}` is not UTF-8 text", self.path.display());
         };
-        let text = json!({"path": path, "before": self.before, "made": self.made}).to_string();
-        files::write_atomically(&Self::file(session), text.as_bytes()).or_undetermined()
+        let text = json!({
+            "path": path,
+            "repository": self.repository,
+            "head": self.head,
+            "before": self.before,
+            "made": self.made,
+        });
+        let file = Self::file(session);
+        files::write_atomically(&file, text.to_string().as_bytes()).or_undetermined()
     }
 
     fn read(session: &Session<'_>) -> anyhow::Result<Option<Journal>> {
@@ -120,6 +153,12 @@ impl Journal {
         let value: Value = serde_json::from_str(&text).with_context(|| format!("`{name}`"))?;
         let member = |key: &str| value[key].as_str().map(str::to_owned);
         let path = member("path").with_context(|| format!("`{name}` names no path"))?;
-        Ok(Some(Journal { path: path.into(), before: member("before"), made: member("made") }))
+        Ok(Some(Journal {
+            path: path.into(),
+            repository: member("repository").unwrap_or_default(),
+            head: member("head"),
+            before: member("before"),
+            made: member("made"),
+        }))
     }
 }

@@ -9,7 +9,6 @@ use super::session::{self, Session};
 use crate::context::Context;
 use crate::host::criterion::{self, Destination, Selection};
 use crate::host::files::Lock;
-use crate::host::process::Stdout;
 use crate::host::{cargo, critcmp, files, terminal};
 use crate::outcome::OrUndetermined;
 use crate::rules::bench::comparison::Comparison;
@@ -33,6 +32,8 @@ pub(super) struct Side<'a> {
     pub(super) target_dir: Option<PathBuf>,
     /// What `rustc --version --verbose` says there.
     pub(super) compiler: String,
+    /// What a base is built without, by path.
+    pub(super) missing_submodules: Vec<String>,
 }
 
 impl<'a> Side<'a> {
@@ -43,9 +44,12 @@ impl<'a> Side<'a> {
         selection: Selection,
         target_dir: Option<PathBuf>,
     ) -> anyhow::Result<Side<'a>> {
-        let output = session.runner.read(cargo::compiler_version(sh)).or_undetermined()?;
+        let output = session.runner.read_data(cargo::compiler_version(sh)).or_undetermined()?;
+        if !output.status.success() {
+            return Err(anyhow!("the compiler does not run, see above")).or_undetermined();
+        }
         let compiler = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(Side { sh, selection, target_dir, compiler })
+        Ok(Side { sh, selection, target_dir, compiler, missing_submodules: Vec::new() })
     }
 }
 
@@ -75,6 +79,14 @@ pub(super) enum Ended {
     Measured,
     ChangeFailed,
     BaseFailed,
+}
+
+/// How one run of one side ended.
+enum Run {
+    Measured(Results),
+    /// It passed, and there are no results: no benchmark is compiled in.
+    Nothing,
+    Failed,
 }
 
 impl<'a> Bench<'a> {
@@ -115,7 +127,7 @@ impl<'a> Bench<'a> {
             let names = visible(&slower.join(", "));
             terminal::say(&format!("looks slower, measured again: {names}"));
             let filter = schedule::filter(slower.into_iter());
-            ended = self.measure_each(&stage, sides, Some(&filter), runs)?;
+            ended = self.measure_each(&stage, sides, filter.as_deref(), runs)?;
         }
         Ok(ended)
     }
@@ -135,21 +147,28 @@ impl<'a> Bench<'a> {
             };
             let baseline = format!("{name}-{}", done.len() + 1);
             match (self.measure(side, &baseline, filter)?, name) {
-                (Some(results), _) => done.push(results),
-                (None, SideName::Base) => return Ok(Ended::BaseFailed),
-                (None, SideName::Change) => return Ok(Ended::ChangeFailed),
+                (Run::Measured(results), _) => done.push(results),
+                (Run::Nothing, SideName::Base) => terminal::say(
+                    "note: the benchmarks of the base left no results: there is nothing to compare with",
+                ),
+                (Run::Nothing, SideName::Change) => {
+                    terminal::say("error: the benchmarks of the change left no results");
+                    return Ok(Ended::ChangeFailed);
+                }
+                (Run::Failed, SideName::Base) => return Ok(Ended::BaseFailed),
+                (Run::Failed, SideName::Change) => return Ok(Ended::ChangeFailed),
             }
         }
         Ok(Ended::Measured)
     }
 
-    /// Builds and runs one side; None if that failed.
+    /// Builds and runs one side.
     fn measure(
         &self,
         side: &Side<'_>,
         baseline: &str,
         filter: Option<&str>,
-    ) -> anyhow::Result<Option<Results>> {
+    ) -> anyhow::Result<Run> {
         let criterion_home = self.criterion_home();
         let destination = Destination {
             criterion_home: &criterion_home,
@@ -158,16 +177,15 @@ impl<'a> Bench<'a> {
             filter,
         };
         let run = criterion::bench(side.sh, &side.selection, &destination);
-        let status = self.session.runner.run(run, Stdout::ToStderr)?;
+        let status = self.session.runner.run(run)?;
         if Context::interrupted_by().is_some() {
             bail!("interrupted");
         }
         if !status.success() {
-            return Ok(None);
+            return Ok(Run::Failed);
         }
         if !files::has_dir_below(&criterion_home, baseline) {
-            terminal::say("error: the benchmarks have run and left nothing in CRITERION_HOME");
-            return Ok(None);
+            return Ok(Run::Nothing);
         }
         let export = critcmp::export(&self.session.cx.sh, &self.dir, baseline);
         let output = self.session.runner.read(export).or_undetermined()?;
@@ -177,7 +195,7 @@ impl<'a> Bench<'a> {
         }
         let results = Results::parse(&String::from_utf8_lossy(&output.stdout));
         let results = results.context("`critcmp --export` printed something unknown");
-        results.or_undetermined().map(Some)
+        results.or_undetermined().map(Run::Measured)
     }
 
     /// Writes results for `critcmp`, under the name of their column.
@@ -187,13 +205,13 @@ impl<'a> Bench<'a> {
         Ok(path)
     }
 
-    /// Lets `critcmp` write its table to standard output.
+    /// Passes critcmp's table on as it is. A reader that goes away is not critcmp's failure.
     pub(super) fn show(&self, table: Cmd<'_>) -> anyhow::Result<()> {
-        let status = self.session.runner.run(table, Stdout::Inherit).or_undetermined()?;
-        if !status.success() {
+        let output = self.session.runner.read_data(table).or_undetermined()?;
+        if !output.status.success() {
             return Err(anyhow!("critcmp failed")).or_undetermined();
         }
-        Ok(())
+        terminal::write_data(|out| Ok(out.write_all(&output.stdout)?)).or_undetermined()
     }
 
     fn criterion_home(&self) -> PathBuf {

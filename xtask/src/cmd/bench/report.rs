@@ -33,18 +33,18 @@ pub(super) fn report(
     let cx = bench.session.cx;
     let limit = options.schedule.fail_above_percent;
     let comparison = runs.compare(&options.schedule);
-    show_table(cx, bench, runs)?;
     let title = format!("Benchmarks: the change against {}", heading.base_name);
     let picture = bench.dir.join("bench.svg");
     files::write_atomically(&picture, plot::svg(&title, &comparison).as_bytes())
         .or_undetermined()?;
-    terminal::say(&format!("plot: {}", picture.display()));
     if let Some(path) = &options.json {
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes()).or_undetermined()?;
     }
     let failed = comparison.slower().next().is_some();
     annotate(cx, heading, &comparison, failed);
+    show_table(cx, bench, runs)?;
+    terminal::say(&format!("plot: {}", picture.display()));
     if let Some(limit) = limit {
         for line in report::gate_lines(&comparison, limit) {
             terminal::say(&line);

@@ -1,13 +1,14 @@
 //! What one run needs outside the tree, and how it is put back in order: by the run itself, or by
 //! the next one after a run that was killed.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use super::lock_file;
 use crate::cmd::{base, cache};
 use crate::context::Context;
 use crate::host::files::Lock;
-use crate::host::process::{self, Runner};
+use crate::host::process::{self, Runner, Unfinished};
 use crate::host::{files, git, terminal};
 use crate::outcome::OrUndetermined;
 
@@ -21,6 +22,7 @@ pub(super) struct Session<'a> {
     pub(super) runner: Runner,
     /// Outside the tree, the same for every run of this repository.
     pub(super) dir: PathBuf,
+    begun: OnceCell<Unfinished>,
     _lock: Lock,
 }
 
@@ -29,7 +31,8 @@ impl<'a> Session<'a> {
     pub(super) fn open(cx: &'a Context) -> anyhow::Result<Session<'a>> {
         let dir = cache::dir(cx).or_undetermined()?;
         let lock = lock(&dir.join("bench.lock")).or_undetermined()?;
-        let session = Session { cx, runner: cx.runner.with_variable(MARK, &dir), dir, _lock: lock };
+        let runner = cx.runner.with_variable(MARK, &dir);
+        let session = Session { cx, runner, dir, begun: OnceCell::new(), _lock: lock };
         if session.unfinished().exists() {
             terminal::say("note: an earlier run was killed, putting in order what it has left");
             process::kill_all_with_variable(MARK, session.dir.as_os_str());
@@ -40,6 +43,7 @@ impl<'a> Session<'a> {
 
     /// From now on there is something to put in order.
     pub(super) fn begin(&self) -> anyhow::Result<()> {
+        self.begun.get_or_init(Unfinished::begin);
         files::write_atomically(&self.unfinished(), b"").or_undetermined()
     }
 
@@ -94,8 +98,12 @@ impl Worktree {
         let dir = session.worktree();
         session.begin()?;
         let cx = session.cx;
+        // What git does not know any more is in the way.
+        files::remove_dir(&dir).or_undetermined()?;
         let add = git::worktree_add(&cx.sh, &cx.project.root, &dir, id);
-        base::succeeded(session.runner.read(add)?).or_undetermined()?;
+        // A partial clone gets what it does not have from its remote now.
+        let added = session.runner.read_within(add, base::PATIENCE_TO_FETCH).or_undetermined()?;
+        base::succeeded(added).or_undetermined()?;
         Ok(Worktree { dir })
     }
 }

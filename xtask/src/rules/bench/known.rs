@@ -20,12 +20,14 @@ pub(crate) struct Circumstances<'a> {
     /// The user's own cargo configuration.
     pub(crate) cargo_config: &'a str,
     pub(crate) machine: &'a str,
+    /// The submodules that could not be filled.
+    pub(crate) missing_submodules: &'a [String],
     pub(crate) variables: Vec<(&'a str, &'a str)>,
 }
 
 /// Whether a variable of the environment changes what is built.
 pub(crate) fn matters(variable: &str) -> bool {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 13] = [
         "AR",
         "CARGO_ENCODED_RUSTFLAGS",
         "CARGO_INCREMENTAL",
@@ -33,12 +35,28 @@ pub(crate) fn matters(variable: &str) -> bool {
         "CFLAGS",
         "CXX",
         "CXXFLAGS",
+        "LD_PRELOAD",
         "RUSTC",
+        "RUSTC_BOOTSTRAP",
         "RUSTC_WORKSPACE_WRAPPER",
         "RUSTC_WRAPPER",
         "RUSTFLAGS",
     ];
-    const PREFIXES: [&str; 3] = ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_"];
+    // Those with a target's name behind them are of the `cc` crate.
+    const PREFIXES: [&str; 12] = [
+        "AR_",
+        "CARGO_BUILD_",
+        "CARGO_PROFILE_",
+        "CARGO_TARGET_",
+        "CARGO_UNSTABLE_",
+        "CC_",
+        "CFLAGS_",
+        "CXXFLAGS_",
+        "CXX_",
+        "HOST_",
+        "RUSTFLAGS_",
+        "TARGET_",
+    ];
     NAMES.contains(&variable)
         || (PREFIXES.iter().any(|prefix| variable.starts_with(prefix))
             && !["CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_JOBS", "CARGO_TARGET_DIR"]
@@ -58,6 +76,9 @@ impl Circumstances<'_> {
         put("Cargo.lock", &fingerprint(self.lock_file.as_bytes()));
         put("cargo configuration", &fingerprint(self.cargo_config.as_bytes()));
         put("machine", self.machine);
+        for path in self.missing_submodules {
+            put("without submodule", path);
+        }
         for (name, value) in &self.variables {
             put(name, value);
         }
@@ -118,6 +139,7 @@ mod tests {
             lock_file: "version = 4",
             cargo_config: "",
             machine: "m",
+            missing_submodules: &[],
             variables: vec![("RUSTFLAGS", "-C target-cpu=native")],
         }
     }
@@ -133,6 +155,7 @@ mod tests {
             Circumstances { lock_file: "version = 3", ..circumstances() },
             Circumstances { cargo_config: "[build]", ..circumstances() },
             Circumstances { machine: "n", ..circumstances() },
+            Circumstances { missing_submodules: &["a".to_owned()], ..circumstances() },
             Circumstances { variables: vec![], ..circumstances() },
         ];
         for other in others {
@@ -154,7 +177,7 @@ mod tests {
 
     #[test]
     fn only_variables_that_change_the_build_matter() {
-        for name in ["RUSTFLAGS", "CARGO_PROFILE_BENCH_LTO", "CARGO_TARGET_X86_64_RUSTFLAGS"] {
+        for name in ["RUSTFLAGS", "CARGO_PROFILE_BENCH_LTO", "CC_x86_64_unknown_linux_musl"] {
             assert!(matters(name), "{name}");
         }
         for name in ["PATH", "CARGO_TARGET_DIR", "CARGO_TERM_COLOR", "CARGO_BUILD_JOBS"] {

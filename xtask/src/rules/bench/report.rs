@@ -106,18 +106,19 @@ pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String
             heading.short_commit()
         ),
         String::new(),
-        "| benchmark | base | change | ratio | noise |".to_owned(),
-        "|---|---:|---:|---:|---:|".to_owned(),
     ];
-    lines.extend(comparison.rows.iter().map(markdown_row));
+    // First of all, since a page takes only so much.
     if let Some(limit) = heading.schedule.fail_above_percent {
         let slower = comparison.slower().count();
-        lines.push(String::new());
         lines.push(match slower {
             0 => format!("Nothing is slower by more than {limit} % and the noise."),
             _ => format!("**{slower} slower by more than {limit} % and the noise.**"),
         });
+        lines.push(String::new());
     }
+    lines.push("| benchmark | base | change | ratio | noise |".to_owned());
+    lines.push("|---|---:|---:|---:|---:|".to_owned());
+    lines.extend(comparison.rows.iter().map(markdown_row));
     lines.join("\n") + "\n"
 }
 
@@ -184,13 +185,13 @@ mod tests {
         expect![[r"
             **Benchmarks of `vm-memory`** against `origin/main` (0123456789ab)
 
+            **1 slower by more than 10 % and the noise.**
+
             | benchmark | base | change | ratio | noise |
             |---|---:|---:|---:|---:|
             | `a\|b` | 125 ns | 210 ns | **1.68** | 25.0 % |
             | `gone` | 5.00 ns |  |  |  |
             | `new` |  | 2.00 ms |  |  |
-
-            **1 slower by more than 10 % and the noise.**
         "]]
         .assert_eq(&markdown(&heading(), &comparison()));
     }

@@ -32,6 +32,7 @@ pub(crate) struct Benchmarks {
     pub(crate) has_criterion: bool,
     /// Of the packages that are measured; without their dependencies' own.
     pub(crate) features: Vec<String>,
+    packages: Vec<String>,
 }
 
 impl Benchmarks {
@@ -41,6 +42,16 @@ impl Benchmarks {
         let is_known =
             |name: &&str| name.contains('/') || self.features.iter().any(|it| it == name);
         names(list).filter(|name| !is_known(name)).collect()
+    }
+
+    /// What to say where several packages are measured: criterion knows benchmarks by name only.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let [_, _, ..] = self.packages.as_slice() else { return None };
+        Some(format!(
+            "warning: several packages have a bench target `{TARGET}` (`{}`): of benchmarks with the \
+             same name one stands for all; `--package` measures one package",
+            self.packages.join("`, `")
+        ))
     }
 
     /// For messages: what was most likely meant.
@@ -101,6 +112,7 @@ impl Workspace {
         Ok(Benchmarks {
             has_criterion: measured.iter().any(|it| it.has_criterion),
             features: measured.iter().flat_map(|it| it.features.clone()).collect(),
+            packages: measured.iter().map(|it| it.name.clone()).collect(),
         })
     }
 
@@ -192,6 +204,18 @@ mod tests {
             found.benchmarks(Some("a")).unwrap_err(),
             "the package `a` has no bench target `main`, but there is with `--package b`"
         );
+    }
+
+    #[test]
+    fn several_packages_are_measured_with_a_warning() {
+        let bench = |name: &str| package(name, Some("main"));
+        let found = workspace(&[bench("a"), bench("b")], &["a", "b"]);
+        let warning = found.benchmarks(None).unwrap().warning().unwrap();
+        assert!(
+            warning.contains("several packages have a bench target `main` (`a`, `b`)"),
+            "{warning}"
+        );
+        assert_eq!(found.benchmarks(Some("b")).unwrap().warning(), None);
     }
 
     #[test]
