@@ -9,7 +9,7 @@ use crate::rules::markdown;
 /// Annotates the Buildkite job that this is; anywhere else, or without the agent, nothing happens.
 /// A page that cannot be annotated changes no verdict.
 pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str) {
-    let path = cx.lookup("PATH").unwrap_or_default();
+    let path = cx.path.clone().unwrap_or_default();
     if cx.lookup("BUILDKITE").is_none() || files::find_program(&path, "buildkite-agent").is_none() {
         return;
     }

@@ -19,7 +19,6 @@ use crate::rules::audit::advisory::Advisory;
 use crate::rules::audit::attempt::{self, Attempt};
 use crate::rules::audit::lock_file::LockFile;
 use crate::rules::audit::report::{AuditReport, LockOrigin};
-use crate::rules::placeholder;
 use crate::rules::prerequisite::{self, Prerequisite};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
@@ -72,7 +71,7 @@ fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
 /// there is a database for it.
 fn provide(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
     let mut provision = Provision::new(cx, Installing::Allowed);
-    let mut needs = prerequisite::prerequisites(&format!("{} audit", placeholder::XTASK));
+    let mut needs = prerequisite::of_own("audit");
     needs.retain(|need| *need != Prerequisite::AdvisoryDatabase);
     if !provision.has_tools(&needs) {
         database.check_reachable(cx).map_err(|reason| anyhow!(reason)).or_undetermined()?;

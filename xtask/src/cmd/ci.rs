@@ -1,5 +1,6 @@
 //! `ci`: runs the plan on this machine, one test after another.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -14,7 +15,7 @@ use super::report_warnings;
 use crate::cli::ci::{Action, Options};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
-use crate::host::{sh, terminal};
+use crate::host::{git, sh, terminal};
 use crate::outcome::{OrUndetermined, Outcome, UNDETERMINED};
 use crate::rules::diagnostic::Diagnostics;
 use crate::rules::local_step::{LocalStep, Obstacle};
@@ -43,7 +44,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Pass);
     }
     let reports = run_all(cx, &steps, options);
-    conclude(cx, &reports, options, &alias)
+    conclude(cx, &reports, options)
 }
 
 /// The steps of this machine's platform that were asked for.
@@ -59,8 +60,9 @@ fn local_steps(
     let every: Vec<(String, String)> =
         plan.steps().map(|step| (step.test.name.clone(), step.label())).collect();
     let steps = plan.steps().filter(|step| is_here(step.platform));
+    let lookup = |name: &str| cx.lookup(name);
     let steps: Vec<LocalStep> =
-        steps.map(|step| LocalStep::of(&step, &executable, alias)).collect();
+        steps.map(|step| LocalStep::of(&step, &executable, alias, &lookup)).collect();
     // A test that gives no step here is known all the same.
     let mut pairs: Vec<(&str, &str)> = plan.all_tests().map(|test| (&*test.name, "")).collect();
     pairs.extend(every.iter().map(|(name, label)| (&**name, &**label)));
@@ -128,6 +130,7 @@ fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> Vec<Report> 
     let installing = if options.no_install { Installing::Forbidden } else { Installing::Allowed };
     let mut provision = Provision::new(cx, installing);
     let mut reports: Vec<Report> = Vec::new();
+    let mut changed = changed_files(cx);
     for step in steps {
         let failed = reports.iter().any(|it| matches!(it.verdict, Verdict::Failed { .. }));
         let stop = if Context::interrupted_by().is_some() {
@@ -140,6 +143,17 @@ fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> Vec<Report> 
             Some(reason) => (Verdict::NotRun { reason: reason.to_owned() }, None),
             None => run_one(cx, step, &mut provision),
         };
+        if elapsed.is_some() {
+            let now = changed_files(cx);
+            for file in now.difference(&changed) {
+                terminal::say(&format!(
+                    "warning: `{}` has changed the tracked file `{file}`; CI throws its checkout \
+                     away, here the change stays",
+                    step.label
+                ));
+            }
+            changed = now;
+        }
         reports.push(Report {
             label: step.label.clone(),
             verdict,
@@ -148,6 +162,15 @@ fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> Vec<Report> 
         });
     }
     reports
+}
+
+/// The tracked files that differ from the last commit. Where git cannot tell, none do: nothing here
+/// depends on it.
+fn changed_files(cx: &Context) -> BTreeSet<String> {
+    let output = cx.runner.read(git::changed_files(&cx.sh, &cx.project.root));
+    let names = output.map(|output| output.stdout).unwrap_or_default();
+    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// The verdict of one step, and how long its command ran, if it did: what had to be installed first
@@ -171,15 +194,21 @@ fn run_one(
     for note in &step.notes {
         terminal::say(&format!("note: {note}"));
     }
-    let needs = prerequisite::prerequisites(&step.described_command);
-    if let Err(Missing { reason, fix }) = provision.ensure_all(&needs) {
-        return (Verdict::Unavailable { reason, fix }, None);
+    let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
+    let toolchain = toolchain.map(|(_, value)| value.as_str());
+    let needs = prerequisite::prerequisites(&step.described_command, toolchain);
+    match provision.ensure_all(&needs) {
+        _ if Context::interrupted_by().is_some() => return (Verdict::Interrupted, None),
+        Ok(()) => (),
+        Err(Missing { reason, fix }) => return (Verdict::Unavailable { reason, fix }, None),
     }
     let command = sh::command(&cx.sh, &step.command, &step.environment);
     let started = Instant::now();
-    match cx.runner.run_whole(command) {
-        _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, Some(started.elapsed())),
-        Ok(status) => (judge(step, status), Some(started.elapsed())),
+    let ended = cx.runner.run_whole(command);
+    let elapsed = started.elapsed();
+    match ended {
+        _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, Some(elapsed)),
+        Ok(status) => (judge(step, status), Some(elapsed)),
         Err(error) => {
             (Verdict::Unavailable { reason: format!("{error:#}"), fix: String::new() }, None)
         }
@@ -195,23 +224,23 @@ fn judge(step: &LocalStep, status: ExitStatus) -> Verdict {
         let reason = "the command above says why".to_owned();
         return Verdict::Unavailable { reason, fix: String::new() };
     }
-    let ended = match (code, status.signal()) {
-        (Some(code), _) => Ended::Exit(code),
-        (None, signal) => Ended::Signal(signal.unwrap_or_default()),
+    let (ended, reported) = match (code, status.signal()) {
+        (Some(code), _) => (Ended::Exit(code), code),
+        // What docker says of a container whose shell was killed.
+        (None, signal) => {
+            (Ended::Signal(signal.unwrap_or_default()), 128 + signal.unwrap_or_default())
+        }
     };
-    if step.soft_fail.covers(code) {
+    if step.soft_fail.covers(reported) {
         Verdict::SoftFailed { ended }
     } else {
         Verdict::Failed { ended }
     }
 }
 
-fn conclude(
-    cx: &Context,
-    reports: &[Report],
-    options: &Options,
-    alias: &str,
-) -> anyhow::Result<Outcome> {
+fn conclude(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<Outcome> {
+    let is_failure = |report: &Report| report.verdict.is_failure();
+    let alias = if reports.iter().any(is_failure) { gather::own_alias(cx)? } else { String::new() };
     let coloured = terminal::stdout_takes_colour(
         cx.lookup("NO_COLOR").as_deref(),
         cx.lookup("TERM").as_deref(),
@@ -220,7 +249,7 @@ fn conclude(
     terminal::write_data(|out| {
         writeln!(out)?;
         out.write_all(verdict::render(reports, style).as_bytes())?;
-        write_rerun_lines(out, reports, options, alias)
+        write_rerun_lines(out, reports, options, &alias)
     })
     .or_undetermined()?;
     Ok(match verdict::total(reports, cx.is_ci()) {
@@ -245,7 +274,8 @@ fn write_rerun_lines(
     let mut labels: Vec<&str> = failed.map(|report| report.label.as_str()).collect();
     labels.dedup();
     for label in labels {
-        writeln!(out, "run again: {alias} ci {options}{}", shell_text::quote(label))?;
+        let dashes = if label.starts_with('-') { "-- " } else { "" };
+        writeln!(out, "run again: {alias} ci {options}{dashes}{}", shell_text::quote(label))?;
     }
     Ok(())
 }

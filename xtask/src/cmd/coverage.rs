@@ -26,7 +26,7 @@ use crate::rules::coverage::report;
 use crate::rules::coverage::scope::{Package, Scope, Workspace};
 use crate::rules::coverage::score::{self, Action, Lines, Permission, Recorded};
 use crate::rules::coverage::summary::Summary;
-use crate::rules::{alias, placeholder, prerequisite, shell_text};
+use crate::rules::{alias, prerequisite, shell_text};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let workspace = workspace(cx)?;
@@ -214,7 +214,7 @@ fn measurement(
     scope: &Scope,
     configuration: &Configuration,
 ) -> anyhow::Result<Measurement> {
-    let needs = prerequisite::prerequisites(&format!("{} coverage", placeholder::XTASK));
+    let needs = prerequisite::of_own("coverage");
     let mut provision = Provision::new(cx, Installing::Allowed);
     if let Err(Missing { reason, fix }) = provision.ensure_all(&needs) {
         return Err(anyhow!("{reason}; {fix}")).or_undetermined();

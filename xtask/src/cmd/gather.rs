@@ -108,16 +108,10 @@ fn checkout_path(cx: &Context) -> anyhow::Result<String> {
 pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     let mut tests = inputs.descriptions.iter().flat_map(|description| &description.tests);
     let is_needed = tests.any(|test| test.command.contains(placeholder::XTASK));
-    let ours =
-        Ours { manifests: cx.project.own_manifests(), at_root: cx.project.is_own_consumer() };
-    if !is_needed || is_plainly_configured(cx, &ours)? {
+    if !is_needed {
         return Ok(alias::USUAL.to_owned());
     }
-    let output = cx.runner.read(cargo::list(&cx.sh)).ok().filter(|it| it.status.success());
-    let choice = output.map_or(Choice::Missing, |output| {
-        alias::choose(&String::from_utf8_lossy(&output.stdout), &ours)
-    });
-    let problem = match choice {
+    let problem = match choose_alias(cx)? {
         Choice::Known(line) => return Ok(line),
         Choice::Taken { expansion } => format!(
             "`cargo xtask` is an alias of another tool (`{expansion}`) and no alias names this one; \
@@ -132,6 +126,26 @@ pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     };
     terminal::say(&format!("warning: {problem}"));
     Ok(alias::USUAL.to_owned())
+}
+
+/// How this tool is called here, for messages.
+pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
+    Ok(match choose_alias(cx)? {
+        Choice::Known(line) => line,
+        Choice::Taken { .. } | Choice::Missing => alias::USUAL.to_owned(),
+    })
+}
+
+fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
+    let ours =
+        Ours { manifests: cx.project.own_manifests(), at_root: cx.project.is_own_consumer() };
+    if is_plainly_configured(cx, &ours)? {
+        return Ok(Choice::Known(alias::USUAL.to_owned()));
+    }
+    let output = cx.runner.read(cargo::list(&cx.sh)).ok().filter(|it| it.status.success());
+    Ok(output.map_or(Choice::Missing, |output| {
+        alias::choose(&String::from_utf8_lossy(&output.stdout), &ours)
+    }))
 }
 
 fn is_plainly_configured(cx: &Context, ours: &Ours) -> anyhow::Result<bool> {

@@ -56,7 +56,7 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
 
 /// The newest `llvm-cov-N` on PATH that can read what this toolchain's programs write.
 pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
-    let path = cx.lookup("PATH").unwrap_or_default();
+    let path = cx.path.clone().unwrap_or_default();
     let names = std::env::split_paths(&path).flat_map(|dir| files::names_in(&dir));
     let numbers = llvm_version::numbers(names);
     if numbers.is_empty() {

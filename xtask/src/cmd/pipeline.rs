@@ -14,7 +14,7 @@ use crate::outcome::{OrUndetermined, Outcome};
 use crate::rules::diagnostic::Diagnostics;
 use crate::rules::pipeline::{Format, Pipeline};
 use crate::rules::plan::Plan;
-use crate::rules::{explain, upload};
+use crate::rules::{explain, shell_text, upload};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut found = Diagnostics::default();
@@ -26,10 +26,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let inputs = gather::inputs(cx, request, &mut found)?;
     let plan = Plan::build(&inputs, &mut found);
     report_warnings(&found.into_warnings()?);
-    if options.destination != Destination::Upload {
-        for warning in upload::warnings(&plan) {
-            terminal::say(&format!("warning: {warning}"));
-        }
+    for warning in upload::warnings(&plan, options.destination == Destination::Upload) {
+        terminal::say(&format!("warning: {warning}"));
     }
     let xtask = gather::alias(cx, &inputs)?;
     let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &xtask };
@@ -75,8 +73,9 @@ fn check(
     let output = cx.runner.feed(diff, &text).or_undetermined()?;
     terminal::write_data(|out| Ok(out.write_all(&output.stdout)?)).or_undetermined()?;
     terminal::say(&format!(
-        "`{name}` is not current; write it again with `{} pipeline --output {name}` and the options of this run",
-        pipeline.xtask
+        "`{name}` is not current; write it again with `{} pipeline --output {}` and the options of this run",
+        gather::own_alias(cx)?,
+        shell_text::quote(&name)
     ));
     Ok(Outcome::Fail)
 }

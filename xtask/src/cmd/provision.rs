@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use xshell::Cmd;
 
@@ -62,6 +63,7 @@ impl<'a> Provision<'a> {
             return known.clone();
         }
         let answer = match need {
+            Prerequisite::ActiveToolchain => self.active_toolchain(),
             Prerequisite::AdvisoryDatabase => self.advisory_database(),
             Prerequisite::Toolchain { name } => self.toolchain(name),
             Prerequisite::Component { name, toolchain } => {
@@ -69,6 +71,7 @@ impl<'a> Provision<'a> {
             }
             Prerequisite::Target { triple, toolchain } => self.target(triple, toolchain.as_deref()),
             Prerequisite::LlvmTools => self.llvm_tools(),
+            Prerequisite::Subcommand { name } => self.subcommand(name),
             Prerequisite::CargoTool { tool } => self.tool(tool),
         };
         self.known.insert(need.clone(), answer.clone());
@@ -86,10 +89,36 @@ impl<'a> Provision<'a> {
         database.check_reachable(self.cx).map_err(|reason| Missing { reason, fix: fix.to_owned() })
     }
 
+    /// A toolchain file may name one that is not installed; rustup would install it unasked.
+    fn active_toolchain(&self) -> Result<(), Missing> {
+        // Whatever else is wrong with cargo is for its own command to say.
+        let is_refused = |output: &Output| {
+            let words = String::from_utf8_lossy(&output.stderr);
+            !output.status.success() && words.contains("is not installed")
+        };
+        let ask = || self.ask(cargo::version(&self.cx.sh, None, None));
+        let is_there = || !ask().as_ref().is_some_and(is_refused);
+        let install = || rustup::install_active_toolchain(&self.cx.sh);
+        self.add_with_rustup("the toolchain of this directory", is_there, install)
+    }
+
+    fn subcommand(&self, name: &str) -> Result<(), Missing> {
+        let program = format!("cargo-{name}");
+        let is_listed =
+            |list: &str| list.lines().any(|line| line.split_whitespace().next() == Some(name));
+        if self.find_program(&program).is_some()
+            || self.output_line(cargo::list(&self.cx.sh)).is_some_and(|list| is_listed(&list))
+        {
+            return Ok(());
+        }
+        Err(Missing {
+            reason: format!("there is no `cargo {name}`"),
+            fix: format!("run `cargo install --locked {program}`"),
+        })
+    }
+
     fn toolchain(&self, name: &str) -> Result<(), Missing> {
-        // Asking must not install a whole toolchain.
-        let probe = cargo::version(&self.cx.sh, Some(name), None).env("RUSTUP_AUTO_INSTALL", "0");
-        if self.succeeds(probe) {
+        if self.succeeds(cargo::version(&self.cx.sh, Some(name), None)) {
             return Ok(());
         }
         Err(Missing {
@@ -181,7 +210,7 @@ impl<'a> Provision<'a> {
         if self.installing == Installing::Forbidden {
             return missing(format!("{what} is missing"));
         }
-        terminal::say(&format!("{what} is missing: adding it to the toolchain with rustup"));
+        terminal::say(&format!("{what} is missing: adding it with rustup"));
         if self.succeeds_aloud(add()) && is_there() {
             return Ok(());
         }
@@ -190,15 +219,24 @@ impl<'a> Provision<'a> {
 
     /// A program on PATH, among cargo's own or among those installed here.
     fn find_program(&self, name: &str) -> Option<PathBuf> {
-        let path = self.cx.lookup("PATH").unwrap_or_default();
+        let path = self.cx.path.clone().unwrap_or_default();
         let dirs = [self.cx.cargo_home(), self.cx.project.tools_dir()].into_iter();
         let mut elsewhere = dirs.map(|dir| dir.join("bin").join(name));
         files::find_program(&path, name)
             .or_else(|| elsewhere.find(|candidate| files::is_executable(candidate)))
     }
 
-    fn succeeds(&self, cmd: Cmd<'_>) -> bool {
-        self.cx.runner.read(cmd).is_ok_and(|output| output.status.success())
+    fn succeeds(&self, probe: Cmd<'_>) -> bool {
+        self.probe(probe).is_some()
+    }
+
+    fn probe(&self, cmd: Cmd<'_>) -> Option<Output> {
+        self.ask(cmd).filter(|output| output.status.success())
+    }
+
+    /// Asking must not install a whole toolchain.
+    fn ask(&self, cmd: Cmd<'_>) -> Option<Output> {
+        self.cx.runner.read(cmd.env("RUSTUP_AUTO_INSTALL", "0")).ok()
     }
 
     fn succeeds_aloud(&self, cmd: Cmd<'_>) -> bool {
@@ -212,8 +250,7 @@ impl<'a> Provision<'a> {
     }
 
     fn output_line(&self, cmd: Cmd<'_>) -> Option<String> {
-        let output = self.cx.runner.read(cmd).ok().filter(|output| output.status.success())?;
-        let text = String::from_utf8(output.stdout).ok()?;
+        let text = String::from_utf8(self.probe(cmd)?.stdout).ok()?;
         Some(text.trim().to_owned())
     }
 }

@@ -1,5 +1,6 @@
 //! Reading and writing files whole.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
@@ -58,7 +59,11 @@ pub(crate) fn stream_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let target = fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {
+        // A link to what does not exist yet.
+        Ok(to) => path.parent().unwrap_or(Path::new("")).join(to),
+        Err(_) => path.to_path_buf(),
+    });
     // A rename over `/dev/null` or a pipe would replace it.
     if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         let special = File::options().write(true).open(&target)?;
@@ -228,7 +233,7 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 }
 
 /// A program in the directories of a `PATH` variable.
-pub(crate) fn find_program(path: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(path: &OsStr, name: &str) -> Option<PathBuf> {
     let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name));
     candidates.find(|candidate| is_executable(candidate))
 }

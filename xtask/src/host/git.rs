@@ -192,6 +192,16 @@ pub(crate) fn worktree_remove<'sh>(sh: &'sh Shell, root: &Path, dir: &Path) -> C
     git(sh, root).args(["worktree", "remove", "--force", "--force", "--"]).arg(dir)
 }
 
+/// The tracked files that are not as the last commit has them, each ended by a zero byte.
+pub(crate) fn changed_files<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    let cmd = git(sh, root).env("GIT_OPTIONAL_LOCKS", "0");
+    cmd.args(["diff", "--name-only", "-z", "--no-ext-diff", "--no-renames"]).args([
+        "--ignore-submodules=all",
+        "HEAD",
+        "--",
+    ])
+}
+
 /// Succeeds if a file is in the index.
 pub(crate) fn is_tracked<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
     git(sh, root).args(["ls-files", "--error-unmatch", "--"]).arg(file)

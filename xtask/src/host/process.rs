@@ -175,10 +175,15 @@ impl Runner {
             Some(dir) => format!("$ (cd {} && {line})", quote(&dir.to_string_lossy())),
             None => format!("$ {line}"),
         });
-        for name in &self.removed {
+        // What the command sets itself is what its line says.
+        let own: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+        let is_own = |name: &String| own.iter().any(|own| own == OsStr::new(name));
+        for name in self.removed.iter().filter(|name| !is_own(name)) {
             command.env_remove(name);
         }
-        command.envs(self.set.iter().map(|(name, value)| (name, value)));
+        let set = self.set.iter().filter(|(name, _)| !is_own(name));
+        command.envs(set.map(|(name, value)| (name, value)));
+        command.env(NESTED, "1");
         command.stdin(Stdio::null());
         command
     }
@@ -346,11 +351,11 @@ pub(crate) fn interrupted_by() -> Option<i32> {
     running().signal.map(|signal| signal as i32)
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP stop the running children, and whoever waits for them
+/// From now on SIGINT, SIGTERM, SIGHUP and SIGQUIT stop the running children, and whoever waits for them
 /// carries on to report; without children, the process ends.
 pub(crate) fn watch_signals() -> anyhow::Result<()> {
     let ignored = ignored_signals();
-    let watched = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+    let watched = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
     // What the caller told us to ignore (`nohup`) stays ignored.
     let watched = watched.into_iter().filter(|signal| ignored & (1 << (*signal as u32 - 1)) == 0);
     // Handlers end with `exec`, so that a child takes signals as it would without us. A mask would
@@ -376,18 +381,25 @@ fn ignored_signals() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
+/// Children of ours may be ours themselves: a test of `ci` may be another command of this tool. They
+/// know it by this variable, and lose patience earlier, so that what they started ends before they
+/// are ended themselves.
+const NESTED: &str = "XTASK_NESTED";
+
 fn stop_children(signal: Signal) {
-    const PATIENCE: Duration = Duration::from_secs(5);
+    let is_nested = std::env::var_os(NESTED).is_some();
+    let patience = Duration::from_millis(if is_nested { 2_000 } else { 5_000 });
     let mut running = running();
     let is_second = running.signal.is_some();
     running.signal.get_or_insert(signal);
     let idle = running.is_idle();
     for group in &running.groups {
-        let _ = killpg(*group, if is_second { Signal::SIGKILL } else { signal });
+        let _ = killpg(*group, if is_second && is_nested { Signal::SIGKILL } else { signal });
     }
     drop(running);
     thread::spawn(move || {
-        thread::sleep(if idle { PATIENCE / 10 } else { PATIENCE });
+        // Whoever asks twice is in a hurry.
+        thread::sleep(if idle || is_second { patience / 10 } else { patience });
         let running = self::running();
         if idle && running.is_idle() {
             end_process(signal);

@@ -16,6 +16,11 @@ pub(crate) fn add_target<'sh>(sh: &'sh Shell, triple: &str, toolchain: Option<&s
     cmd!(sh, "rustup target add {toolchain...} {triple}")
 }
 
+/// Installs what a toolchain file or an override of this directory names.
+pub(crate) fn install_active_toolchain(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "rustup toolchain install")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

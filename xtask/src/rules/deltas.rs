@@ -54,9 +54,9 @@ impl Patch {
         merged(Some(entry), &self.entries, entry.offset)
     }
 
-    /// Whether the patch replaces a key of the entry.
-    pub(crate) fn names(&self, key: &str) -> bool {
-        json::find(&self.entries, key).is_some()
+    /// Whether the command is not the description's own.
+    pub(crate) fn changes_command(&self) -> bool {
+        json::find(&self.entries, "command").is_some() || !self.extra_args.is_empty()
     }
 
     /// The command with the extra arguments before its first ` -- `, else at its end. They are
@@ -65,7 +65,10 @@ impl Patch {
         if self.extra_args.is_empty() {
             return command.to_owned();
         }
-        let escaped = |argument: &String| shell_text::quote(argument).replace('$', "$$");
+        // For Buildkite `\\$` is an escape of its own, so the two must not stand side by side.
+        let escaped = |argument: &String| {
+            shell_text::quote(argument).replace('$', "$$").replace(r"\$$", r"\''$$")
+        };
         let words: Vec<String> = self.extra_args.iter().map(escaped).collect();
         let words = words.join(" ");
         match command.split_once(" -- ") {

@@ -57,15 +57,12 @@ pub(crate) enum SoftFail {
 }
 
 impl SoftFail {
-    /// Whether a failure with this exit status leaves the run as it is. A test that was killed by a
-    /// signal has no status.
-    pub(crate) fn covers(&self, exit_status: Option<i32>) -> bool {
+    /// Whether a failure with this exit status leaves the run as it is.
+    pub(crate) fn covers(&self, exit_status: i32) -> bool {
         match self {
             SoftFail::Never => false,
             SoftFail::Always => true,
-            SoftFail::ExitStatuses(list) => {
-                exit_status.is_some_and(|status| list.contains(&i64::from(status)))
-            }
+            SoftFail::ExitStatuses(list) => list.contains(&i64::from(exit_status)),
         }
     }
 
@@ -88,8 +85,13 @@ impl SoftFail {
 
 impl LocalStep {
     /// `xtask_path` is the executable that `{xtask}` stands for here, `xtask_alias` what it stands
-    /// for in an uploaded step.
-    pub(crate) fn of(step: &Step<'_>, xtask_path: &str, xtask_alias: &str) -> LocalStep {
+    /// for in an uploaded step, `lookup` the caller's environment.
+    pub(crate) fn of(
+        step: &Step<'_>,
+        xtask_path: &str,
+        xtask_alias: &str,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> LocalStep {
         // The escapes are the description's; a `$` of our own path is no escape.
         let unescaped = shell_text::unescape_dollars(&step.test.command);
         let xtask = shell_text::quote(xtask_path);
@@ -99,7 +101,7 @@ impl LocalStep {
             command: placeholder::fill(&unescaped, &step.placeholders(&xtask)),
             described_command: step.filled_command(placeholder::XTASK),
             uploaded_command: step.filled_command(xtask_alias),
-            environment: environment(step),
+            environment: environment(step, lookup),
             timeout_minutes: step.timeout_minutes(),
             soft_fail: SoftFail::from_value(step.test.forwarded.get("soft_fail")),
             obstacle: obstacle(step),
@@ -111,13 +113,16 @@ impl LocalStep {
 
 /// Whether a command is one call of this tool and nothing else.
 fn is_own_command(command: &str) -> bool {
-    let arguments = command.trim().strip_prefix("{xtask} ");
+    let words = command.trim().split_inclusive(char::is_whitespace);
+    let assignments = words.take_while(|word| shell_text::is_assignment(word.trim_end()));
+    let length = assignments.map(str::len).sum();
+    let arguments = command.trim()[length..].trim_start().strip_prefix("{xtask} ");
     arguments.is_some_and(|text| !text.contains([';', '|', '&', '\n', '(', '`']))
 }
 
 /// The step's `env` and what the docker plugin's `environment` sets. An entry without `=` passes a
 /// variable on, which happens here by itself.
-fn environment(step: &Step<'_>) -> Vec<(String, String)> {
+fn environment(step: &Step<'_>, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
     let mut variables = Vec::new();
     if let Some(Value::Object(env)) = step.test.forwarded.get("env") {
         let set = env.iter().filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
@@ -134,8 +139,9 @@ fn environment(step: &Step<'_>) -> Vec<(String, String)> {
             entries.iter().filter_map(Value::as_str).filter_map(|entry| entry.split_once('='));
         variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
-    let unescaped = |(name, value): (String, String)| (name, shell_text::unescape_dollars(&value));
-    variables.into_iter().map(unescaped).collect()
+    let interpolated =
+        |(name, value): (String, String)| (name, shell_text::interpolate(&value, lookup));
+    variables.into_iter().map(interpolated).collect()
 }
 
 fn scalar_text(value: &Value) -> Option<String> {
@@ -160,7 +166,7 @@ fn obstacle(step: &Step<'_>) -> Option<Obstacle> {
     let only_buildkite = |key: &str| Obstacle::Unavailable {
         reason: format!("`{key}` makes several jobs of the step, which only Buildkite does"),
     };
-    if forwarded.contains_key("matrix") {
+    if forwarded.get("matrix").is_some_and(|matrix| !matrix.is_null()) {
         return Some(only_buildkite("matrix"));
     }
     let jobs = forwarded.get("parallelism").and_then(scalar_text);
@@ -220,7 +226,7 @@ mod tests {
         );
         let plan = Plan::build(&inputs, &mut Diagnostics::default());
         let step = plan.steps().next().unwrap();
-        LocalStep::of(&step, "/a b/xtask", "cargo xtask")
+        LocalStep::of(&step, "/a b/xtask", "cargo xtask", &|name| Some(format!("<{name}>")))
     }
 
     #[test]
@@ -233,11 +239,11 @@ mod tests {
     #[test]
     fn env_and_the_docker_plugins_environment_are_set() {
         let step = local(
-            r#""command": "c", "env": {"A": "$$1", "B": 2, "C": null}, "docker_plugin": {"environment": ["D=e=f", "HOME"]}"#,
+            r#""command": "c", "env": {"A": "$$1 $X", "B": 2, "C": null}, "docker_plugin": {"environment": ["D=e=f", "HOME"]}"#,
         );
         let pairs: Vec<String> =
             step.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(pairs, ["A=$1", "B=2", "D=e=f"]);
+        assert_eq!(pairs, ["A=$1 <X>", "B=2", "D=e=f"]);
     }
 
     #[test]
@@ -251,8 +257,8 @@ mod tests {
         ] {
             assert_eq!(local(&format!(r#""command": "c", "soft_fail": {text}"#)).soft_fail, wanted);
         }
-        assert!(SoftFail::ExitStatuses(vec![3]).covers(Some(3)));
-        assert!(!SoftFail::ExitStatuses(vec![3]).covers(None));
+        assert!(SoftFail::ExitStatuses(vec![3]).covers(3));
+        assert!(!SoftFail::ExitStatuses(vec![3]).covers(4));
     }
 
     #[test]

@@ -4,11 +4,14 @@
 //! Rust crates are made of; a need that is not seen shows as a failure of the test itself.
 
 use super::placeholder;
+use super::shell_text::is_assignment;
 
 /// Something that has to be there before a test runs. Ordered from cheap to expensive to find out
 /// and to repair, which is the order in which they are probed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Prerequisite {
+    /// The toolchain that a toolchain file or the user has chosen.
+    ActiveToolchain,
     /// The advisory database can be fetched.
     AdvisoryDatabase,
     /// The toolchain after `cargo +`.
@@ -19,6 +22,8 @@ pub(crate) enum Prerequisite {
     Target { triple: String, toolchain: Option<String> },
     /// LLVM's tools that read coverage profiles.
     LlvmTools,
+    /// A subcommand of cargo that is neither built in nor one of our tools.
+    Subcommand { name: String },
     /// A program that is installed by cargo: most are subcommands of it.
     CargoTool { tool: &'static Tool },
 }
@@ -42,12 +47,47 @@ pub(crate) const TOOLS: [Tool; 4] = [
     Tool { package: CRITCMP, version: "0.1.8", subcommand: None },
 ];
 
+/// Subcommands that every cargo has, or rustup's components bring: nobody needs to look for them.
+const BUILT_IN: [&str; 26] = [
+    "add",
+    "b",
+    "bench",
+    "build",
+    "c",
+    "check",
+    "clean",
+    "clippy",
+    "d",
+    "doc",
+    "fetch",
+    "fix",
+    "fmt",
+    "generate-lockfile",
+    "metadata",
+    "miri",
+    "package",
+    "publish",
+    "r",
+    "run",
+    "rustc",
+    "rustdoc",
+    "t",
+    "test",
+    "tree",
+    "update",
+];
+
 /// Compares the results of two benchmark runs.
 pub(crate) const CRITCMP: &str = "critcmp";
 
 /// The tool of that subcommand.
 pub(crate) fn tool(subcommand: &str) -> Option<&'static Tool> {
-    TOOLS.iter().find(|tool| tool.subcommand == Some(subcommand))
+    let package = match subcommand {
+        // One package brings four of them.
+        "build-all-features" | "check-all-features" | "test-all-features" => "all-features",
+        _ => subcommand,
+    };
+    TOOLS.iter().find(|tool| tool.subcommand == Some(package))
 }
 
 /// The tool that runs by that name.
@@ -56,15 +96,31 @@ pub(crate) fn program(name: &str) -> Option<&'static Tool> {
 }
 
 /// Everything that a command with its `{xtask}` still in place needs, cheap things first.
-pub(crate) fn prerequisites(command: &str) -> Vec<Prerequisite> {
+/// `toolchain` is what the step's own `RUSTUP_TOOLCHAIN` says.
+pub(crate) fn prerequisites(command: &str, toolchain: Option<&str>) -> Vec<Prerequisite> {
     let mut needs = Vec::new();
+    let mut exported = toolchain.map(str::to_owned);
     for words in simple_commands(command) {
-        let mut words = words.iter().map(String::as_str).skip_while(|word| is_assignment(word));
-        match words.next() {
-            Some("cargo") => cargo_needs(&words.collect::<Vec<_>>(), &mut needs),
-            Some(placeholder::XTASK) => own_needs(words.next(), &mut needs),
-            Some(name) => needs.extend(program(name).map(|tool| Prerequisite::CargoTool { tool })),
-            None => (),
+        let mut words = words.iter().map(String::as_str).peekable();
+        let is_export = words.next_if_eq(&"export").is_some();
+        let mut toolchain = exported.clone();
+        while let Some(assignment) = words.next_if(|word| is_assignment(word)) {
+            if let Some(name) = assignment.strip_prefix("RUSTUP_TOOLCHAIN=") {
+                toolchain = Some(name.to_owned());
+            }
+        }
+        if is_export {
+            exported = toolchain;
+            continue;
+        }
+        let words: Vec<&str> = words.collect();
+        match words.as_slice() {
+            // What follows needs what this brings.
+            ["rustup" | "rustup-init", ..] | ["cargo", "install" | "binstall", ..] => break,
+            ["cargo", words @ ..] => cargo_needs(words, toolchain, &mut needs),
+            [placeholder::XTASK, words @ ..] => own_needs(words, &mut needs),
+            [name, ..] => needs.extend(program(name).map(|tool| Prerequisite::CargoTool { tool })),
+            [] => (),
         }
     }
     needs.sort();
@@ -72,14 +128,22 @@ pub(crate) fn prerequisites(command: &str) -> Vec<Prerequisite> {
     needs
 }
 
-fn own_needs(command: Option<&str>, needs: &mut Vec<Prerequisite>) {
-    let tool = match command {
+/// What a command of this tool needs, cheap things first.
+pub(crate) fn of_own(command: &str) -> Vec<Prerequisite> {
+    let mut needs = Vec::new();
+    own_needs(&[command], &mut needs);
+    needs.sort();
+    needs
+}
+
+fn own_needs(words: &[&str], needs: &mut Vec<Prerequisite>) {
+    let tool = match words.first().copied() {
         Some("coverage") => {
             needs.push(Prerequisite::LlvmTools);
             tool("llvm-cov")
         }
         Some("audit") => {
-            needs.push(Prerequisite::AdvisoryDatabase);
+            needs.extend(fetched_database(words));
             tool("audit")
         }
         Some("bench") => program(CRITCMP),
@@ -88,17 +152,35 @@ fn own_needs(command: Option<&str>, needs: &mut Vec<Prerequisite>) {
     needs.extend(tool.map(|tool| Prerequisite::CargoTool { tool }));
 }
 
-fn cargo_needs(words: &[&str], needs: &mut Vec<Prerequisite>) {
+/// The database, unless the command is told not to fetch one.
+fn fetched_database(words: &[&str]) -> Option<Prerequisite> {
+    const LOCAL: [&str; 4] = ["--offline", "--db", "--no-fetch", "-n"];
+    let is_local = |word: &&str| LOCAL.contains(&word.split('=').next().unwrap_or_default());
+    (!words.iter().any(is_local)).then_some(Prerequisite::AdvisoryDatabase)
+}
+
+fn cargo_needs(words: &[&str], toolchain: Option<String>, needs: &mut Vec<Prerequisite>) {
     let (toolchain, words) = match words {
         [first, rest @ ..] if first.starts_with('+') => (Some(first[1..].to_owned()), rest),
-        _ => (None, words),
+        _ => (toolchain, words),
     };
-    if let Some(name) = &toolchain {
-        needs.push(Prerequisite::Toolchain { name: name.clone() });
+    // A path, or what a shell would still expand, cannot be looked at.
+    if toolchain.as_ref().is_some_and(|name| !is_name(name)) {
+        return;
     }
+    needs.push(match &toolchain {
+        Some(name) => Prerequisite::Toolchain { name: name.clone() },
+        None => Prerequisite::ActiveToolchain,
+    });
     let mut subcommands = words.iter().take_while(|word| !word.starts_with('-'));
     let Some(&subcommand) = subcommands.next() else { return };
-    needs.extend(tool(subcommand).map(|tool| Prerequisite::CargoTool { tool }));
+    match tool(subcommand) {
+        Some(tool) => needs.push(Prerequisite::CargoTool { tool }),
+        None if is_name(subcommand) && !BUILT_IN.contains(&subcommand) => {
+            needs.push(Prerequisite::Subcommand { name: subcommand.to_owned() });
+        }
+        None => (),
+    }
     // `cargo all-features clippy` needs what `cargo clippy` needs.
     let inner = if subcommand == "all-features" { subcommands.next() } else { Some(&subcommand) };
     let component = match inner {
@@ -111,7 +193,7 @@ fn cargo_needs(words: &[&str], needs: &mut Vec<Prerequisite>) {
         needs.push(Prerequisite::Component { name, toolchain: toolchain.clone() });
     }
     match subcommand {
-        "audit" => needs.push(Prerequisite::AdvisoryDatabase),
+        "audit" => needs.extend(fetched_database(words)),
         "llvm-cov" => needs.push(Prerequisite::LlvmTools),
         _ => (),
     }
@@ -120,9 +202,13 @@ fn cargo_needs(words: &[&str], needs: &mut Vec<Prerequisite>) {
     );
 }
 
-/// The values of `--target`, before a `--` that ends cargo's own options.
+/// The values of `--target`, before a `--` that ends cargo's own options. One whose standard library
+/// is built along needs none.
 fn targets(words: &[&str]) -> impl Iterator<Item = String> {
     let own: Vec<&str> = words.iter().copied().take_while(|word| *word != "--").collect();
+    let builds_library =
+        own.iter().any(|word| word.trim_start_matches("-Z").starts_with("build-std"));
+    let own = if builds_library { Vec::new() } else { own };
     let separate =
         own.windows(2).filter(|pair| pair[0] == "--target").map(|pair| pair[1].to_owned());
     let joined = own.iter().filter_map(|word| word.strip_prefix("--target=")).map(str::to_owned);
@@ -132,12 +218,12 @@ fn targets(words: &[&str]) -> impl Iterator<Item = String> {
 
 /// Whether a word is a target's name and nothing that a shell would still expand.
 fn is_triple(word: &str) -> bool {
-    word.contains('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    word.contains('-') && is_name(word) && word.strip_suffix(".json").is_none()
 }
 
-fn is_assignment(word: &str) -> bool {
-    let name = word.split('=').next().unwrap_or_default();
-    word.contains('=') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+/// Whether a word is a name, and nothing that a shell would still expand.
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 /// The words of each simple command of a shell line; quotes are removed, nothing is expanded.
@@ -173,9 +259,17 @@ mod tests {
 
     #[track_caller]
     fn check(command: &str, wanted: &[&str]) {
-        let shown: Vec<String> = prerequisites(command)
+        check_with(command, None, wanted);
+    }
+
+    #[track_caller]
+    fn check_with(command: &str, toolchain: Option<&str>, wanted: &[&str]) {
+        let shown: Vec<String> = prerequisites(command, toolchain)
             .into_iter()
+            .filter(|need| *need != Prerequisite::ActiveToolchain)
             .map(|need| match need {
+                Prerequisite::ActiveToolchain => unreachable!(),
+                Prerequisite::Subcommand { name } => format!("cargo {name}"),
                 Prerequisite::AdvisoryDatabase => "database".to_owned(),
                 Prerequisite::Toolchain { name } => format!("+{name}"),
                 Prerequisite::Component { name, toolchain } => format!("{name}{}", on(toolchain)),
@@ -212,6 +306,38 @@ mod tests {
     fn what_is_cheap_to_find_out_comes_first() {
         check("{xtask} audit", &["database", "cargo-audit"]);
         check("cargo audit -q; cargo fmt", &["database", "rustfmt", "cargo-audit"]);
+    }
+
+    #[test]
+    fn the_toolchain_of_the_environment_counts() {
+        check_with("cargo clippy", Some("nightly"), &["+nightly", "clippy on nightly"]);
+        check("RUSTUP_TOOLCHAIN=nightly cargo miri test", &["+nightly", "miri on nightly"]);
+        check("export RUSTUP_TOOLCHAIN=nightly; cargo fmt", &["+nightly", "rustfmt on nightly"]);
+        check("RUSTUP_TOOLCHAIN=nightly true; cargo fmt", &["rustfmt"]);
+        for unknown in ["+$$T", "+$$(cat f)", "+/path"] {
+            check(&format!("cargo {unknown} clippy --target a-b"), &[]);
+        }
+        assert_eq!(prerequisites("cargo +nightly test", None).len(), 1);
+        assert_eq!(prerequisites("cargo test", None), [Prerequisite::ActiveToolchain]);
+    }
+
+    #[test]
+    fn what_a_command_brings_itself_or_does_without_is_no_need() {
+        check("rustup toolchain install x && cargo +x clippy", &[]);
+        check("cargo fmt && cargo install cargo-audit && cargo audit", &["rustfmt"]);
+        check("cargo build -Z build-std=core --target aarch64-unknown-hermit", &[]);
+        check("cargo build -Zbuild-std --target=aarch64-unknown-hermit", &[]);
+        check("cargo build --target my-target.json", &[]);
+        check("{xtask} audit --offline", &["cargo-audit"]);
+        check("{xtask} audit --db=x", &["cargo-audit"]);
+        check("cargo audit --no-fetch", &["cargo-audit"]);
+    }
+
+    #[test]
+    fn a_subcommand_that_cargo_does_not_have_is_a_need() {
+        check("cargo fuzz run a", &["cargo fuzz"]);
+        check("cargo test-all-features", &["cargo-all-features"]);
+        check("cargo $SUBCOMMAND", &[]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Which tests were asked for on the command line.
 
+use std::collections::HashSet;
+
 use super::nearest;
 
 /// Names or labels of tests; no chosen ones means all.
@@ -20,7 +22,8 @@ impl Selection<'_> {
 pub(crate) fn unknown_names(selection: &Selection<'_>, tests: &[(&str, &str)]) -> Vec<String> {
     let is_known = |name: &str| tests.iter().any(|(test, label)| *test == name || *label == name);
     let mut known: Vec<&str> = tests.iter().map(|(test, _)| *test).collect();
-    known.dedup();
+    let mut seen = HashSet::new();
+    known.retain(|name| seen.insert(*name));
     let unknown = selection.chosen.iter().chain(selection.skipped).filter(|name| !is_known(name));
     unknown
         .map(|name| format!("there is no test `{name}`{}", nearest::hint(name, &known)))

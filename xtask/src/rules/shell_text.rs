@@ -33,9 +33,76 @@ pub(crate) fn unescape_dollars(text: &str) -> String {
     unescaped + rest
 }
 
+/// Whether a word before a command sets a variable for it.
+pub(crate) fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| is_variable(name))
+}
+
+fn is_variable(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| is_part(c) && !c.is_ascii_digit()) && name.chars().all(is_part)
+}
+
+/// What Buildkite makes of a value that no shell reads: besides its escapes, `$NAME`, `${NAME}` and
+/// `${NAME:-default}` are replaced. Anything else that starts with a dollar stays.
+pub(crate) fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['$', '\\']) {
+        let (before, from) = rest.split_at(at);
+        result.push_str(before);
+        let (value, length) = variable(from, lookup).unwrap_or_else(|| {
+            let length = if from[1..].starts_with(['$', '\\']) { 2 } else { 1 };
+            (unescape_dollars(&from[..length]), length)
+        });
+        result.push_str(&value);
+        rest = &from[length..];
+    }
+    result + rest
+}
+
+/// The value of the variable that a text starts with, and how much of the text names it.
+fn variable(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
+    let text = text.strip_prefix('$')?;
+    if let Some(inner) = text.strip_prefix('{') {
+        let (inner, _) = inner.split_once('}')?;
+        let (name, default) = inner.split_once(":-").unwrap_or((inner, ""));
+        let value = || lookup(name).filter(|value| !value.is_empty());
+        return is_variable(name)
+            .then(|| (value().unwrap_or_else(|| default.to_owned()), inner.len() + "${}".len()));
+    }
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let name = &text[..end];
+    is_variable(name).then(|| (lookup(name).unwrap_or_default(), name.len() + "$".len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_of_a_value_are_replaced_as_buildkite_does() {
+        let lookup = |name: &str| (name == "HOME").then(|| "/h".to_owned());
+        let interpolated = |text: &str| interpolate(text, &lookup);
+        assert_eq!(interpolated("a $HOME/x ${HOME}y"), "a /h/x /hy");
+        assert_eq!(interpolated("${NO:-d e}|${HOME:-d}|$NO|"), "d e|/h||");
+        assert_eq!(interpolated(r"$$HOME \$HOME"), "$HOME $HOME");
+        assert_eq!(interpolated(r"$(x) ${a b} $ \n é${"), r"$(x) ${a b} $ \n é${");
+    }
+
+    #[test]
+    fn an_assignment_has_a_name_before_it() {
+        for (word, wanted) in [
+            ("A=b", true),
+            ("_1=", true),
+            ("1A=b", false),
+            ("=x", false),
+            ("A", false),
+            ("a-b=c", false),
+        ] {
+            assert_eq!(is_assignment(word), wanted, "{word}");
+        }
+    }
 
     #[test]
     fn words_are_quoted_as_posix_says() {

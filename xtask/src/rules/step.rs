@@ -39,7 +39,7 @@ impl<'a> Step<'a> {
     /// gate wins.
     pub(crate) fn gate(&self) -> Option<Value> {
         let own = self.test.forwarded.get("if_changed");
-        if let Some(own) = own.filter(|own| !own.is_null() && *own != "") {
+        if let Some(own) = own {
             return Some(own.clone());
         }
         let workspace = self.inputs.workspace.as_ref()?;

@@ -1,5 +1,7 @@
 //! The test description: a JSON file with a list of `tests`, checked key by key.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::deltas::{Deltas, Patch};
@@ -141,7 +143,8 @@ impl TestDescription {
         };
         let names: Vec<Option<String>> = items.iter().map(name_of).collect();
         let mut known: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
-        known.dedup();
+        let mut seen = HashSet::new();
+        known.retain(|name| seen.insert(*name));
         let deltas = overrides.map(|overrides| Deltas::parse(overrides, &known, found));
         let tests = items.iter().zip(&names).filter_map(|(item, name)| {
             let patch = name.as_ref().and_then(|name| deltas.as_ref()?.patch(name));
@@ -164,7 +167,7 @@ impl TestDescription {
     /// An error about a test's command, where the command comes from.
     pub(crate) fn command_error(&self, test: &Test, message: String) -> Diagnostic {
         let patch = self.deltas.as_ref().and_then(|deltas| {
-            let patch = deltas.patch(&test.name).filter(|patch| patch.names("command"))?;
+            let patch = deltas.patch(&test.name).filter(|patch| patch.changes_command())?;
             Some((&deltas.source, patch.offset))
         });
         let (source, offset) = patch.unwrap_or((&self.source, test.command_offset));
@@ -267,6 +270,9 @@ impl TestReader<'_> {
             self.found.push(self.source.error(entry.key_offset, message));
         }
         if key == "if_changed" {
+            if entry.value.means_absent() {
+                return;
+            }
             self.check_globs(&entry.value);
         }
         self.test.forwarded.insert(key.to_owned(), entry.value.to_value());

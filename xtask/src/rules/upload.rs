@@ -43,18 +43,20 @@ fn cut(groups: &[usize], limit: usize) -> Vec<Range<usize>> {
     parts
 }
 
-/// What Buildkite's limits do to a plan; for people.
-pub(crate) fn warnings(plan: &Plan<'_>) -> Vec<String> {
+/// What Buildkite's limits do to a plan; for people. `is_upload` says that it is uploaded in parts.
+pub(crate) fn warnings(plan: &Plan<'_>, is_upload: bool) -> Vec<String> {
     let steps = plan.rows.len();
     let mut warnings = Vec::new();
     if steps <= STEPS_PER_UPLOAD {
         return warnings;
     }
-    warnings.push(format!(
-        "{steps} steps are more than the {STEPS_PER_UPLOAD} that Buildkite takes in one upload: \
-         use `--upload`, which makes {} of it",
-        parts(plan).len()
-    ));
+    if !is_upload {
+        warnings.push(format!(
+            "{steps} steps are more than the {STEPS_PER_UPLOAD} that Buildkite takes in one upload: \
+             use `--upload`, which makes {} of it",
+            parts(plan).len()
+        ));
+    }
     let depends = plan.steps().any(|step| step.test.forwarded.contains_key("depends_on"));
     if depends {
         warnings.push(
@@ -95,7 +97,7 @@ mod tests {
             let all: Vec<usize> = parts.iter().cloned().flatten().collect();
             assert_eq!(all, (0..plan.rows.len()).collect::<Vec<_>>());
             assert!(parts.iter().all(|part| part.len() <= STEPS_PER_UPLOAD && part.start % 2 == 0));
-            assert_eq!(warnings(&plan).is_empty(), plan.rows.len() <= STEPS_PER_UPLOAD);
+            assert_eq!(warnings(&plan, false).is_empty(), plan.rows.len() <= STEPS_PER_UPLOAD);
         }
     }
 }

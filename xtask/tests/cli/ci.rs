@@ -226,6 +226,77 @@ fn a_test_takes_signals_as_it_would_without_us() {
 }
 
 #[test]
+fn a_step_that_sets_what_cargo_sets_for_us_gets_its_own() {
+    let mut sandbox = sandbox(
+        r#"{"test_name": "own", "command": "echo $$CARGO-$$RUSTUP_TOOLCHAIN-$$HERE",
+            "env": {"CARGO": "mine"}, "docker_plugin": {"environment": ["RUSTUP_TOOLCHAIN=x", "HERE=$PLACE/y"]}}"#,
+    );
+    let manifest_dir = env!("CARGO_MANIFEST_DIR");
+    sandbox.set("CARGO_MANIFEST_DIR", manifest_dir).set("CARGO", "/c").set("PLACE", "/p");
+    sandbox.set("RUSTUP_TOOLCHAIN", "from-rustup");
+    let run = ci(&sandbox, &[]).assert_code(0);
+    assert!(run.stdout.starts_with("mine-x-/p/y\n"), "{}", run.stdout);
+}
+
+#[test]
+fn a_test_that_changes_a_tracked_file_is_named() {
+    let sandbox = sandbox(
+        r#"{"test_name": "edits", "command": "echo more >> tracked; echo new > other"},
+           {"test_name": "reads", "command": "true"}"#,
+    );
+    sandbox.write("tracked", "text\n").commit_all("Track");
+    let run = ci(&sandbox, &[]).assert_code(0);
+    let warnings: Vec<&str> =
+        run.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: `edits` has changed the tracked file `tracked`; CI throws its checkout away, here \
+          the change stays"
+        ]
+    );
+}
+
+#[test]
+fn an_interrupt_reaches_what_a_nested_command_has_started() {
+    let sandbox = sandbox(r#"{"test_name": "outer", "command": "{xtask} ci -t inner.json"}"#);
+    // It ignores the signal, and only SIGKILL ends it.
+    let stubborn = "trap '' INT; echo $$ > inner; touch started; while :; do sleep 1; done";
+    let inner = serde_json::json!({"tests": [{"test_name": "inner", "platform": [std::env::consts::ARCH],
+        "command": stubborn.replace('$', "$$")}]});
+    sandbox.write("inner.json", inner.to_string());
+    let (status, stdout, _) = interrupted(&sandbox, "INT");
+    assert_eq!(status, Some(130), "{stdout}");
+    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read("inner").trim()]).stdout;
+    assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+}
+
+#[test]
+fn what_a_consumer_calls_this_tool_is_what_it_reads() {
+    let sandbox = sandbox(r#"{"test_name": "f", "label": "-f", "command": "false"}"#);
+    let manifest = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+    let config = format!(
+        "[alias]\nxtask = \"run -p their-own --\"\nci-xtask = \"run --manifest-path {manifest} --\"\n"
+    );
+    sandbox.write(".cargo/config.toml", config);
+    let run = ci(&sandbox, &[]).assert_code(1);
+    assert!(
+        run.stdout.contains("run again: cargo ci-xtask ci -t t.json -- -f\n"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_subcommand_that_cargo_does_not_have_makes_a_test_unavailable() {
+    let sandbox = sandbox(r#"{"test_name": "fuzz", "command": "cargo no-such-thing run"}"#);
+    let run = ci(&sandbox, &[]).assert_code(75);
+    let reason = "fuzz: unavailable: there is no `cargo no-such-thing`; \
+                  run `cargo install --locked cargo-no-such-thing`";
+    assert!(run.stdout.contains(reason), "{}", run.stdout);
+}
+
+#[test]
 fn what_a_test_leaves_behind_ends_with_it() {
     let sandbox = sandbox(r#"{"test_name": "bg", "command": "sleep 300 & echo $! > child"}"#);
     let started = Instant::now();
