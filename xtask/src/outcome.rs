@@ -1,6 +1,6 @@
 //! How a command ends, and the one table of exit codes.
 
-use std::fmt;
+use std::{fmt, io};
 
 use anyhow::Error;
 
@@ -46,7 +46,10 @@ pub(crate) const UNDETERMINED: u8 = 75;
 /// | 1 | a check failed |
 /// | 2 | usage or configuration error |
 /// | 75 | could not be determined |
-/// | 128 + n | interrupted by signal n: 129, 130 or 143 |
+/// | 128 + n | interrupted by signal n: 129, 130, 131 or 143 |
+///
+/// What the operating system refuses (a program that is not there, a file that cannot be written)
+/// could not be determined; what is wrong with a file of the user's has words of its own.
 pub(crate) fn exit_code(result: &anyhow::Result<Outcome>, interrupted_by: Option<i32>) -> u8 {
     if let Some(signal) = interrupted_by {
         return 128 + u8::try_from(signal).unwrap_or(0);
@@ -55,7 +58,12 @@ pub(crate) fn exit_code(result: &anyhow::Result<Outcome>, interrupted_by: Option
         Ok(Outcome::Pass) => 0,
         Ok(Outcome::Fail) => 1,
         Ok(Outcome::Unavailable) => UNDETERMINED,
-        Err(error) if error.is::<Undetermined>() => UNDETERMINED,
+        Err(error)
+            if error.is::<Undetermined>()
+                || error.chain().any(<dyn std::error::Error>::is::<io::Error>) =>
+        {
+            UNDETERMINED
+        }
         Err(_) => 2,
     }
 }
@@ -71,6 +79,8 @@ mod tests {
         assert_eq!(exit_code(&Ok(Outcome::Fail), None), 1);
         assert_eq!(exit_code(&Ok(Outcome::Unavailable), None), 75);
         assert_eq!(exit_code(&Err(anyhow!("a misspelt key")), None), 2);
+        let missing = Err(io::Error::from(io::ErrorKind::NotFound)).context("cannot start `git`");
+        assert_eq!(exit_code(&missing, None), 75);
         assert_eq!(exit_code(&Ok(Outcome::Fail), Some(2)), 130);
         assert_eq!(exit_code(&Ok(Outcome::Pass), Some(15)), 143);
     }

@@ -72,7 +72,10 @@ impl AdvisoryDatabase {
         let cmd = git::ls_remote(&cx.sh, &cx.project.root, &self.url, "HEAD");
         match cx.runner.read_within(cmd, PATIENCE) {
             Ok(output) if output.status.success() => Ok(()),
-            _ => Err(format!("the advisory database `{}` cannot be reached", self.url)),
+            Ok(_) => Err(format!("the advisory database `{}` cannot be reached", self.url)),
+            Err(error) => {
+                Err(format!("the advisory database `{}` cannot be reached: {error:#}", self.url))
+            }
         }
     }
 
@@ -88,12 +91,13 @@ impl AdvisoryDatabase {
             ))
             .or_undetermined();
         }
-        terminal::say(&format!("removing the broken advisory database `{}`", self.dir.display()));
+        let what = if self.is_default_dir { "removing" } else { "setting aside" };
+        terminal::say(&format!("{what} the broken advisory database `{}`", self.dir.display()));
         let mut name = self.dir.clone().into_os_string();
         name.push(format!(".{}.broken", std::process::id()));
         let aside = PathBuf::from(name);
         files::rename_if_exists(&self.dir, &aside).or_undetermined()?;
-        Ok(SetAside { dir: self.dir.clone(), aside })
+        Ok(SetAside { dir: self.dir.clone(), aside, is_ours: self.is_default_dir })
     }
 
     fn looks_like_a_clone(&self) -> anyhow::Result<bool> {
@@ -110,13 +114,18 @@ impl AdvisoryDatabase {
 pub(super) struct SetAside {
     dir: PathBuf,
     aside: PathBuf,
+    /// Whether nobody else can have put anything into it.
+    is_ours: bool,
 }
 
 impl SetAside {
     /// Removes the old clone, or puts it back: something else was wrong, and `--offline` may still
     /// have a use for it.
     pub(super) fn settle(&self, is_replaced: bool) {
-        let settled = if is_replaced {
+        let settled = if is_replaced && !self.is_ours {
+            terminal::say(&format!("note: the old clone is kept: `{}`", self.aside.display()));
+            return;
+        } else if is_replaced {
             files::remove_dir(&self.aside)
         } else {
             files::remove_dir(&self.dir)

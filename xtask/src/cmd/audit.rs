@@ -26,7 +26,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
     provide(cx, &database)?;
     let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit")).or_undetermined()?;
-    let lock_file = lock_file::of_working_tree(cx, &scratch)?;
+    let lock_file = lock_file::of_working_tree(cx, base.as_deref(), &scratch)?;
     let audit = Audit { cx, database: &database, named_dir: options.database.is_some() };
     let own = audit.advisories(&lock_file)?;
     let known = match &base {

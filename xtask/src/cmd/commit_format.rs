@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::host::{files, git, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
 use crate::rules::commit::history::{self, Commit};
+use crate::rules::commit::message_file::Cleanup;
 use crate::rules::commit::report::CommitReport;
 use crate::rules::commit::{message, message_file, report, settings};
 use crate::rules::diagnostic::{Diagnostics, Source};
@@ -26,6 +27,7 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let bots = bots(cx)?;
     let root = &cx.project.root;
     if !cx.runner.read(git::commit_id(&cx.sh, root, "HEAD"))?.status.success() {
+        refuse_unreadable_head(cx).or_undetermined()?;
         terminal::say("there is no commit yet, nothing to check");
         return Ok(Outcome::Pass);
     }
@@ -42,11 +44,26 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
+/// Without a commit `HEAD` names a branch that is not there. Anything else is a repository that git
+/// cannot read, and no reason to pass.
+fn refuse_unreadable_head(cx: &Context) -> anyhow::Result<()> {
+    const IS_MISSING: i32 = 1;
+    let root = &cx.project.root;
+    let output = base::succeeded(cx.runner.read(git::current_branch(&cx.sh, root))?)?;
+    let branch = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let output = cx.runner.read(git::show_reference(&cx.sh, root, &branch))?;
+    if output.status.code() == Some(IS_MISSING) {
+        return Ok(());
+    }
+    base::succeeded(output)?;
+    bail!("git cannot read the last commit of `{branch}`; `git fsck` says more")
+}
+
 fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
     let name = file.display().to_string();
     let content = files::read_bytes(&cx.project.resolve(file), &name)?;
-    let prefix = comment_prefix(cx)?;
-    let findings = message::check(&message_file::as_committed(&content, prefix.as_deref()));
+    let cleanup = cleanup(cx)?;
+    let findings = message::check(&message_file::as_committed(&content, &cleanup));
     if findings.is_empty() {
         return Ok(Outcome::Pass);
     }
@@ -95,12 +112,12 @@ fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow:
     Ok(())
 }
 
-/// What the user's git starts comments with.
-fn comment_prefix(cx: &Context) -> anyhow::Result<Option<String>> {
-    // The newer name of the setting is that of a string.
-    let names = r"^core\.comment(char|string)$";
+/// What the user's git does to a message before it commits it.
+fn cleanup(cx: &Context) -> anyhow::Result<Cleanup> {
+    // The newer name of the setting for comments is that of a string.
+    let names = r"^(core\.comment(char|string)|commit\.cleanup)$";
     let output = cx.runner.read(git::settings(&cx.sh, &cx.project.root, names))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let last = text.lines().last().and_then(|line| line.split_once(' '));
-    Ok(last.map(|(_, value)| value.to_owned()))
+    // Git tells its hooks by this value that nobody edits the message.
+    let is_edited = cx.lookup("GIT_EDITOR").as_deref() != Some(":");
+    Ok(Cleanup::from_settings(&String::from_utf8_lossy(&output.stdout), is_edited))
 }

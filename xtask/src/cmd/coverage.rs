@@ -35,11 +35,16 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         (Some(package), _) | (None, Scope::Crate(package)) => package.directory(),
         (None, Scope::Workspace) => &cx.project.root,
     };
-    let place = config::Place { start, target: &workspace.target_directory };
+    let mut left_out = vec![workspace.target_directory.as_path()];
+    if let Scope::Crate(package) = &scope {
+        let others = workspace.packages.iter().filter(|other| other.name != package.name);
+        left_out.extend(others.map(Package::directory));
+    }
+    let place = config::Place { start, left_out: &left_out };
     let configuration = Configuration::find(cx, place, command(options))?;
     if let Some(score) = options.set {
         configuration.write(score)?;
-        terminal::say(&format!("{} records {score} % now", configuration.names()));
+        terminal::say(&format!("{score} % is recorded now: {}", configuration.names()));
         return Ok(Outcome::Pass);
     }
     check_report_files(cx, options)?;
@@ -135,7 +140,7 @@ fn judge(
                 .write(score)
                 .with_context(|| format!("{sentence}, and {score} % cannot be recorded"))?;
             let names = configuration.names();
-            let recorded = format!("{names} records {score} % now: commit it");
+            let recorded = format!("{score} % is recorded now, commit it: {names}");
             (true, vec![format!("passed: {sentence}"), recorded], String::new())
         }
         Action::Refuse => {
@@ -250,8 +255,10 @@ fn measurement(
 fn check_report_files(cx: &Context, options: &Options) -> anyhow::Result<()> {
     for path in [&options.lcov, &options.json].into_iter().flatten() {
         let resolved = cx.project.resolve(path);
-        let is_possible = resolved.parent().is_some_and(Path::is_dir) && !resolved.is_dir();
-        ensure!(is_possible, "`{}` cannot be written: no such directory", path.display());
+        let name = path.display();
+        ensure!(!resolved.is_dir(), "`{name}` cannot be written: it is a directory");
+        let has_parent = resolved.parent().is_some_and(Path::is_dir);
+        ensure!(has_parent, "`{name}` cannot be written: no such directory");
     }
     Ok(())
 }

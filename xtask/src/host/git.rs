@@ -59,6 +59,16 @@ pub(crate) fn commit_id<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh
     git(sh, root).args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(name)
 }
 
+/// The branch that `HEAD` stands for, by its full name; it need not exist yet.
+pub(crate) fn current_branch<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
+    git(sh, root).args(["symbolic-ref", "HEAD"])
+}
+
+/// Exits with 1 if there is no such reference. `name` is a full name.
+pub(crate) fn show_reference<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
+    git(sh, root).args(["show-ref", "--verify", "--quiet", "--", name])
+}
+
 /// What leads from a file to the text of standard input, whether or not they are tracked.
 pub(crate) fn diff_to_stdin<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
     let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--"];

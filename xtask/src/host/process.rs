@@ -4,13 +4,13 @@
 //! all that it started. It gets the caller's environment and an empty standard input.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -94,14 +94,8 @@ impl Runner {
         let status = child.wait()?;
         // Something that a test left running may hold the pipe open for ever; cargo's own messages
         // came before any test.
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while reader.as_ref().is_some_and(|reader| !reader.is_finished()) {
-            if deadline <= Instant::now() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        let bytes = std::mem::take(&mut *messages.lock().unwrap_or_else(PoisonError::into_inner));
+        wait_briefly(reader.as_ref());
+        let bytes = std::mem::take(&mut *lock(&messages));
         Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
     }
 
@@ -126,28 +120,33 @@ impl Runner {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = program_of(&command);
-        let (group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (group, mut child) =
+            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (stdout, stderr) =
+            (Collected::of(child.stdout.take()), Collected::of(child.stderr.take()));
         let (sender, ended) = mpsc::channel();
-        thread::scope(|scope| {
+        let id = group.id;
+        // These threads are not waited for: whoever left the group may hold up the child's end.
+        thread::spawn(move || {
             // Ssh asks for a passphrase there, and would wait for ever.
-            let asks = scope.spawn(|| {
-                let asks = wants_terminal(group.id);
-                if asks {
-                    group.kill(Signal::SIGKILL);
-                }
-                asks
-            });
-            // Somebody has to read on while we wait: a child that fills a pipe waits for us.
-            scope.spawn(move || sender.send(child.wait_with_output()));
-            let Ok(output) = ended.recv_timeout(limit) else {
-                group.kill(Signal::SIGKILL);
-                bail!("`{program}` gave no answer within {} s", limit.as_secs());
-            };
-            if asks.join().unwrap_or_default() {
-                bail!("`{program}` wanted to ask something at the terminal, which is not its own");
+            let asks = wants_terminal(id);
+            if asks {
+                let _ = killpg(id, Signal::SIGKILL);
             }
-            Ok(output?)
-        })
+            sender.send((asks, child.wait()))
+        });
+        match ended.recv_timeout(limit) {
+            Ok((false, status)) => {
+                Ok(Output { status: status?, stdout: stdout.take(), stderr: stderr.take() })
+            }
+            Ok((true, _)) => {
+                bail!("`{program}` wanted to ask something at the terminal, which is not its own")
+            }
+            Err(_) => {
+                group.kill(Signal::SIGKILL);
+                bail!("`{program}` gave no answer within {} s", limit.as_secs())
+            }
+        }
     }
 
     /// As [`Runner::read`], also after an interrupt, and not to be interrupted: puts things back in
@@ -235,7 +234,7 @@ fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<
     let mut line = Vec::new();
     while stdout.read_until(b'\n', &mut line)? > 0 {
         if line.starts_with(b"{\"reason\":") {
-            messages.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&line);
+            lock(messages).extend_from_slice(&line);
         } else {
             io::stderr().write_all(&line)?;
         }
@@ -245,6 +244,49 @@ fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<
         line.clear();
     }
     io::copy(&mut stdout, &mut io::stderr()).map(drop)
+}
+
+/// What a child writes to a pipe, as far as it has come.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Collected {
+    fn of<R: Read + Send + 'static>(pipe: Option<R>) -> Collected {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&bytes);
+        let reader = pipe.map(|mut pipe| {
+            thread::spawn(move || {
+                let mut chunk = [0; 8192];
+                loop {
+                    match pipe.read(&mut chunk)? {
+                        0 => return Ok(()),
+                        count => lock(&shared).extend_from_slice(&chunk[..count]),
+                    }
+                }
+            })
+        });
+        Collected { bytes, reader }
+    }
+
+    /// After the child has ended. Something that it has left running may hold the pipe for ever.
+    fn take(self) -> Vec<u8> {
+        wait_briefly(self.reader.as_ref());
+        std::mem::take(&mut *lock(&self.bytes))
+    }
+}
+
+/// What a panicking thread was about to add is missing, and nothing else.
+fn lock(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    bytes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait_briefly<T>(reader: Option<&JoinHandle<T>>) {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while reader.is_some_and(|reader| !reader.is_finished()) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn program_of(command: &Command) -> String {

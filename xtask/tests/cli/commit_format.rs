@@ -191,6 +191,37 @@ fn without_commits_there_is_nothing_to_check() {
 }
 
 #[test]
+fn a_repository_that_git_cannot_read_is_no_pass() {
+    type Damage = fn(&Sandbox);
+    let damages: [Damage; 4] = [
+        |sandbox| _ = sandbox.write(".git/HEAD", "garbage\n"),
+        |sandbox| _ = sandbox.write(".git/config", "[core\n"),
+        |sandbox| fs::remove_dir_all(sandbox.root().join(".git/objects")).unwrap(),
+        |sandbox| {
+            fs::remove_dir_all(sandbox.root().join(".git")).unwrap();
+            sandbox.write(".git", "gitdir: /nowhere/.git/worktrees/here\n");
+        },
+    ];
+    for damage in damages {
+        let sandbox = sandbox();
+        commit(&sandbox, "No sign-off");
+        damage(&sandbox);
+        let run = check(&sandbox).assert_code(75);
+        assert!(run.stderr.lines().last().unwrap().starts_with("error: git"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn without_git_there_is_no_verdict() {
+    let sandbox = sandbox();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.arg("commit-format").env("PATH", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("error: cannot start `git`"), "{said}");
+}
+
+#[test]
 fn a_detached_head_is_checked_as_a_branch_is() {
     let sandbox = sandbox();
     sandbox.git(&["checkout", "--quiet", "--detach"]);
@@ -461,6 +492,11 @@ fn the_hook_reads_a_message_as_git_will() {
     sandbox.set("GIT_EDITOR", "sed -i '1i Title\\n\\n# no comment\\n\\nSigned-off-by: T <t@e>'");
     sandbox.git(&["commit", "--quiet", "--allow-empty"]);
     assert_eq!(sandbox.git(&["log", "--format=%s", "main.."]), "Title\nTitle\n");
+    // Nobody edits this one, so that its title is no comment.
+    sandbox.git(&["config", "--unset", "core.commentChar"]);
+    let title = "#12: Mend it";
+    sandbox.git(&["commit", "--quiet", "--allow-empty", "--signoff", "--message", title]);
+    assert_eq!(sandbox.git(&["log", "-1", "--format=%s"]), "#12: Mend it\n");
 }
 
 #[test]
@@ -471,6 +507,9 @@ fn the_hook_lets_merges_through() {
     try_commit(&sandbox, ".", &format!("Two{SIGNED}")).assert_code(0);
     sandbox.git(&["merge", "--quiet", "--no-edit", "change"]);
     assert_eq!(sandbox.git(&["rev-list", "--count", "--merges", "HEAD"]), "1\n");
+    sandbox.git(&["commit", "--quiet", "--amend", "--no-edit", "--allow-empty"]);
+    try_commit(&sandbox, ".", "Merge nothing").assert_code(0);
+    try_commit(&sandbox, ".", "Merge nothing, after what is no merge").assert_code(1);
 }
 
 #[test]

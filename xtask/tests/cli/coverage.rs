@@ -149,7 +149,7 @@ fn of_a_key_that_stands_twice_the_last_wins_with_a_warning() {
         coverage_config_ARCH.json:2:1: warning: the key `coverage_score` stands on line 1 already, this one wins
          2 | "coverage_score": 86}
            | ^
-        `coverage_config_ARCH.json` records 90.00 % now"#]].assert_eq(&said(&run));
+        90.00 % is recorded now: `coverage_config_ARCH.json`"#]].assert_eq(&said(&run));
     assert_eq!(sandbox.read(&file()), "{\"coverage_score\": 85,\n\"coverage_score\": 90.00}");
 }
 

@@ -250,6 +250,12 @@ fn only_what_a_change_brings_fails() {
     sandbox.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);
     sandbox.write(".gitignore", "/target\nCargo.lock\n").commit_all("Add a dependency");
     audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(0);
+    // The tree's own, which may be old, does not count then, and stays as it is.
+    let lock_file = sandbox.read("Cargo.lock");
+    sandbox.write("Cargo.lock", "old");
+    audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(0);
+    assert_eq!(sandbox.read("Cargo.lock"), "old");
+    sandbox.write("Cargo.lock", lock_file);
     // A base before there was any Rust has no advisories.
     audit(&sandbox, &["--only-changed", "HEAD~2"]).assert_code(1);
     let run = audit(&sandbox, &["--only-changed", "nothing"]).assert_code(2);

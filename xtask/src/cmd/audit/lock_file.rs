@@ -11,11 +11,24 @@ use crate::host::scratch::{self, Scratch};
 use crate::host::{cargo, files, git, terminal};
 use crate::outcome::OrUndetermined;
 
-/// The lock file of the working tree. One that is made is in `scratch`.
-pub(crate) fn of_working_tree(cx: &Context, scratch: &Scratch) -> anyhow::Result<PathBuf> {
+/// The lock file of the working tree. One that is made is in `scratch`. Where it is compared with a
+/// base that keeps none, one is made of both: an old one of the tree's would differ although
+/// nothing has changed.
+pub(crate) fn of_working_tree(
+    cx: &Context,
+    base: Option<&str>,
+    scratch: &Scratch,
+) -> anyhow::Result<PathBuf> {
     let root = &cx.project.root;
     let lock_file = cx.project.lock_file();
-    if lock_file.exists() {
+    let is_made_of_both = match base {
+        Some(id) => {
+            !succeeds(cx, git::is_tracked(&cx.sh, root, &lock_file))?
+                && !succeeds(cx, git::file_at(&cx.sh, root, id, "Cargo.lock"))?
+        }
+        None => false,
+    };
+    if lock_file.exists() && !is_made_of_both {
         if !cx.is_ci() && succeeds(cx, git::is_ignored(&cx.sh, root, "Cargo.lock"))? {
             terminal::say(
                 "note: git ignores your Cargo.lock, so CI makes a new one; `cargo update` brings \
@@ -28,7 +41,9 @@ pub(crate) fn of_working_tree(cx: &Context, scratch: &Scratch) -> anyhow::Result
         bail!("there is no Cargo.toml in `{}`", root.display());
     }
     let output = succeeded(cx.runner.read(git::list_files(&cx.sh, root))?).or_undetermined()?;
-    let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let names = output.stdout.split(|byte| *byte == 0);
+    // Cargo would write the tree's own through a link to it.
+    let names = names.filter(|name| !name.is_empty() && *name != b"Cargo.lock");
     let dir = scratch.dir().join("tree");
     scratch::mirror(root, names, &dir).or_undetermined()?;
     generate(cx, &dir)

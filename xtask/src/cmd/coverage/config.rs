@@ -44,8 +44,8 @@ const SCORE_FILE: &str = "tests/coverage";
 pub(crate) struct Place<'a> {
     /// The directory of the crate, or the root.
     pub(crate) start: &'a Path,
-    /// Cargo's target directory, where nothing is looked for.
-    pub(crate) target: &'a Path,
+    /// Where nothing is looked for: cargo's target directory, and other crates than the measured.
+    pub(crate) left_out: &'a [&'a Path],
 }
 
 impl Configuration {
@@ -199,11 +199,11 @@ impl Configuration {
 /// The configuration at the smallest depth below `start`; the older file in `start` itself comes
 /// before one that is deeper.
 fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Option<PathBuf>> {
-    let Place { start, target } = place;
+    let Place { start, left_out } = place;
     let checkout = &cx.project.checkout;
     let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        config::is_searched(&name) && path != target && path != checkout
+        config::is_searched(&name) && path != checkout && !left_out.contains(&path.as_path())
     };
     let mut directories = vec![start.to_path_buf()];
     while !directories.is_empty() {

@@ -6,19 +6,52 @@ const COMMENT_CHARS: &str = "#;@!$%^&|:";
 /// Below this line, after the comment character, everything is cut off.
 const SCISSORS: &str = " ------------------------ >8 ------------------------";
 
-/// The message that will be committed: without comments, what is below the scissors line, and blank
-/// lines at both ends. `comment_prefix` is git's setting `core.commentChar` or
-/// `core.commentString`.
-pub(crate) fn as_committed(file: &[u8], comment_prefix: Option<&str>) -> Vec<u8> {
+/// What git removes from a message before it commits it: `commit.cleanup` of `git-config(1)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cleanup {
+    /// Whether blank ends and trailing whitespace go.
+    spaces: bool,
+    /// Whether comments go.
+    comments: bool,
+    /// Whether a line of scissors ends the message.
+    scissors: bool,
+    /// `core.commentChar` or `core.commentString`.
+    comment_prefix: Option<String>,
+}
+
+impl Cleanup {
+    /// Reads what `git config --get-regexp` prints, where the last value of a setting wins. By
+    /// default comments are for people in an editor.
+    pub(crate) fn from_settings(settings: &str, is_edited: bool) -> Cleanup {
+        let pairs = || settings.lines().filter_map(|line| line.split_once(' '));
+        let last = |prefix: &str| pairs().rfind(|(name, _)| name.starts_with(prefix));
+        let (spaces, comments, scissors) = match last("commit.cleanup").map(|(_, value)| value) {
+            Some("verbatim") => (false, false, false),
+            Some("whitespace") => (true, false, false),
+            Some("scissors") => (true, false, is_edited),
+            Some("strip") => (true, true, true),
+            _ => (true, is_edited, is_edited),
+        };
+        let comment_prefix = last("core.comment").map(|(_, value)| value.to_owned());
+        Cleanup { spaces, comments, scissors, comment_prefix }
+    }
+}
+
+/// The message that will be committed.
+pub(crate) fn as_committed(file: &[u8], cleanup: &Cleanup) -> Vec<u8> {
     let lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').collect();
-    let prefix = match comment_prefix {
+    let prefix = match cleanup.comment_prefix.as_deref() {
         Some("auto") => guessed_prefix(&lines),
         Some(prefix) if !prefix.is_empty() => prefix.as_bytes().to_vec(),
         _ => b"#".to_vec(),
     };
     let scissors = [&prefix, SCISSORS.as_bytes()].concat();
-    let kept = lines.into_iter().take_while(|line| line.trim_ascii_end() != scissors);
-    let kept = kept.filter(|line| !line.starts_with(&prefix));
+    let is_kept = |line: &&[u8]| !cleanup.scissors || line.trim_ascii_end() != scissors;
+    let kept = lines.into_iter().take_while(is_kept);
+    let kept = kept.filter(|line| !cleanup.comments || !line.starts_with(&prefix));
+    if !cleanup.spaces {
+        return kept.collect::<Vec<_>>().join(&b'\n');
+    }
     let kept: Vec<&[u8]> = kept.map(<[u8]>::trim_ascii_end).collect();
     let is_text = |line: &&[u8]| !line.is_empty();
     let Some(first) = kept.iter().position(is_text) else { return Vec::new() };
@@ -40,7 +73,9 @@ mod tests {
 
     #[track_caller]
     fn check(file: &str, comment_prefix: Option<&str>, want: &str) {
-        let message = as_committed(file.as_bytes(), comment_prefix);
+        let settings = comment_prefix.map(|prefix| format!("core.commentchar {prefix}\n"));
+        let cleanup = Cleanup::from_settings(&settings.unwrap_or_default(), true);
+        let message = as_committed(file.as_bytes(), &cleanup);
         assert_eq!(String::from_utf8(message).unwrap(), want);
     }
 
@@ -49,6 +84,23 @@ mod tests {
         check("\n# c\nT\n\nbody  \n# c\n\nS: x\n\n# end\n", None, "T\n\nbody\n\nS: x");
         check("# only\n", None, "");
         check("", None, "");
+    }
+
+    #[test]
+    fn what_git_keeps_is_kept() {
+        let file = format!("\n#12: fix  \n\nbody\n#{SCISSORS}\nmore\n");
+        let kept = |settings: &str, is_edited: bool| {
+            let cleanup = Cleanup::from_settings(settings, is_edited);
+            String::from_utf8(as_committed(file.as_bytes(), &cleanup)).unwrap()
+        };
+        assert_eq!(kept("", true), "body");
+        assert_eq!(kept("", false), format!("#12: fix\n\nbody\n#{SCISSORS}\nmore"));
+        assert_eq!(kept("commit.cleanup default\n", true), "body");
+        assert_eq!(kept("commit.cleanup strip\n", false), "body");
+        assert_eq!(kept("commit.cleanup scissors\n", true), "#12: fix\n\nbody");
+        assert_eq!(kept("commit.cleanup whitespace\n", true), kept("", false));
+        assert_eq!(kept("commit.cleanup verbatim\n", true), file);
+        assert_eq!(kept("commit.cleanup strip\ncommit.cleanup verbatim\n", true), file);
     }
 
     #[test]

@@ -99,7 +99,10 @@ fn no_input_makes_a_reader_panic() {
             prop_assert!(!item.to_string().is_empty());
         }
         commit::message::check(&bytes);
-        commit::message_file::as_committed(&bytes, Some("#"));
+        commit::message_file::as_committed(
+            &bytes,
+            &commit::message_file::Cleanup::from_settings("", true),
+        );
         let _ = commit::history::parse(&bytes);
         let _ = workspace::read_packages(&bytes);
         Ok(())
