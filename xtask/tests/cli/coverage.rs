@@ -261,6 +261,21 @@ fn the_crate_of_the_current_directory_has_its_own_configuration() {
 }
 
 #[test]
+fn a_root_package_is_not_judged_by_the_record_of_another_member() {
+    let sandbox = workspace();
+    let root = sandbox.read("Cargo.toml") + "[package]\nname = \"root\"\nversion = \"0.1.0\"\n";
+    sandbox.write("Cargo.toml", root).write("src/lib.rs", "");
+    let config = format!("crates/one/{}", file());
+    sandbox.write(&config, CONFIG);
+    let run = sandbox.xtask(&["coverage", "--package", "root", "--set", "50"]).assert_code(2);
+    assert!(said(&run).contains("there is no `coverage_config_ARCH.json`"), "{}", run.stderr);
+    assert_eq!(sandbox.read(&config), CONFIG);
+    // Of the whole workspace it is the nearest.
+    sandbox.xtask(&["coverage", "--set", "50"]).assert_code(0);
+    assert_eq!(sandbox.read(&config), CONFIG.replace("85.2", "50.00"));
+}
+
+#[test]
 fn a_virtual_workspace_has_no_crate_at_its_root() {
     let sandbox = workspace();
     sandbox.write(&file(), CONFIG);
