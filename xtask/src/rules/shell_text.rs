@@ -16,21 +16,27 @@ pub(crate) fn quote(text: &str) -> String {
 ///
 /// Source: the grammar of `github.com/buildkite/interpolate`.
 pub(crate) fn unescape_dollars(text: &str) -> String {
-    let mut unescaped = String::with_capacity(text.len());
+    replaced(text, |_| None)
+}
+
+/// Replaces the escapes, and what `value` makes of a text that starts with a dollar or a backslash:
+/// the value, and the length of what it stands for.
+fn replaced(text: &str, value: impl Fn(&str) -> Option<(String, usize)>) -> String {
+    let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['$', '\\']) {
         let (before, from) = rest.split_at(at);
-        unescaped.push_str(before);
+        result.push_str(before);
         // An escaped backslash stays as it is, and does not escape a dollar that follows.
         let (text, length) = match from.as_bytes() {
-            [b'$' | b'\\', b'$', ..] => ("$", 2),
-            [b'\\', b'\\', ..] => (r"\\", 2),
-            _ => (&from[..1], 1),
+            [b'$' | b'\\', b'$', ..] => ("$".to_owned(), 2),
+            [b'\\', b'\\', ..] => (r"\\".to_owned(), 2),
+            _ => value(from).unwrap_or_else(|| (from[..1].to_owned(), 1)),
         };
-        unescaped.push_str(text);
+        result.push_str(&text);
         rest = &from[length..];
     }
-    unescaped + rest
+    result + rest
 }
 
 /// Whether a word before a command sets a variable for it.
@@ -46,19 +52,7 @@ fn is_variable(name: &str) -> bool {
 /// What Buildkite makes of a value that no shell reads: besides its escapes, `$NAME`, `${NAME}` and
 /// `${NAME:-default}` are replaced. Anything else that starts with a dollar stays.
 pub(crate) fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['$', '\\']) {
-        let (before, from) = rest.split_at(at);
-        result.push_str(before);
-        let (value, length) = variable(from, lookup).unwrap_or_else(|| {
-            let length = if from[1..].starts_with(['$', '\\']) { 2 } else { 1 };
-            (unescape_dollars(&from[..length]), length)
-        });
-        result.push_str(&value);
-        rest = &from[length..];
-    }
-    result + rest
+    replaced(text, |from| variable(from, lookup))
 }
 
 /// The value of the variable that a text starts with, and how much of the text names it.
@@ -86,7 +80,7 @@ mod tests {
         let interpolated = |text: &str| interpolate(text, &lookup);
         assert_eq!(interpolated("a $HOME/x ${HOME}y"), "a /h/x /hy");
         assert_eq!(interpolated("${NO:-d e}|${HOME:-d}|$NO|"), "d e|/h||");
-        assert_eq!(interpolated(r"$$HOME \$HOME"), "$HOME $HOME");
+        assert_eq!(interpolated(r"$$HOME \$HOME $\$HOME"), "$HOME $HOME $$HOME");
         assert_eq!(interpolated(r"$(x) ${a b} $ \n é${"), r"$(x) ${a b} $ \n é${");
     }
 
