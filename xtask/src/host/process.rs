@@ -39,9 +39,7 @@ impl Runner {
     pub(crate) fn run(&self, cmd: Cmd<'_>) -> anyhow::Result<ExitStatus> {
         let mut command = self.command(cmd);
         command.stdout(io::stderr());
-        let program = program_of(&command);
-        let (_group, mut child) =
-            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (_group, mut child) = Group::spawn(&mut command)?;
         Ok(child.wait()?)
     }
 
@@ -50,9 +48,7 @@ impl Runner {
     /// which is no child's, would be stopped for ever: it is ended, too.
     pub(crate) fn run_whole(&self, cmd: Cmd<'_>) -> anyhow::Result<ExitStatus> {
         let mut command = self.command(cmd);
-        let program = program_of(&command);
-        let (group, mut child) =
-            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (group, mut child) = Group::spawn(&mut command)?;
         if wants_terminal(group.id) {
             terminal::say("the command wants to read from or write to the terminal: it is ended");
         }
@@ -64,8 +60,7 @@ impl Runner {
     pub(crate) fn read(&self, cmd: Cmd<'_>) -> anyhow::Result<Output> {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let program = program_of(&command);
-        let (_group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (_group, child) = Group::spawn(&mut command)?;
         Ok(child.wait_with_output()?)
     }
 
@@ -73,8 +68,7 @@ impl Runner {
     pub(crate) fn read_data(&self, cmd: Cmd<'_>) -> anyhow::Result<Output> {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped());
-        let program = program_of(&command);
-        let (_group, child) = Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (_group, child) = Group::spawn(&mut command)?;
         Ok(child.wait_with_output()?)
     }
 
@@ -83,9 +77,7 @@ impl Runner {
     pub(crate) fn run_with_messages(&self, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, String)> {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped());
-        let program = program_of(&command);
-        let (_group, mut child) =
-            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (_group, mut child) = Group::spawn(&mut command)?;
         let messages = Arc::new(Mutex::new(Vec::new()));
         let reader = child.stdout.take().map(|stdout| {
             let messages = Arc::clone(&messages);
@@ -103,9 +95,7 @@ impl Runner {
     pub(crate) fn feed(&self, cmd: Cmd<'_>, input: &[u8]) -> anyhow::Result<Output> {
         let mut command = self.command(cmd);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let program = program_of(&command);
-        let (_group, mut child) =
-            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (_group, mut child) = Group::spawn(&mut command)?;
         let stdin = child.stdin.take();
         thread::scope(|scope| {
             // A child that answers before it has read everything must not wait for us. One that
@@ -120,8 +110,7 @@ impl Runner {
         let mut command = self.command(cmd);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = program_of(&command);
-        let (group, mut child) =
-            Group::spawn(&mut command).with_context(|| cannot_start(&program))?;
+        let (group, mut child) = Group::spawn(&mut command)?;
         let (stdout, stderr) =
             (Collected::of(child.stdout.take()), Collected::of(child.stderr.take()));
         let (sender, ended) = mpsc::channel();
@@ -346,6 +335,10 @@ struct Group {
 impl Group {
     /// Starts a child; after an interrupt nothing new is started.
     fn spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
+        Self::try_spawn(command).with_context(|| cannot_start(&program_of(command)))
+    }
+
+    fn try_spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
         let mut running = running();
         if let Some(signal) = running.signal {
             bail!("interrupted by {signal}");
