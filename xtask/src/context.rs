@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use xshell::Shell;
 
+use crate::host::files;
 use crate::host::process::{self, Runner};
 use crate::project::Project;
 
@@ -58,6 +59,11 @@ impl Context {
     /// A variable of the environment; one that is set and empty is unset.
     pub(crate) fn lookup(&self, name: &str) -> Option<String> {
         self.environment.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// A program on `PATH`.
+    pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
+        files::find_program(self.path.as_deref()?, name)
     }
 
     pub(crate) fn environment(&self) -> &BTreeMap<String, String> {

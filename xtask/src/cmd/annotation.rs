@@ -2,15 +2,14 @@
 
 use crate::context::Context;
 use crate::host::buildkite_agent::{self, ANNOTATION_LIMIT_BYTES, Style};
-use crate::host::{files, terminal};
+use crate::host::terminal;
 use crate::outcome::Outcome;
 use crate::rules::markdown;
 
 /// Annotates the Buildkite job that this is; anywhere else, or without the agent, nothing happens.
 /// A page that cannot be annotated changes no verdict.
 pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str) {
-    let path = cx.path.clone().unwrap_or_default();
-    if cx.lookup("BUILDKITE").is_none() || files::find_program(&path, "buildkite-agent").is_none() {
+    if cx.lookup("BUILDKITE").is_none() || cx.find_program("buildkite-agent").is_none() {
         return;
     }
     let text = markdown::shortened(markdown, ANNOTATION_LIMIT_BYTES);

@@ -56,15 +56,15 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
 
 /// The newest `llvm-cov-N` on PATH that can read what this toolchain's programs write.
 pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
-    let path = cx.path.clone().unwrap_or_default();
-    let names = std::env::split_paths(&path).flat_map(|dir| files::names_in(&dir));
+    let dirs = cx.path.iter().flat_map(std::env::split_paths);
+    let names = dirs.flat_map(|dir| files::names_in(&dir));
     let numbers = llvm_version::numbers(names);
     if numbers.is_empty() {
         return None;
     }
     let probe = write_profile(cx)?;
     numbers.into_iter().find_map(|number| {
-        let find = |tool: &str| files::find_program(&path, &format!("{tool}-{number}"));
+        let find = |tool: &str| cx.find_program(&format!("{tool}-{number}"));
         try_out(cx, find("llvm-cov")?, find("llvm-profdata")?, &probe)
     })
 }

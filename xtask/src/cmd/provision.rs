@@ -219,10 +219,10 @@ impl<'a> Provision<'a> {
 
     /// A program on PATH, among cargo's own or among those installed here.
     fn find_program(&self, name: &str) -> Option<PathBuf> {
-        let path = self.cx.path.clone().unwrap_or_default();
         let dirs = [self.cx.cargo_home(), self.cx.project.tools_dir()].into_iter();
         let mut elsewhere = dirs.map(|dir| dir.join("bin").join(name));
-        files::find_program(&path, name)
+        self.cx
+            .find_program(name)
             .or_else(|| elsewhere.find(|candidate| files::is_executable(candidate)))
     }
 
