@@ -122,14 +122,14 @@ impl SetAside {
     /// Removes the old clone, or puts it back: something else was wrong, and `--offline` may still
     /// have a use for it.
     pub(super) fn settle(&self, is_replaced: bool) {
-        let settled = if is_replaced && !self.is_ours {
-            terminal::say(&format!("note: the old clone is kept: `{}`", self.aside.display()));
-            return;
-        } else if is_replaced {
-            files::remove_dir(&self.aside)
-        } else {
-            files::remove_dir(&self.dir)
-                .and_then(|()| files::rename_if_exists(&self.aside, &self.dir))
+        let settled = match (is_replaced, self.is_ours) {
+            (true, true) => files::remove_dir(&self.aside),
+            (true, false) => {
+                terminal::say(&format!("note: the old clone is kept: `{}`", self.aside.display()));
+                Ok(())
+            }
+            (false, _) => files::remove_dir(&self.dir)
+                .and_then(|()| files::rename_if_exists(&self.aside, &self.dir)),
         };
         if let Err(error) = settled {
             terminal::say(&format!("warning: {error:#}"));

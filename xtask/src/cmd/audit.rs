@@ -8,12 +8,12 @@ use anyhow::{anyhow, bail};
 
 use super::advisory_database::AdvisoryDatabase;
 use super::provision::{Installing, Provision};
-use super::{annotation, cache};
+use super::{annotation, base, cache};
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::cargo_audit::{self, Source};
 use crate::host::scratch::Scratch;
-use crate::host::{files, git, terminal};
+use crate::host::{files, terminal};
 use crate::outcome::{OrUndetermined, Outcome};
 use crate::rules::audit::advisory::Advisory;
 use crate::rules::audit::attempt::{self, Attempt};
@@ -60,11 +60,10 @@ fn packages(lock_file: &Path) -> anyhow::Result<LockFile> {
 
 /// The id of the commit that a name on the command line stands for.
 fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
-    let output = cx.runner.read(git::commit_id(&cx.sh, &cx.project.root, name))?;
-    if !output.status.success() {
-        bail!("`--only-changed {name}`: there is no such commit in this clone");
+    match base::commit(cx, name)? {
+        Some(id) => Ok(id),
+        None => bail!("`--only-changed {name}`: there is no such commit in this clone"),
     }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Sees to it that cargo-audit is there. It takes minutes to build, so first it is made sure that

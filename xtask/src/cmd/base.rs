@@ -1,12 +1,16 @@
 //! Finds the commit that a change is compared with, without writing a reference of the user's.
 
+use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use xshell::Shell;
 
 use crate::context::Context;
-use crate::host::{git, process, terminal};
+use crate::host::git::GitDir;
+use crate::host::process::Runner;
+use crate::host::{files, git, process, terminal};
 use crate::outcome::OrUndetermined;
 use crate::rules::base::{Against, Base};
 
@@ -82,9 +86,7 @@ pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Found> {
     let output = cx.runner.read(git::remotes(&cx.sh, root)).or_undetermined()?;
     let references = base.known_references(&String::from_utf8_lossy(&output.stdout));
     for reference in &references {
-        let output = cx.runner.read(git::commit_id(&cx.sh, root, reference)).or_undetermined()?;
-        if output.status.success() {
-            let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if let Some(id) = commit(cx, reference).or_undetermined()? {
             let short = reference.trim_start_matches("refs/");
             let short = short.trim_start_matches("remotes/").trim_start_matches("heads/");
             return Ok(Found { id, name: short.to_owned() });
@@ -104,12 +106,12 @@ fn fetch_tip(cx: &Context, base: &Base) -> anyhow::Result<Option<String>> {
     // The branch may move between the question and the fetch; a second time it will not.
     for _ in 0..2 {
         let Some(id) = remote_tip(cx, base)? else { return Ok(None) };
-        if has_commit(cx, &id)? {
+        if commit(cx, &id)?.is_some() {
             return Ok(Some(id));
         }
         let fetch = git::fetch(&cx.sh, &cx.project.root, &base.remote, &base.reference());
         succeeded(cx.runner.read_within(fetch, PATIENCE_TO_FETCH)?)?;
-        if has_commit(cx, &id)? {
+        if commit(cx, &id)?.is_some() {
             return Ok(Some(id));
         }
     }
@@ -127,8 +129,11 @@ fn remote_tip(cx: &Context, base: &Base) -> anyhow::Result<Option<String>> {
     Ok(base.tip_in(&String::from_utf8_lossy(&output.stdout)).map(str::to_owned))
 }
 
-fn has_commit(cx: &Context, id: &str) -> anyhow::Result<bool> {
-    Ok(cx.runner.read(git::commit_id(&cx.sh, &cx.project.root, id))?.status.success())
+/// The id of the commit that a name stands for, if this clone has it.
+pub(super) fn commit(cx: &Context, name: &str) -> anyhow::Result<Option<String>> {
+    let output = cx.runner.read(git::commit_id(&cx.sh, &cx.project.root, name))?;
+    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success().then_some(id))
 }
 
 fn last_known_tip(
@@ -139,11 +144,7 @@ fn last_known_tip(
     let root = &cx.project.root;
     let remotes = cx.runner.read(git::remotes(&cx.sh, root))?;
     for reference in base.tracking_references(&String::from_utf8_lossy(&remotes.stdout)) {
-        let output = cx.runner.read(git::commit_id(&cx.sh, root, &reference))?;
-        if !output.status.success() {
-            continue;
-        }
-        let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let Some(id) = commit(cx, &reference)? else { continue };
         let age = cx.runner.read(git::commit_age(&cx.sh, root, &id))?;
         terminal::say(&format!(
             "warning: {problem:#}; using `{reference}` as this clone last saw it, a commit of {}",
@@ -152,6 +153,22 @@ fn last_known_tip(
         return Ok(Some(id));
     }
     Ok(None)
+}
+
+/// Writes the files of a commit into a directory, by way of an index of its own.
+pub(super) fn export(
+    sh: &Shell,
+    runner: &Runner,
+    from: GitDir<'_>,
+    index: &Path,
+    into: &Path,
+    id: &str,
+) -> anyhow::Result<()> {
+    files::create_dir(into)?;
+    for step in [from.read_tree(sh, index, into, id), from.export(sh, index, into)] {
+        succeeded(runner.read(step)?)?;
+    }
+    Ok(())
 }
 
 /// The output of a git command, or git's own words if it failed.

@@ -26,7 +26,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let bots = bots(cx)?;
     let root = &cx.project.root;
-    if !cx.runner.read(git::commit_id(&cx.sh, root, "HEAD"))?.status.success() {
+    if base::commit(cx, "HEAD")?.is_none() {
         refuse_unreadable_head(cx).or_undetermined()?;
         terminal::say("there is no commit yet, nothing to check");
         return Ok(Outcome::Pass);

@@ -112,20 +112,6 @@ pub(crate) fn file_at<'sh>(sh: &'sh Shell, root: &Path, commit: &str, name: &str
     git(sh, root).args(["cat-file", "blob"]).arg(format!("{commit}:{name}"))
 }
 
-/// Reads a commit's tree into an index of its own, so that the user's stays as it is.
-pub(crate) fn read_tree<'sh>(sh: &'sh Shell, root: &Path, index: &Path, commit: &str) -> Cmd<'sh> {
-    git(sh, root).env("GIT_INDEX_FILE", index).args(["read-tree", commit])
-}
-
-/// Writes the files of an index into a directory.
-pub(crate) fn export<'sh>(sh: &'sh Shell, root: &Path, index: &Path, to: &Path) -> Cmd<'sh> {
-    let mut prefix = std::ffi::OsString::from("--prefix=");
-    prefix.push(to);
-    // The slash matters: without it the last name would become a part of the files' names.
-    prefix.push("/");
-    git(sh, root).env("GIT_INDEX_FILE", index).args(["checkout-index", "--all"]).arg(prefix)
-}
-
 /// The URLs of the remotes, a key and a value on each line.
 pub(crate) fn remotes<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     git(sh, root).args(["config", "--get-regexp", r"^remote\..*\.url$"])

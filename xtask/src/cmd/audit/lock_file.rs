@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use xshell::Cmd;
 
-use crate::cmd::base::succeeded;
+use crate::cmd::base::{export, succeeded};
 use crate::context::Context;
+use crate::host::git::GitDir;
 use crate::host::scratch::{self, Scratch};
 use crate::host::{cargo, files, git, terminal};
 use crate::outcome::OrUndetermined;
@@ -70,9 +71,7 @@ pub(crate) fn of_commit(
         return Ok(None);
     }
     let index = scratch.dir().join("base.index");
-    for step in [git::read_tree(sh, root, &index, id), git::export(sh, root, &index, &dir)] {
-        succeeded(cx.runner.read(step)?).or_undetermined()?;
-    }
+    export(sh, &cx.runner, GitDir(&root.join(".git")), &index, &dir, id).or_undetermined()?;
     generate(cx, &dir).map(Some)
 }
 

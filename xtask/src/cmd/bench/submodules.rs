@@ -97,13 +97,9 @@ fn find(
 }
 
 fn export(session: &Session<'_>, from: GitDir<'_>, into: &Path, id: &str) -> anyhow::Result<()> {
-    let sh = &session.cx.sh;
     let index = session.dir.join("bench-submodule-index");
-    files::create_dir(into)?;
     remove_index(&index)?;
-    for step in [from.read_tree(sh, &index, into, id), from.export(sh, &index, into)] {
-        base::succeeded(session.runner.read(step)?)?;
-    }
+    base::export(&session.cx.sh, &session.runner, from, &index, into, id)?;
     remove_index(&index)
 }
 

@@ -164,8 +164,7 @@ impl Configuration {
         path: &Path,
         found: &mut Diagnostics,
     ) -> anyhow::Result<()> {
-        let name = relative(cx, path);
-        let source = Source::new(name, files::read_text(path, &relative(cx, path))?);
+        let source = read(cx, path)?;
         if let Some(config) = Config::parse(&source, found) {
             self.config = config;
         }
@@ -181,8 +180,7 @@ impl Configuration {
         path: &Path,
         found: &mut Diagnostics,
     ) -> anyhow::Result<()> {
-        let name = relative(cx, path);
-        let source = Source::new(name, files::read_text(path, &relative(cx, path))?);
+        let source = read(cx, path)?;
         self.score_in_file = config::parse_score_file(&source, found);
         if let Some(number) = self.score_in_file.clone() {
             self.add(path, source, number);
@@ -194,6 +192,12 @@ impl Configuration {
         let Source { name, text, .. } = source;
         self.records.push(Record { path: path.to_path_buf(), name, text, number });
     }
+}
+
+fn read(cx: &Context, path: &Path) -> anyhow::Result<Source> {
+    let name = relative(cx, path);
+    let text = files::read_text(path, &name)?;
+    Ok(Source::new(name, text))
 }
 
 /// The configuration at the smallest depth below `start`; the older file in `start` itself comes
