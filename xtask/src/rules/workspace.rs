@@ -9,6 +9,17 @@ use serde::de::{
 use super::glob;
 use super::platform::Platform;
 
+/// Files at the root that change what every crate's tests do, besides the manifest and the CI's own.
+const SHARED_FILES: [&str; 7] = [
+    "Cargo.lock",
+    ".cargo/**",
+    "rust-toolchain*",
+    "clippy.toml",
+    ".clippy.toml",
+    "rustfmt.toml",
+    ".rustfmt.toml",
+];
+
 /// The workspace as `--workspace-selective` sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
@@ -119,7 +130,7 @@ impl Workspace {
         gate.extend(["Cargo.toml", ".buildkite/**"].map(str::to_owned));
         // A submodule that moves is listed as its directory, which `dir/**` does not match.
         gate.extend([format!("{}/**", self.checkout), self.checkout.clone()]);
-        gate.extend(["Cargo.lock", ".cargo/**", "rust-toolchain*"].map(str::to_owned));
+        gate.extend(SHARED_FILES.map(str::to_owned));
         gate
     }
 
@@ -380,7 +391,11 @@ mod tests {
                 "ci",
                 "Cargo.lock",
                 ".cargo/**",
-                "rust-toolchain*"
+                "rust-toolchain*",
+                "clippy.toml",
+                ".clippy.toml",
+                "rustfmt.toml",
+                ".rustfmt.toml"
             ]
         );
         assert_eq!(workspace.own_gate(0), ["a/**"]);

@@ -96,6 +96,8 @@ fn agent_decides_by_our_gates_what_a_change_concerns() {
         "Cargo.toml",
         ".cargo/config.toml",
         "rust-toolchain.toml",
+        "clippy.toml",
+        ".rustfmt.toml",
         ".buildkite/overrides.json",
     ] {
         assert_eq!(run(shared, "false"), "a: u, b: u, all", "{shared}");

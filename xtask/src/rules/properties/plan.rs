@@ -280,6 +280,8 @@ impl World {
                 let common = ["Cargo.toml", ".buildkite/**", "ci/**", "ci"];
                 gate.extend(common.map(str::to_owned));
                 gate.extend(["Cargo.lock", ".cargo/**", "rust-toolchain*"].map(str::to_owned));
+                gate.extend(["clippy.toml", ".clippy.toml"].map(str::to_owned));
+                gate.extend(["rustfmt.toml", ".rustfmt.toml"].map(str::to_owned));
             }
             keys.insert("if_changed".to_owned(), gate.into());
         }
