@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use xshell::Shell;
 
-use crate::host::files;
-use crate::host::process::{self, Runner};
-use crate::project::Project;
+use crate::host::process;
+use crate::host::process::Runner;
+use crate::host::{child_environment, files};
+use crate::project::{self, Project};
 
 /// The shell that builds command lines, the project, the environment, and who runs processes.
 #[derive(Debug)]
@@ -93,6 +94,21 @@ impl Context {
     pub(crate) fn interrupted_by() -> Option<i32> {
         process::interrupted_by()
     }
+}
+
+/// Sees to it that children get the caller's environment and not what `cargo run` made of it.
+pub(crate) fn prepare(mut cx: Context) -> Context {
+    let changes = child_environment::changes(cx.environment(), project::MANIFEST_DIR);
+    cx.runner.removed = changes.removed;
+    cx.runner.set = changes.set.into_iter().map(|(name, value)| (name, value.into())).collect();
+    // A tool on PATH is used; those installed here come last.
+    if let Some(path) = &cx.path {
+        let dirs = std::env::split_paths(path).chain([cx.project.tools_dir().join("bin")]);
+        if let Ok(path) = std::env::join_paths(dirs) {
+            cx.runner.set.push(("PATH".to_owned(), path));
+        }
+    }
+    cx
 }
 
 fn utf8((name, value): (OsString, OsString)) -> Option<(String, String)> {

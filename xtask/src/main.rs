@@ -1,23 +1,36 @@
 //! The shared CI of the rust-vmm crates. Arguments in, exit code out.
 
+mod audit;
+mod base;
+mod bench;
+mod cache;
+mod ci;
 mod cli;
-mod cmd;
+mod commit_format;
 mod context;
+mod coverage;
 mod host;
+mod inputs;
 mod outcome;
+mod pipeline;
+mod plan;
 mod project;
-mod rules;
+#[cfg(test)]
+mod properties;
+mod text;
+mod tools;
 
 use std::process::ExitCode;
 
-use cli::Command;
-use context::Context;
-use outcome::Outcome;
+use crate::cli::Command;
+use crate::context::Context;
+use crate::host::terminal;
+use crate::outcome::{OrUndetermined, Outcome};
 
 fn main() -> ExitCode {
     let result = run();
     if let Err(error) = &result {
-        cmd::report_error(error);
+        terminal::report_error(error);
     }
     ExitCode::from(outcome::exit_code(&result, Context::interrupted_by()))
 }
@@ -25,19 +38,25 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<Outcome> {
     let command = cli::parse(std::env::args_os().skip(1).collect())?;
     if let Command::Help(text) = &command {
-        return cmd::help::run(text);
+        return help(text);
     }
-    dispatch(&cmd::prepare(Context::from_process()?), &command)
+    dispatch(&context::prepare(Context::from_process()?), &command)
 }
 
 fn dispatch(cx: &Context, command: &Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Audit(options) => cmd::audit::run(cx, options),
-        Command::Bench(options) => cmd::bench::run(cx, options),
-        Command::Ci(options) => cmd::ci::run(cx, options),
-        Command::CommitFormat(options) => cmd::commit_format::run(cx, options),
-        Command::Coverage(options) => cmd::coverage::run(cx, options),
-        Command::Help(text) => cmd::help::run(text),
-        Command::Pipeline(options) => cmd::pipeline::run(cx, options),
+        Command::Audit(options) => audit::run(cx, options),
+        Command::Bench(options) => bench::run(cx, options),
+        Command::Ci(options) => ci::run(cx, options),
+        Command::CommitFormat(options) => commit_format::run(cx, options),
+        Command::Coverage(options) => coverage::run(cx, options),
+        Command::Help(text) => help(text),
+        Command::Pipeline(options) => pipeline::run(cx, options),
     }
+}
+
+/// The text goes to standard output, because it is what was asked for.
+fn help(text: &str) -> anyhow::Result<Outcome> {
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
+    Ok(Outcome::Pass)
 }

@@ -1,4 +1,4 @@
-//! The arguments of one command. Nothing is ignored: what no option took is an error.
+//! Pure. The arguments of one command. Nothing is ignored: what no option took is an error.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use pico_args::Arguments;
 
-use super::UsageError;
-use crate::rules::nearest;
+use crate::cli::UsageError;
+use crate::text::nearest;
 
 /// Arguments that options are taken out of, one after another.
 pub(crate) struct Args {

@@ -1,9 +1,9 @@
-//! `audit`: usage and options.
+//! Pure. `audit`: usage and options.
 
 use std::path::PathBuf;
 
-use super::UsageError;
-use super::args::Args;
+use crate::cli::UsageError;
+use crate::cli::args::Args;
 
 pub(crate) const USAGE: &str = "\
 Looks up the dependencies in the RustSec advisory database.

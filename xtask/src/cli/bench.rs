@@ -1,12 +1,12 @@
-//! `bench`: usage and options.
+//! Pure. `bench`: usage and options.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::UsageError;
-use super::args::Args;
-use crate::rules::base::Against;
-use crate::rules::bench::schedule::Schedule;
+use crate::base::reference::Against;
+use crate::bench::schedule::Schedule;
+use crate::cli::UsageError;
+use crate::cli::args::Args;
 
 pub(crate) const USAGE: &str = "\
 Runs the benchmarks of the change and of its base and shows critcmp's table of both.

@@ -1,9 +1,9 @@
-//! `ci`: usage and options.
+//! Pure. `ci`: usage and options.
 
 use std::path::PathBuf;
 
-use super::UsageError;
-use super::args::Args;
+use crate::cli::UsageError;
+use crate::cli::args::Args;
 
 pub(crate) const USAGE: &str = "\
 Runs the tests of the pipeline on this machine, as Buildkite would on a machine of this platform.

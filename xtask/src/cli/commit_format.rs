@@ -1,9 +1,9 @@
-//! `commit-format`: usage and options.
+//! Pure. `commit-format`: usage and options.
 
 use std::path::PathBuf;
 
-use super::UsageError;
-use super::args::Args;
+use crate::cli::UsageError;
+use crate::cli::args::Args;
 
 pub(crate) const USAGE: &str = "\
 Checks the messages of the commits that the branch adds to its base.

@@ -1,11 +1,11 @@
-//! `coverage`: usage and options.
+//! Pure. `coverage`: usage and options.
 
 use std::path::PathBuf;
 
-use super::UsageError;
-use super::args::{Args, OptionalValue};
-use crate::rules::coverage::score::Score;
-use crate::rules::nearest;
+use crate::cli::UsageError;
+use crate::cli::args::{Args, OptionalValue};
+use crate::coverage::score::Score;
+use crate::text::nearest;
 
 pub(crate) const USAGE: &str = "\
 Measures how many lines the tests run and compares that with the recorded score.

@@ -1,6 +1,6 @@
-//! The command line: arguments in, one [`Command`] out. Pure.
+//! Pure. The command line: arguments in, one [`Command`] out.
 
-mod args;
+pub(crate) mod args;
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod ci;
@@ -11,9 +11,9 @@ pub(crate) mod pipeline;
 use std::ffi::OsString;
 use std::fmt;
 
-use args::Args;
+use crate::cli::args::Args;
 
-use crate::rules::nearest;
+use crate::text::nearest;
 
 /// What the user asked for.
 #[derive(Debug, PartialEq)]

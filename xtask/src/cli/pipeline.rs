@@ -1,10 +1,10 @@
-//! `pipeline`: usage and options.
+//! Pure. `pipeline`: usage and options.
 
 use std::path::PathBuf;
 
-use super::UsageError;
-use super::args::Args;
-use crate::rules::pipeline::Format;
+use crate::cli::UsageError;
+use crate::cli::args::Args;
+use crate::pipeline::render::Format;
 
 pub(crate) const USAGE: &str = "\
 Prints the pipeline that Buildkite runs.

@@ -265,8 +265,8 @@ impl GitDir<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::process::command_line;
     use super::*;
+    use crate::host::process::command_line;
 
     fn line(cmd: Cmd<'_>) -> String {
         command_line(&cmd.into())

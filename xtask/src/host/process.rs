@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use signal_hook::iterator::Signals;
 use xshell::Cmd;
 
-use super::terminal;
+use crate::host::terminal;
 
 /// Runs commands in the caller's environment.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use super::files;
+use crate::host::files;
 
 /// A new directory, removed when it is dropped.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Standard output for data, standard error for everything else.
 
+use crate::text::diagnostic::{Diagnostic, Rejected};
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 /// Writes data to standard output. A reader that has gone away (`... | head -1`) is no error: it
@@ -24,6 +25,21 @@ pub(crate) fn say(message: &str) {
 /// Whether standard output may be coloured: it is a terminal and nobody asked for plain text.
 pub(crate) fn stdout_takes_colour(no_color: Option<&str>, term: Option<&str>) -> bool {
     io::stdout().is_terminal() && no_color.is_none() && term != Some("dumb")
+}
+
+/// Says what went wrong. Findings about an input carry their own `error:`.
+pub(crate) fn report_error(error: &anyhow::Error) {
+    if error.is::<Rejected>() {
+        say(&error.to_string());
+    } else {
+        say(&format!("error: {error:#}"));
+    }
+}
+
+pub(crate) fn report_warnings(warnings: &[Diagnostic]) {
+    for warning in warnings {
+        say(&warning.to_string());
+    }
 }
 
 struct Data<W: Write> {

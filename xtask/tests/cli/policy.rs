@@ -1,64 +1,151 @@
 //! Rules about this repository itself; each collects every offence.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::support::{Sandbox, checkout};
 
-/// Which part of the source may use which other parts. `main` is the table of contents.
-const IMPORTS: [(&str, &[&str]); 8] = [
-    ("main", &["cli", "cmd", "context", "outcome"]),
-    ("cli", &["rules"]),
-    ("cmd", &["cli", "context", "host", "outcome", "project", "rules"]),
-    ("context", &["host", "project"]),
-    ("host", &["project"]),
-    ("outcome", &["rules"]),
-    ("project", &[]),
-    ("rules", &[]),
+/// Which folders and files at the top each one may use, besides itself. Imports go down this list.
+const IMPORTS: [(&str, &[&str]); 15] = [
+    (
+        "main",
+        &[
+            "audit",
+            "bench",
+            "ci",
+            "cli",
+            "commit_format",
+            "context",
+            "coverage",
+            "host",
+            "outcome",
+            "pipeline",
+        ],
+    ),
+    ("audit", CAPABILITY),
+    ("bench", CAPABILITY),
+    ("ci", CAPABILITY),
+    ("commit_format", CAPABILITY),
+    ("coverage", CAPABILITY),
+    ("pipeline", CAPABILITY),
+    ("inputs", SHARED),
+    ("base", SHARED),
+    ("tools", &["context", "host", "outcome", "plan", "project", "text"]),
+    ("context", &["host", "project", "text"]),
+    ("host", &["project", "text"]),
+    ("cache", &["context", "host", "project", "text"]),
+    ("cli", &["base", "bench", "coverage", "pipeline", "text"]),
+    ("plan", &["text"]),
 ];
 
-fn sources() -> Vec<PathBuf> {
-    let files = walkdir::WalkDir::new(checkout().join("xtask/src")).sort_by_file_name();
-    let paths = files.into_iter().map(|entry| entry.unwrap().into_path());
-    paths.filter(|path| path.extension().is_some_and(|end| end == "rs")).collect()
+const CAPABILITIES: [&str; 6] = ["audit", "bench", "ci", "commit_format", "coverage", "pipeline"];
+const CAPABILITY: &[&str] = &[
+    "base", "cache", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text",
+    "tools",
+];
+const SHARED: &[&str] = &["cli", "context", "host", "outcome", "plan", "project", "text", "tools"];
+
+/// What a file that starts with `//! Pure.` may not name.
+const EFFECTS: [&str; 10] = [
+    "std::process",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "SystemTime",
+    "Instant",
+    "xshell",
+    "crate::host",
+    "crate::context",
+    "crate::project",
+];
+
+/// A source file and what it says.
+struct Source {
+    /// `coverage::score`; a folder's `mod.rs` has the folder's name.
+    module: String,
+    text: String,
 }
 
-/// The top-level module that a file belongs to.
-fn part(file: &Path) -> String {
-    let relative = file.strip_prefix(checkout().join("xtask/src")).unwrap();
-    let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
-    first.trim_end_matches(".rs").to_owned()
+impl Source {
+    /// The folder or the file at the top that the module belongs to.
+    fn part(&self) -> &str {
+        self.module.split("::").next().unwrap()
+    }
+
+    fn is_pure(&self) -> bool {
+        self.text.starts_with("//! Pure.")
+    }
+
+    /// Every path that starts with `crate::`, with the names that a list in braces gives it; unit
+    /// tests may use what they like.
+    fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        let code = self.text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for (at, _) in code.match_indices("crate::") {
+            let rest = &code[at + "crate::".len()..];
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+            let (path, after) = rest.split_at(end.unwrap_or(rest.len()));
+            match after.strip_prefix('{').and_then(|list| list.split_once('}')) {
+                Some((list, _)) if path.ends_with("::") || path.is_empty() => {
+                    let names = list.split(',').map(|name| name.split_whitespace().next());
+                    paths.extend(names.flatten().map(|name| format!("{path}{name}")));
+                }
+                _ => paths.push(path.to_owned()),
+            }
+        }
+        paths
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = checkout().join("xtask/src");
+    let files = walkdir::WalkDir::new(&root).sort_by_file_name();
+    let paths = files.into_iter().map(|entry| entry.unwrap().into_path());
+    let source = |path: PathBuf| {
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().strip_suffix(".rs")?;
+        let module = name.trim_end_matches("/mod").replace('/', "::");
+        Some(Source { module, text: fs::read_to_string(&path).unwrap() })
+    };
+    // Property tests use everything.
+    paths.filter_map(source).filter(|source| source.part() != "properties").collect()
 }
 
 #[test]
-fn imports_go_one_way() {
+fn imports_go_down() {
     let mut offences = Vec::new();
-    for file in sources() {
-        let from = part(&file);
+    for source in sources() {
+        let from = source.part();
         let allowed = IMPORTS.iter().find(|(name, _)| *name == from).map_or(&[][..], |(_, to)| to);
-        let text = fs::read_to_string(&file).unwrap();
-        for (number, line) in text.lines().enumerate() {
-            for (to, _) in IMPORTS {
-                let is_own = to == from || allowed.contains(&to);
-                let names = [format!("crate::{to}::"), format!("crate::{to};")];
-                if !is_own && names.iter().any(|name| line.contains(name.as_str())) {
-                    offences.push(format!("{}:{}: {from} uses {to}", file.display(), number + 1));
-                }
+        for path in source.paths() {
+            let to = path.split("::").next().unwrap();
+            if to != from && !allowed.contains(&to) {
+                offences.push(format!("{} uses {path}", source.module));
             }
+        }
+        if source.text.contains("super::super") {
+            offences.push(format!("{} climbs with `super::super`", source.module));
         }
     }
     assert!(offences.is_empty(), "{}", offences.join("\n"));
 }
 
 #[test]
-fn rules_touch_neither_processes_nor_files_nor_the_clock() {
-    let forbidden =
-        ["std::process", "std::fs", "std::env", "std::net", "SystemTime", "Instant", "xshell"];
+fn pure_files_have_no_effects() {
     let mut offences = Vec::new();
-    for file in sources().into_iter().filter(|file| part(file) == "rules") {
-        let text = fs::read_to_string(&file).unwrap();
-        for name in forbidden.iter().filter(|name| text.contains(**name)) {
-            offences.push(format!("{}: uses {name}", file.display()));
+    for source in sources().iter().filter(|source| source.is_pure()) {
+        for name in EFFECTS.iter().filter(|name| source.text.contains(**name)) {
+            offences.push(format!("{}: uses {name}", source.module));
+        }
+    }
+    for source in sources().iter().filter(|it| ["cli", "plan", "text"].contains(&it.part())) {
+        if !source.is_pure() {
+            offences.push(format!("{} is not marked `//! Pure.`", source.module));
+        }
+    }
+    for capability in CAPABILITIES {
+        let mut files = sources().into_iter().filter(|source| source.part() == capability);
+        if !files.any(|source| source.is_pure()) {
+            offences.push(format!("no file of {capability} is pure"));
         }
     }
     assert!(offences.is_empty(), "{}", offences.join("\n"));
@@ -66,8 +153,8 @@ fn rules_touch_neither_processes_nor_files_nor_the_clock() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    let lacks = |file: &PathBuf| !fs::read_to_string(file).unwrap().starts_with("//! ");
-    let silent: Vec<PathBuf> = sources().into_iter().filter(lacks).collect();
+    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! "));
+    let silent: Vec<String> = silent.map(|source| source.module).collect();
     assert!(silent.is_empty(), "no `//!` line: {silent:?}");
 }
 

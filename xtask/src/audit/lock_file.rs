@@ -1,0 +1,94 @@
+//! Finds the lock file of a source tree, or makes one where the tree is not touched.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
+use xshell::Cmd;
+
+use crate::base::{export, succeeded};
+use crate::context::Context;
+use crate::host::git::GitDir;
+use crate::host::scratch;
+use crate::host::scratch::Scratch;
+use crate::host::{cargo, files, git, terminal};
+use crate::outcome::OrUndetermined;
+
+/// The lock file of the working tree. One that is made is in `scratch`. Where it is compared with a
+/// base that keeps none, one is made of both: an old one of the tree's would differ although
+/// nothing has changed.
+pub(crate) fn of_working_tree(
+    cx: &Context,
+    base: Option<&str>,
+    scratch: &Scratch,
+) -> anyhow::Result<PathBuf> {
+    let root = &cx.project.root;
+    let lock_file = cx.project.lock_file();
+    let is_made_of_both = match base {
+        Some(id) => {
+            !succeeds(cx, git::is_tracked(&cx.sh, root, &lock_file))?
+                && !succeeds(cx, git::file_at(&cx.sh, root, id, "Cargo.lock"))?
+        }
+        None => false,
+    };
+    if lock_file.exists() && !is_made_of_both {
+        if !cx.is_ci() && succeeds(cx, git::is_ignored(&cx.sh, root, "Cargo.lock"))? {
+            terminal::say(
+                "note: git ignores your Cargo.lock, so CI makes a new one; `cargo update` brings \
+                 yours up to date",
+            );
+        }
+        return Ok(lock_file);
+    }
+    if !cx.project.manifest().exists() {
+        bail!("there is no Cargo.toml in `{}`", root.display());
+    }
+    let output = succeeded(cx.runner.read(git::list_files(&cx.sh, root))?).or_undetermined()?;
+    let names = output.stdout.split(|byte| *byte == 0);
+    // Cargo would write the tree's own through a link to it.
+    let names = names.filter(|name| !name.is_empty() && *name != b"Cargo.lock");
+    let dir = scratch.dir().join("tree");
+    scratch::mirror(root, names, &dir).or_undetermined()?;
+    generate(cx, &dir)
+}
+
+/// The lock file of a commit, as the commit has it or made from its manifests; nothing if the
+/// commit has no Cargo.toml. It is in `scratch` always.
+pub(crate) fn of_commit(
+    cx: &Context,
+    id: &str,
+    scratch: &Scratch,
+) -> anyhow::Result<Option<PathBuf>> {
+    let (sh, root) = (&cx.sh, &cx.project.root);
+    let dir = scratch.dir().join("base");
+    let output = cx.runner.read(git::file_at(sh, root, id, "Cargo.lock"))?;
+    if output.status.success() {
+        let path = dir.join("Cargo.lock");
+        files::create_dir(&dir)
+            .and_then(|()| files::write_atomically(&path, &output.stdout))
+            .or_undetermined()?;
+        return Ok(Some(path));
+    }
+    if !cx.runner.read(git::file_at(sh, root, id, "Cargo.toml"))?.status.success() {
+        return Ok(None);
+    }
+    let index = scratch.dir().join("base.index");
+    export(sh, &cx.runner, GitDir(&root.join(".git")), &index, &dir, id).or_undetermined()?;
+    generate(cx, &dir).map(Some)
+}
+
+fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
+    let _in_tree = cx.sh.push_dir(dir);
+    let status = cx.runner.run(cargo::generate_lock_file(&cx.sh))?;
+    if status.success() {
+        return Ok(dir.join("Cargo.lock"));
+    }
+    // Reading the manifests needs no network: if that fails too, they are what is wrong.
+    if !succeeds(cx, cargo::metadata(&cx.sh))? {
+        bail!("cargo cannot read the manifests, see above");
+    }
+    Err(anyhow!("cargo cannot make a lock file, see above")).or_undetermined()
+}
+
+fn succeeds(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<bool> {
+    Ok(cx.runner.read(cmd)?.status.success())
+}

@@ -1,0 +1,86 @@
+//! Shows what was measured: critcmp's table, a picture, JSON, the page of the build, the gate.
+
+use anyhow::bail;
+
+use crate::bench::comparison::Comparison;
+use crate::bench::critcmp;
+use crate::bench::measure::{Bench, Runs};
+use crate::bench::plot;
+use crate::bench::render as report;
+use crate::bench::render::Heading;
+use crate::bench::results::Results;
+use crate::cli::bench::Options;
+use crate::context::Context;
+use crate::host::buildkite_agent::Style;
+use crate::host::{files, terminal};
+use crate::outcome::{OrUndetermined, Outcome};
+use crate::tools::annotation;
+
+/// Notices before anything is measured that the result could not be written.
+pub(crate) fn check_destination(cx: &Context, options: &Options) -> anyhow::Result<()> {
+    let Some(path) = &options.json else { return Ok(()) };
+    let resolved = cx.project.resolve(path);
+    if resolved.is_dir() || !resolved.parent().is_some_and(std::path::Path::is_dir) {
+        bail!("`--json` needs a file in a directory that exists, not `{}`", path.display());
+    }
+    Ok(())
+}
+
+pub(crate) fn report(
+    bench: &Bench<'_>,
+    options: &Options,
+    heading: &Heading<'_>,
+    runs: &Runs,
+) -> anyhow::Result<Outcome> {
+    let cx = bench.session.cx;
+    let limit = options.schedule.fail_above_percent;
+    let comparison = runs.compare(&options.schedule);
+    let title = format!("Benchmarks: the change against {}", heading.base_name);
+    let picture = bench.dir.join("bench.svg");
+    files::write_atomically(&picture, plot::svg(&title, &comparison).as_bytes())
+        .or_undetermined()?;
+    if let Some(path) = &options.json {
+        let text = report::json(heading, &comparison);
+        files::write_atomically(&cx.project.resolve(path), text.as_bytes()).or_undetermined()?;
+    }
+    let failed = comparison.slower().next().is_some();
+    annotate(cx, heading, &comparison, failed);
+    show_table(cx, bench, runs)?;
+    terminal::say(&format!("plot: {}", picture.display()));
+    if let Some(limit) = limit {
+        for line in report::gate_lines(&comparison, limit) {
+            terminal::say(&line);
+        }
+    }
+    Ok(if failed { Outcome::Fail } else { Outcome::Pass })
+}
+
+/// Lets `critcmp` write its table: of each benchmark the run in the middle.
+fn show_table(cx: &Context, bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
+    let coloured = terminal::stdout_takes_colour(
+        cx.lookup("NO_COLOR").as_deref(),
+        cx.lookup("TERM").as_deref(),
+    );
+    let mut exported = Vec::new();
+    for (name, results) in [("base", &runs.base), ("change", &runs.change)] {
+        if !results.is_empty() {
+            exported.push(bench.write_export(name, &Results::middle(results))?);
+        }
+    }
+    bench.show(critcmp::compare(&cx.sh, &bench.dir, &exported, coloured))
+}
+
+fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, failed: bool) {
+    // Each platform and package has a table of its own on the page.
+    let platform = std::env::consts::ARCH;
+    let context = match heading.package {
+        Some(package) => format!("bench-{platform}-{package}"),
+        None => format!("bench-{platform}"),
+    };
+    let style = match (failed, heading.schedule.fail_above_percent) {
+        (true, _) => Style::Error,
+        (false, Some(_)) => Style::Success,
+        (false, None) => Style::Info,
+    };
+    annotation::annotate(cx, &context, style, &report::markdown(heading, comparison));
+}

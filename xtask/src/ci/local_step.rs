@@ -1,0 +1,298 @@
+//! Pure. A step as this machine runs it: what of it applies here, and what cannot.
+
+use serde_json::Value;
+
+use crate::plan::placeholder;
+use crate::plan::step::Step;
+use crate::text::shell as shell_text;
+
+/// Everything that a local run of a step needs.
+#[derive(Debug, PartialEq)]
+pub(crate) struct LocalStep {
+    pub(crate) label: String,
+    pub(crate) test_name: String,
+    /// The text for `sh -e -c`: placeholders filled, `$$` unescaped.
+    pub(crate) command: String,
+    /// As the description has it, with `{xtask}` in place: what it needs can be read off it.
+    pub(crate) described_command: String,
+    /// As it is uploaded, for people to read.
+    pub(crate) uploaded_command: String,
+    /// Variables to set, in this order.
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) timeout_minutes: u64,
+    pub(crate) soft_fail: SoftFail,
+    /// Why the step is not run at all, if so.
+    pub(crate) obstacle: Option<Obstacle>,
+    /// What differs from CI, one sentence each.
+    pub(crate) notes: Vec<String>,
+    /// Exit status 75 means "could not find out" only where the whole command is one of ours.
+    pub(crate) is_own_command: bool,
+}
+
+/// Why a step is left out of a local run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// The description itself says so.
+    Skipped { reason: String },
+    /// It needs what only Buildkite or another machine has.
+    Unavailable { reason: String },
+}
+
+impl Obstacle {
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Obstacle::Skipped { reason } => format!("skipped: {reason}"),
+            Obstacle::Unavailable { reason } => format!("unavailable: {reason}"),
+        }
+    }
+}
+
+/// Which failures do not fail the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SoftFail {
+    Never,
+    Always,
+    /// For these exit statuses only.
+    ExitStatuses(Vec<i64>),
+}
+
+impl SoftFail {
+    /// Whether a failure with this exit status leaves the run as it is.
+    pub(crate) fn covers(&self, exit_status: i32) -> bool {
+        match self {
+            SoftFail::Never => false,
+            SoftFail::Always => true,
+            SoftFail::ExitStatuses(list) => list.contains(&i64::from(exit_status)),
+        }
+    }
+
+    fn from_value(value: Option<&Value>) -> SoftFail {
+        match value {
+            Some(Value::Bool(true)) => SoftFail::Always,
+            Some(Value::String(text)) if text == "true" => SoftFail::Always,
+            Some(Value::Array(items)) => {
+                let status = |item: &Value| item.get("exit_status").cloned();
+                let statuses: Vec<Value> = items.iter().filter_map(status).collect();
+                if statuses.iter().any(|status| status == "*") {
+                    return SoftFail::Always;
+                }
+                SoftFail::ExitStatuses(statuses.iter().filter_map(Value::as_i64).collect())
+            }
+            _ => SoftFail::Never,
+        }
+    }
+}
+
+impl LocalStep {
+    /// `xtask_path` is the executable that `{xtask}` stands for here, `xtask_alias` what it stands
+    /// for in an uploaded step, `lookup` the caller's environment.
+    pub(crate) fn of(
+        step: &Step<'_>,
+        xtask_path: &str,
+        xtask_alias: &str,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> LocalStep {
+        // The escapes are the description's; a `$` of our own path is no escape.
+        let unescaped = shell_text::unescape_dollars(&step.test.command);
+        let xtask = shell_text::quote(xtask_path);
+        LocalStep {
+            label: step.label(),
+            test_name: step.test.name.clone(),
+            command: placeholder::fill(&unescaped, &step.placeholders(&xtask)),
+            described_command: step.filled_command(placeholder::XTASK),
+            uploaded_command: step.filled_command(xtask_alias),
+            environment: environment(step, lookup),
+            timeout_minutes: step.timeout_minutes(),
+            soft_fail: SoftFail::from_value(step.test.forwarded.get("soft_fail")),
+            obstacle: obstacle(step),
+            notes: notes(step),
+            is_own_command: is_own_command(&step.test.command),
+        }
+    }
+}
+
+/// Whether a command is one call of this tool and nothing else.
+fn is_own_command(command: &str) -> bool {
+    let words = command.trim().split_inclusive(char::is_whitespace);
+    let assignments = words.take_while(|word| shell_text::is_assignment(word.trim_end()));
+    let length = assignments.map(str::len).sum();
+    let arguments = command.trim()[length..].trim_start().strip_prefix("{xtask} ");
+    arguments.is_some_and(|text| !text.contains([';', '|', '&', '\n', '(', '`']))
+}
+
+/// The step's `env` and what the docker plugin's `environment` sets. An entry without `=` passes a
+/// variable on, which happens here by itself.
+fn environment(step: &Step<'_>, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let mut variables = Vec::new();
+    if let Some(Value::Object(env)) = step.test.forwarded.get("env") {
+        let set = env.iter().filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
+        variables.extend(set);
+    }
+    let docker = step.docker_plugin();
+    if let Some(Value::Object(entries)) = docker.get("environment") {
+        let set =
+            entries.iter().filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
+        variables.extend(set);
+    }
+    if let Some(Value::Array(entries)) = docker.get("environment") {
+        let pairs =
+            entries.iter().filter_map(Value::as_str).filter_map(|entry| entry.split_once('='));
+        variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    let interpolated =
+        |(name, value): (String, String)| (name, shell_text::interpolate(&value, lookup));
+    variables.into_iter().map(interpolated).collect()
+}
+
+fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn obstacle(step: &Step<'_>) -> Option<Obstacle> {
+    let forwarded = &step.test.forwarded;
+    match forwarded.get("skip") {
+        Some(Value::Bool(true)) => {
+            return Some(Obstacle::Skipped { reason: "the description says `skip`".to_owned() });
+        }
+        Some(Value::String(reason)) if !reason.is_empty() && reason != "false" => {
+            return Some(Obstacle::Skipped { reason: reason.clone() });
+        }
+        _ => (),
+    }
+    let only_buildkite = |key: &str| Obstacle::Unavailable {
+        reason: format!("`{key}` makes several jobs of the step, which only Buildkite does"),
+    };
+    if forwarded.get("matrix").is_some_and(|matrix| !matrix.is_null()) {
+        return Some(only_buildkite("matrix"));
+    }
+    let jobs = forwarded.get("parallelism").and_then(scalar_text);
+    jobs.and_then(|jobs| jobs.parse::<i64>().ok())
+        .is_some_and(|jobs| jobs > 1)
+        .then(|| only_buildkite("parallelism"))
+}
+
+fn notes(step: &Step<'_>) -> Vec<String> {
+    let test = step.test;
+    let mut notes = Vec::new();
+    let condition = |key: &str, text: &str| {
+        format!("runs in CI only if `{key}` holds ({text}), which cannot be decided here")
+    };
+    if let Some(text) = &test.conditional {
+        notes.push(condition("conditional", text));
+    }
+    for key in ["if", "branches"] {
+        if let Some(value) = test.forwarded.get(key).filter(|value| !value.is_null()) {
+            let shown = scalar_text(value).unwrap_or_else(|| value.to_string());
+            notes.push(condition(key, &shown));
+        }
+    }
+    if test.hypervisor.as_deref() == Some("mshv") {
+        notes.push("runs on a machine with the hypervisor `mshv` in CI".to_owned());
+    }
+    let docker = step.docker_plugin();
+    let usual = step.inputs.settings.image_for(step.platform);
+    let image = docker.get("image").and_then(Value::as_str).filter(|image| *image != usual);
+    notes.extend(image.map(|image| format!("runs in the image `{image}` in CI")));
+    for key in
+        ["workdir", "shell", "entrypoint"].into_iter().filter(|key| docker.contains_key(*key))
+    {
+        notes.push(format!("the docker plugin's `{key}` has no effect here"));
+    }
+    if !test.plugins.is_empty() {
+        notes.push("the plugins after docker run in CI only".to_owned());
+    }
+    if test.forwarded.contains_key("commands") {
+        notes.push("`commands` is not run here, `command` is".to_owned());
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::plan::platform::Platform;
+    use crate::plan::tests::inputs;
+    use crate::text::diagnostic::Diagnostics;
+
+    fn local(test: &str) -> LocalStep {
+        let inputs = inputs(
+            &format!(r#"{{"tests": [{{"test_name": "t", {test}}}]}}"#),
+            &[Platform::X86_64],
+            &[],
+        );
+        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let step = plan.steps().next().unwrap();
+        LocalStep::of(&step, "/a b/xtask", "cargo xtask", &|name| Some(format!("<{name}>")))
+    }
+
+    #[test]
+    fn the_command_names_this_executable_and_is_unescaped() {
+        let step = local(r#""command": "A=$$PWD {xtask} audit""#);
+        assert_eq!(step.command, "A=$PWD '/a b/xtask' audit");
+        assert_eq!(step.uploaded_command, "A=$$PWD cargo xtask audit");
+    }
+
+    #[test]
+    fn env_and_the_docker_plugins_environment_are_set() {
+        let step = local(
+            r#""command": "c", "env": {"A": "$$1 $X", "B": 2, "C": null}, "docker_plugin": {"environment": ["D=e=f", "HOME"]}"#,
+        );
+        let pairs: Vec<String> =
+            step.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(pairs, ["A=$1 <X>", "B=2", "D=e=f"]);
+    }
+
+    #[test]
+    fn soft_fail_is_read_as_buildkite_reads_it() {
+        for (text, wanted) in [
+            ("true", SoftFail::Always),
+            (r#""true""#, SoftFail::Always),
+            (r#""false""#, SoftFail::Never),
+            (r#"[{"exit_status": "*"}]"#, SoftFail::Always),
+            (r#"[{"exit_status": 3}]"#, SoftFail::ExitStatuses(vec![3])),
+        ] {
+            assert_eq!(local(&format!(r#""command": "c", "soft_fail": {text}"#)).soft_fail, wanted);
+        }
+        assert!(SoftFail::ExitStatuses(vec![3]).covers(3));
+        assert!(!SoftFail::ExitStatuses(vec![3]).covers(4));
+    }
+
+    #[test]
+    fn what_only_buildkite_can_do_is_unavailable_and_a_condition_is_noted() {
+        assert!(matches!(
+            local(r#""command": "c", "matrix": ["a"]"#).obstacle,
+            Some(Obstacle::Unavailable { .. })
+        ));
+        assert!(matches!(
+            local(r#""command": "c", "parallelism": 2"#).obstacle,
+            Some(Obstacle::Unavailable { .. })
+        ));
+        assert_eq!(local(r#""command": "c", "parallelism": 1"#).obstacle, None);
+        assert_eq!(
+            local(r#""command": "c", "skip": "broken upstream""#).obstacle,
+            Some(Obstacle::Skipped { reason: "broken upstream".to_owned() })
+        );
+        assert_eq!(local(r#""command": "c", "conditional": "a == 'b'""#).notes.len(), 1);
+    }
+
+    #[test]
+    fn only_a_single_call_of_this_tool_is_an_own_command() {
+        for (command, own) in [
+            ("{xtask} coverage --devel", true),
+            ("{xtask} audit; exit 75", false),
+            ("exit 75", false),
+            ("echo {xtask} audit", false),
+        ] {
+            assert_eq!(
+                local(&format!(r#""command": "{command}""#)).is_own_command,
+                own,
+                "{command}"
+            );
+        }
+    }
+}

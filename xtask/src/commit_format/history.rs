@@ -1,0 +1,165 @@
+//! Pure. Which commits of a branch are its author's to answer for.
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, bail};
+
+/// One commit as git lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// The full id.
+    pub(crate) id: String,
+    /// As short as git shows it in this repository.
+    pub(crate) short_id: String,
+    pub(crate) parents: Vec<String>,
+    pub(crate) author_name: String,
+    pub(crate) author_address: String,
+    pub(crate) message: Vec<u8>,
+    /// Whether it is part of the base already and only borders on the branch.
+    pub(crate) is_boundary: bool,
+}
+
+/// Why a commit is checked or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Checked,
+    Merge,
+    /// Its author is on the list of bots.
+    Bot,
+    /// It has no ancestor in the base: it was made elsewhere and merged, and cannot be changed.
+    Imported,
+}
+
+/// What git prints of each commit, in this order, each part ended by a NUL.
+pub(crate) const FORMAT: &str = "%m%x00%H%x00%h%x00%P%x00%an%x00%ae%x00%B%x00";
+const FIELDS: usize = 7;
+
+/// Reads what `git rev-list --format` printed with [`FORMAT`]; before each commit stands a line of
+/// git's own.
+pub(crate) fn parse(output: &[u8]) -> anyhow::Result<Vec<Commit>> {
+    let parts: Vec<&[u8]> = output.split(|byte| *byte == 0).collect();
+    let (records, rest) = parts.as_chunks::<FIELDS>();
+    if rest.len() != 1 || !rest[0].trim_ascii().is_empty() {
+        bail!("git's list of commits ends in the middle");
+    }
+    records.iter().map(commit).collect()
+}
+
+fn commit(fields: &[&[u8]; FIELDS]) -> anyhow::Result<Commit> {
+    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+    let [mark, id, short_id, parents, author_name, author_address, message] = fields;
+    let mark = mark.rsplit(|byte| *byte == b'\n').next().context("git printed no mark")?;
+    Ok(Commit {
+        id: text(id),
+        short_id: text(short_id),
+        parents: text(parents).split_whitespace().map(str::to_owned).collect(),
+        author_name: text(author_name),
+        author_address: text(author_address),
+        message: message.to_vec(),
+        is_boundary: mark == b"-",
+    })
+}
+
+/// The branch's own commits with their fates, oldest first. `newest_first` is in topological order,
+/// with the commits of the base that border on the branch.
+pub(crate) fn judge<'a>(newest_first: &'a [Commit], bots: &[String]) -> Vec<(&'a Commit, Fate)> {
+    // Whoever merged the base into the branch is still checked in full, so what counts is
+    // descending from the base, not being reached by first parents.
+    let mut rooted: HashSet<&str> = HashSet::new();
+    rooted.extend(newest_first.iter().filter(|it| it.is_boundary).map(|it| it.id.as_str()));
+    let own = newest_first.iter().rev().filter(|commit| !commit.is_boundary);
+    own.map(|commit| {
+        let is_rooted = commit.parents.iter().any(|parent| rooted.contains(parent.as_str()));
+        if is_rooted {
+            rooted.insert(&commit.id);
+        }
+        let is_bot =
+            || bots.iter().any(|address| address.eq_ignore_ascii_case(&commit.author_address));
+        let fate = match commit.parents.len() {
+            _ if !is_rooted => Fate::Imported,
+            2.. => Fate::Merge,
+            _ if is_bot() => Fate::Bot,
+            _ => Fate::Checked,
+        };
+        (commit, fate)
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(id: &str, parents: &str) -> Commit {
+        let (is_boundary, id) = match id.strip_prefix('-') {
+            Some(id) => (true, id),
+            None => (false, id),
+        };
+        Commit {
+            id: id.to_owned(),
+            short_id: id.to_owned(),
+            parents: parents.split_whitespace().map(str::to_owned).collect(),
+            author_name: "A".to_owned(),
+            author_address: format!("{id}@example.com"),
+            message: Vec::new(),
+            is_boundary,
+        }
+    }
+
+    /// `graph` is newest first, `id: parents`, with `-` before the commits of the base.
+    #[track_caller]
+    fn check(graph: &[&str], want: &str) {
+        let pairs = graph.iter().map(|line| line.split_once(':').unwrap());
+        let commits: Vec<Commit> = pairs.map(|(id, parents)| commit(id, parents)).collect();
+        let bots = ["BOT@example.com".to_owned()];
+        let shown = judge(&commits, &bots);
+        let shown: Vec<String> =
+            shown.iter().map(|(commit, fate)| format!("{} {fate:?}", commit.id)).collect();
+        assert_eq!(shown.join(", "), want);
+    }
+
+    #[test]
+    fn a_plain_branch_is_checked_oldest_first() {
+        check(&["c:b", "b:a", "-a:"], "b Checked, c Checked");
+    }
+
+    #[test]
+    fn whoever_merged_the_base_is_still_checked_in_full() {
+        // a1 and a2 are the base's, b1 was made before a2 was merged.
+        check(&["b2:m", "m:b1 a2", "b1:a1", "-a2:a1", "-a1:"], "b1 Checked, m Merge, b2 Checked");
+    }
+
+    #[test]
+    fn history_without_a_root_in_the_base_is_imported() {
+        check(
+            &["b2:m", "m:a i2", "i2:i1", "i1:", "-a:"],
+            "i1 Imported, i2 Imported, m Merge, b2 Checked",
+        );
+        // A merge inside the imported history is a part of it.
+        check(
+            &["m:a j", "j:i1 i2", "i2:", "i1:", "-a:"],
+            "i1 Imported, i2 Imported, j Imported, m Merge",
+        );
+    }
+
+    #[test]
+    fn bots_are_known_by_their_whole_address() {
+        check(&["bot:x", "x:a", "-a:"], "x Checked, bot Bot");
+        check(&["robot:x", "x:a", "-a:"], "x Checked, robot Checked");
+    }
+
+    #[test]
+    fn gits_list_is_read_with_messages_of_any_bytes() {
+        let output = b"commit 22\n>\x0022\x002\x001\x00A B\x00a@b\x00T\n\nx\xff\ncommit 9\n\x00\n\
+                       commit -11\n-\x0011\x001\x00\x00C\x00c@d\x00S\n\x00\n";
+        let commits = parse(output).unwrap();
+        assert_eq!(commits[0].message, b"T\n\nx\xff\ncommit 9\n");
+        assert_eq!(
+            (commits[0].id.as_str(), &commits[0].parents[..]),
+            ("22", &["1".to_owned()][..])
+        );
+        assert_eq!((commits[1].is_boundary, commits[1].parents.len()), (true, 0));
+        assert_eq!(parse(b"").unwrap(), []);
+        assert!(parse(&output[..output.len() - 9]).is_err());
+    }
+}

@@ -1,0 +1,320 @@
+//! Pure. What a commit message has to look like.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::commit_format::trailer;
+
+/// The most characters that a title may have.
+pub(crate) const MAX_TITLE_CHARS: usize = 60;
+/// Body lines with more characters than this earn a warning.
+pub(crate) const MAX_BODY_CHARS: usize = 75;
+
+/// A rule that a message breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Violation {
+    TitleMissing,
+    TitleTooLong {
+        chars: usize,
+    },
+    NoBlankLine,
+    NoSignOff,
+    /// There is a sign-off, but not where programs look for one.
+    SignOffMisplaced,
+    SignOffMalformed {
+        value: String,
+    },
+    BodyTooWide {
+        chars: usize,
+    },
+    NotUtf8,
+}
+
+/// A violation and the line where it is, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) line: usize,
+    pub(crate) violation: Violation,
+}
+
+impl Violation {
+    /// The rule's name, as the documentation lists it.
+    pub(crate) fn rule(&self) -> &'static str {
+        match self {
+            Violation::TitleMissing => "title-missing",
+            Violation::TitleTooLong { .. } => "title-length",
+            Violation::NoBlankLine => "blank-line",
+            Violation::NoSignOff
+            | Violation::SignOffMisplaced
+            | Violation::SignOffMalformed { .. } => "sign-off",
+            Violation::BodyTooWide { .. } => "body-width",
+            Violation::NotUtf8 => "encoding",
+        }
+    }
+
+    /// Whether it only warns.
+    pub(crate) fn is_warning(&self) -> bool {
+        matches!(self, Violation::BodyTooWide { .. } | Violation::NotUtf8)
+    }
+
+    /// Whether it is repaired by adding a sign-off and nothing else.
+    pub(crate) fn is_missing_sign_off(&self) -> bool {
+        matches!(self, Violation::NoSignOff)
+    }
+
+    /// What the author has to do.
+    pub(crate) fn repair(&self) -> String {
+        match self {
+            Violation::TitleMissing => "start the message with a one-line title".to_owned(),
+            Violation::TitleTooLong { .. } => {
+                "shorten it and move the details to the body".to_owned()
+            }
+            Violation::NoBlankLine => {
+                "leave the second line empty; if the title goes on there, shorten it".to_owned()
+            }
+            Violation::NoSignOff => {
+                "end the message with `Signed-off-by: Name <address>`, as `git commit -s` does"
+                    .to_owned()
+            }
+            Violation::SignOffMisplaced => "move it to the end, after a blank line".to_owned(),
+            Violation::SignOffMalformed { .. } => {
+                "write `Signed-off-by: Name <address>`".to_owned()
+            }
+            Violation::BodyTooWide { .. } => {
+                format!("wrap the text at {MAX_BODY_CHARS} characters")
+            }
+            Violation::NotUtf8 => "write the message as UTF-8".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::TitleMissing => write!(f, "the title is missing"),
+            Violation::TitleTooLong { chars } => {
+                write!(f, "the title has {chars} characters, the limit is {MAX_TITLE_CHARS}")
+            }
+            Violation::NoBlankLine => write!(f, "the line after the title is not blank"),
+            Violation::NoSignOff => write!(f, "there is no `Signed-off-by:` line"),
+            Violation::SignOffMisplaced => {
+                write!(f, "`Signed-off-by:` counts only in a paragraph at the end of the message")
+            }
+            Violation::SignOffMalformed { value } => {
+                write!(f, "`Signed-off-by: {value}` lacks a name or an e-mail address")
+            }
+            Violation::BodyTooWide { chars } => {
+                write!(f, "the line has {chars} characters, more than {MAX_BODY_CHARS}")
+            }
+            Violation::NotUtf8 => write!(f, "the message is not UTF-8 text"),
+        }
+    }
+}
+
+/// Everything that is wrong with a message, in the order of its lines.
+pub(crate) fn check(message: &[u8]) -> Vec<Finding> {
+    let text = String::from_utf8_lossy(message);
+    // Git for Windows and web editors leave carriage returns; they are no characters of the text.
+    let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
+    let mut found = Vec::new();
+    if std::str::from_utf8(message).is_err() {
+        let line = lines.iter().position(|line| line.contains(char::REPLACEMENT_CHARACTER));
+        found.push(Finding { line: line.unwrap_or(0) + 1, violation: Violation::NotUtf8 });
+    }
+    check_title(&lines, &mut found);
+    let trailers = trailer::block(&lines);
+    check_width(&lines, &trailers, &mut found);
+    check_sign_off(&lines, trailers, &mut found);
+    found.sort_by_key(|finding| finding.line);
+    found
+}
+
+fn check_title(lines: &[&str], found: &mut Vec<Finding>) {
+    let title = lines[0].trim_end();
+    let chars = title.chars().count();
+    if title.trim().is_empty() {
+        found.push(Finding { line: 1, violation: Violation::TitleMissing });
+    } else if chars > MAX_TITLE_CHARS && !is_named_by_git(title) {
+        found.push(Finding { line: 1, violation: Violation::TitleTooLong { chars } });
+    }
+    if lines.get(1).is_some_and(|line| !line.trim().is_empty()) {
+        found.push(Finding { line: 2, violation: Violation::NoBlankLine });
+    }
+}
+
+/// Titles that git makes out of another commit's title: their length is not the author's choice.
+fn is_named_by_git(title: &str) -> bool {
+    let quoted = |verb: &str| {
+        let rest = title.strip_prefix(verb);
+        rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('"') && rest.ends_with('"'))
+    };
+    quoted("Revert ")
+        || quoted("Reapply ")
+        || ["fixup! ", "squash! ", "amend! "].iter().any(|prefix| title.starts_with(prefix))
+}
+
+fn check_width(lines: &[&str], trailers: &Range<usize>, found: &mut Vec<Finding>) {
+    let body = lines.iter().enumerate().skip(1).filter(|(at, _)| !trailers.contains(at));
+    for (at, line) in body {
+        let chars = line.trim_end().chars().count();
+        // What has no blank cannot be wrapped.
+        let is_exempt = line.contains("://") || !line.trim().contains(char::is_whitespace);
+        if chars > MAX_BODY_CHARS && !is_exempt {
+            found.push(Finding { line: at + 1, violation: Violation::BodyTooWide { chars } });
+        }
+    }
+}
+
+fn check_sign_off(lines: &[&str], trailers: Range<usize>, found: &mut Vec<Finding>) {
+    let values = trailers.clone().filter_map(|at| Some((at, sign_off(lines[at])?)));
+    let values: Vec<(usize, &str)> = values.collect();
+    if values.iter().any(|(_, value)| is_person(value)) {
+        return;
+    }
+    let mut elsewhere = (1..trailers.start).filter_map(|at| Some((at, sign_off(lines[at])?)));
+    let misplaced = elsewhere.rfind(|(_, value)| is_person(value));
+    let (line, violation) = match (values.first(), misplaced) {
+        (Some((at, value)), _) => {
+            (at + 1, Violation::SignOffMalformed { value: (*value).to_owned() })
+        }
+        (None, Some((at, _))) => (at + 1, Violation::SignOffMisplaced),
+        (None, None) => (last_line(lines), Violation::NoSignOff),
+    };
+    found.push(Finding { line, violation });
+}
+
+fn sign_off(line: &str) -> Option<&str> {
+    let (key, value) = trailer::parse(line)?;
+    key.eq_ignore_ascii_case("Signed-off-by").then_some(value)
+}
+
+/// Whether a trailer's value is `Name <local@domain>`.
+fn is_person(value: &str) -> bool {
+    let Some((name, rest)) = value.split_once('<') else { return false };
+    let Some(address) = rest.strip_suffix('>') else { return false };
+    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    let is_plain = !address.contains(|c: char| c.is_whitespace() || "<>".contains(c));
+    !name.trim().is_empty() && !local.is_empty() && !domain.is_empty() && is_plain
+}
+
+fn last_line(lines: &[&str]) -> usize {
+    lines.iter().rposition(|line| !line.trim().is_empty()).unwrap_or(0) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check_message(message: &str, want: &Expect) {
+        check_bytes(message.as_bytes(), want);
+    }
+
+    #[track_caller]
+    fn check_bytes(message: &[u8], want: &Expect) {
+        let shown = |Finding { line, violation }: &Finding| {
+            format!("{line} {}: {violation}", violation.rule())
+        };
+        let lines: Vec<String> = check(message).iter().map(shown).collect();
+        want.assert_eq(&lines.join("\n"));
+    }
+
+    const SIGNED: &str = "Signed-off-by: Tess Ter <t@example.com>";
+
+    #[test]
+    fn a_good_message_has_no_findings() {
+        check_message(&format!("{}\n\nWhy.\n\n{SIGNED}\n", "é".repeat(60)), &expect![""]);
+        check_message(&format!("Title\r\n\r\nBody\r\n\r\n{SIGNED}\r\n"), &expect![""]);
+    }
+
+    #[test]
+    fn every_broken_rule_is_found_at_once() {
+        check_message(
+            &format!("{}\nmore\n\n{}\n", "x".repeat(61), "long line ".repeat(8)),
+            &expect![[r"
+                1 title-length: the title has 61 characters, the limit is 60
+                2 blank-line: the line after the title is not blank
+                4 body-width: the line has 79 characters, more than 75
+                4 sign-off: there is no `Signed-off-by:` line"]],
+        );
+    }
+
+    #[test]
+    fn titles_that_git_made_may_be_long() {
+        let title = "x".repeat(60);
+        for made in [
+            format!("Revert \"{title}\""),
+            format!("Reapply \"{title}\""),
+            format!("fixup! {title}"),
+            format!("squash! {title}"),
+            format!("amend! {title}"),
+        ] {
+            check_message(&format!("{made}\n\n{SIGNED}"), &expect![""]);
+        }
+        check_message(
+            &format!("Revert {title}\n\n{SIGNED}"),
+            &expect!["1 title-length: the title has 67 characters, the limit is 60"],
+        );
+    }
+
+    #[test]
+    fn without_a_title_there_is_nothing_to_read_in_a_log() {
+        check_message(
+            "",
+            &expect![[r"
+                1 title-missing: the title is missing
+                1 sign-off: there is no `Signed-off-by:` line"]],
+        );
+        check_message(
+            &format!("\n\nBody\n\n{SIGNED}"),
+            &expect!["1 title-missing: the title is missing"],
+        );
+    }
+
+    #[test]
+    fn a_sign_off_is_a_trailer_with_a_name_and_an_address() {
+        for good in ["signed-off-by: A B <a@b>", "Signed-off-by:A <a+c@b.d>  "] {
+            check_message(&format!("T\n\n{good}\nCo-authored-by: X <x@y>"), &expect![""]);
+        }
+        for bad in ["A B", "<a@b>", "A <b>", "A <@b>", "A <a@>", "A <a@b", "A <a b@c>", ""] {
+            let found = check(format!("T\n\nSigned-off-by: {bad}\n").as_bytes());
+            let value = bad.trim().to_owned();
+            let violation = Violation::SignOffMalformed { value };
+            assert_eq!(found, [Finding { line: 3, violation }]);
+        }
+        check_message(&format!("T\n\nSigned-off-by: A\n{SIGNED}"), &expect![""]);
+    }
+
+    #[test]
+    fn a_sign_off_in_the_text_does_not_count() {
+        check_message(
+            &format!("T\n\nbody\n{SIGNED}\n\nmore text\n"),
+            &expect![
+                "4 sign-off: `Signed-off-by:` counts only in a paragraph at the end of the message"
+            ],
+        );
+        check_message(
+            &format!("T\n{SIGNED}"),
+            &expect![[r"
+                2 blank-line: the line after the title is not blank
+                2 sign-off: `Signed-off-by:` counts only in a paragraph at the end of the message"]],
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_wrapped_may_be_wide() {
+        let url = format!("see https://example.com/{}", "x".repeat(60));
+        let word = "x".repeat(200);
+        let trailer = format!("Fixes: {}", "long line ".repeat(8));
+        check_message(&format!("T\n\n{url}\n\n  {word}\n\n{trailer}\n{SIGNED}"), &expect![""]);
+    }
+
+    #[test]
+    fn a_message_in_another_encoding_is_read_as_far_as_it_goes() {
+        check_bytes(
+            &[b"Title\n\ncaf\xe9\n\n", SIGNED.as_bytes()].concat(),
+            &expect!["3 encoding: the message is not UTF-8 text"],
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! `commit-format`: checks the messages of the commits that the branch adds to its base.
+
+pub(crate) mod history;
+pub(crate) mod message;
+pub(crate) mod message_file;
+pub(crate) mod report;
+pub(crate) mod settings;
+pub(crate) mod trailer;
+
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+
+use crate::base;
+use crate::base::Found;
+use crate::cli::commit_format::Options;
+use crate::commit_format::history::Commit;
+use crate::commit_format::message_file::Cleanup;
+use crate::commit_format::report::CommitReport;
+use crate::context::Context;
+use crate::host::terminal::report_warnings;
+use crate::host::{files, git, terminal};
+use crate::outcome::{OrUndetermined, Outcome};
+use crate::text::diagnostic::{Diagnostics, Source};
+use crate::tools::annotation;
+
+pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    match &options.message_file {
+        Some(file) => check_file(cx, file),
+        None => check_branch(cx),
+    }
+}
+
+fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
+    let bots = bots(cx)?;
+    let root = &cx.project.root;
+    if base::commit(cx, "HEAD")?.is_none() {
+        refuse_unreadable_head(cx).or_undetermined()?;
+        terminal::say("there is no commit yet, nothing to check");
+        return Ok(Outcome::Pass);
+    }
+    let base = base::find(cx)?;
+    let list = git::list_commits(&cx.sh, root, &base.id, history::FORMAT);
+    let output = base::succeeded(cx.runner.read(list)?).or_undetermined()?;
+    let commits = history::parse(&output.stdout).or_undetermined()?;
+    refuse_cut_history(cx, &commits, &base)?;
+    let report = CommitReport::new(&base.name, history::judge(&commits, &bots));
+    let text = report.render();
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
+    let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
+    annotation::show_check(cx, "commit-format", outcome, "commit messages", &text);
+    Ok(outcome)
+}
+
+/// Without a commit `HEAD` names a branch that is not there. Anything else is a repository that git
+/// cannot read, and no reason to pass.
+fn refuse_unreadable_head(cx: &Context) -> anyhow::Result<()> {
+    const IS_MISSING: i32 = 1;
+    let root = &cx.project.root;
+    let output = base::succeeded(cx.runner.read(git::current_branch(&cx.sh, root))?)?;
+    let branch = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let output = cx.runner.read(git::show_reference(&cx.sh, root, &branch))?;
+    if output.status.code() == Some(IS_MISSING) {
+        return Ok(());
+    }
+    base::succeeded(output)?;
+    bail!("git cannot read the last commit of `{branch}`; `git fsck` says more")
+}
+
+fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
+    let name = file.display().to_string();
+    let content = files::read_bytes(&cx.project.resolve(file), &name)?;
+    let cleanup = cleanup(cx)?;
+    let findings = message::check(&message_file::as_committed(&content, &cleanup));
+    if findings.is_empty() {
+        return Ok(Outcome::Pass);
+    }
+    terminal::write_data(|out| {
+        writeln!(out, "{name}")?;
+        report::describe(&findings).try_for_each(|line| Ok(writeln!(out, "{line}")?))
+    })
+    .or_undetermined()?;
+    let has_failed = findings.iter().any(|finding| !finding.violation.is_warning());
+    Ok(if has_failed { Outcome::Fail } else { Outcome::Pass })
+}
+
+/// The authors that are left out.
+fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
+    const NAME: &str = ".buildkite/commit-format.json";
+    let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
+    let source = text.map(|text| Source::new(NAME, text));
+    let mut found = Diagnostics::default();
+    let bots = settings::bots(source.as_ref(), &mut found);
+    report_warnings(&found.into_warnings()?);
+    Ok(bots)
+}
+
+/// Where the history ends inside the branch, nobody can tell what is the branch's own.
+fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow::Result<()> {
+    let is_own = |id: &str| commits.iter().any(|commit| !commit.is_boundary && commit.id == id);
+    let output = base::succeeded(cx.runner.read(git::shallow_file(&cx.sh, &cx.project.root))?)?;
+    let path = cx.project.root.join(String::from_utf8_lossy(&output.stdout).trim());
+    let shallow = files::read_text_if_exists(&path, "shallow")?.unwrap_or_default();
+    if shallow.lines().any(is_own) {
+        return Err(anyhow!(
+            "this clone is shallow and its history ends before the branch left `{}`; \
+             run `git fetch --deepen=100`, or `git fetch --unshallow`, and try again",
+            base.name
+        ))
+        .or_undetermined();
+    }
+    let is_rooted = commits.is_empty() || commits.iter().any(|commit| commit.is_boundary);
+    if !is_rooted {
+        bail!(
+            "`HEAD` and `{}` have no common history; REMOTE and BASE_BRANCH name the upstream \
+             repository and branch",
+            base.name
+        );
+    }
+    Ok(())
+}
+
+/// What the user's git does to a message before it commits it.
+fn cleanup(cx: &Context) -> anyhow::Result<Cleanup> {
+    // The newer name of the setting for comments is that of a string.
+    let names = r"^(core\.comment(char|string)|commit\.cleanup)$";
+    let output = cx.runner.read(git::settings(&cx.sh, &cx.project.root, names))?;
+    // Git tells its hooks by this value that nobody edits the message.
+    let is_edited = cx.lookup("GIT_EDITOR").as_deref() != Some(":");
+    Ok(Cleanup::from_settings(&String::from_utf8_lossy(&output.stdout), is_edited))
+}

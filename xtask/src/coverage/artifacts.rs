@@ -1,0 +1,134 @@
+//! Pure. Which executables in a warm build directory belong to an earlier run.
+//!
+//! `cargo llvm-cov` counts every executable that it finds under the name of a workspace member,
+//! whether the last build made it or not: a deleted test would count as code that nobody runs.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::coverage::scope::Workspace;
+
+/// What one run of cargo says about what it built or found fresh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Build {
+    /// Every file that belongs to the build.
+    pub(crate) files: HashSet<PathBuf>,
+    /// Whether everything compiled; `None` if cargo did not get that far.
+    pub(crate) succeeded: Option<bool>,
+}
+
+impl Build {
+    /// Reads the lines of `--message-format=json`.
+    pub(crate) fn parse(messages: &str) -> Build {
+        let mut build = Build::default();
+        for line in messages.lines() {
+            let Ok(message) = serde_json::from_str::<Value>(line) else { continue };
+            match message["reason"].as_str() {
+                Some("compiler-artifact") => {
+                    let files = message["filenames"].as_array().into_iter().flatten();
+                    let files = files.chain([&message["executable"]]);
+                    build.files.extend(files.filter_map(Value::as_str).map(PathBuf::from));
+                }
+                Some("build-finished") => build.succeeded = message["success"].as_bool(),
+                _ => (),
+            }
+        }
+        build
+    }
+}
+
+/// An executable file of the build directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Executable {
+    pub(crate) path: PathBuf,
+    /// Device and inode: cargo keeps some files under two names and lists one of them.
+    pub(crate) identity: (u64, u64),
+}
+
+/// The files that would be counted and that the last build does not know.
+pub(crate) fn stale<'a>(
+    present: &'a [Executable],
+    build: &Build,
+    workspace: &Workspace,
+) -> Vec<&'a Executable> {
+    let is_listed = |file: &&Executable| build.files.contains(&file.path);
+    let identities: HashSet<_> =
+        present.iter().filter(is_listed).map(|file| file.identity).collect();
+    let names = workspace.packages.iter().flat_map(|package| {
+        package.targets.iter().chain([&package.name]).map(|name| name.replace('-', "_"))
+    });
+    let names: HashSet<String> = names.collect();
+    present
+        .iter()
+        .filter(|file| !identities.contains(&file.identity))
+        .filter(|file| is_counted(file, &names))
+        .collect()
+}
+
+/// Whether llvm-cov would be given this file: it goes by the name alone, `lib` in front and cargo's
+/// hash behind put aside.
+fn is_counted(file: &Executable, names: &HashSet<String>) -> bool {
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.split('.').next().unwrap_or_default().replace('-', "_");
+    let is_hash = |hash: &str| !hash.is_empty() && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    let without_hash = match stem.rsplit_once('_') {
+        Some((name, hash)) if is_hash(hash) => name,
+        _ => &stem,
+    };
+    [stem.as_str(), without_hash].iter().any(|name| {
+        let without_lib = name.strip_prefix("lib").unwrap_or(name);
+        names.contains(*name) || names.contains(without_lib)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coverage::scope::Package;
+
+    const MESSAGES: &str = r#"
+{"reason":"compiler-artifact","filenames":["/t/debug/deps/my_crate-aa11"],"executable":"/t/debug/deps/my_crate-aa11"}
+{"reason":"compiler-artifact","filenames":["/t/debug/libmy_crate.rlib","/t/debug/cli"],"executable":null}
+not a message
+{"reason":"build-finished","success":true}
+"#;
+
+    fn workspace() -> Workspace {
+        let targets = vec!["my_crate".to_owned(), "cli".to_owned()];
+        let package = Package { name: "my-crate".to_owned(), targets, ..Package::default() };
+        Workspace { target_directory: "/t".into(), packages: vec![package] }
+    }
+
+    #[test]
+    fn cargos_messages_are_read() {
+        let build = Build::parse(MESSAGES);
+        assert_eq!(build.files.len(), 3);
+        assert_eq!(build.succeeded, Some(true));
+        assert_eq!(Build::parse("").succeeded, None);
+        assert_eq!(
+            Build::parse(r#"{"reason":"build-finished","success":false}"#).succeeded,
+            Some(false)
+        );
+    }
+
+    #[test]
+    fn what_the_build_does_not_know_is_stale_unless_it_is_a_second_name() {
+        let files = [
+            ("/t/debug/deps/my_crate-aa11", 1),
+            ("/t/debug/deps/my_crate-bb22", 2),
+            ("/t/debug/cli", 3),
+            ("/t/debug/deps/cli-cc33", 3),
+            ("/t/debug/deps/cli-dd44", 4),
+            ("/t/debug/deps/libmy_crate-ee55.so", 5),
+            ("/t/debug/deps/libserde_derive-ff66.so", 6),
+            ("/t/debug/deps/someone_else-0011", 7),
+        ];
+        let present =
+            files.map(|(path, inode)| Executable { path: path.into(), identity: (0, inode) });
+        let stale = stale(&present, &Build::parse(MESSAGES), &workspace());
+        let inodes: Vec<u64> = stale.iter().map(|file| file.identity.1).collect();
+        assert_eq!(inodes, [2, 4, 5]);
+    }
+}

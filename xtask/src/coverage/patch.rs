@@ -1,0 +1,100 @@
+//! Pure. A change of score as a patch, for whoever cannot measure on that architecture.
+
+/// Lines around the change, as git has it.
+const CONTEXT_LINES: usize = 3;
+
+/// A patch that `git apply` takes at the root, for texts that differ in some lines and have equally
+/// many. `path` is relative to the root; equal texts give nothing.
+pub(crate) fn patch(path: &str, old: &str, new: &str) -> String {
+    let old: Vec<&str> = old.split_inclusive('\n').collect();
+    let new: Vec<&str> = new.split_inclusive('\n').collect();
+    let differs = |(old, new): (&&str, &&str)| old != new;
+    let Some(first) = old.iter().zip(&new).position(differs) else { return String::new() };
+    let last = old.iter().zip(&new).rposition(differs).unwrap_or(first);
+    let start = first.saturating_sub(CONTEXT_LINES);
+    let end = (last + 1 + CONTEXT_LINES).min(old.len());
+
+    let a = quote(&format!("a/{path}"));
+    let b = quote(&format!("b/{path}"));
+    let range = format!("{},{}", start + 1, end - start);
+    let mut text = format!("diff --git {a} {b}\n--- {a}\n+++ {b}\n@@ -{range} +{range} @@\n");
+    let mut add = |sign: char, lines: &[&str]| {
+        for line in lines {
+            text.push(sign);
+            text.push_str(line);
+            if !line.ends_with('\n') {
+                text.push_str("\n\\ No newline at end of file\n");
+            }
+        }
+    };
+    add(' ', &old[start..first]);
+    add('-', &old[first..=last]);
+    add('+', &new[first..=last]);
+    add(' ', &old[last + 1..end]);
+    text
+}
+
+/// A path as git writes it: in quotes, with escapes, if it has characters that would end it.
+fn quote(path: &str) -> String {
+    let is_plain = |c: char| !c.is_control() && c != '"' && c != '\\';
+    if path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    let escape = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        _ if c.is_control() => format!("\\{:03o}", u32::from(c)),
+        _ => c.to_string(),
+    };
+    format!("\"{}\"", path.chars().map(escape).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn one_line_changes_with_three_around_it() {
+        let old = "{\n  \"a\": 1,\n  \"coverage_score\": 85,\n  \"x\": 1,\n  \"y\": 2,\n  \"z\": 3,\n  \"zz\": 4\n}\n";
+        expect![[r#"
+            diff --git a/c.json b/c.json
+            --- a/c.json
+            +++ b/c.json
+            @@ -1,6 +1,6 @@
+             {
+               "a": 1,
+            -  "coverage_score": 85,
+            +  "coverage_score": 90.10,
+               "x": 1,
+               "y": 2,
+               "z": 3,
+        "#]]
+        .assert_eq(&patch("c.json", old, &old.replace("85", "90.10")));
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_says_so() {
+        expect![[r"
+            diff --git a/tests/coverage b/tests/coverage
+            --- a/tests/coverage
+            +++ b/tests/coverage
+            @@ -1,1 +1,1 @@
+            -85
+            \ No newline at end of file
+            +90.00
+            \ No newline at end of file
+        "]]
+        .assert_eq(&patch("tests/coverage", "85", "90.00"));
+    }
+
+    #[test]
+    fn nothing_changes_nothing() {
+        assert_eq!(patch("c", "a\n", "a\n"), "");
+    }
+
+    #[test]
+    fn a_path_that_would_end_early_is_quoted() {
+        assert_eq!(quote("a/é b.json"), "a/é b.json");
+        assert_eq!(quote("a/\"x\n"), "\"a/\\\"x\\012\"");
+    }
+}

@@ -1,0 +1,234 @@
+//! Pure. Covered lines, the score that they give, and what a recorded score makes of it.
+
+use std::fmt;
+
+/// The sum over all functions, as llvm-cov counts: a line of two functions counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    pub(crate) covered: u64,
+    pub(crate) counted: u64,
+}
+
+impl Lines {
+    /// Covered lines in percent; 0 where there are none to cover, as llvm-cov has it.
+    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 lines")]
+    pub(crate) fn percent(self) -> f64 {
+        if self.counted == 0 {
+            return 0.0;
+        }
+        self.covered as f64 * 100.0 / self.counted as f64
+    }
+
+    /// The percentage, rounded down: nobody has to reach a score that was never measured.
+    pub(crate) fn score(self) -> Score {
+        let hundredths = u128::from(self.covered) * u128::from(Score::MAX_HUNDREDTHS)
+            / u128::from(self.counted.max(1));
+        Score { hundredths: u32::try_from(hundredths).unwrap_or(Score::MAX_HUNDREDTHS) }
+    }
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} % of lines ({} of {})", self.score(), self.covered, self.counted)
+    }
+}
+
+/// A percentage as it is written to a file: two decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Score {
+    hundredths: u32,
+}
+
+impl Score {
+    const MAX_HUNDREDTHS: u32 = 10_000;
+
+    /// Reads a decimal number from 0 to 100; what follows the second decimal is cut off.
+    pub(crate) fn from_text(text: &str) -> Option<Score> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !is_number(whole) || !is_number(decimals) || whole.len() > 9 {
+            return None;
+        }
+        let cut: String = decimals.chars().chain("00".chars()).take(2).collect();
+        let hundredths = format!("{whole}{cut}").parse().ok()?;
+        let is_over = hundredths > Self::MAX_HUNDREDTHS
+            || (hundredths == Self::MAX_HUNDREDTHS && decimals.bytes().any(|b| b != b'0'));
+        (!is_over).then_some(Score { hundredths })
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.hundredths / 100, self.hundredths % 100)
+    }
+}
+
+/// What a measured score is held against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Recorded {
+    pub(crate) percent: f64,
+    /// How far the measured score may be away, on both sides, in points of a percent.
+    pub(crate) tolerance: f64,
+}
+
+/// Where a measured score is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Within,
+    Lower,
+    Higher,
+}
+
+/// Compares the exact percentage, not the rounded one that is shown.
+pub(crate) fn judge(recorded: Recorded, measured: Lines) -> Change {
+    // Decimal fractions are not exact in binary: 64.2 - 63.7 is a trifle more than 0.5.
+    const TRIFLE: f64 = 1e-9;
+    let change = measured.percent() - recorded.percent;
+    // A record is rounded down: what it was rounded from is no change, however small the tolerance.
+    let is_rounding = (0.0..0.01 - TRIFLE).contains(&change);
+    if is_rounding || change.abs() <= recorded.tolerance + TRIFLE {
+        Change::Within
+    } else if change < 0.0 {
+        Change::Lower
+    } else {
+        Change::Higher
+    }
+}
+
+/// What a change of score leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Pass, and leave the record as it is.
+    Keep,
+    /// Pass, and record the measured score.
+    Record,
+    /// Fail, and leave the record as it is.
+    Refuse,
+}
+
+/// Which scores may be recorded without anybody asking further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Permission {
+    pub(crate) higher: bool,
+    pub(crate) lower: bool,
+}
+
+pub(crate) fn action(change: Change, permission: Permission) -> Action {
+    let is_permitted = match change {
+        Change::Within => return Action::Keep,
+        Change::Higher => permission.higher,
+        Change::Lower => permission.lower,
+    };
+    if is_permitted { Action::Record } else { Action::Refuse }
+}
+
+/// What to do about a score that was refused; a patch follows. `command` is how coverage is called.
+pub(crate) fn advice(change: Change, command: &str) -> String {
+    match change {
+        Change::Lower => format!(
+            "Add tests: `{command} --diff` lists the new lines that no test runs. If the drop is meant, \
+             record it with `{command} --devel --allow-lower`, or apply this patch with `git apply`:"
+        ),
+        Change::Within | Change::Higher => format!(
+            "Record the new score with `{command} --devel`, or, where this architecture is not at hand, \
+             apply this patch with `git apply`:"
+        ),
+    }
+}
+
+/// The verdict in one sentence: what was measured, the rule, and where that puts it.
+pub(crate) fn sentence(recorded: Recorded, measured: Lines) -> String {
+    let Recorded { percent, tolerance } = recorded;
+    let relation = match judge(recorded, measured) {
+        Change::Within => format!("within {tolerance:.2} points of"),
+        Change::Lower => format!("more than {tolerance:.2} points below"),
+        Change::Higher => format!("more than {tolerance:.2} points above"),
+    };
+    format!("{measured} are covered, {relation} the recorded {percent:.2} %")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(covered: u64, counted: u64) -> Lines {
+        Lines { covered, counted }
+    }
+
+    fn recorded(percent: f64) -> Recorded {
+        Recorded { percent, tolerance: 0.5 }
+    }
+
+    #[test]
+    fn a_score_is_rounded_down_with_whole_numbers() {
+        assert_eq!(lines(2, 3).score().to_string(), "66.66");
+        assert_eq!(lines(1_999_999, 2_000_000).score().to_string(), "99.99");
+        assert_eq!(lines(5, 5).score().to_string(), "100.00");
+        // 0.57 * 100 is 56.99999999999999 in floating point.
+        assert_eq!(lines(57, 100).score().to_string(), "57.00");
+        assert_eq!(lines(0, 0).score().to_string(), "0.00");
+        assert_eq!(lines(u64::MAX, u64::MAX).score().to_string(), "100.00");
+    }
+
+    #[test]
+    fn a_written_score_is_a_plain_decimal_number_up_to_100() {
+        let read = |text| Score::from_text(text).map(|score| score.to_string());
+        assert_eq!(read("85").as_deref(), Some("85.00"));
+        assert_eq!(read("85.299").as_deref(), Some("85.29"));
+        assert_eq!(read("0.5").as_deref(), Some("0.50"));
+        assert_eq!(read("100.000").as_deref(), Some("100.00"));
+        for text in
+            ["100.001", "101", "-1", "", ".", "5.", ".5", "1e2", "NaN", "85 %", "99999999999"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_tolerance_counts_on_both_sides_and_includes_its_ends() {
+        assert_eq!(judge(recorded(85.0), lines(845, 1000)), Change::Within);
+        assert_eq!(judge(recorded(85.0), lines(8449, 10_000)), Change::Lower);
+        assert_eq!(judge(recorded(85.0), lines(855, 1000)), Change::Within);
+        assert_eq!(judge(recorded(85.0), lines(8551, 10_000)), Change::Higher);
+        assert_eq!(judge(recorded(64.2), lines(637, 1000)), Change::Within);
+        // What was just recorded is within, however strict the configuration.
+        let strict = Recorded { percent: 66.66, tolerance: 0.0 };
+        assert_eq!(judge(strict, lines(2, 3)), Change::Within);
+        assert_eq!(judge(strict, lines(6667, 10_000)), Change::Higher);
+    }
+
+    #[test]
+    fn the_exact_percentage_decides_and_not_the_shown_one() {
+        let slightly_more = lines(85_504, 100_000);
+        assert_eq!(slightly_more.score().to_string(), "85.50");
+        assert_eq!(judge(recorded(85.0), slightly_more), Change::Higher);
+    }
+
+    #[test]
+    fn a_drop_is_recorded_only_where_that_is_allowed() {
+        let ci = Permission { higher: false, lower: false };
+        let devel = Permission { higher: true, lower: false };
+        let lowering = Permission { higher: true, lower: true };
+        let row = |change| [ci, devel, lowering].map(|permission| action(change, permission));
+        assert_eq!(row(Change::Within), [Action::Keep; 3]);
+        assert_eq!(row(Change::Higher), [Action::Refuse, Action::Record, Action::Record]);
+        assert_eq!(row(Change::Lower), [Action::Refuse, Action::Refuse, Action::Record]);
+    }
+
+    #[test]
+    fn the_sentence_states_the_rule() {
+        let say = |measured| sentence(recorded(85.0), measured);
+        assert_eq!(
+            say(lines(851, 1000)),
+            "85.10 % of lines (851 of 1000) are covered, within 0.50 points of the recorded 85.00 %"
+        );
+        assert_eq!(
+            say(lines(2, 3)),
+            "66.66 % of lines (2 of 3) are covered, more than 0.50 points below the recorded 85.00 %"
+        );
+        assert_eq!(
+            say(lines(3, 3)),
+            "100.00 % of lines (3 of 3) are covered, more than 0.50 points above the recorded 85.00 %"
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! Pure. `--explain`: the plan as a table for people.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::plan::Plan;
+use crate::plan::step::Step;
+
+/// Writes one line for each step: its label, platform, timeout, gate, and where they come from.
+pub(crate) fn write(plan: &Plan<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    const TITLES: [&str; 4] = ["step", "platform", "timeout", "gate"];
+    let mut widths = TITLES.map(str::len);
+    for step in plan.steps() {
+        for (width, cell) in widths.iter_mut().zip(cells(&step)) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    write_line(out, &TITLES.map(str::to_owned), &widths, "why")?;
+    for step in plan.steps() {
+        write_line(out, &cells(&step), &widths, &reasons(&step).join("; "))?;
+    }
+    let left_out = plan.left_out();
+    for (name, reason) in &left_out {
+        writeln!(out, "no step: {name} ({reason})")?;
+    }
+    writeln!(out, "{} steps", plan.rows.len())?;
+    Ok(())
+}
+
+fn write_line(
+    out: &mut dyn Write,
+    cells: &[String; 4],
+    widths: &[usize; 4],
+    why: &str,
+) -> anyhow::Result<()> {
+    let padded: Vec<String> =
+        cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+    writeln!(out, "{}", format!("{}  {why}", padded.join("  ")).trim_end())?;
+    Ok(())
+}
+
+fn cells(step: &Step<'_>) -> [String; 4] {
+    let platform = step.platform.map_or("any", |platform| platform.name());
+    let gate = match step.gate() {
+        None => "always".to_owned(),
+        Some(Value::Array(globs)) => match globs.as_slice() {
+            [only] => plain(only),
+            [first, rest @ ..] => format!("{} and {} more", plain(first), rest.len()),
+            [] => "[]".to_owned(),
+        },
+        Some(other) => plain(&other),
+    };
+    [step.label(), platform.to_owned(), format!("{} min", step.timeout_minutes()), gate]
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn reasons(step: &Step<'_>) -> Vec<String> {
+    let source = &step.description.source;
+    let line = source.line_at(step.test.command_offset);
+    let mut reasons = vec![format!("{}:{line}", source.name)];
+    if step.description.is_patched(&step.test.name) {
+        reasons.push("changed by .buildkite/overrides.json".to_owned());
+    }
+    let overrides = &step.inputs.overrides;
+    if overrides.timeout_minutes(&step.test.name).is_some() {
+        reasons.push("timeout by TIMEOUTS_MIN".to_owned());
+    }
+    if overrides.docker_plugin(&step.test.name).is_some() {
+        reasons.push("docker plugin by DOCKER_PLUGIN_CONFIG".to_owned());
+    }
+    if overrides.agents(&step.test.name, step.platform).is_some() {
+        reasons.push("agent tags by variable".to_owned());
+    }
+    if step.test.forwarded.contains_key("if_changed") {
+        reasons.push("gate of the test itself".to_owned());
+    } else {
+        reasons.extend(dependencies(step));
+    }
+    if let Some(condition) = &step.test.conditional {
+        reasons.push(format!("only if {condition}"));
+    }
+    reasons
+}
+
+/// `needs a > b`: the chains that the gate follows.
+fn dependencies(step: &Step<'_>) -> Option<String> {
+    let workspace = step.inputs.workspace.as_ref().filter(|it| it.with_dependents)?;
+    let chains = workspace.dependency_chains(step.member?);
+    let name = |index: &usize| workspace.crates[*index].name.as_str();
+    let shown = chains.iter().map(|chain| chain.iter().map(name).collect::<Vec<_>>().join(" > "));
+    let shown: Vec<String> = shown.collect();
+    (!shown.is_empty()).then(|| format!("also for {}", shown.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::platform::Platform;
+    use crate::plan::tests::inputs;
+    use crate::plan::workspace::{Crate, Workspace};
+    use crate::text::diagnostic::Diagnostics;
+    use expect_test::expect;
+
+    const TESTS: &str = r#"{"tests": [
+        {"test_name": "build", "command": "c", "platform": ["x86_64", "riscv64"]},
+        {"test_name": "style", "command": "c", "scope": "workspace", "conditional": "a == 'b'"},
+        {"test_name": "own", "command": "c", "if_changed": "docs/**"},
+        {"test_name": "gone", "command": "c"}
+    ]}"#;
+
+    #[test]
+    fn every_step_says_where_it_comes_from() {
+        let mut inputs = inputs(
+            TESTS,
+            &[Platform::X86_64],
+            &[("TIMEOUTS_MIN", r#"{"build": 30}"#), ("TESTS_TO_SKIP", r#"["gone"]"#)],
+        );
+        let member = |name: &str, dependencies: &[usize]| Crate {
+            name: name.to_owned(),
+            path: format!("crates/{name}"),
+            platforms: vec![Platform::X86_64],
+            dependencies: dependencies.to_vec(),
+            own_description: None,
+        };
+        inputs.workspace = Some(Workspace {
+            crates: vec![member("a", &[1]), member("b", &[])],
+            checkout: "rust-vmm-ci".to_owned(),
+            with_dependents: true,
+        });
+        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let mut text = Vec::new();
+        write(&plan, &mut text).unwrap();
+        expect![[r"
+            step             platform  timeout  gate                    why
+            a: build-x86_64  x86_64    30 min   crates/a/** and 8 more  t.json:2; timeout by TIMEOUTS_MIN; also for a > b
+            b: build-x86_64  x86_64    30 min   crates/b/** and 7 more  t.json:2; timeout by TIMEOUTS_MIN
+            style            any       5 min    always                  t.json:3; only if a == 'b'
+            a: own           any       5 min    docs/**                 t.json:4; gate of the test itself
+            b: own           any       5 min    docs/**                 t.json:4; gate of the test itself
+            no step: gone (TESTS_TO_SKIP)
+            5 steps
+        "]]
+        .assert_eq(&String::from_utf8(text).unwrap());
+    }
+}

@@ -1,0 +1,275 @@
+//! Pure. One step as Buildkite gets it.
+
+use serde_json::{Map, Value, json};
+
+use crate::plan::Inputs;
+use crate::plan::description::{Test, TestDescription};
+use crate::plan::placeholder;
+use crate::plan::placeholder::Values;
+use crate::plan::platform::Platform;
+use crate::plan::workspace::Crate;
+use crate::text::shell as shell_text;
+
+/// For tests that name none and where no variable says otherwise.
+const DEFAULT_HYPERVISOR: &str = "kvm";
+
+/// A test on a platform, with all that decides what the step looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) inputs: &'a Inputs,
+    pub(crate) description: &'a TestDescription,
+    pub(crate) test: &'a Test,
+    pub(crate) platform: Option<Platform>,
+    /// Index of the crate that the step is for.
+    pub(crate) member: Option<usize>,
+    /// Whether the test is one of the crate's own description.
+    pub(crate) is_own: bool,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn label(&self) -> String {
+        if let Some(label) = &self.test.label {
+            return label.clone();
+        }
+        let prefix = self.member().map(|member| format!("{}: ", member.name)).unwrap_or_default();
+        let suffix = self.platform.map(|platform| format!("-{platform}")).unwrap_or_default();
+        format!("{prefix}{}{suffix}", self.test.name)
+    }
+
+    /// What a change has to touch for the step to run; `None` if nothing is asked. A test's own
+    /// gate wins.
+    pub(crate) fn gate(&self) -> Option<Value> {
+        let own = self.test.forwarded.get("if_changed");
+        if let Some(own) = own {
+            return Some(own.clone());
+        }
+        let workspace = self.inputs.workspace.as_ref()?;
+        let member = self.member?;
+        let gate =
+            if self.is_own { workspace.own_gate(member) } else { workspace.shared_gate(member) };
+        Some(gate.into())
+    }
+
+    pub(crate) fn member(&self) -> Option<&'a Crate> {
+        Some(&self.inputs.workspace.as_ref()?.crates[self.member?])
+    }
+
+    pub(crate) fn timeout_minutes(&self) -> u64 {
+        let overridden = self.inputs.overrides.timeout_minutes(&self.test.name);
+        overridden.or(self.test.timeout_minutes).unwrap_or(self.inputs.settings.timeout_minutes)
+    }
+
+    /// The test's command with its placeholders filled.
+    pub(crate) fn filled_command(&self, xtask: &str) -> String {
+        placeholder::fill(&self.test.command, &self.placeholders(xtask))
+    }
+
+    /// What the placeholders of the command stand for.
+    pub(crate) fn placeholders<'v>(&self, xtask: &'v str) -> Values<'v>
+    where
+        'a: 'v,
+    {
+        let own_path = self.test.crate_path.as_deref();
+        Values {
+            target_platform: self.platform.map(Platform::name),
+            crate_name: self.member().map(|member| &*member.name),
+            crate_path: own_path.or(self.member().map(|member| &*member.path)),
+            xtask: Some(xtask),
+        }
+    }
+
+    /// The settings of the docker plugin.
+    pub(crate) fn docker_plugin(&self) -> Map<String, Value> {
+        let settings = &self.inputs.settings;
+        let mut docker = Map::new();
+        docker.insert("image".to_owned(), settings.image_for(self.platform).into());
+        docker.extend(settings.docker_plugin_config.clone());
+        docker.extend(self.test.docker_plugin.clone());
+        if let Some(cfg) = self.inputs.overrides.docker_plugin(&self.test.name) {
+            docker.extend(cfg.clone());
+        }
+        docker
+    }
+
+    /// The whole step with its keys in the order that Buildkite's users know. `pipeline` writes the
+    /// same in parts.
+    #[cfg(test)]
+    pub(crate) fn render(&self, xtask: &str) -> Map<String, Value> {
+        let mut step = Map::new();
+        step.insert("label".to_owned(), self.label().into());
+        step.extend(self.body(xtask));
+        if let Some(gate) = self.gate() {
+            step.insert("if_changed".to_owned(), gate);
+        }
+        step
+    }
+
+    /// What lies between the label and the computed gate: the same for all crates, unless the
+    /// command names them.
+    pub(crate) fn body(&self, xtask: &str) -> Map<String, Value> {
+        let test = self.test;
+        let mut body = Map::new();
+        body.insert("command".to_owned(), self.uploaded_command(xtask).into());
+        let retry = test.retry.as_ref().unwrap_or(&self.inputs.settings.retry);
+        body.insert("retry".to_owned(), retry.clone());
+        body.insert("agents".to_owned(), Value::Object(self.agents()));
+        body.insert("plugins".to_owned(), Value::Array(self.plugins()));
+        body.insert("timeout_in_minutes".to_owned(), self.timeout_minutes().into());
+        if let Some(condition) = &test.conditional {
+            body.insert("if".to_owned(), condition.as_str().into());
+        }
+        body.extend(test.forwarded.clone());
+        body
+    }
+
+    /// Whether the command differs between crates.
+    pub(crate) fn command_names_crate(&self) -> bool {
+        placeholder::names_crate(&self.test.command)
+    }
+
+    /// Whether the test says itself what a change has to touch.
+    pub(crate) fn has_own_gate(&self) -> bool {
+        self.test.forwarded.contains_key("if_changed")
+    }
+
+    /// A riscv64 command is one argument of the image's entry point, which parses it once more in
+    /// the guest: quoted as a POSIX word, it arrives as it was written.
+    pub(crate) fn uploaded_command(&self, xtask: &str) -> String {
+        let command = self.filled_command(xtask);
+        match self.platform {
+            Some(platform) if platform.is_emulated() => shell_text::quote_always(&command),
+            _ => command,
+        }
+    }
+
+    fn agents(&self) -> Map<String, Value> {
+        if let Some(tags) = self.inputs.overrides.agents(&self.test.name, self.platform) {
+            return tags.clone();
+        }
+        let mut agents = self.inputs.settings.agents.clone();
+        if let Some(platform) = self.platform {
+            let tag = self.inputs.settings.agent_platform(platform);
+            agents.insert("platform".to_owned(), tag.clone());
+        }
+        // An emulated guest has no hypervisor of the host's to ask for.
+        if !self.platform.is_some_and(Platform::is_emulated) {
+            let hypervisor = self.test.hypervisor.as_deref();
+            let default = self.inputs.overrides.hypervisor.as_deref().unwrap_or(DEFAULT_HYPERVISOR);
+            agents.insert("hypervisor".to_owned(), hypervisor.unwrap_or(default).into());
+        }
+        if let Some(queue) = &self.test.queue {
+            agents.insert("queue".to_owned(), queue.as_str().into());
+        }
+        agents.extend(self.test.agents.clone());
+        agents
+    }
+
+    fn plugins(&self) -> Vec<Value> {
+        let name = self.inputs.settings.docker_plugin.as_str();
+        let docker = json!({ name: self.docker_plugin() });
+        std::iter::once(docker).chain(self.test.plugins.iter().cloned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::plan::tests::inputs;
+    use crate::text::diagnostic::Diagnostics;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check(test: &str, platform: Platform, variables: &[(&str, &str)], want: &Expect) {
+        let inputs = inputs(&format!(r#"{{"tests": [{test}]}}"#), &[platform], variables);
+        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let steps: Vec<Value> =
+            plan.steps().map(|step| Value::Object(step.render("cargo xtask"))).collect();
+        let lines: Vec<String> = steps[0]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(key, value)| format!("{key}: {value}"))
+            .collect();
+        want.assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn a_step_has_its_keys_in_order() {
+        check(
+            r#"{"soft_fail": "true", "test_name": "k", "command": "{xtask} x {target_platform}", "platform": ["aarch64"],
+                "hypervisor": "mshv", "queue": "q", "conditional": "build.branch == 'main'",
+                "docker_plugin": {"image": "other:1", "privileged": true}, "env": {"A": "1"}}"#,
+            Platform::Aarch64,
+            &[("TIMEOUTS_MIN", r#"{"k": 61}"#)],
+            &expect![[r#"
+                label: "k-aarch64"
+                command: "cargo xtask x aarch64"
+                retry: {"automatic":false}
+                agents: {"os":"linux","platform":"arm.metal","hypervisor":"mshv","queue":"q"}
+                plugins: [{"docker#v5.3.0":{"image":"other:1","always-pull":true,"privileged":true}}]
+                timeout_in_minutes: 61
+                if: "build.branch == 'main'"
+                soft_fail: "true"
+                env: {"A":"1"}"#]],
+        );
+    }
+
+    #[test]
+    fn a_riscv64_step_is_quoted_for_the_guest_and_runs_on_x86_64_machines() {
+        check(
+            r#"{"test_name": "r", "command": "printf 'é' \"$$X\"", "platform": ["riscv64"], "hypervisor": "mshv"}"#,
+            Platform::Riscv64,
+            &[("X86_LINUX_AGENT_TAGS", r#"{"tests": ["r"], "cfg": {}}"#)],
+            &expect![[r#"
+                label: "r-riscv64"
+                command: "'printf '\\''é'\\'' \"$$X\"'"
+                retry: {"automatic":false}
+                agents: {"os":"linux","platform":"x86_64.metal"}
+                plugins: [{"docker#v5.3.0":{"image":"rustvmm/dev:g8b11be7-riscv","always-pull":true}}]
+                timeout_in_minutes: 5"#]],
+        );
+    }
+
+    #[test]
+    fn a_tests_own_label_retry_agents_and_plugins_have_their_say() {
+        check(
+            r#"{"test_name": "r", "command": "c", "platform": ["x86_64"], "label": ":crab: r",
+                "retry": {"automatic": [{"exit_status": -1, "limit": 2}]}, "agents": {"queue": "gpu", "os": "bsd"},
+                "plugins": {"cache#v1": null}}"#,
+            Platform::X86_64,
+            &[],
+            &expect![[r#"
+                label: ":crab: r"
+                command: "c"
+                retry: {"automatic":[{"exit_status":-1,"limit":2}]}
+                agents: {"os":"bsd","platform":"x86_64.metal","hypervisor":"kvm","queue":"gpu"}
+                plugins: [{"docker#v5.3.0":{"image":"rustvmm/dev:g8b11be7","always-pull":true}},{"cache#v1":null}]
+                timeout_in_minutes: 5"#]],
+        );
+    }
+
+    #[test]
+    fn variables_merge_into_the_docker_plugin_and_replace_agent_tags() {
+        check(
+            r#"{"test_name": "cov", "command": "c", "platform": ["x86_64"], "agents": {"queue": "own"},
+                "docker_plugin": {"privileged": true}}"#,
+            Platform::X86_64,
+            &[
+                (
+                    "DOCKER_PLUGIN_CONFIG",
+                    r#"{"tests": ["cov"], "cfg": {"devices": ["/dev/x"], "privileged": false}}"#,
+                ),
+                ("X86_LINUX_AGENT_TAGS", r#"{"tests": ["cov"], "cfg": {"vdpa": "yes"}}"#),
+                ("DEFAULT_AGENT_TAG_HYPERVISOR", "mshv"),
+            ],
+            &expect![[r#"
+                label: "cov-x86_64"
+                command: "c"
+                retry: {"automatic":false}
+                agents: {"vdpa":"yes"}
+                plugins: [{"docker#v5.3.0":{"image":"rustvmm/dev:g8b11be7","always-pull":true,"privileged":false,"devices":["/dev/x"]}}]
+                timeout_in_minutes: 5"#]],
+        );
+    }
+}

@@ -1,0 +1,446 @@
+//! Pure. The crates of the consumer's workspace, and which of their steps a change concerns.
+
+use std::fmt;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+
+use crate::plan::glob;
+use crate::plan::platform::Platform;
+
+/// Files at the root that change what every crate's tests do, besides the manifest and the CI's own.
+const SHARED_FILES: [&str; 7] = [
+    "Cargo.lock",
+    ".cargo/**",
+    "rust-toolchain*",
+    "clippy.toml",
+    ".clippy.toml",
+    "rustfmt.toml",
+    ".rustfmt.toml",
+];
+
+/// The workspace as `--workspace-selective` sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// Sorted by name.
+    pub(crate) crates: Vec<Crate>,
+    /// Where this repository is in the consumer's, for gates.
+    pub(crate) checkout: String,
+    /// Whether a crate's steps also run when a crate that it depends on changes.
+    pub(crate) with_dependents: bool,
+}
+
+/// A member of the workspace.
+#[derive(Debug, Default)]
+pub(crate) struct Crate {
+    pub(crate) name: String,
+    /// Relative to the root; `.` for a package at the root.
+    pub(crate) path: String,
+    /// What the crate's own platform file allows.
+    pub(crate) platforms: Vec<Platform>,
+    /// Index of the crate's own description among all descriptions.
+    pub(crate) own_description: Option<usize>,
+    /// Indices of the members that it depends on directly, whatever the kind of dependency.
+    pub(crate) dependencies: Vec<usize>,
+}
+
+/// One package of `cargo metadata`, reduced to what matters here.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// Absolute.
+    pub(crate) manifest_path: String,
+    /// Absolute directories of dependencies that are given by path.
+    pub(crate) dependency_dirs: Vec<String>,
+}
+
+/// Why the crates of a workspace cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OutsideRoot {
+    pub(crate) name: String,
+    pub(crate) manifest_path: String,
+}
+
+impl fmt::Display for OutsideRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the workspace member `{}` is outside of the repository (`{}`), where no step can follow it",
+            self.name, self.manifest_path
+        )
+    }
+}
+
+/// The members with their paths relative to `root`, sorted by name, dependencies resolved.
+pub(crate) fn crates(packages: Vec<Package>, root: &str) -> Result<Vec<Crate>, OutsideRoot> {
+    let mut members: Vec<(String, Package)> = Vec::with_capacity(packages.len());
+    for package in packages {
+        let dir = package.manifest_path.strip_suffix("/Cargo.toml").unwrap_or_default();
+        let Some(path) = relative(dir, root) else {
+            return Err(OutsideRoot { name: package.name, manifest_path: package.manifest_path });
+        };
+        members.push((path, package));
+    }
+    members.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+    let mut by_path: Vec<(String, usize)> =
+        members.iter().enumerate().map(|(index, (path, _))| (path.clone(), index)).collect();
+    by_path.sort_unstable();
+    let index_of = |dir: &String| {
+        let path = relative(dir, root)?;
+        let found = by_path.binary_search_by(|(known, _)| known.cmp(&path)).ok()?;
+        Some(by_path[found].1)
+    };
+    let to_crate = |(path, package): (String, Package)| {
+        let mut dependencies: Vec<usize> =
+            package.dependency_dirs.iter().filter_map(index_of).collect();
+        dependencies.sort_unstable();
+        dependencies.dedup();
+        Crate { name: package.name, path, dependencies, ..Crate::default() }
+    };
+    Ok(members.into_iter().map(to_crate).collect())
+}
+
+fn relative(dir: &str, root: &str) -> Option<String> {
+    match dir.strip_prefix(root)? {
+        "" => Some(".".to_owned()),
+        rest => rest.strip_prefix('/').map(str::to_owned),
+    }
+}
+
+impl Workspace {
+    /// The crate whose directory is the longest prefix of a path, which is relative to the root.
+    pub(crate) fn crate_of(&self, path: &str) -> Option<usize> {
+        let path = normal(path)?;
+        let holds = |dir: &str| {
+            let rest = if dir == "." { Some("") } else { path.strip_prefix(dir) };
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let depth = |dir: &str| if dir == "." { 0 } else { dir.len() };
+        let holders = self.crates.iter().enumerate().filter(|(_, member)| holds(&member.path));
+        holders.max_by_key(|(_, member)| depth(&member.path)).map(|(index, _)| index)
+    }
+
+    /// What a change has to touch for the shared tests of a crate to run.
+    pub(crate) fn shared_gate(&self, index: usize) -> Vec<String> {
+        let mut gate = self.crate_globs(index);
+        if gate == ["**"] {
+            return gate;
+        }
+        gate.extend(["Cargo.toml", ".buildkite/**"].map(str::to_owned));
+        // A submodule that moves is listed as its directory, which `dir/**` does not match.
+        gate.extend([format!("{}/**", self.checkout), self.checkout.clone()]);
+        gate.extend(SHARED_FILES.map(str::to_owned));
+        gate
+    }
+
+    /// What a change has to touch for a crate's own tests to run.
+    pub(crate) fn own_gate(&self, index: usize) -> Vec<String> {
+        self.crate_globs(index)
+    }
+
+    /// The crate's directory and, if wanted, those of all crates that it depends on.
+    fn crate_globs(&self, index: usize) -> Vec<String> {
+        let mut members = vec![index];
+        if self.with_dependents {
+            members.extend(self.dependency_chains(index).iter().filter_map(|chain| chain.last()));
+        }
+        let paths: Vec<&str> = members.iter().map(|member| &*self.crates[*member].path).collect();
+        // A package at the root is touched by every change.
+        if paths.contains(&".") {
+            return vec!["**".to_owned()];
+        }
+        paths.iter().map(|path| format!("{}/**", glob::escape(path))).collect()
+    }
+
+    /// The shortest chain from a crate to each crate that it depends on, directly or not; nearest
+    /// first. Cycles, which development dependencies make, end where they close.
+    pub(crate) fn dependency_chains(&self, index: usize) -> Vec<Vec<usize>> {
+        let mut seen = vec![false; self.crates.len()];
+        seen[index] = true;
+        let mut chains: Vec<Vec<usize>> = vec![vec![index]];
+        let mut next = 0;
+        while let Some(chain) = chains.get(next).cloned() {
+            let tip = chain.last().copied().unwrap_or(index);
+            for &dependency in &self.crates[tip].dependencies {
+                if !std::mem::replace(&mut seen[dependency], true) {
+                    let mut longer = chain.clone();
+                    longer.push(dependency);
+                    chains.push(longer);
+                }
+            }
+            next += 1;
+        }
+        chains.split_off(1)
+    }
+}
+
+/// A path without `.` parts and slashes at its ends; `None` if it leaves the root.
+fn normal(path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return None;
+    }
+    let parts: Vec<&str> =
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    (!parts.contains(&"..")).then(|| parts.join("/"))
+}
+
+/// Where this repository is in the consumer's, relative to its root: `inside` if it is there, else
+/// the submodule of `.gitmodules` whose path or URL ends in our name, else our name.
+pub(crate) fn checkout_path(inside: Option<&str>, gitmodules: Option<&str>) -> String {
+    const NAME: &str = "rust-vmm-ci";
+    if let Some(path) = inside.filter(|path| !path.is_empty()) {
+        return path.to_owned();
+    }
+    let is_ours =
+        |value: &str| value.trim_end_matches('/').trim_end_matches(".git").ends_with(NAME);
+    let sections = gitmodules.unwrap_or_default().split("[submodule ").skip(1);
+    for section in sections {
+        let value_of = |key: &str| {
+            let pairs = section.lines().filter_map(|line| line.split_once('='));
+            pairs.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim()).next_back()
+        };
+        let (path, url) = (value_of("path"), value_of("url"));
+        if let Some(path) = path.filter(|path| is_ours(path) || url.is_some_and(is_ours)) {
+            return path.trim_end_matches('/').to_owned();
+        }
+    }
+    NAME.to_owned()
+}
+
+/// Reads the packages from the output of `cargo metadata --no-deps`: of its kilobyte for each
+/// package only what matters.
+pub(crate) fn read_packages(metadata: &[u8]) -> serde_json::Result<Vec<Package>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(metadata);
+    let mut packages = Vec::new();
+    Metadata(&mut packages).deserialize(&mut deserializer)?;
+    Ok(packages)
+}
+
+struct Metadata<'a>(&'a mut Vec<Package>);
+
+impl<'de> DeserializeSeed<'de> for Metadata<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Metadata<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the metadata of a workspace")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "packages" {
+                *self.0 = map.next_value()?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Package {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Package, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Package;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a package")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Package, A::Error> {
+                let mut package = Package::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "name" => package.name = map.next_value()?,
+                        "manifest_path" => package.manifest_path = map.next_value()?,
+                        "dependencies" => package.dependency_dirs = map.next_value::<Dirs>()?.0,
+                        _ => _ = map.next_value::<IgnoredAny>()?,
+                    }
+                }
+                Ok(package)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// The `path` of each dependency that has one.
+struct Dirs(Vec<String>);
+
+impl<'de> Deserialize<'de> for Dirs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Dirs, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Dirs;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of dependencies")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Dirs, A::Error> {
+                let mut dirs = Vec::new();
+                while let Some(Dir(dir)) = list.next_element()? {
+                    dirs.extend(dir);
+                }
+                Ok(Dirs(dirs))
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+struct Dir(Option<String>);
+
+impl<'de> Deserialize<'de> for Dir {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Dir, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Dir;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a dependency")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Dir, A::Error> {
+                let mut dir = Dir(None);
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "path" {
+                        dir = Dir(map.next_value()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(dir)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, dir: &str, dependencies: &[&str]) -> Package {
+        Package {
+            name: name.to_owned(),
+            manifest_path: format!("{dir}/Cargo.toml"),
+            dependency_dirs: dependencies.iter().map(|dir| (*dir).to_owned()).collect(),
+        }
+    }
+
+    fn workspace(packages: Vec<Package>) -> Workspace {
+        let crates = crates(packages, "/r").unwrap();
+        Workspace { crates, checkout: "ci".to_owned(), with_dependents: false }
+    }
+
+    #[test]
+    fn members_are_sorted_by_name_with_paths_relative_to_the_root() {
+        let members = crates(
+            vec![package("z", "/r", &["/r/a", "/elsewhere"]), package("b", "/r/a", &[])],
+            "/r",
+        );
+        let shown: Vec<_> =
+            members.unwrap().into_iter().map(|it| (it.name, it.path, it.dependencies)).collect();
+        assert_eq!(
+            shown,
+            [("b".to_owned(), "a".to_owned(), vec![]), ("z".to_owned(), ".".to_owned(), vec![0])]
+        );
+        let outside = crates(vec![package("o", "/r2/o", &[])], "/r").unwrap_err();
+        assert!(outside.to_string().contains("`o` is outside of the repository"));
+    }
+
+    #[test]
+    fn the_longest_directory_that_holds_a_path_is_its_crate() {
+        let workspace = workspace(vec![
+            package("a", "/r/crates/a", &[]),
+            package("ab", "/r/crates/ab", &[]),
+            package("inner", "/r/crates/a/inner", &[]),
+        ]);
+        let name =
+            |path: &str| workspace.crate_of(path).map(|index| &*workspace.crates[index].name);
+        assert_eq!(name("crates/a/benches"), Some("a"));
+        assert_eq!(name("crates/a/"), Some("a"));
+        assert_eq!(name("./crates/ab"), Some("ab"));
+        assert_eq!(name("crates/a/inner/x"), Some("inner"));
+        for path in ["crates", "crates/abc", "../r/crates/a", "/r/crates/a"] {
+            assert_eq!(name(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_root_package_holds_every_path_that_no_other_does() {
+        let workspace = workspace(vec![package("top", "/r", &[]), package("a", "/r/a", &[])]);
+        assert_eq!(
+            workspace.crate_of("docs").map(|index| &*workspace.crates[index].name),
+            Some("top")
+        );
+        assert_eq!(workspace.crate_of("a").map(|index| &*workspace.crates[index].name), Some("a"));
+    }
+
+    #[test]
+    fn gates_follow_the_directory_and_what_all_crates_share() {
+        let workspace = workspace(vec![package("a", "/r/a", &["/r/b"]), package("b", "/r/b", &[])]);
+        assert_eq!(
+            workspace.shared_gate(0),
+            [
+                "a/**",
+                "Cargo.toml",
+                ".buildkite/**",
+                "ci/**",
+                "ci",
+                "Cargo.lock",
+                ".cargo/**",
+                "rust-toolchain*",
+                "clippy.toml",
+                ".clippy.toml",
+                "rustfmt.toml",
+                ".rustfmt.toml"
+            ]
+        );
+        assert_eq!(workspace.own_gate(0), ["a/**"]);
+    }
+
+    #[test]
+    fn with_dependents_a_gate_follows_every_dependency_once() {
+        let mut workspace = workspace(vec![
+            package("a", "/r/a", &["/r/b", "/r/c"]),
+            package("b", "/r/b", &["/r/c", "/r/a"]),
+            package("c", "/r/c", &["/r/d"]),
+            package("d", "/r/d", &[]),
+            package("e", "/r/e", &[]),
+        ]);
+        workspace.with_dependents = true;
+        assert_eq!(workspace.dependency_chains(0), [vec![0, 1], vec![0, 2], vec![0, 2, 3]]);
+        assert_eq!(workspace.own_gate(0), ["a/**", "b/**", "c/**", "d/**"]);
+        assert_eq!(workspace.own_gate(4), ["e/**"]);
+    }
+
+    #[test]
+    fn a_dependency_on_the_root_package_makes_every_change_count() {
+        let mut workspace =
+            workspace(vec![package("a", "/r/a", &["/r"]), package("top", "/r", &[])]);
+        workspace.with_dependents = true;
+        assert_eq!(workspace.shared_gate(0), ["**"]);
+    }
+
+    #[test]
+    fn this_repository_is_found_in_the_consumers() {
+        assert_eq!(checkout_path(Some("tools/ci"), None), "tools/ci");
+        assert_eq!(checkout_path(Some(""), None), "rust-vmm-ci");
+        assert_eq!(checkout_path(None, None), "rust-vmm-ci");
+        let other = "[submodule \"x\"]\n\tpath = x\n\turl = https://e/x.git\n";
+        let ours = "[submodule \"ci\"]\n\turl = https://e/rust-vmm-ci.git\n\tpath = tools/ci\n";
+        assert_eq!(checkout_path(None, Some(&format!("{other}{ours}"))), "tools/ci");
+        assert_eq!(checkout_path(None, Some(other)), "rust-vmm-ci");
+    }
+
+    #[test]
+    fn only_what_matters_is_read_from_the_metadata() {
+        let text = r#"{"version": 1, "packages": [{"name": "a", "id": "x", "features": {"f": ["g"]},
+            "dependencies": [{"name": "b", "path": "/r/b", "kind": "dev"}, {"name": "c", "req": "1"}, {"name": "d", "path": null}],
+            "manifest_path": "/r/a/Cargo.toml"}], "workspace_root": "/r"}"#;
+        assert_eq!(read_packages(text.as_bytes()).unwrap(), [package("a", "/r/a", &["/r/b"])]);
+        assert!(read_packages("{".as_bytes()).is_err());
+    }
+}

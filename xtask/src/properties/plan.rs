@@ -1,0 +1,373 @@
+//! A model beside the code says what each step has to be: one test, one platform and one crate at a
+//! time, without plan, rows, merges and placeholders.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Map, Value, json};
+
+use crate::pipeline::render::{Format, Pipeline};
+use crate::plan::description::TestDescription;
+use crate::plan::environment::Overrides;
+use crate::plan::platform::Platform;
+use crate::plan::settings::Settings;
+use crate::plan::workspace::{Crate, Workspace};
+use crate::plan::{Inputs, Plan};
+use crate::properties::{SETTINGS, any_name, any_object, check, written};
+use crate::text::diagnostic::{Diagnostics, Source};
+
+/// A piece of a command.
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Text(String),
+    TargetPlatform,
+    Crate,
+    CratePath,
+    Xtask,
+}
+
+/// A test, and what the variables say about its name.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
+struct TestModel {
+    name: String,
+    parts: Vec<Part>,
+    platforms: Vec<Platform>,
+    is_for_workspace: bool,
+    timeout_minutes: Option<u64>,
+    forwarded: Map<String, Value>,
+    is_skipped: bool,
+    variable_minutes: Option<u64>,
+    has_docker_config: bool,
+    has_x86_64_tags: bool,
+}
+
+#[derive(Clone, Debug)]
+struct CrateModel {
+    name: String,
+    path: String,
+    platforms: Vec<Platform>,
+    tests: Vec<TestModel>,
+}
+
+/// A consumer and its environment.
+#[derive(Clone, Debug)]
+struct World {
+    tests: Vec<TestModel>,
+    crates: Option<Vec<CrateModel>>,
+    platforms: Vec<Platform>,
+    docker_config: Map<String, Value>,
+    x86_64_tags: Map<String, Value>,
+    xtask: String,
+}
+
+fn any_platforms() -> impl Strategy<Value = Vec<Platform>> {
+    subsequence(&Platform::ALL[..], 0..=3).prop_shuffle()
+}
+
+fn any_part() -> impl Strategy<Value = Part> {
+    let placeholders = [Part::TargetPlatform, Part::Crate, Part::CratePath, Part::Xtask];
+    prop_oneof![any_name().prop_map(Part::Text), select(placeholders.to_vec())]
+}
+
+prop_compose! {
+    fn any_test()(
+        (name, mut parts, platforms) in (any_name(), vec(any_part(), 1..5), any_platforms()),
+        (is_for_workspace, has_docker_config, has_x86_64_tags) in any::<(bool, bool, bool)>(),
+        is_skipped in prop::bool::weighted(0.1),
+        (timeout_minutes, variable_minutes) in
+            (prop::option::of(1..1000_u64), prop::option::weighted(0.2, 1..1000_u64)),
+        forwarded in any_object(),
+    ) -> TestModel {
+        // The alias works neither after `cd` nor in an emulated guest.
+        let is_emulated = platforms.contains(&Platform::Riscv64);
+        let rest = parts.split_off(1).into_iter().filter(|part| *part != Part::Xtask);
+        let rest: Vec<Part> = rest.collect();
+        parts.extend(rest);
+        if is_emulated && parts[0] == Part::Xtask {
+            parts[0] = Part::Text("x".to_owned());
+        }
+        if platforms.is_empty() {
+            parts.retain(|part| *part != Part::TargetPlatform);
+        }
+        parts.push(Part::Text(";".to_owned()));
+        TestModel {
+            name, parts, platforms, is_for_workspace, timeout_minutes, forwarded, is_skipped,
+            variable_minutes, has_docker_config, has_x86_64_tags,
+        }
+    }
+}
+
+prop_compose! {
+    fn any_crate()(
+        // A value is never searched for placeholders again.
+        name in prop_oneof![any_name(), Just("{crate_path}".to_owned())],
+        path in select(&["a", "crates/b", "a b/é", "it's", "$c/#d"][..]),
+        platforms in any_platforms(),
+        tests in vec(any_test(), 0..2),
+    ) -> CrateModel {
+        CrateModel { name, path: path.to_owned(), platforms, tests }
+    }
+}
+
+prop_compose! {
+    fn any_world()(
+        mut tests in vec(any_test(), 0..5),
+        crates in prop::option::of(vec(any_crate(), 0..3)),
+        platforms in any_platforms(),
+        docker_config in any_object(),
+        x86_64_tags in any_object(),
+        xtask in select(&["cargo xtask", "cargo ci-xtask"][..]),
+    ) -> World {
+        for test in &mut tests {
+            if crates.is_none() || test.is_for_workspace {
+                test.parts.retain(|part| !matches!(part, Part::Crate | Part::CratePath));
+            }
+        }
+        World { tests, crates, platforms, docker_config, x86_64_tags, xtask: xtask.to_owned() }
+    }
+}
+
+impl TestModel {
+    fn command(&self, value: impl Fn(&Part) -> String) -> String {
+        self.parts.iter().map(value).collect()
+    }
+
+    fn to_json(&self) -> Value {
+        let command = self.command(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::TargetPlatform => "{target_platform}".to_owned(),
+            Part::Crate => "{crate}".to_owned(),
+            Part::CratePath => "{crate_path}".to_owned(),
+            Part::Xtask => "{xtask}".to_owned(),
+        });
+        let platforms: Vec<&str> = self.platforms.iter().map(|platform| platform.name()).collect();
+        let mut json = json!({
+            "test_name": self.name,
+            "command": command,
+            "platform": platforms,
+            "scope": if self.is_for_workspace { "workspace" } else { "crate" },
+            "timeout_in_minutes": self.timeout_minutes,
+        });
+        json.as_object_mut().unwrap().extend(self.forwarded.clone());
+        json
+    }
+}
+
+fn description(name: &str, tests: &[TestModel], found: &mut Diagnostics) -> TestDescription {
+    let tests: Vec<Value> = tests.iter().map(TestModel::to_json).collect();
+    TestDescription::parse(Source::new(name, json!({"tests": tests}).to_string()), found)
+}
+
+impl World {
+    fn all_tests(&self) -> impl Iterator<Item = &TestModel> {
+        let own = self.crates.iter().flatten().flat_map(|member| &member.tests);
+        self.tests.iter().chain(own)
+    }
+
+    /// The names of the tests for which something is so.
+    fn names(&self, holds: impl Fn(&TestModel) -> bool) -> Vec<&str> {
+        self.all_tests().filter(|test| holds(test)).map(|test| test.name.as_str()).collect()
+    }
+
+    fn minutes_by_name(&self) -> Map<String, Value> {
+        let pair = |test: &TestModel| Some((test.name.clone(), test.variable_minutes?.into()));
+        self.all_tests().filter_map(pair).collect()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let docker = self.names(|test| test.has_docker_config);
+        let x86_64 = self.names(|test| test.has_x86_64_tags);
+        let value = match name {
+            "TESTS_TO_SKIP" => json!(self.names(|test| test.is_skipped)),
+            "TIMEOUTS_MIN" => self.minutes_by_name().into(),
+            "DOCKER_PLUGIN_CONFIG" => json!({"tests": docker, "cfg": self.docker_config}),
+            "X86_LINUX_AGENT_TAGS" => json!({"tests": x86_64, "cfg": self.x86_64_tags}),
+            _ => return None,
+        };
+        Some(value.to_string())
+    }
+
+    /// What the command reads from files and variables for this world.
+    fn inputs(&self) -> Inputs {
+        let mut found = Diagnostics::default();
+        let mut descriptions = vec![description("t.json", &self.tests, &mut found)];
+        let workspace = self.crates.as_ref().map(|crates| {
+            let members = crates.iter().map(|member| {
+                descriptions.push(description(&member.path, &member.tests, &mut found));
+                Crate {
+                    name: member.name.clone(),
+                    path: member.path.clone(),
+                    platforms: member.platforms.clone(),
+                    own_description: Some(descriptions.len() - 1),
+                    dependencies: Vec::new(),
+                }
+            });
+            let crates = members.collect();
+            Workspace { crates, checkout: "ci".to_owned(), with_dependents: false }
+        });
+        let inputs = Inputs {
+            settings: Settings::parse(&Source::new("p.json", SETTINGS), &mut found).unwrap(),
+            overrides: Overrides::from_lookup(|name| self.variable(name), &mut found),
+            platforms: self.platforms.clone(),
+            descriptions,
+            shared: 1,
+            workspace,
+        };
+        assert!(!found.has_errors(), "{found:?}");
+        inputs
+    }
+
+    /// The steps that the world asks for, one after another.
+    fn steps(&self) -> Vec<Value> {
+        let mut steps = Vec::new();
+        for test in &self.tests {
+            match &self.crates {
+                Some(crates) if !test.is_for_workspace => {
+                    for member in crates {
+                        self.add(test, Some((member, true)), &mut steps);
+                    }
+                }
+                _ => self.add(test, None, &mut steps),
+            }
+        }
+        for member in self.crates.iter().flatten() {
+            for test in &member.tests {
+                self.add(test, Some((member, false)), &mut steps);
+            }
+        }
+        steps
+    }
+
+    fn add(&self, test: &TestModel, member: Option<(&CrateModel, bool)>, steps: &mut Vec<Value>) {
+        if self.names(|test| test.is_skipped).contains(&test.name.as_str()) {
+            return;
+        }
+        if test.platforms.is_empty() {
+            steps.push(self.step(test, member, None));
+        }
+        let allowed = member.map_or(&self.platforms, |(member, _)| &member.platforms);
+        for platform in test.platforms.iter().filter(|platform| allowed.contains(platform)) {
+            steps.push(self.step(test, member, Some(*platform)));
+        }
+    }
+
+    fn step(
+        &self,
+        test: &TestModel,
+        member: Option<(&CrateModel, bool)>,
+        platform: Option<Platform>,
+    ) -> Value {
+        let settings: Value = serde_json::from_str(SETTINGS).unwrap();
+        let name = test.name.as_str();
+        let prefix = member.map_or(String::new(), |(member, _)| format!("{}: ", member.name));
+        let suffix = platform.map_or(String::new(), |platform| format!("-{platform}"));
+        let own_minutes = test.timeout_minutes.map(Value::from);
+        let minutes = self.minutes_by_name().get(name).cloned().or(own_minutes);
+        let mut step = json!({
+            "label": format!("{prefix}{name}{suffix}"),
+            "command": self.command(test, member, platform),
+            "retry": settings["retry"],
+            "agents": self.agents(name, platform),
+            "plugins": [{ settings["docker_plugin"].as_str().unwrap(): self.docker(name, platform) }],
+            "timeout_in_minutes": minutes.unwrap_or(settings["timeout_in_minutes"].clone()),
+        });
+        let keys = step.as_object_mut().unwrap();
+        keys.extend(test.forwarded.clone());
+        if let Some((CrateModel { path, .. }, is_shared)) = member {
+            let mut gate = vec![format!("{path}/**")];
+            if is_shared {
+                let common = ["Cargo.toml", ".buildkite/**", "ci/**", "ci"];
+                gate.extend(common.map(str::to_owned));
+                gate.extend(["Cargo.lock", ".cargo/**", "rust-toolchain*"].map(str::to_owned));
+                gate.extend(["clippy.toml", ".clippy.toml"].map(str::to_owned));
+                gate.extend(["rustfmt.toml", ".rustfmt.toml"].map(str::to_owned));
+            }
+            keys.insert("if_changed".to_owned(), gate.into());
+        }
+        step
+    }
+
+    fn command(
+        &self,
+        test: &TestModel,
+        member: Option<(&CrateModel, bool)>,
+        platform: Option<Platform>,
+    ) -> String {
+        let command = test.command(|part| match part {
+            Part::Text(words) => words.clone(),
+            Part::TargetPlatform => platform.unwrap().name().to_owned(),
+            Part::Crate => member.unwrap().0.name.clone(),
+            Part::CratePath => member.unwrap().0.path.clone(),
+            Part::Xtask => self.xtask.clone(),
+        });
+        match platform {
+            Some(Platform::Riscv64) => format!("'{}'", command.replace('\'', r"'\''")),
+            _ => command,
+        }
+    }
+
+    fn agents(&self, name: &str, platform: Option<Platform>) -> Value {
+        let has_tags = self.names(|test| test.has_x86_64_tags).contains(&name);
+        match platform {
+            Some(Platform::X86_64) if has_tags => self.x86_64_tags.clone().into(),
+            Some(Platform::X86_64) => {
+                json!({"os": "linux", "platform": "x86_64.metal", "hypervisor": "kvm"})
+            }
+            Some(Platform::Aarch64) => {
+                json!({"os": "linux", "platform": "arm.metal", "hypervisor": "kvm"})
+            }
+            Some(Platform::Riscv64) => json!({"os": "linux", "platform": "x86_64.metal"}),
+            None => json!({"os": "linux", "hypervisor": "kvm"}),
+        }
+    }
+
+    fn docker(&self, name: &str, platform: Option<Platform>) -> Value {
+        let settings: Value = serde_json::from_str(SETTINGS).unwrap();
+        let suffix = if platform == Some(Platform::Riscv64) { "-riscv" } else { "" };
+        let [image, tag] = ["image", "image_tag"].map(|key| settings[key].as_str().unwrap());
+        let mut docker =
+            Map::from_iter([("image".to_owned(), Value::from(format!("{image}:{tag}{suffix}")))]);
+        docker.extend(settings["docker_plugin_config"].as_object().unwrap().clone());
+        if self.names(|test| test.has_docker_config).contains(&name) {
+            docker.extend(self.docker_config.clone());
+        }
+        docker.into()
+    }
+}
+
+#[test]
+fn a_pipeline_that_is_written_in_parts_is_as_one_that_is_written_whole() {
+    check(250, &any_world(), |world| {
+        let inputs = world.inputs();
+        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &world.xtask };
+        let steps: Vec<Value> = plan.steps().map(|step| step.render(&world.xtask).into()).collect();
+        let whole = json!({"steps": steps});
+        prop_assert_eq!(written(&pipeline, Format::Yaml), Format::Yaml.text(&whole).unwrap());
+        let json = Format::Json.text(&whole).unwrap();
+        prop_assert_eq!(written(&pipeline, Format::Json), format!("{json}\n"));
+        Ok(())
+    });
+}
+
+#[test]
+fn yaml_and_json_have_the_steps_that_were_asked_for_and_no_other_word() {
+    check(250, &any_world(), |world| {
+        let inputs = world.inputs();
+        let mut found = Diagnostics::default();
+        let plan = Plan::build(&inputs, &mut found);
+        prop_assert!(!found.has_errors(), "{:?}", found);
+        let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &world.xtask };
+        let wanted = json!({"steps": world.steps()});
+        let json: Value = serde_json::from_str(&written(&pipeline, Format::Json)).unwrap();
+        prop_assert_eq!(&json, &wanted);
+        let text = written(&pipeline, Format::Yaml);
+        let yaml: Result<Value, _> = yaml_serde::from_str(&text);
+        match yaml {
+            Ok(yaml) => prop_assert_eq!(&yaml, &wanted, "{}", text),
+            Err(error) => return Err(TestCaseError::fail(format!("{error}\n{text}"))),
+        }
+        Ok(())
+    });
+}

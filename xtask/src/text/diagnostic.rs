@@ -1,0 +1,238 @@
+//! Pure. What is wrong with an input, and where: findings with file, line, column and the line
+//! itself.
+
+use std::cell::{Cell, OnceCell};
+use std::fmt;
+
+/// A named text that findings point into: a file, or an environment variable.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// As the user would write it: a path, or the name of a variable.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Byte offsets at which lines start; made when the first finding needs it.
+    line_starts: OnceCell<Vec<usize>>,
+    /// An offset and its column, from which the next one on the same line is counted: a description
+    /// of one long line may have thousands of findings.
+    last_column: Cell<(usize, usize)>,
+}
+
+impl Source {
+    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
+        Source {
+            name: name.into(),
+            text: text.into(),
+            line_starts: OnceCell::new(),
+            last_column: Cell::new((0, 1)),
+        }
+    }
+
+    /// The line that holds a byte offset, counted from 1.
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
+        self.line_starts().partition_point(|&start| start <= offset)
+    }
+
+    /// The byte offset of a line and a column in bytes, both counted from 1, as `serde_json` gives them.
+    pub(crate) fn offset_of(&self, line: usize, byte_column: usize) -> usize {
+        let start = self.line_starts().get(line.saturating_sub(1)).copied();
+        let offset = start.unwrap_or(self.text.len()) + byte_column.saturating_sub(1);
+        let is_boundary = |at: &usize| self.text.is_char_boundary(*at);
+        (0..=offset.min(self.text.len())).rev().find(is_boundary).unwrap_or(0)
+    }
+
+    pub(crate) fn error(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            place: Some(self.place(offset)),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn warning(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Warning,
+            place: Some(self.place(offset)),
+            message: message.into(),
+        }
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let newlines = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect()
+        })
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        let line = self.line_at(offset);
+        let start = self.line_starts()[line - 1];
+        let end = self.line_starts().get(line).map_or(self.text.len(), |next| next - 1);
+        let column = self.column_at(offset, start);
+        let excerpt = Excerpt::new(&self.text[start..end.max(start)], offset.max(start) - start);
+        Place { name: self.name.clone(), line, column, excerpt }
+    }
+
+    fn column_at(&self, offset: usize, line_start: usize) -> usize {
+        let (known, column) = self.last_column.get();
+        let (from, column) =
+            if (line_start..=offset).contains(&known) { (known, column) } else { (line_start, 1) };
+        let column = column + self.text[from..offset.max(from)].chars().count();
+        self.last_column.set((offset, column));
+        column
+    }
+}
+
+/// Whether a finding stops the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+/// One finding about an input.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Diagnostic {
+    pub(crate) severity: Severity,
+    pub(crate) place: Option<Place>,
+    pub(crate) message: String,
+}
+
+/// Where a finding is; line and column count from 1, the column in characters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    excerpt: Excerpt,
+}
+
+/// The offending line, cut to a window around the column: descriptions of one long line exist.
+#[derive(Clone, Debug, PartialEq)]
+struct Excerpt {
+    text: String,
+    caret_at: usize,
+}
+
+impl Excerpt {
+    const WIDTH_CHARS: usize = 100;
+
+    fn new(line: &str, at: usize) -> Excerpt {
+        let line = line.trim_end_matches('\r');
+        let (before, after) = line.split_at(at.min(line.len()));
+        let fits = line.chars().take(Self::WIDTH_CHARS + 1).count() <= Self::WIDTH_CHARS;
+        let kept = if fits { Self::WIDTH_CHARS } else { Self::WIDTH_CHARS * 2 / 3 };
+        let start =
+            before.char_indices().rev().take(kept).last().map_or(before.len(), |(at, _)| at);
+        // A tab would move the caret, and any other control character could drive a terminal.
+        let visible = |c: char| if c.is_control() { ' ' } else { c };
+        let mut text = if start > 0 { "...".to_owned() } else { String::new() };
+        text.extend(before[start..].chars().map(visible));
+        let caret_at = text.chars().count();
+        let rest = Self::WIDTH_CHARS.saturating_sub(caret_at);
+        text.extend(after.chars().take(rest).map(visible));
+        Excerpt { text, caret_at }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let Some(place) = &self.place else {
+            return write!(f, "{severity}: {}", self.message);
+        };
+        let Place { name, line, column, excerpt } = place;
+        writeln!(f, "{name}:{line}:{column}: {severity}: {}", self.message)?;
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        let indent = " ".repeat(excerpt.caret_at);
+        write!(f, " {number} | {}\n {margin} | {indent}^", excerpt.text)
+    }
+}
+
+/// Everything that was found while an input was read. Errors and warnings keep their order.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnostics {
+    pub(crate) items: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.items.push(diagnostic);
+    }
+
+    /// How many errors there are so far.
+    pub(crate) fn errors(&self) -> usize {
+        self.items.iter().filter(|item| item.severity == Severity::Error).count()
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors() > 0
+    }
+
+    /// The warnings alone if nothing is wrong, else everything as one error.
+    pub(crate) fn into_warnings(self) -> Result<Vec<Diagnostic>, Rejected> {
+        if self.has_errors() { Err(Rejected(self.items)) } else { Ok(self.items) }
+    }
+}
+
+/// An input that cannot be used, with every finding about it.
+#[derive(Debug)]
+pub(crate) struct Rejected(pub(crate) Vec<Diagnostic>);
+
+impl Rejected {
+    /// More findings than this help nobody; the rest is counted.
+    const SHOWN: usize = 50;
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<String> =
+            self.0.iter().take(Self::SHOWN).map(Diagnostic::to_string).collect();
+        write!(f, "{}", shown.join("\n"))?;
+        match self.0.len().saturating_sub(Self::SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n... and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn a_finding_shows_the_line_and_a_caret() {
+        let source = Source::new("a.json", "{\n  \"é\": wrong\n}");
+        let offset = source.text.find("wrong").unwrap();
+        expect![[r#"
+            a.json:2:8: error: expected a number
+             2 |   "é": wrong
+               |        ^"#]]
+        .assert_eq(&source.error(offset, "expected a number").to_string());
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_column() {
+        let source = Source::new("a.json", format!("{}!{}", "x".repeat(1000), "y".repeat(1000)));
+        let shown = source.error(1000, "here").to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], "a.json:1:1001: error: here");
+        assert_eq!(lines[1].find('!'), lines[2].find('^'));
+        assert!(lines[1].len() < 120);
+    }
+
+    #[test]
+    fn the_end_of_the_text_is_a_place_too() {
+        for text in ["", "\n", "a\nb", "a\r\n"] {
+            let source = Source::new("a", text);
+            source.error(text.len(), "ends here").to_string();
+            assert_eq!(source.offset_of(99, 99), text.len());
+        }
+    }
+}

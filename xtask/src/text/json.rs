@@ -1,0 +1,282 @@
+//! Pure. JSON with positions: every value knows at which byte of its source it starts.
+//!
+//! `serde_json` reads the text; a `RawValue` borrowed from it is a slice of the source, so its
+//! address gives the offset. Objects keep duplicate keys long enough to report them.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::text::diagnostic::{Diagnostics, Source};
+
+/// Deeper nesting is refused, as `serde_json` does by itself for plain values.
+const MAX_DEPTH: usize = 64;
+
+/// A JSON value and where it starts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    /// Byte offset in the source.
+    pub(crate) offset: usize,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    /// Null, a boolean, a number or a string.
+    Scalar(Value),
+    Array(Vec<Node>),
+    /// Keys are unique: of two with one name the last is kept.
+    Object(Vec<Entry>),
+}
+
+/// One `"key": value` of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    /// Byte offset of the key's opening quote.
+    pub(crate) key_offset: usize,
+    pub(crate) value: Node,
+}
+
+impl Node {
+    /// The value without its positions.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::Array(items) => items.iter().map(Node::to_value).collect(),
+            Kind::Object(entries) => Value::Object(to_map(entries)),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar(value) => value.as_str(),
+            Kind::Array(_) | Kind::Object(_) => None,
+        }
+    }
+
+    pub(crate) fn as_array(&self) -> Option<&[Node]> {
+        match &self.kind {
+            Kind::Array(items) => Some(items),
+            Kind::Scalar(_) | Kind::Object(_) => None,
+        }
+    }
+
+    pub(crate) fn as_object(&self) -> Option<&[Entry]> {
+        match &self.kind {
+            Kind::Object(entries) => Some(entries),
+            Kind::Scalar(_) | Kind::Array(_) => None,
+        }
+    }
+
+    /// Null, an empty string, an empty list and 0 mean "not given" for the keys that have a meaning
+    /// of their own; consumers rely on it.
+    pub(crate) fn means_absent(&self) -> bool {
+        match &self.kind {
+            Kind::Scalar(Value::String(text)) => text.is_empty(),
+            Kind::Scalar(Value::Number(number)) => number.as_f64() == Some(0.0),
+            Kind::Scalar(value) => value.is_null(),
+            Kind::Array(items) => items.is_empty(),
+            Kind::Object(_) => false,
+        }
+    }
+
+    /// For error messages: what this is, with its article.
+    pub(crate) fn describe(&self) -> String {
+        match &self.kind {
+            Kind::Scalar(Value::Null) => "null".to_owned(),
+            Kind::Scalar(Value::Bool(flag)) => format!("the boolean {flag}"),
+            Kind::Scalar(Value::Number(number)) => format!("the number {number}"),
+            Kind::Scalar(_) => "a string".to_owned(),
+            Kind::Array(_) => "a list".to_owned(),
+            Kind::Object(_) => "an object".to_owned(),
+        }
+    }
+}
+
+/// The entries of an object without their positions, in source order.
+pub(crate) fn to_map(entries: &[Entry]) -> Map<String, Value> {
+    entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect()
+}
+
+/// The entry of that name.
+pub(crate) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.key == key)
+}
+
+/// Reads a whole source. What cannot be read is an error among `found` and gives `None`; a key that
+/// occurs twice is a warning.
+pub(crate) fn parse(source: &Source, found: &mut Diagnostics) -> Option<Node> {
+    if source.text.starts_with('\u{feff}') {
+        found.push(source.error(0, "starts with a byte order mark, which JSON does not allow"));
+        return None;
+    }
+    let root: &RawValue = match serde_json::from_str(&source.text) {
+        Ok(root) => root,
+        Err(error) => {
+            let offset = source.offset_of(error.line(), error.column());
+            found.push(source.error(offset, format!("not valid JSON: {}", cause(&error))));
+            return None;
+        }
+    };
+    Reader { source, found }.node(root, 0)
+}
+
+/// The error's sentence without the position that it appends.
+fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+struct Reader<'s, 'd> {
+    source: &'s Source,
+    found: &'d mut Diagnostics,
+}
+
+impl Reader<'_, '_> {
+    fn node(&mut self, raw: &RawValue, depth: usize) -> Option<Node> {
+        let text = raw.get();
+        let offset = text.as_ptr().addr() - self.source.text.as_ptr().addr();
+        if depth > MAX_DEPTH {
+            self.found.push(self.source.error(offset, "nested too deeply"));
+            return None;
+        }
+        let kind = match text.as_bytes().first() {
+            Some(b'[') => self.array(text, offset, depth),
+            Some(b'{') => self.object(text, offset, depth),
+            _ => self.accept(offset, serde_json::from_str(text)).map(Kind::Scalar),
+        };
+        Some(Node { offset, kind: kind? })
+    }
+
+    fn array(&mut self, text: &str, offset: usize, depth: usize) -> Option<Kind> {
+        let items: Vec<&RawValue> = self.accept(offset, serde_json::from_str(text))?;
+        let nodes = items.into_iter().map(|item| self.node(item, depth + 1));
+        nodes.collect::<Option<Vec<Node>>>().map(Kind::Array)
+    }
+
+    fn object(&mut self, text: &str, offset: usize, depth: usize) -> Option<Kind> {
+        let RawEntries(pairs) = self.accept(offset, serde_json::from_str(text))?;
+        let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
+        // Objects are small; a set pays only where somebody made a huge one.
+        let mut seen: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
+        for (raw_key, raw_value) in pairs {
+            let key_offset = raw_key.get().as_ptr().addr() - self.source.text.as_ptr().addr();
+            let key: String = self.accept(key_offset, serde_json::from_str(raw_key.get()))?;
+            let value = self.node(raw_value, depth + 1)?;
+            let entry = Entry { key, key_offset, value };
+            if let Some(&index) = seen.get(&entry.key) {
+                self.report_duplicate(&entries[index], &entry);
+                entries[index] = entry;
+            } else {
+                seen.insert(entry.key.clone(), entries.len());
+                entries.push(entry);
+            }
+        }
+        Some(Kind::Object(entries))
+    }
+
+    fn report_duplicate(&mut self, first: &Entry, second: &Entry) {
+        let first_line = self.source.line_at(first.key_offset);
+        let message =
+            format!("the key `{}` stands on line {first_line} already, this one wins", second.key);
+        self.found.push(self.source.warning(second.key_offset, message));
+    }
+
+    /// What the first pass let through and the second does not: half a surrogate pair in a string,
+    /// a number beyond all bounds.
+    fn accept<T>(&mut self, offset: usize, read: Result<T, serde_json::Error>) -> Option<T> {
+        read.map_err(|error| {
+            let message = format!("not valid JSON: {}", cause(&error));
+            self.found.push(self.source.error(offset, message));
+        })
+        .ok()
+    }
+}
+
+/// The entries of an object as slices of the source, duplicates included.
+struct RawEntries<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for RawEntries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = RawEntries<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(RawEntries(pairs))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_text(text: &str) -> (Option<Node>, Vec<String>) {
+        let mut found = Diagnostics::default();
+        let node = parse(&Source::new("f", text), &mut found);
+        (
+            node,
+            found
+                .items
+                .iter()
+                .map(|item| item.to_string().lines().next().unwrap().to_owned())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn values_are_those_of_serde_json() {
+        let text = r#" {"a": [1, 1.5, -2e3, true, null, "\u00e9\n"], "b": {"c": {}}, "": ""} "#;
+        let (node, found) = parse_text(text);
+        assert_eq!(node.unwrap().to_value(), serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_value_knows_where_it_starts() {
+        let text = "{\n \"a\" : [ 10 , \"x\" ] }";
+        let node = parse_text(text).0.unwrap();
+        let entry = &node.as_object().unwrap()[0];
+        assert_eq!(entry.key_offset, text.find("\"a\"").unwrap());
+        let items = entry.value.as_array().unwrap();
+        assert_eq!(items[0].offset, text.find("10").unwrap());
+        assert_eq!(items[1].offset, text.find("\"x\"").unwrap());
+    }
+
+    #[test]
+    fn of_two_equal_keys_the_last_wins_with_a_warning_that_gives_both_lines() {
+        let (node, found) = parse_text("{\"a\": 1,\n\"b\": 0, \"\\u0061\": 2}");
+        assert_eq!(node.unwrap().to_value()["a"], 2);
+        assert_eq!(found, ["f:2:9: warning: the key `a` stands on line 1 already, this one wins"]);
+    }
+
+    #[test]
+    fn what_is_not_json_is_reported_with_its_position() {
+        assert_eq!(parse_text("{\"a\":\n }").1, ["f:2:2: error: not valid JSON: expected value"]);
+        assert!(parse_text("").1[0].starts_with("f:1:1: error: not valid JSON: EOF"));
+        assert!(parse_text("[1] x").1[0].starts_with("f:1:5: error: not valid JSON: trailing"));
+        assert!(parse_text(r#"["\ud800"]"#).1[0].starts_with("f:1:2: error: not valid JSON"));
+    }
+
+    #[test]
+    fn endless_nesting_is_refused() {
+        let (node, found) = parse_text(&format!("{}{}", "[".repeat(5000), "]".repeat(5000)));
+        assert!(node.is_none());
+        assert!(found[0].contains("nested too deeply") || found[0].contains("recursion"));
+    }
+}

@@ -1,0 +1,10 @@
+//! Pure. Helpers that everything may use.
+
+pub(crate) mod diagnostic;
+pub(crate) mod fingerprint;
+pub(crate) mod json;
+pub(crate) mod markdown;
+pub(crate) mod nearest;
+pub(crate) mod sanitize;
+pub(crate) mod shell;
+pub(crate) mod toml;

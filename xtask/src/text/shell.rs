@@ -1,0 +1,122 @@
+//! Pure. Text on its way to a shell: quoting, and what Buildkite does to `$` before a shell sees
+//! it.
+
+/// One word of a POSIX shell, quoted always: `a'b` gives `'a'\''b'`.
+pub(crate) fn quote_always(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// One word of a POSIX shell, quoted only if it needs to be.
+pub(crate) fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quote_always(text) }
+}
+
+/// What Buildkite's interpolation makes of the escapes `$$` and `\$`, each of which stands for one
+/// literal `$`. Variables stay: the shell of a local run expands them from the same environment.
+///
+/// Source: the grammar of `github.com/buildkite/interpolate`.
+pub(crate) fn unescape_dollars(text: &str) -> String {
+    replaced(text, |_| None)
+}
+
+/// Replaces the escapes, and what `value` makes of a text that starts with a dollar or a backslash:
+/// the value, and the length of what it stands for.
+fn replaced(text: &str, value: impl Fn(&str) -> Option<(String, usize)>) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['$', '\\']) {
+        let (before, from) = rest.split_at(at);
+        result.push_str(before);
+        // An escaped backslash stays as it is, and does not escape a dollar that follows.
+        let (text, length) = match from.as_bytes() {
+            [b'$' | b'\\', b'$', ..] => ("$".to_owned(), 2),
+            [b'\\', b'\\', ..] => (r"\\".to_owned(), 2),
+            _ => value(from).unwrap_or_else(|| (from[..1].to_owned(), 1)),
+        };
+        result.push_str(&text);
+        rest = &from[length..];
+    }
+    result + rest
+}
+
+/// Whether a word before a command sets a variable for it.
+pub(crate) fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| is_variable(name))
+}
+
+fn is_variable(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| is_part(c) && !c.is_ascii_digit()) && name.chars().all(is_part)
+}
+
+/// What Buildkite makes of a value that no shell reads: besides its escapes, `$NAME`, `${NAME}` and
+/// `${NAME:-default}` are replaced. Anything else that starts with a dollar stays.
+pub(crate) fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+    replaced(text, |from| variable(from, lookup))
+}
+
+/// The value of the variable that a text starts with, and how much of the text names it.
+fn variable(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
+    let text = text.strip_prefix('$')?;
+    if let Some(inner) = text.strip_prefix('{') {
+        let (inner, _) = inner.split_once('}')?;
+        let (name, default) = inner.split_once(":-").unwrap_or((inner, ""));
+        let value = || lookup(name).filter(|value| !value.is_empty());
+        return is_variable(name)
+            .then(|| (value().unwrap_or_else(|| default.to_owned()), inner.len() + "${}".len()));
+    }
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let name = &text[..end];
+    is_variable(name).then(|| (lookup(name).unwrap_or_default(), name.len() + "$".len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_a_value_are_replaced_as_buildkite_does() {
+        let lookup = |name: &str| (name == "HOME").then(|| "/h".to_owned());
+        let interpolated = |text: &str| interpolate(text, &lookup);
+        assert_eq!(interpolated("a $HOME/x ${HOME}y"), "a /h/x /hy");
+        assert_eq!(interpolated("${NO:-d e}|${HOME:-d}|$NO|"), "d e|/h||");
+        assert_eq!(interpolated(r"$$HOME \$HOME $\$HOME"), "$HOME $HOME $$HOME");
+        assert_eq!(interpolated(r"$(x) ${a b} $ \n é${"), r"$(x) ${a b} $ \n é${");
+    }
+
+    #[test]
+    fn an_assignment_has_a_name_before_it() {
+        for (word, wanted) in [
+            ("A=b", true),
+            ("_1=", true),
+            ("1A=b", false),
+            ("=x", false),
+            ("A", false),
+            ("a-b=c", false),
+        ] {
+            assert_eq!(is_assignment(word), wanted, "{word}");
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_as_posix_says() {
+        assert_eq!(quote("cargo"), "cargo");
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote("$HOME;`x`"), "'$HOME;`x`'");
+        assert_eq!(quote_always("cargo"), "'cargo'");
+    }
+
+    #[test]
+    fn both_escapes_of_a_dollar_stand_for_one() {
+        assert_eq!(
+            unescape_dollars("ROOT=$$PWD && echo $(x) ${A} \\$X"),
+            "ROOT=$PWD && echo $(x) ${A} $X"
+        );
+        assert_eq!(unescape_dollars("$$$$"), "$$");
+        assert_eq!(unescape_dollars(r"\\$$a \\\$b"), r"\\$a \\$b");
+        assert_eq!(unescape_dollars(r"printf '\n' é $"), r"printf '\n' é $");
+    }
+}
