@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use xshell::Shell;
+use xshell::{Cmd, Shell};
 
-use crate::host::process;
-use crate::host::process::Runner;
+use crate::host::process::{Process, Runner};
+use crate::host::signals;
 use crate::host::{child_environment, files};
 use crate::project::{self, Project};
+use crate::text::diagnostic::Rejected;
 
 /// The shell that builds command lines, the project, the environment, and who runs processes.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ const SETTINGS: [&str; 11] = [
 impl Context {
     /// Reads the world. Nobody below asks for the environment or the current directory again.
     pub(crate) fn from_process() -> anyhow::Result<Context> {
-        process::watch_signals()?;
+        signals::watch()?;
         let current_dir = std::env::current_dir().context("cannot find the current directory")?;
         let runner = Runner { shown_from: current_dir.clone(), ..Runner::default() };
         let project = Project::discover(current_dir)?;
@@ -49,7 +50,7 @@ impl Context {
         sh.change_dir(&project.root);
         for name in SETTINGS {
             if std::env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
-                bail!("{name} is not UTF-8 text");
+                bail!(Rejected::new(format!("{name} is not UTF-8 text")));
             }
         }
         let environment = std::env::vars_os().filter_map(utf8).collect();
@@ -65,6 +66,11 @@ impl Context {
     /// A program on `PATH`.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         files::find_program(self.path.as_deref()?, name)
+    }
+
+    /// A process that is not started yet.
+    pub(crate) fn process(&self, cmd: Cmd<'_>) -> Process {
+        self.runner.process(cmd)
     }
 
     pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
@@ -92,7 +98,7 @@ impl Context {
 
     /// The signal that asked us to stop, if one did.
     pub(crate) fn interrupted_by() -> Option<i32> {
-        process::interrupted_by()
+        signals::interrupted_by()
     }
 }
 

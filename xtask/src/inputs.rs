@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::outcome::OrUndetermined;
 use crate::plan::Inputs;
 use crate::plan::alias;
 use crate::plan::alias::{Choice, Ours};
@@ -73,15 +72,16 @@ fn crates(
     descriptions: &mut Vec<TestDescription>,
     found: &mut Diagnostics,
 ) -> anyhow::Result<Vec<Crate>> {
-    let metadata = cx.runner.read_data(cargo::metadata(&cx.sh)).or_undetermined()?;
+    let metadata = cx.process(cargo::metadata(&cx.sh)).stream_stderr().output()?;
     if !metadata.status.success() {
-        bail!("cargo cannot read the workspace of `{}`, see above", cx.project.root.display());
+        let root = cx.project.root.display();
+        bail!(Rejected::new(format!("cargo cannot read the workspace of `{root}`, see above")));
     }
     let packages = workspace::read_packages(&metadata.stdout)
         .context("`cargo metadata` printed something unexpected")?;
     drop(metadata);
     let mut crates = workspace::crates(packages, &cx.project.root.to_string_lossy())
-        .map_err(|outside| anyhow!("{outside}"))?;
+        .map_err(|outside| Rejected::new(outside.to_string()))?;
     // A description that the command line names is shared; its crate does not read it once more.
     let mut shared: Vec<PathBuf> = given.iter().map(|path| cx.project.resolve(path)).collect();
     shared.push(cx.project.shipped_description());
@@ -145,7 +145,7 @@ fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
     if is_plainly_configured(cx, &ours)? {
         return Ok(Choice::Known(alias::USUAL.to_owned()));
     }
-    let output = cx.runner.read(cargo::list(&cx.sh)).ok().filter(|it| it.status.success());
+    let output = cx.process(cargo::list(&cx.sh)).output().ok().filter(|it| it.status.success());
     Ok(output.map_or(Choice::Missing, |output| {
         alias::choose(&String::from_utf8_lossy(&output.stdout), &ours)
     }))

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use crate::cli::Command;
 use crate::context::Context;
 use crate::host::terminal;
-use crate::outcome::{OrUndetermined, Outcome};
+use crate::outcome::Outcome;
 
 fn main() -> ExitCode {
     let result = run();
@@ -36,7 +36,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<Outcome> {
-    let command = cli::parse(std::env::args_os().skip(1).collect())?;
+    let (command, verbosity) = cli::parse(std::env::args_os().skip(1).collect())?;
+    terminal::set_verbosity(verbosity);
     if let Command::Help(text) = &command {
         return help(text);
     }
@@ -57,6 +58,6 @@ fn dispatch(cx: &Context, command: &Command) -> anyhow::Result<Outcome> {
 
 /// The text goes to standard output, because it is what was asked for.
 fn help(text: &str) -> anyhow::Result<Outcome> {
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     Ok(Outcome::Pass)
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::text::diagnostic::Rejected;
+
 /// The shipped description and settings travel inside the executable, so that it works wherever it
 /// is started from; editing the files rebuilds it.
 pub(crate) const SHIPPED_DESCRIPTION: &str =
@@ -31,9 +33,10 @@ impl Project {
     pub(crate) fn discover(current_dir: PathBuf) -> anyhow::Result<Project> {
         let root = current_dir.ancestors().find(|dir| dir.join(".git").exists());
         let Some(root) = root.map(Path::to_path_buf) else {
+            let current_dir = current_dir.display();
             bail!(
-                "`{}` is not inside a git repository; run this from the root of the repository to test",
-                current_dir.display()
+                Rejected::new(format!("`{current_dir}` is not inside a git repository"))
+                    .help("run this from the root of the repository to test")
             );
         };
         let executable = std::env::current_exe().context("cannot find the running executable")?;

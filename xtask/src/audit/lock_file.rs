@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use xshell::Cmd;
 
-use crate::base::{export, succeeded};
+use crate::base::export;
 use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::scratch;
 use crate::host::scratch::Scratch;
 use crate::host::{cargo, files, git, terminal};
-use crate::outcome::OrUndetermined;
+use crate::text::diagnostic::Rejected;
 
 /// The lock file of the working tree. One that is made is in `scratch`. Where it is compared with a
 /// base that keeps none, one is made of both: an old one of the tree's would differ although
@@ -32,7 +32,7 @@ pub(crate) fn of_working_tree(
     };
     if lock_file.exists() && !is_made_of_both {
         if !cx.is_ci() && succeeds(cx, git::is_ignored(&cx.sh, root, "Cargo.lock"))? {
-            terminal::say(
+            terminal::note(
                 "note: git ignores your Cargo.lock, so CI makes a new one; `cargo update` brings \
                  yours up to date",
             );
@@ -40,14 +40,14 @@ pub(crate) fn of_working_tree(
         return Ok(lock_file);
     }
     if !cx.project.manifest().exists() {
-        bail!("there is no Cargo.toml in `{}`", root.display());
+        bail!(Rejected::new(format!("there is no Cargo.toml in `{}`", root.display())));
     }
-    let output = succeeded(cx.runner.read(git::list_files(&cx.sh, root))?).or_undetermined()?;
-    let names = output.stdout.split(|byte| *byte == 0);
+    let listing = cx.process(git::list_files(&cx.sh, root)).read()?;
+    let names = listing.split(|byte| *byte == 0);
     // Cargo would write the tree's own through a link to it.
     let names = names.filter(|name| !name.is_empty() && *name != b"Cargo.lock");
     let dir = scratch.dir().join("tree");
-    scratch::mirror(root, names, &dir).or_undetermined()?;
+    scratch::mirror(root, names, &dir)?;
     generate(cx, &dir)
 }
 
@@ -60,35 +60,33 @@ pub(crate) fn of_commit(
 ) -> anyhow::Result<Option<PathBuf>> {
     let (sh, root) = (&cx.sh, &cx.project.root);
     let dir = scratch.dir().join("base");
-    let output = cx.runner.read(git::file_at(sh, root, id, "Cargo.lock"))?;
+    let output = cx.process(git::file_at(sh, root, id, "Cargo.lock")).output()?;
     if output.status.success() {
         let path = dir.join("Cargo.lock");
-        files::create_dir(&dir)
-            .and_then(|()| files::write_atomically(&path, &output.stdout))
-            .or_undetermined()?;
+        files::create_dir(&dir).and_then(|()| files::write_atomically(&path, &output.stdout))?;
         return Ok(Some(path));
     }
-    if !cx.runner.read(git::file_at(sh, root, id, "Cargo.toml"))?.status.success() {
+    if !cx.process(git::file_at(sh, root, id, "Cargo.toml")).succeeds()? {
         return Ok(None);
     }
     let index = scratch.dir().join("base.index");
-    export(sh, &cx.runner, GitDir(&root.join(".git")), &index, &dir, id).or_undetermined()?;
+    export(sh, &cx.runner, GitDir(&root.join(".git")), &index, &dir, id)?;
     generate(cx, &dir).map(Some)
 }
 
 fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
     let _in_tree = cx.sh.push_dir(dir);
-    let status = cx.runner.run(cargo::generate_lock_file(&cx.sh))?;
+    let status = cx.process(cargo::generate_lock_file(&cx.sh)).shown().stream().status()?;
     if status.success() {
         return Ok(dir.join("Cargo.lock"));
     }
     // Reading the manifests needs no network: if that fails too, they are what is wrong.
     if !succeeds(cx, cargo::metadata(&cx.sh))? {
-        bail!("cargo cannot read the manifests, see above");
+        bail!(Rejected::new("cargo cannot read the manifests, see above"));
     }
-    Err(anyhow!("cargo cannot make a lock file, see above")).or_undetermined()
+    Err(anyhow!("cargo cannot make a lock file, see above"))
 }
 
 fn succeeds(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<bool> {
-    Ok(cx.runner.read(cmd)?.status.success())
+    cx.process(cmd).succeeds()
 }

@@ -20,7 +20,8 @@ use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::scratch::Scratch;
 use crate::host::{files, terminal};
-use crate::outcome::{OrUndetermined, Outcome};
+use crate::outcome::Outcome;
+use crate::text::diagnostic::Rejected;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::annotation;
 use crate::tools::provision::{Installing, Provision};
@@ -32,7 +33,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let base = options.only_changed.as_deref().map(|name| commit(cx, name)).transpose()?;
     let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
     provide(cx, &database)?;
-    let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit")).or_undetermined()?;
+    let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit"))?;
     let lock_file = lock_file::of_working_tree(cx, base.as_deref(), &scratch)?;
     let audit = Audit { cx, database: &database, named_dir: options.database.is_some() };
     let own = audit.advisories(&lock_file)?;
@@ -48,7 +49,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let origin = if is_made { LockOrigin::Made } else { LockOrigin::Tree };
     let report = AuditReport::new(own, known.as_deref(), &lock, origin);
     let text = report.render();
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
     annotation::show_check(cx, "cargo-audit", outcome, "advisories", &text);
     Ok(outcome)
@@ -69,7 +70,9 @@ fn packages(lock_file: &Path) -> anyhow::Result<LockFile> {
 fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
     match base::commit(cx, name)? {
         Some(id) => Ok(id),
-        None => bail!("`--only-changed {name}`: there is no such commit in this clone"),
+        None => bail!(Rejected::new(format!(
+            "`--only-changed {name}`: there is no such commit in this clone"
+        ))),
     }
 }
 
@@ -80,12 +83,9 @@ fn provide(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
     let mut needs = prerequisite::of_own("audit");
     needs.retain(|need| *need != Prerequisite::AdvisoryDatabase);
     if !provision.has_tools(&needs) {
-        database.check_reachable(cx).map_err(|reason| anyhow!(reason)).or_undetermined()?;
+        database.check_reachable(cx).map_err(|reason| anyhow!(reason))?;
     }
-    provision
-        .ensure_all(&needs)
-        .map_err(|missing| anyhow!("{}; {}", missing.reason, missing.fix))
-        .or_undetermined()
+    Ok(provision.ensure_all(&needs)?)
 }
 
 struct Audit<'a> {
@@ -103,12 +103,9 @@ impl Audit<'_> {
             Attempt::NoDatabase(words) if self.database.is_fetched => terminal::say(words),
             _ => return conclude(attempt),
         }
-        self.database
-            .check_reachable(self.cx)
-            .map_err(|reason| {
-                anyhow!("{reason}; `--offline` takes the database as it was last fetched")
-            })
-            .or_undetermined()?;
+        self.database.check_reachable(self.cx).map_err(|reason| {
+            anyhow!("{reason}; `--offline` takes the database as it was last fetched")
+        })?;
         let broken = self.database.set_aside()?;
         let again = self.attempt(lock_file, true).and_then(conclude);
         broken.settle(again.is_ok());
@@ -127,7 +124,7 @@ impl Audit<'_> {
             terminal::say(&format!("fetching the advisory database into `{dir}`, once"));
         }
         let cmd = cargo_audit::audit(&self.cx.sh, lock_file, Source { dir, is_fetched });
-        let output = self.cx.runner.read(cmd).or_undetermined()?;
+        let output = self.cx.process(cmd).shown().output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         let stdout = String::from_utf8_lossy(&output.stdout);
         let attempt = attempt::judge(output.status.code(), &stdout, &stderr);
@@ -141,14 +138,13 @@ impl Audit<'_> {
 fn conclude(attempt: Attempt) -> anyhow::Result<Vec<Advisory>> {
     match attempt {
         Attempt::Report(advisories) => Ok(advisories),
-        Attempt::NoDatabase(words) => {
-            Err(anyhow!("there is no verdict: {words}")).or_undetermined()
-        }
+        Attempt::NoDatabase(words) => Err(anyhow!("there is no verdict: {words}")),
         Attempt::StaleDatabase(words) => Err(anyhow!(
             "there is no verdict: {words}; `[database] stale = true` in .cargo/audit.toml accepts it"
-        ))
-        .or_undetermined(),
-        Attempt::Refused(words) => bail!("cargo-audit refuses its input: {words}"),
-        Attempt::Broken(words) => Err(anyhow!("cargo-audit broke off: {words}")).or_undetermined(),
+        )),
+        Attempt::Refused(words) => {
+            bail!(Rejected::new(format!("cargo-audit refuses its input: {words}")))
+        }
+        Attempt::Broken(words) => Err(anyhow!("cargo-audit broke off: {words}")),
     }
 }

@@ -43,7 +43,7 @@ impl Store {
         let text = files::read_text_if_exists(file, "the measurement").ok()??;
         let results = Known::parse(&text, circumstances)?;
         let age = files::age(file).map(|age| format!(" ({})", known::ago(age)));
-        terminal::say(&format!(
+        terminal::note(&format!(
             "note: {} was measured before{}; `--fresh` measures it again",
             base.name,
             age.unwrap_or_default()

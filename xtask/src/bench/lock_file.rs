@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::bench::session::Session;
 use crate::host::{cargo, files, git, terminal};
-use crate::outcome::OrUndetermined;
 use crate::text::fingerprint::fingerprint;
 
 /// The lock file while the benchmarks run.
@@ -35,7 +34,7 @@ impl LockFile {
         let path = workspace.join("Cargo.lock");
         let read = || files::read_text_if_exists(&path, "Cargo.lock");
         let cx = session.cx;
-        let is_current = session.runner.read(cargo::resolve(&cx.sh, true))?;
+        let is_current = session.runner.process(cargo::resolve(&cx.sh, true)).output()?;
         if is_current.status.success() {
             return Ok(LockFile { text: read()? });
         }
@@ -48,13 +47,13 @@ impl LockFile {
         };
         session.begin()?;
         journal.write(session)?;
-        let status = session.runner.run(cargo::resolve(&cx.sh, false))?;
+        let status =
+            session.runner.process(cargo::resolve(&cx.sh, false)).shown().stream().status()?;
         let text = read()?;
         journal.made = text.as_ref().map(|text| fingerprint(text.as_bytes()));
         journal.write(session)?;
         if !status.success() {
-            return Err(anyhow::anyhow!("the dependencies of the change cannot be had"))
-                .or_undetermined();
+            return Err(anyhow::anyhow!("the dependencies of the change cannot be had"));
         }
         Ok(LockFile { text })
     }
@@ -79,13 +78,13 @@ pub(crate) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
     let now = files::read_text_if_exists(&journal.path, "Cargo.lock")?;
     let is_killed = journal.made.is_none() && now != journal.before;
     if is_killed && is_committed(session, &journal)? {
-        terminal::say("note: `Cargo.lock` was committed meanwhile, it stays as it is");
+        terminal::note("note: `Cargo.lock` was committed meanwhile, it stays as it is");
         return files::remove(&Journal::file(session));
     }
     if let Some(text) = now.as_ref().filter(|_| is_killed) {
         let kept = session.dir.join("Cargo.lock.replaced");
         files::write_atomically(&kept, text.as_bytes())?;
-        terminal::say(&format!(
+        terminal::note(&format!(
             "note: `Cargo.lock` is put back; what was there is `{}`",
             kept.display()
         ));
@@ -98,7 +97,7 @@ pub(crate) fn restore(session: &Session<'_>) -> anyhow::Result<()> {
             None => files::remove(&journal.path)?,
         }
     } else if now != journal.before.as_ref().map(|text| fingerprint(text.as_bytes())) {
-        terminal::say("note: `Cargo.lock` was written meanwhile, it stays as it is");
+        terminal::note("note: `Cargo.lock` was written meanwhile, it stays as it is");
     }
     files::remove(&Journal::file(session))
 }
@@ -110,14 +109,15 @@ fn is_committed(session: &Session<'_>, journal: &Journal) -> anyhow::Result<bool
     }
     let cx = session.cx;
     let (root, path) = (&cx.project.root, &journal.path);
-    let is_known = session.runner.clean_up(git::is_tracked(&cx.sh, root, path))?;
-    let is_same = session.runner.clean_up(git::is_unchanged(&cx.sh, root, path))?;
+    let is_known = session.runner.process(git::is_tracked(&cx.sh, root, path)).clean_up()?;
+    let is_same = session.runner.process(git::is_unchanged(&cx.sh, root, path)).clean_up()?;
     Ok(is_known.status.success() && is_same.status.success())
 }
 
 fn head(session: &Session<'_>) -> anyhow::Result<Option<String>> {
     let cx = session.cx;
-    let output = session.runner.clean_up(git::commit_id(&cx.sh, &cx.project.root, "HEAD"))?;
+    let output =
+        session.runner.process(git::commit_id(&cx.sh, &cx.project.root, "HEAD")).clean_up()?;
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok(output.status.success().then_some(id))
 }
@@ -143,7 +143,7 @@ impl Journal {
             "made": self.made,
         });
         let file = Self::file(session);
-        files::write_atomically(&file, text.to_string().as_bytes()).or_undetermined()
+        files::write_atomically(&file, text.to_string().as_bytes())
     }
 
     fn read(session: &Session<'_>) -> anyhow::Result<Option<Journal>> {

@@ -17,7 +17,6 @@ use crate::bench::session::Session;
 use crate::context::Context;
 use crate::host::files::Lock;
 use crate::host::{cargo, files, terminal};
-use crate::outcome::OrUndetermined;
 use crate::text::sanitize::visible;
 
 /// Everything that both sides share.
@@ -48,9 +47,10 @@ impl<'a> Side<'a> {
         selection: Selection,
         target_dir: Option<PathBuf>,
     ) -> anyhow::Result<Side<'a>> {
-        let output = session.runner.read_data(cargo::compiler_version(sh)).or_undetermined()?;
+        let output =
+            session.runner.process(cargo::compiler_version(sh)).stream_stderr().output()?;
         if !output.status.success() {
-            return Err(anyhow!("the compiler does not run, see above")).or_undetermined();
+            return Err(anyhow!("the compiler does not run, see above"));
         }
         let compiler = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(Side { sh, selection, target_dir, compiler, missing_submodules: Vec::new() })
@@ -99,8 +99,8 @@ impl<'a> Bench<'a> {
         let dir = target_dir.join("xtask-bench");
         // Several repositories may share a build directory.
         let lock = files::create_dir(&dir).and_then(|()| session::lock(&dir.join("lock")));
-        let bench = Bench { session, dir, _lock: lock.or_undetermined()? };
-        files::remove_dir(&bench.criterion_home()).or_undetermined()?;
+        let bench = Bench { session, dir, _lock: lock? };
+        files::remove_dir(&bench.criterion_home())?;
         Ok(bench)
     }
 
@@ -152,7 +152,7 @@ impl<'a> Bench<'a> {
             let baseline = format!("{name}-{}", done.len() + 1);
             match (self.measure(side, &baseline, filter)?, name) {
                 (Run::Measured(results), _) => done.push(results),
-                (Run::Nothing, SideName::Base) => terminal::say(
+                (Run::Nothing, SideName::Base) => terminal::note(
                     "note: the benchmarks of the base left no results: there is nothing to compare with",
                 ),
                 (Run::Nothing, SideName::Change) => {
@@ -181,7 +181,7 @@ impl<'a> Bench<'a> {
             filter,
         };
         let run = criterion::bench(side.sh, &side.selection, &destination);
-        let status = self.session.runner.run(run)?;
+        let status = self.session.runner.process(run).shown().stream().status()?;
         if Context::interrupted_by().is_some() {
             bail!("interrupted");
         }
@@ -192,30 +192,30 @@ impl<'a> Bench<'a> {
             return Ok(Run::Nothing);
         }
         let export = critcmp::export(&self.session.cx.sh, &self.dir, baseline);
-        let output = self.session.runner.read(export).or_undetermined()?;
+        let output = self.session.runner.process(export).output()?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr);
-            return Err(anyhow!("critcmp: {}", words.trim())).or_undetermined();
+            return Err(anyhow!("critcmp: {}", words.trim()));
         }
         let results = Results::parse(&String::from_utf8_lossy(&output.stdout));
         let results = results.context("`critcmp --export` printed something unknown");
-        results.or_undetermined().map(Run::Measured)
+        results.map(Run::Measured)
     }
 
     /// Writes results for `critcmp`, under the name of their column.
     pub(crate) fn write_export(&self, name: &str, results: &Results) -> anyhow::Result<PathBuf> {
         let path = self.dir.join(format!("{name}.json"));
-        files::write_atomically(&path, results.export_as(name).as_bytes()).or_undetermined()?;
+        files::write_atomically(&path, results.export_as(name).as_bytes())?;
         Ok(path)
     }
 
     /// Passes critcmp's table on as it is. A reader that goes away is not critcmp's failure.
     pub(crate) fn show(&self, table: Cmd<'_>) -> anyhow::Result<()> {
-        let output = self.session.runner.read_data(table).or_undetermined()?;
+        let output = self.session.runner.process(table).shown().stream_stderr().output()?;
         if !output.status.success() {
-            return Err(anyhow!("critcmp failed")).or_undetermined();
+            return Err(anyhow!("critcmp failed"));
         }
-        terminal::write_data(|out| Ok(out.write_all(&output.stdout)?)).or_undetermined()
+        terminal::write_data(|out| Ok(out.write_all(&output.stdout)?))
     }
 
     fn criterion_home(&self) -> PathBuf {

@@ -38,7 +38,8 @@ use crate::cli::bench::Options;
 use crate::context::Context;
 use crate::host::cargo;
 use crate::host::terminal;
-use crate::outcome::{OrUndetermined, Outcome};
+use crate::outcome::Outcome;
+use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::provision::{Installing, Provision};
 use crate::tools::requirement as prerequisite;
 use crate::tools::requirement::Prerequisite;
@@ -71,9 +72,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         terminal::say(&warning);
     }
     report::check_destination(cx, options)?;
-    if !has_critcmp(cx) {
-        return Ok(Outcome::Unavailable);
-    }
+    provide_critcmp(cx)?;
     let base = base::find_against(cx, options.against)?;
     compare(&session, &workspace, &Task { options, selection, change, base })
 }
@@ -173,7 +172,7 @@ fn warn_of_configuration_above(cx: &Context, base: &Path) {
 fn check_features(selection: &Selection, change: &Benchmarks) -> anyhow::Result<()> {
     let list = selection.features.as_deref().unwrap_or_default();
     if let Some(unknown) = change.unknown_features(list).first() {
-        bail!("there is no feature `{unknown}`{}", change.hint(unknown));
+        bail!(Rejected::new(format!("there is no feature `{unknown}`{}", change.hint(unknown))));
     }
     Ok(())
 }
@@ -183,12 +182,13 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
     let name = &task.base.name;
     // Without this look cargo would go on and find a manifest in some directory above.
     if !sh.current_dir().join("Cargo.toml").is_file() {
-        terminal::say(&format!(
+        terminal::note(&format!(
             "note: on {name} there is no Cargo.toml: there is nothing to compare with"
         ));
         return Ok(None);
     }
-    let workspace = workspace(cx, sh).context("on the base").or_undetermined()?;
+    let workspace =
+        workspace(cx, sh).map_err(|error| Failure::new(format!("on the base: {error:#}")))?;
     let mut selection = task.selection.clone();
     let base = match workspace.benchmarks(selection.package.as_deref()) {
         Ok(base) if task.change.has_criterion && !base.has_criterion => {
@@ -199,7 +199,7 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
     let base = match base {
         Ok(base) => base,
         Err(absence) => {
-            terminal::say(&format!("note: on {name} {absence}: there is nothing to compare with"));
+            terminal::note(&format!("note: on {name} {absence}: there is nothing to compare with"));
             return Ok(None);
         }
     };
@@ -207,29 +207,25 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
         let unknown = base.unknown_features(list);
         if !unknown.is_empty() {
             let names = unknown.join("`, `");
-            terminal::say(&format!("note: the base is measured without `{names}`, which it lacks"));
+            terminal::note(&format!(
+                "note: the base is measured without `{names}`, which it lacks"
+            ));
         }
         selection.features = Some(target::without(list, &unknown));
     }
     Ok(Some(selection))
 }
 
-fn has_critcmp(cx: &Context) -> bool {
+fn provide_critcmp(cx: &Context) -> anyhow::Result<()> {
     let tool = prerequisite::program(prerequisite::CRITCMP).expect("critcmp is one of our tools");
     let need = [Prerequisite::CargoTool { tool }];
-    match Provision::new(cx, Installing::Allowed).ensure_all(&need) {
-        Ok(()) => true,
-        Err(missing) => {
-            terminal::say(&format!("error: {}; {}", missing.reason, missing.fix));
-            false
-        }
-    }
+    Ok(Provision::new(cx, Installing::Allowed).ensure_all(&need)?)
 }
 
 fn workspace(cx: &Context, sh: &Shell) -> anyhow::Result<Workspace> {
-    let output = cx.runner.read(cargo::metadata(sh))?;
+    let output = cx.process(cargo::metadata(sh)).output()?;
     if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(Rejected::new(String::from_utf8_lossy(&output.stderr).trim()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     Workspace::parse(&text).context("`cargo metadata` printed something unknown")

@@ -1,7 +1,5 @@
 //! Shows what was measured: critcmp's table, a picture, JSON, the page of the build, the gate.
 
-use anyhow::bail;
-
 use crate::bench::comparison::Comparison;
 use crate::bench::critcmp;
 use crate::bench::measure::{Bench, Runs};
@@ -13,17 +11,13 @@ use crate::cli::bench::Options;
 use crate::context::Context;
 use crate::host::buildkite_agent::Style;
 use crate::host::{files, terminal};
-use crate::outcome::{OrUndetermined, Outcome};
+use crate::outcome::Outcome;
 use crate::tools::annotation;
 
 /// Notices before anything is measured that the result could not be written.
 pub(crate) fn check_destination(cx: &Context, options: &Options) -> anyhow::Result<()> {
     let Some(path) = &options.json else { return Ok(()) };
-    let resolved = cx.project.resolve(path);
-    if resolved.is_dir() || !resolved.parent().is_some_and(std::path::Path::is_dir) {
-        bail!("`--json` needs a file in a directory that exists, not `{}`", path.display());
-    }
-    Ok(())
+    files::check_destination(&cx.project.resolve(path), &path.display().to_string())
 }
 
 pub(crate) fn report(
@@ -37,11 +31,10 @@ pub(crate) fn report(
     let comparison = runs.compare(&options.schedule);
     let title = format!("Benchmarks: the change against {}", heading.base_name);
     let picture = bench.dir.join("bench.svg");
-    files::write_atomically(&picture, plot::svg(&title, &comparison).as_bytes())
-        .or_undetermined()?;
+    files::write_atomically(&picture, plot::svg(&title, &comparison).as_bytes())?;
     if let Some(path) = &options.json {
         let text = report::json(heading, &comparison);
-        files::write_atomically(&cx.project.resolve(path), text.as_bytes()).or_undetermined()?;
+        files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
     }
     let failed = comparison.slower().next().is_some();
     annotate(cx, heading, &comparison, failed);

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::bench::lock_file;
 use crate::context::Context;
 use crate::host::files::Lock;
-use crate::host::process;
-use crate::host::process::{Runner, Unfinished};
+use crate::host::process::Runner;
+use crate::host::signals::{self, Unfinished};
 use crate::host::{files, git, terminal};
-use crate::outcome::OrUndetermined;
 use crate::{base, cache};
 
 /// Children get this variable, with the directory of the session as its value: whatever of a
@@ -30,13 +29,13 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Begins, after whatever a killed run has left was put in order.
     pub(crate) fn open(cx: &'a Context) -> anyhow::Result<Session<'a>> {
-        let dir = cache::dir(cx).or_undetermined()?;
-        let lock = lock(&dir.join("bench.lock")).or_undetermined()?;
+        let dir = cache::dir(cx)?;
+        let lock = lock(&dir.join("bench.lock"))?;
         let runner = cx.runner.with_variable(MARK, &dir);
         let session = Session { cx, runner, dir, begun: OnceCell::new(), _lock: lock };
         if session.unfinished().exists() {
-            terminal::say("note: an earlier run was killed, putting in order what it has left");
-            process::kill_all_with_variable(MARK, session.dir.as_os_str());
+            terminal::note("note: an earlier run was killed, putting in order what it has left");
+            signals::kill_all_with_variable(MARK, session.dir.as_os_str());
             session.put_in_order()?;
         }
         Ok(session)
@@ -45,7 +44,7 @@ impl<'a> Session<'a> {
     /// From now on there is something to put in order.
     pub(crate) fn begin(&self) -> anyhow::Result<()> {
         self.begun.get_or_init(Unfinished::begin);
-        files::write_atomically(&self.unfinished(), b"").or_undetermined()
+        files::write_atomically(&self.unfinished(), b"")
     }
 
     fn worktree(&self) -> PathBuf {
@@ -66,13 +65,13 @@ impl<'a> Session<'a> {
     fn remove_worktree(&self) -> anyhow::Result<()> {
         let root = &self.cx.project.root;
         let remove = || git::worktree_remove(&self.cx.sh, root, &self.worktree());
-        let removed = self.runner.clean_up(remove())?.status.success();
+        let removed = self.runner.process(remove()).clean_up()?.status.success();
         files::remove_dir(&self.worktree())?;
         if !removed {
             // Git refuses a directory that is no worktree any more, as a kill while it was removed
             // leaves one, and forgets a worktree whose directory is gone. What it never knew, it
             // refuses again.
-            let _ = self.runner.clean_up(remove())?;
+            let _ = self.runner.process(remove()).clean_up()?;
         }
         Ok(())
     }
@@ -100,16 +99,15 @@ impl Worktree {
         session.begin()?;
         let cx = session.cx;
         // What git does not know any more is in the way.
-        files::remove_dir(&dir).or_undetermined()?;
+        files::remove_dir(&dir)?;
         let add = git::worktree_add(&cx.sh, &cx.project.root, &dir, id);
         // A partial clone gets what it does not have from its remote now.
-        let added = session.runner.read_within(add, base::PATIENCE_TO_FETCH).or_undetermined()?;
-        base::succeeded(added).or_undetermined()?;
+        session.runner.process(add).timeout(base::FETCH_TIMEOUT).read()?;
         Ok(Worktree { dir })
     }
 }
 
 /// Two runs at the same time would disturb each other.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
-    files::lock(path, || terminal::say("waiting for another run of benchmarks to end"))
+    files::lock(path, || terminal::note("waiting for another run of benchmarks to end"))
 }

@@ -12,7 +12,6 @@ use crate::bench::submodule::Submodule;
 use crate::host::git;
 use crate::host::git::GitDir;
 use crate::host::{files, terminal};
-use crate::outcome::OrUndetermined;
 
 /// A repository of this clone: itself, a submodule, or a submodule of a submodule.
 struct Repository {
@@ -33,7 +32,7 @@ pub(crate) fn fill(
     let filled = common_dir(session, &tree).and_then(|git_dir| {
         fill_from(session, &Repository { git_dir, tree }, &worktree.dir, id, &mut missing)
     });
-    filled.or_undetermined()?;
+    filled?;
     Ok(missing)
 }
 
@@ -46,17 +45,17 @@ fn fill_from(
     missing: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     let (sh, git_dir) = (&session.cx.sh, GitDir(&repository.git_dir));
-    let listing = base::succeeded(session.runner.read(git_dir.list_tree(sh, id))?)?;
-    let submodules = submodule::submodules(&listing.stdout);
+    let listing = session.runner.process(git_dir.list_tree(sh, id)).read()?;
+    let submodules = submodule::submodules(&listing);
     if submodules.is_empty() {
         return Ok(());
     }
     // Without `.gitmodules` git fails, and no submodule has a name.
-    let paths = session.runner.read(git_dir.submodule_paths(sh, id))?.stdout;
+    let paths = session.runner.process(git_dir.submodule_paths(sh, id)).output()?.stdout;
     for submodule in submodules {
         let path = Path::new(OsStr::from_bytes(&submodule.path));
         let Some(from) = find(session, repository, &submodule, &paths)? else {
-            terminal::say(&format!(
+            terminal::note(&format!(
                 "note: the base is built without its submodule `{}`: this clone does not have its commit {}",
                 path.display(),
                 submodule.id
@@ -91,7 +90,7 @@ fn find(
     }
     for git_dir in places {
         let has_commit = GitDir(&git_dir).has_commit(&session.cx.sh, &submodule.id);
-        if git_dir.is_dir() && session.runner.read(has_commit)?.status.success() {
+        if git_dir.is_dir() && session.runner.process(has_commit).succeeds()? {
             return Ok(Some(Repository { git_dir, tree }));
         }
     }
@@ -107,8 +106,13 @@ fn export(session: &Session<'_>, from: GitDir<'_>, into: &Path, id: &str) -> any
 
 fn common_dir(session: &Session<'_>, tree: &Path) -> anyhow::Result<PathBuf> {
     let _tree = session.cx.sh.push_dir(tree);
-    let output = base::succeeded(session.runner.read(git::common_dir(&session.cx.sh, tree))?)?;
-    let path = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
+    let output = session.runner.process(git::common_dir(&session.cx.sh, tree)).read()?;
+    let path = output
+        .strip_suffix(
+            b"
+",
+        )
+        .unwrap_or(&output);
     Ok(PathBuf::from(OsStr::from_bytes(path)))
 }
 

@@ -24,12 +24,12 @@ use crate::host::terminal::report_warnings;
 use crate::host::{git, terminal};
 use crate::inputs as gather;
 use crate::inputs::Request;
-use crate::outcome::{OrUndetermined, Outcome, UNDETERMINED};
+use crate::outcome::{Outcome, UNDETERMINED};
 use crate::plan::Plan;
 use crate::plan::platform::Platform;
-use crate::text::diagnostic::Diagnostics;
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected};
 use crate::text::shell as shell_text;
-use crate::tools::provision::{Installing, Missing, Provision};
+use crate::tools::provision::{Installing, Provision};
 use crate::tools::requirement as prerequisite;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
@@ -75,7 +75,7 @@ fn local_steps(
     let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
     let problems = selection::unknown_names(&selection, &pairs);
     if !problems.is_empty() {
-        bail!("{}", problems.join("\nerror: "));
+        bail!(Rejected(problems.into_iter().map(Diagnostic::error).collect()));
     }
     let steps: Vec<LocalStep> =
         steps.into_iter().filter(|step| selection.includes(&step.test_name, &step.label)).collect();
@@ -90,7 +90,10 @@ fn local_steps(
     if steps.is_empty() && !options.tests.is_empty() {
         let platform = std::env::consts::ARCH;
         bail!(
-            "none of the named tests has a step on this machine ({platform}); see `{alias} ci --list`"
+            Rejected::new(format!(
+                "none of the named tests has a step on this machine ({platform})"
+            ))
+            .help(format!("`{alias} ci --list` shows the tests"))
         );
     }
     Ok(steps)
@@ -118,7 +121,6 @@ fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {
         }
         Ok(())
     })
-    .or_undetermined()
 }
 
 fn list_entry(step: &LocalStep) -> Value {
@@ -173,7 +175,7 @@ fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> Vec<Report> 
 /// The tracked files that differ from the last commit. Where git cannot tell, none do: nothing here
 /// depends on it.
 fn changed_files(cx: &Context) -> BTreeSet<String> {
-    let output = cx.runner.read(git::changed_files(&cx.sh, &cx.project.root));
+    let output = cx.process(git::changed_files(&cx.sh, &cx.project.root)).output();
     let names = output.map(|output| output.stdout).unwrap_or_default();
     let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
@@ -198,7 +200,7 @@ fn run_one(
         None => (),
     }
     for note in &step.notes {
-        terminal::say(&format!("note: {note}"));
+        terminal::note(&format!("note: {note}"));
     }
     let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
     let toolchain = toolchain.map(|(_, value)| value.as_str());
@@ -206,11 +208,14 @@ fn run_one(
     match provision.ensure_all(&needs) {
         _ if Context::interrupted_by().is_some() => return (Verdict::Interrupted, None),
         Ok(()) => (),
-        Err(Missing { reason, fix }) => return (Verdict::Unavailable { reason, fix }, None),
+        Err(Failure { message, help }) => {
+            let fix = help.unwrap_or_default();
+            return (Verdict::Unavailable { reason: message, fix }, None);
+        }
     }
     let command = sh::command(&cx.sh, &step.command, &step.environment);
     let started = Instant::now();
-    let ended = cx.runner.run_whole(command);
+    let ended = cx.process(command).shown().inherit().whole_group().status();
     let elapsed = started.elapsed();
     match ended {
         _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, Some(elapsed)),
@@ -256,8 +261,7 @@ fn conclude(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Resu
         writeln!(out)?;
         out.write_all(verdict::render(reports, style).as_bytes())?;
         write_rerun_lines(out, reports, options, &alias)
-    })
-    .or_undetermined()?;
+    })?;
     Ok(match verdict::total(reports, cx.is_ci()) {
         Total::Passed => Outcome::Pass,
         Total::Failed => Outcome::Fail,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use pico_args::Arguments;
 
-use crate::cli::UsageError;
+use crate::text::diagnostic::Rejected;
 use crate::text::nearest;
 
 /// Arguments that options are taken out of, one after another.
@@ -41,19 +41,19 @@ impl Args {
         Args { command, usage, words, after_dashes }
     }
 
-    pub(crate) fn error<T>(&self, message: impl Into<String>) -> Result<T, UsageError> {
-        Err(UsageError { message: message.into(), command: Some(self.command) })
+    pub(crate) fn error<T>(&self, message: impl Into<String>) -> Result<T, Rejected> {
+        Err(Rejected::new(message).help(format!("see `cargo xtask help {}`", self.command)))
     }
 
     /// A switch. It may carry a value (`--devel true`), since some callers can only pass pairs; the
     /// next word is its value only if it is one.
-    pub(crate) fn switch(&mut self, name: &'static str) -> Result<bool, UsageError> {
+    pub(crate) fn switch(&mut self, name: &'static str) -> Result<bool, Rejected> {
         self.boolean(name, false)
     }
 
     /// An option whose value is a boolean: a next word that is neither an option nor a boolean is
     /// an error and not something else's argument.
-    pub(crate) fn boolean_option(&mut self, name: &'static str) -> Result<bool, UsageError> {
+    pub(crate) fn boolean_option(&mut self, name: &'static str) -> Result<bool, Rejected> {
         self.boolean(name, true)
     }
 
@@ -62,7 +62,7 @@ impl Args {
         &mut self,
         short: Option<&'static str>,
         long: &'static str,
-    ) -> Result<Vec<OsString>, UsageError> {
+    ) -> Result<Vec<OsString>, Rejected> {
         let words = std::mem::take(&mut self.words);
         let words = words.into_iter().flat_map(|word| as_pair(word, short, long)).collect();
         let mut arguments = Arguments::from_vec(words);
@@ -83,16 +83,13 @@ impl Args {
         &mut self,
         short: Option<&'static str>,
         long: &'static str,
-    ) -> Result<Option<OsString>, UsageError> {
+    ) -> Result<Option<OsString>, Rejected> {
         Ok(self.values(short, long)?.pop())
     }
 
     /// An option whose value may be left out: `--diff`, `--diff X` and `--diff=X`. The next word is
     /// its value unless it is an option.
-    pub(crate) fn optional_value(
-        &mut self,
-        name: &'static str,
-    ) -> Result<OptionalValue, UsageError> {
+    pub(crate) fn optional_value(&mut self, name: &'static str) -> Result<OptionalValue, Rejected> {
         let mut result = OptionalValue::NotGiven;
         while let Some(at) = self.words.iter().position(|word| is_option(word, name)) {
             let word = self.words.remove(at);
@@ -111,12 +108,12 @@ impl Args {
     }
 
     /// As [`Args::value`], for a value that has to be text.
-    pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, UsageError> {
+    pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, Rejected> {
         Ok(self.texts(long)?.pop())
     }
 
     /// As [`Args::values`], for values that have to be text.
-    pub(crate) fn texts(&mut self, long: &'static str) -> Result<Vec<String>, UsageError> {
+    pub(crate) fn texts(&mut self, long: &'static str) -> Result<Vec<String>, Rejected> {
         let values = self.values(None, long)?;
         let text = |value: OsString| {
             value.into_string().or_else(|value| {
@@ -131,12 +128,12 @@ impl Args {
         &mut self,
         short: Option<&'static str>,
         long: &'static str,
-    ) -> Result<Option<PathBuf>, UsageError> {
+    ) -> Result<Option<PathBuf>, Rejected> {
         Ok(self.value(short, long)?.map(PathBuf::from))
     }
 
     /// The words that belong to no option; an option among them is unknown.
-    pub(crate) fn positional(self) -> Result<Vec<String>, UsageError> {
+    pub(crate) fn positional(self) -> Result<Vec<String>, Rejected> {
         if let Some(option) = self.words.iter().find(|word| word.to_string_lossy().starts_with('-'))
         {
             let option = option.to_string_lossy();
@@ -150,18 +147,17 @@ impl Args {
     }
 
     /// For commands that take options only.
-    pub(crate) fn finish(self) -> Result<(), UsageError> {
-        let command = self.command;
+    pub(crate) fn finish(self) -> Result<(), Rejected> {
+        let (command, usage) = (self.command, self.usage);
         match self.positional()?.first() {
             None => Ok(()),
-            Some(word) => Err(UsageError {
-                message: format!("`{command}` does not take `{word}`"),
-                command: Some(command),
-            }),
+            Some(word) => {
+                Args::new(command, usage, Vec::new()).error(format!("unexpected argument `{word}`"))
+            }
         }
     }
 
-    fn boolean(&mut self, name: &'static str, value_expected: bool) -> Result<bool, UsageError> {
+    fn boolean(&mut self, name: &'static str, value_expected: bool) -> Result<bool, Rejected> {
         let mut result = false;
         while let Some(at) = self.words.iter().position(|word| is_option(word, name)) {
             let word = self.words.remove(at).to_string_lossy().into_owned();
@@ -181,7 +177,7 @@ impl Args {
         Ok(result)
     }
 
-    fn parse_boolean(&self, name: &str, value: &str) -> Result<bool, UsageError> {
+    fn parse_boolean(&self, name: &str, value: &str) -> Result<bool, Rejected> {
         match parse_boolean(value) {
             Some(flag) => Ok(flag),
             None => self.error(format!("`{name}` takes `true` or `false`, not `{value}`")),

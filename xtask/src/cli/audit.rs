@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::UsageError;
 use crate::cli::args::Args;
+use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
 Looks up the dependencies in the RustSec advisory database.
@@ -19,7 +19,6 @@ Options:
       --only-changed BASE         advisories that the revision BASE has too do not fail
       --db DIR                    keep the database in DIR
       --offline                   use the database as it is, without the network
-  -h, --help                      print this
 ";
 
 /// What `audit` was asked for.
@@ -30,7 +29,7 @@ pub(crate) struct Options {
     pub(crate) offline: bool,
 }
 
-pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let only_changed = args.text("--only-changed")?;
     let database = args.path(None, "--db")?;
     let offline = args.switch("--offline")?;
@@ -56,6 +55,6 @@ mod tests {
         assert!(options.offline);
         assert!(parse_words("--ofline").unwrap_err().contains("did you mean `--offline`?"));
         assert!(parse_words("--db").unwrap_err().contains("needs a value"));
-        assert!(parse_words("x").unwrap_err().contains("does not take `x`"));
+        assert!(parse_words("x").unwrap_err().contains("unexpected argument `x`"));
     }
 }

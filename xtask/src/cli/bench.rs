@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use crate::base::reference::Against;
 use crate::bench::schedule::Schedule;
-use crate::cli::UsageError;
 use crate::cli::args::Args;
+use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
 Runs the benchmarks of the change and of its base and shows critcmp's table of both.
@@ -27,7 +27,6 @@ Options:
                                   than the base differs from itself (measures 3 rounds if not told)
       --fresh                     measure the base even if that was done before
       --json FILE                 write everything that was found to FILE
-  -h, --help                      print this
 
 Environment (empty is unset):
   PACKAGE                         stands for --package
@@ -46,7 +45,7 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
 }
 
-pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let package = args.texts("--package")?;
     if 1 < package.len() {
         return args.error("`--package` names one package: results of several would mix");
@@ -76,7 +75,7 @@ fn number<T: FromStr>(
     args: &mut Args,
     name: &'static str,
     what: &str,
-) -> Result<Option<T>, UsageError> {
+) -> Result<Option<T>, Rejected> {
     let Some(text) = args.text(name)? else { return Ok(None) };
     match text.parse() {
         Ok(number) => Ok(Some(number)),
@@ -128,7 +127,7 @@ mod tests {
         }
         assert!(parse_words("--package a --package b").unwrap_err().contains("names one package"));
         assert!(parse_words("--rounds").unwrap_err().contains("`--rounds` needs a value"));
-        assert!(parse_words("somewhere").unwrap_err().contains("does not take `somewhere`"));
+        assert!(parse_words("somewhere").unwrap_err().contains("unexpected argument `somewhere`"));
         assert!(parse_words("--pakage a").unwrap_err().contains("did you mean `--package`?"));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::UsageError;
 use crate::cli::args::Args;
+use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
 Runs the tests of the pipeline on this machine, as Buildkite would on a machine of this platform.
@@ -23,7 +23,6 @@ Options:
       --json                      with --list: print it as JSON
       --fail-fast                 stop at the first failure
       --no-install                install nothing: what is missing makes a test unavailable
-  -h, --help                      print this
 
 The variables that `cargo xtask help pipeline` lists count here too. With `CI` set, an unavailable
 test makes the exit code 75.
@@ -52,7 +51,7 @@ pub(crate) enum Action {
     ListAsJson,
 }
 
-pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let descriptions = args.values(Some("-t"), "--test-description")?;
     let skipped = args.values(None, "--skip")?;
     let mut options = Options {
@@ -68,7 +67,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
     Ok(options)
 }
 
-fn parse_action(args: &mut Args) -> Result<Action, UsageError> {
+fn parse_action(args: &mut Args) -> Result<Action, Rejected> {
     match (args.switch("--list")?, args.switch("--json")?) {
         (false, false) => Ok(Action::Run),
         (true, false) => Ok(Action::List),

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::UsageError;
 use crate::cli::args::Args;
+use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
 Checks the messages of the commits that the branch adds to its base.
@@ -16,7 +16,6 @@ and imported history (commits without an ancestor in the base) are left out.
 
 Options:
       --message-file FILE         check one message, in the file that git gives a commit-msg hook
-  -h, --help                      print this
 
 Environment:
   REMOTE, BASE_BRANCH             the base (default: origin and main); Buildkite's own
@@ -32,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) message_file: Option<PathBuf>,
 }
 
-pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let message_file = args.path(None, "--message-file")?;
     args.finish()?;
     Ok(Options { message_file })

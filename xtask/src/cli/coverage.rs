@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::cli::UsageError;
 use crate::cli::args::{Args, OptionalValue};
 use crate::coverage::score::Score;
+use crate::text::diagnostic::Rejected;
 use crate::text::nearest;
 
 pub(crate) const USAGE: &str = "\
@@ -34,7 +34,6 @@ Options:
       --set SCORE                 record SCORE without measuring
       --allow-lower               with devel: record a lower score too
       --no-cleanup                keep profiles and report, and print where
-  -h, --help                      print this
 
 REMOTE and BASE_BRANCH name the upstream branch (default: origin and main).
 ";
@@ -80,7 +79,7 @@ pub(crate) struct Diff {
     pub(crate) minimum: Option<Score>,
 }
 
-pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let profile = profile(&mut args)?;
     let scope = args.text("--test-scope")?;
     let scope = match scope.as_deref() {
@@ -126,7 +125,7 @@ fn measures_nothing(options: &Options) -> bool {
     *options == alone
 }
 
-fn profile(args: &mut Args) -> Result<Profile, UsageError> {
+fn profile(args: &mut Args) -> Result<Profile, Rejected> {
     let profile = match args.text("--profile")?.as_deref() {
         None => None,
         Some("ci") => Some(Profile::Ci),
@@ -143,7 +142,7 @@ fn profile(args: &mut Args) -> Result<Profile, UsageError> {
     }
 }
 
-fn diff(args: &mut Args) -> Result<Option<Diff>, UsageError> {
+fn diff(args: &mut Args) -> Result<Option<Diff>, Rejected> {
     let minimum = percent(args, "--min-diff")?;
     let base = match args.optional_value("--diff")? {
         OptionalValue::NotGiven if minimum.is_none() => return Ok(None),
@@ -159,7 +158,7 @@ fn diff(args: &mut Args) -> Result<Option<Diff>, UsageError> {
     Ok(Some(Diff { base, minimum }))
 }
 
-fn percent(args: &mut Args, name: &'static str) -> Result<Option<Score>, UsageError> {
+fn percent(args: &mut Args, name: &'static str) -> Result<Option<Score>, Rejected> {
     let Some(text) = args.text(name)? else { return Ok(None) };
     match Score::from_text(&text) {
         Some(score) => Ok(Some(score)),
@@ -205,7 +204,7 @@ mod tests {
     fn what_makes_no_sense_is_an_error() {
         let error = |line: &str| {
             let message = parse_words(line).unwrap_err();
-            message.split("; see").next().unwrap().to_owned()
+            message.lines().next().unwrap().trim_start_matches("error: ").to_owned()
         };
         assert_eq!(
             error("--profile release"),
@@ -226,7 +225,7 @@ mod tests {
             error("--set 90 --html"),
             "`--set` measures nothing, so it goes with `--package` alone"
         );
-        assert_eq!(error("--diff main extra"), "`coverage` does not take `extra`");
+        assert_eq!(error("--diff main extra"), "unexpected argument `extra`");
         assert_eq!(error("--htlm"), "unknown option `--htlm`, did you mean `--html`?");
     }
 }

@@ -9,10 +9,10 @@ pub(crate) mod coverage;
 pub(crate) mod pipeline;
 
 use std::ffi::OsString;
-use std::fmt;
 
 use crate::cli::args::Args;
 
+use crate::text::diagnostic::{Rejected, Verbosity};
 use crate::text::nearest;
 
 /// What the user asked for.
@@ -27,29 +27,12 @@ pub(crate) enum Command {
     Help(String),
 }
 
-/// A command line that cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct UsageError {
-    message: String,
-    /// The command whose help shows what is valid.
-    command: Option<&'static str>,
-}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let help = self.command.map(|name| format!(" {name}")).unwrap_or_default();
-        write!(f, "{}; see `cargo xtask help{help}`", self.message)
-    }
-}
-
-impl std::error::Error for UsageError {}
-
 /// Everything about a command but its work.
 struct Entry {
     name: &'static str,
     summary: &'static str,
     usage: &'static str,
-    parse: fn(Args) -> Result<Command, UsageError>,
+    parse: fn(Args) -> Result<Command, Rejected>,
 }
 
 const COMMANDS: [Entry; 6] = [
@@ -91,40 +74,75 @@ const COMMANDS: [Entry; 6] = [
     },
 ];
 
-/// Understands the arguments after the program's name.
-pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
+/// Parses the arguments after the program's name.
+///
+/// # Errors
+///
+/// Rejects what no command or option is (exit code 2).
+pub(crate) fn parse(arguments: Vec<OsString>) -> Result<(Command, Verbosity), Rejected> {
     let mut words = arguments.into_iter();
-    let Some(first) = words.next() else {
-        return Err(UsageError { message: "a command is missing".to_owned(), command: None });
-    };
+    let Some(first) = words.next() else { return Err(usage_error("no command given")) };
     let rest: Vec<OsString> = words.collect();
     let first = first.to_string_lossy();
     if ["help", "--help", "-h"].contains(&first.as_ref()) {
-        if let Some(word) = rest.get(1) {
-            let message = format!("`help` does not take `{}`", word.to_string_lossy());
-            return Err(UsageError { message, command: None });
-        }
-        let topic = rest.first().filter(|word| *word != "--help" && *word != "-h");
-        return match topic {
-            Some(topic) => {
-                entry(&topic.to_string_lossy()).map(|entry| Command::Help(entry.usage.to_owned()))
-            }
-            None => Ok(Command::Help(overview())),
-        };
+        return Ok((Command::Help(help(&rest)?), Verbosity::Normal));
     }
     let entry = entry(&first)?;
-    let own = rest.iter().take_while(|word| *word != "--");
-    if own.into_iter().any(|word| word == "--help" || word == "-h") {
-        return Ok(Command::Help(entry.usage.to_owned()));
+    let mut own = rest.iter().take_while(|word| *word != "--");
+    if own.any(|word| word == "--help" || word == "-h") {
+        return Ok((Command::Help(entry.help()), Verbosity::Normal));
     }
-    (entry.parse)(Args::new(entry.name, entry.usage, rest))
+    let mut args = Args::new(entry.name, entry.usage, rest);
+    let verbosity = verbosity(&mut args)?;
+    Ok(((entry.parse)(args)?, verbosity))
 }
 
-fn entry(name: &str) -> Result<&'static Entry, UsageError> {
+/// The text of `help` with its arguments.
+fn help(arguments: &[OsString]) -> Result<String, Rejected> {
+    if let Some(word) = arguments.get(1) {
+        return Err(usage_error(format!("unexpected argument `{}`", word.to_string_lossy())));
+    }
+    match arguments.first().filter(|word| !["help", "--help", "-h"].iter().any(|it| word == it)) {
+        Some(topic) => Ok(entry(&topic.to_string_lossy())?.help()),
+        None => Ok(overview()),
+    }
+}
+
+fn verbosity(args: &mut Args) -> Result<Verbosity, Rejected> {
+    let mut given = |short: &'static str, long: &'static str| -> Result<bool, Rejected> {
+        Ok(args.switch(short)? | args.switch(long)?)
+    };
+    match (given("-q", "--quiet")?, given("-v", "--verbose")?) {
+        (true, true) => args.error("`--quiet` contradicts `--verbose`"),
+        (true, false) => Ok(Verbosity::Quiet),
+        (false, true) => Ok(Verbosity::Verbose),
+        (false, false) => Ok(Verbosity::Normal),
+    }
+}
+
+fn usage_error(message: impl Into<String>) -> Rejected {
+    Rejected::new(message).help("see `cargo xtask help`")
+}
+
+impl Entry {
+    /// The text of `help` for the command.
+    fn help(&self) -> String {
+        format!("{}{COMMON_OPTIONS}", self.usage)
+    }
+}
+
+/// What every command takes.
+const COMMON_OPTIONS: &str = "
+Common options:
+  -v, --verbose                   show every command line that runs
+  -q, --quiet                     show only results, errors and warnings
+  -h, --help                      print this help
+";
+
+fn entry(name: &str) -> Result<&'static Entry, Rejected> {
     COMMANDS.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).chain(["help"]).collect();
-        let message = format!("unknown command `{name}`{}", nearest::hint(name, &names));
-        UsageError { message, command: None }
+        usage_error(format!("unknown command `{name}`{}", nearest::hint(name, &names)))
     })
 }
 
@@ -148,23 +166,26 @@ mod tests {
     use super::*;
 
     fn parse_words(line: &str) -> Result<Command, String> {
-        parse(line.split_whitespace().map(OsString::from).collect())
-            .map_err(|error| error.to_string())
+        let parsed = parse(line.split_whitespace().map(OsString::from).collect());
+        parsed.map(|(command, _)| command).map_err(|error| error.to_string())
     }
 
     #[test]
     fn an_unknown_command_names_the_nearest() {
         assert_eq!(
             parse_words("pipelin").unwrap_err(),
-            "unknown command `pipelin`, did you mean `pipeline`?; see `cargo xtask help`"
+            "error: unknown command `pipelin`, did you mean `pipeline`?\nhelp: see `cargo xtask help`"
         );
-        assert_eq!(parse_words("").unwrap_err(), "a command is missing; see `cargo xtask help`");
+        assert_eq!(
+            parse_words("").unwrap_err(),
+            "error: no command given\nhelp: see `cargo xtask help`"
+        );
     }
 
     #[test]
     fn help_is_found_anywhere_before_a_double_dash() {
         for entry in &COMMANDS {
-            let wanted = Command::Help(entry.usage.to_owned());
+            let wanted = Command::Help(entry.help());
             assert_eq!(parse_words(&format!("help {}", entry.name)), Ok(wanted));
             assert!(matches!(parse_words(&format!("{} --help", entry.name)), Ok(Command::Help(_))));
             assert!(matches!(

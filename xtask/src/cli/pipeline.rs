@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::cli::UsageError;
 use crate::cli::args::Args;
 use crate::pipeline::render::Format;
+use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
 Prints the pipeline that Buildkite runs.
@@ -26,7 +26,6 @@ Options:
       --upload                    hand the pipeline to `buildkite-agent pipeline upload`, in parts
                                   of at most 500 steps
       --format yaml|json          the text form (default: yaml)
-  -h, --help                      print this
 
 Environment (JSON where not said otherwise; empty is unset):
   TESTS_TO_SKIP                   list of test names
@@ -65,7 +64,7 @@ pub(crate) struct Selective {
     pub(crate) with_dependents: bool,
 }
 
-fn parse_selective(args: &mut Args) -> Result<Selective, UsageError> {
+fn parse_selective(args: &mut Args) -> Result<Selective, Rejected> {
     let enabled = args.boolean_option("--workspace-selective")?;
     let with_dependents = args.boolean_option("--dependents")?;
     if with_dependents && !enabled {
@@ -74,7 +73,7 @@ fn parse_selective(args: &mut Args) -> Result<Selective, UsageError> {
     Ok(Selective { enabled, with_dependents })
 }
 
-pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
+pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let test_description = args.path(Some("-t"), "--test-description")?;
     let platform_allowlist = args.path(Some("-p"), "--platform-allowlist")?;
     let named = args.text("--format")?;
@@ -91,7 +90,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, UsageError> {
     Ok(Options { test_description, platform_allowlist, workspace, format, destination })
 }
 
-fn parse_destination(args: &mut Args) -> Result<Destination, UsageError> {
+fn parse_destination(args: &mut Args) -> Result<Destination, Rejected> {
     let given = [
         args.path(None, "--output")?.map(Destination::Write),
         args.path(None, "--check")?.map(Destination::Check),
@@ -139,13 +138,13 @@ mod tests {
     fn an_unknown_option_names_the_nearest() {
         assert_eq!(
             parse_words("-t a --platfrom-allowlist x").unwrap_err(),
-            "unknown option `--platfrom-allowlist`, did you mean `--platform-allowlist`?; see `cargo xtask help pipeline`"
+            "error: unknown option `--platfrom-allowlist`, did you mean `--platform-allowlist`?\nhelp: see `cargo xtask help pipeline`"
         );
         assert_eq!(
             parse_words("x").unwrap_err(),
-            "`pipeline` does not take `x`; see `cargo xtask help pipeline`"
+            "error: unexpected argument `x`\nhelp: see `cargo xtask help pipeline`"
         );
-        assert!(parse_words("--format xml").unwrap_err().starts_with("unknown format `xml`"));
+        assert!(parse_words("--format xml").unwrap_err().contains("unknown format `xml`"));
         assert!(parse_words("--upload --check x").unwrap_err().contains("exclude each other"));
         assert!(parse_words("-t").unwrap_err().contains("`--test-description` needs a value"));
     }

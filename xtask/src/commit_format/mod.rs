@@ -9,7 +9,7 @@ pub(crate) mod trailer;
 
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 
 use crate::base;
 use crate::base::Found;
@@ -20,7 +20,8 @@ use crate::commit_format::report::CommitReport;
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, git, terminal};
-use crate::outcome::{OrUndetermined, Outcome};
+use crate::outcome::Outcome;
+use crate::text::diagnostic::Failure;
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::tools::annotation;
 
@@ -35,18 +36,17 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let bots = bots(cx)?;
     let root = &cx.project.root;
     if base::commit(cx, "HEAD")?.is_none() {
-        refuse_unreadable_head(cx).or_undetermined()?;
+        refuse_unreadable_head(cx)?;
         terminal::say("there is no commit yet, nothing to check");
         return Ok(Outcome::Pass);
     }
     let base = base::find(cx)?;
     let list = git::list_commits(&cx.sh, root, &base.id, history::FORMAT);
-    let output = base::succeeded(cx.runner.read(list)?).or_undetermined()?;
-    let commits = history::parse(&output.stdout).or_undetermined()?;
+    let commits = history::parse(&cx.process(list).read()?)?;
     refuse_cut_history(cx, &commits, &base)?;
     let report = CommitReport::new(&base.name, history::judge(&commits, &bots));
     let text = report.render();
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?)).or_undetermined()?;
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
     annotation::show_check(cx, "commit-format", outcome, "commit messages", &text);
     Ok(outcome)
@@ -57,14 +57,15 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
 fn refuse_unreadable_head(cx: &Context) -> anyhow::Result<()> {
     const IS_MISSING: i32 = 1;
     let root = &cx.project.root;
-    let output = base::succeeded(cx.runner.read(git::current_branch(&cx.sh, root))?)?;
-    let branch = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let output = cx.runner.read(git::show_reference(&cx.sh, root, &branch))?;
-    if output.status.code() == Some(IS_MISSING) {
-        return Ok(());
+    let branch = cx.process(git::current_branch(&cx.sh, root)).read_text()?;
+    let reference = git::show_reference(&cx.sh, root, &branch);
+    match cx.process(reference).read_unless(IS_MISSING)? {
+        None => Ok(()),
+        Some(_) => bail!(
+            Failure::new(format!("git cannot read the last commit of `{branch}`"))
+                .help("run `git fsck`")
+        ),
     }
-    base::succeeded(output)?;
-    bail!("git cannot read the last commit of `{branch}`; `git fsck` says more")
 }
 
 fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
@@ -78,8 +79,7 @@ fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
     terminal::write_data(|out| {
         writeln!(out, "{name}")?;
         report::describe(&findings).try_for_each(|line| Ok(writeln!(out, "{line}")?))
-    })
-    .or_undetermined()?;
+    })?;
     let has_failed = findings.iter().any(|finding| !finding.violation.is_warning());
     Ok(if has_failed { Outcome::Fail } else { Outcome::Pass })
 }
@@ -98,24 +98,21 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
 /// Where the history ends inside the branch, nobody can tell what is the branch's own.
 fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow::Result<()> {
     let is_own = |id: &str| commits.iter().any(|commit| !commit.is_boundary && commit.id == id);
-    let output = base::succeeded(cx.runner.read(git::shallow_file(&cx.sh, &cx.project.root))?)?;
-    let path = cx.project.root.join(String::from_utf8_lossy(&output.stdout).trim());
+    let path = cx.process(git::shallow_file(&cx.sh, &cx.project.root)).read_text()?;
+    let path = cx.project.root.join(path);
     let shallow = files::read_text_if_exists(&path, "shallow")?.unwrap_or_default();
     if shallow.lines().any(is_own) {
-        return Err(anyhow!(
-            "this clone is shallow and its history ends before the branch left `{}`; \
-             run `git fetch --deepen=100`, or `git fetch --unshallow`, and try again",
+        let message = format!(
+            "this clone is shallow and its history ends before the branch left `{}`",
             base.name
-        ))
-        .or_undetermined();
+        );
+        bail!(
+            Failure::new(message).help("run `git fetch --deepen=100`, or `git fetch --unshallow`")
+        );
     }
     let is_rooted = commits.is_empty() || commits.iter().any(|commit| commit.is_boundary);
     if !is_rooted {
-        bail!(
-            "`HEAD` and `{}` have no common history; REMOTE and BASE_BRANCH name the upstream \
-             repository and branch",
-            base.name
-        );
+        bail!(base::unrelated(&base.name));
     }
     Ok(())
 }
@@ -124,7 +121,7 @@ fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow:
 fn cleanup(cx: &Context) -> anyhow::Result<Cleanup> {
     // The newer name of the setting for comments is that of a string.
     let names = r"^(core\.comment(char|string)|commit\.cleanup)$";
-    let output = cx.runner.read(git::settings(&cx.sh, &cx.project.root, names))?;
+    let output = cx.process(git::settings(&cx.sh, &cx.project.root, names)).output()?;
     // Git tells its hooks by this value that nobody edits the message.
     let is_edited = cx.lookup("GIT_EDITOR").as_deref() != Some(":");
     Ok(Cleanup::from_settings(&String::from_utf8_lossy(&output.stdout), is_edited))

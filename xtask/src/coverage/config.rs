@@ -4,7 +4,7 @@
 use crate::coverage::extended_regex;
 use crate::coverage::score::Score;
 use crate::plan::platform::{Platform, unknown_platform};
-use crate::text::diagnostic::{Diagnostics, Source};
+use crate::text::diagnostic::{Diagnostics, Rejected, Source};
 use crate::text::json;
 use crate::text::json::{Entry, Node};
 use crate::text::nearest;
@@ -248,13 +248,12 @@ fn is_same_to_two_decimals(one: f64, other: f64) -> bool {
 }
 
 /// What a crate without a configuration is told: the smallest one that works.
-pub(crate) fn missing(directory: &str, architecture: &str, command: &str) -> String {
+pub(crate) fn missing(directory: &str, architecture: &str, command: &str) -> Rejected {
     let name = file_name(architecture);
-    format!(
-        "there is no `{name}` in `{directory}` or below it; create it with `cargo xtask init`, or \
-         write these three lines to `{name}` and record the score with `{command} --devel`:\n\
+    Rejected::new(format!("there is no `{name}` in `{directory}` or below it")).help(format!(
+        "write these three lines to `{name}` and record the score with `{command} --devel`:\n\
          {{\n  \"coverage_score\": 0\n}}"
-    )
+    ))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Runs the tests with `cargo llvm-cov` in a build directory that stays warm.
 
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, ExitStatus};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow, bail};
 use xshell::Cmd;
@@ -15,7 +18,6 @@ use crate::coverage::llvm_cov::{Measurement, Report};
 use crate::coverage::report;
 use crate::coverage::scope::Workspace;
 use crate::host::{files, terminal, tree};
-use crate::outcome::OrUndetermined;
 
 /// Below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
@@ -30,6 +32,36 @@ const PAGES: &str = "html";
 /// Where the coverage build of a workspace is.
 pub(crate) fn build_dir(workspace: &Workspace) -> PathBuf {
     workspace.target_directory.join(BUILD_DIR)
+}
+
+/// Runs a cargo that prints JSON messages and returns these, one a line. What else the command and
+/// the tests that it runs print goes to our standard error.
+fn run_with_messages(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, String)> {
+    let messages: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let written = Arc::clone(&messages);
+    let process = cx.process(cmd).shown().stream();
+    let status = process.stdout_to(move |stdout| split_messages(stdout, &written)).status()?;
+    let messages = std::mem::take(&mut *messages.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((status, String::from_utf8_lossy(&messages).into_owned()))
+}
+
+/// Cargo's messages go into the list; from the first byte after the build everything is passed on
+/// as it comes, since a test may print half a line and wait.
+fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<()> {
+    let mut stdout = BufReader::new(stdout);
+    let mut line = Vec::new();
+    while stdout.read_until(b'\n', &mut line)? > 0 {
+        if line.starts_with(b"{\"reason\":") {
+            messages.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&line);
+        } else {
+            io::stderr().write_all(&line)?;
+        }
+        if line.starts_with(b"{\"reason\":\"build-finished\"") {
+            break;
+        }
+        line.clear();
+    }
+    io::copy(&mut stdout, &mut io::stderr()).map(drop)
 }
 
 /// How the tests ended.
@@ -53,11 +85,11 @@ impl<'a> Session<'a> {
     /// Waits until the build directory is free and removes what an earlier run measured.
     pub(crate) fn start(cx: &'a Context, measurement: Measurement) -> anyhow::Result<Session<'a>> {
         let dir = &measurement.build_dir;
-        files::create_dir(dir).or_undetermined()?;
+        files::create_dir(dir)?;
         let lock = files::lock(&dir.join(".lock"), || {
-            terminal::say("waiting for another coverage run to end");
+            terminal::note("waiting for another coverage run to end");
         });
-        let session = Session { cx, _lock: lock.or_undetermined()?, measurement };
+        let session = Session { cx, _lock: lock?, measurement };
         session.remove_results()?;
         Ok(session)
     }
@@ -65,7 +97,7 @@ impl<'a> Session<'a> {
     /// Builds and runs the tests; executables of an earlier build are gone afterwards.
     pub(crate) fn test(&self, workspace: &Workspace) -> anyhow::Result<Tested> {
         let cmd = llvm_cov::test(&self.cx.sh, &self.measurement);
-        let (status, messages) = self.cx.runner.run_with_messages(cmd).or_undetermined()?;
+        let (status, messages) = run_with_messages(self.cx, cmd)?;
         if Context::interrupted_by().is_some() {
             bail!("interrupted");
         }
@@ -75,8 +107,7 @@ impl<'a> Session<'a> {
             Some(true) => return Ok(Tested::Failed { reason: "a test failed" }),
             Some(false) => return Ok(Tested::Failed { reason: "the tests do not build" }),
             None => {
-                return Err(anyhow!("cargo could not start to build the tests; see above"))
-                    .or_undetermined();
+                return Err(anyhow!("cargo could not start to build the tests; see above"));
             }
         }
         self.remove_stale(&build, workspace)?;
@@ -87,22 +118,22 @@ impl<'a> Session<'a> {
     pub(crate) fn summary(&self) -> anyhow::Result<report::Report> {
         let output = self.read(self.report(Report::Summary))?;
         let path = self.build_dir().join(SUMMARY);
-        files::write_atomically(&path, &output).or_undetermined()?;
-        report::Report::parse(&String::from_utf8_lossy(&output)).or_undetermined()
+        files::write_atomically(&path, &output)?;
+        report::Report::parse(&String::from_utf8_lossy(&output))
     }
 
     /// The lines that hold code, by their path relative to `root`.
     pub(crate) fn code_lines(&self, root: &str) -> anyhow::Result<CodeLines> {
         let path = self.build_dir().join(LINES);
         self.export(Report::Lcov(&path))?;
-        let text = files::read_text(&path, LINES).or_undetermined()?;
+        let text = files::read_text(&path, LINES)?;
         Ok(diff::code_lines(&text, root))
     }
 
     /// Writes the pages anew and returns the first.
     pub(crate) fn write_pages(&self) -> anyhow::Result<PathBuf> {
         let pages = self.build_dir().join(PAGES);
-        files::remove_dir(&pages).or_undetermined()?;
+        files::remove_dir(&pages)?;
         self.export(Report::Html(self.build_dir()))?;
         Ok(pages.join("index.html"))
     }
@@ -131,12 +162,12 @@ impl<'a> Session<'a> {
     }
 
     fn read(&self, cmd: Cmd<'_>) -> anyhow::Result<Vec<u8>> {
-        let output = self.cx.runner.read(cmd).or_undetermined()?;
+        let output = self.cx.process(cmd).output()?;
         if output.status.success() {
             return Ok(output.stdout);
         }
         let words = String::from_utf8_lossy(&output.stderr);
-        Err(anyhow!("llvm-cov cannot report: {}", words.trim())).or_undetermined()
+        Err(anyhow!("llvm-cov cannot report: {}", words.trim()))
     }
 
     fn remove_results(&self) -> anyhow::Result<()> {
@@ -146,7 +177,7 @@ impl<'a> Session<'a> {
         };
         let dir = self.build_dir();
         for name in files::names_in(dir).iter().filter(|name| is_result(name)) {
-            files::remove(&dir.join(name)).or_undetermined()?;
+            files::remove(&dir.join(name))?;
         }
         Ok(())
     }
@@ -157,8 +188,7 @@ impl<'a> Session<'a> {
             present.map(|file| Executable { path: file.path, identity: file.identity }).collect();
         for file in artifacts::stale(&present, build, workspace) {
             files::remove(&file.path)
-                .context("an executable of an earlier build would be counted")
-                .or_undetermined()?;
+                .context("an executable of an earlier build would be counted")?;
         }
         Ok(())
     }

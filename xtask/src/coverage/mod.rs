@@ -16,7 +16,7 @@ pub(crate) mod summary;
 
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, bail};
 
 use crate::coverage::measure::{Session, Tested};
 use crate::coverage::record::Configuration;
@@ -30,13 +30,14 @@ use crate::coverage::scope::{Package, Scope, Workspace};
 use crate::coverage::score::{Action, Lines, Permission, Recorded};
 use crate::coverage::summary::Summary;
 use crate::host::buildkite_agent::Style;
-use crate::host::{cargo, terminal};
-use crate::outcome::{OrUndetermined, Outcome};
+use crate::host::{cargo, files, terminal};
+use crate::outcome::Outcome;
 use crate::plan::alias;
+use crate::text::diagnostic::Rejected;
 use crate::text::shell as shell_text;
 use crate::tools::annotation;
 use crate::tools::llvm::Tools;
-use crate::tools::provision::{Installing, Missing, Provision};
+use crate::tools::provision::{Installing, Provision};
 use crate::tools::requirement as prerequisite;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
@@ -72,7 +73,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     let report = session.summary()?;
     if report.total.counted == 0 {
-        bail!("no line was counted; does `exclude_path` exclude everything?");
+        bail!(Rejected::new("no line was counted; does `exclude_path` exclude everything?"));
     }
     write_reports(cx, &session, options, &report)?;
     let added = change.map(|change| change.look_at(cx, &session)).transpose()?;
@@ -106,8 +107,7 @@ impl Verdict {
         terminal::write_data(|out| {
             out.write_all(self.patch.as_bytes())?;
             uncovered.iter().try_for_each(|lines| Ok(writeln!(out, "{lines}")?))
-        })
-        .or_undetermined()?;
+        })?;
         if let Some(sentence) = &sentence {
             terminal::say(sentence);
         }
@@ -196,19 +196,18 @@ impl Change {
 }
 
 fn workspace(cx: &Context) -> anyhow::Result<Workspace> {
-    let output = cx.runner.read(cargo::metadata(&cx.sh)).or_undetermined()?;
+    let output = cx.process(cargo::metadata(&cx.sh)).output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        bail!("{}", words.trim().trim_start_matches("error: "));
+        bail!(Rejected::new(words.trim().trim_start_matches("error: ")));
     }
     Workspace::parse(&String::from_utf8_lossy(&output.stdout))
         .context("cargo's metadata cannot be read")
-        .or_undetermined()
 }
 
 fn package<'w>(options: &Options, workspace: &'w Workspace) -> anyhow::Result<Option<&'w Package>> {
     let package = options.package.as_deref().map(|name| workspace.find(name)).transpose();
-    package.map_err(|message| anyhow!(message))
+    Ok(package.map_err(Rejected::new)?)
 }
 
 fn scope(cx: &Context, options: &Options, workspace: &Workspace) -> anyhow::Result<Scope> {
@@ -218,7 +217,7 @@ fn scope(cx: &Context, options: &Options, workspace: &Workspace) -> anyhow::Resu
         (_, Some(package)) => Ok(Scope::Crate(package.clone())),
         (Some(ScopeName::Crate), None) => {
             let here = cx.project.resolve(Path::new(""));
-            let owner = workspace.owner_of(&here).map_err(|message| anyhow!(message))?;
+            let owner = workspace.owner_of(&here).map_err(Rejected::new)?;
             Ok(Scope::Crate(owner.clone()))
         }
     }
@@ -232,13 +231,11 @@ fn measurement(
 ) -> anyhow::Result<Measurement> {
     let needs = prerequisite::of_own("coverage");
     let mut provision = Provision::new(cx, Installing::Allowed);
-    if let Err(Missing { reason, fix }) = provision.ensure_all(&needs) {
-        return Err(anyhow!("{reason}; {fix}")).or_undetermined();
-    }
+    provision.ensure_all(&needs)?;
     let tools = provision.into_llvm_tools();
     let is_named = cx.lookup("LLVM_COV").or_else(|| cx.lookup("LLVM_PROFDATA")).is_some();
     if is_named && tools == Some(Tools::OfToolchain) {
-        terminal::say(
+        terminal::note(
             "note: LLVM_COV and LLVM_PROFDATA are not used, the toolchain has LLVM's tools",
         );
     }
@@ -265,11 +262,7 @@ fn measurement(
 /// A report that cannot be written would be found out after minutes of building.
 fn check_report_files(cx: &Context, options: &Options) -> anyhow::Result<()> {
     for path in [&options.lcov, &options.json].into_iter().flatten() {
-        let resolved = cx.project.resolve(path);
-        let name = path.display();
-        ensure!(!resolved.is_dir(), "`{name}` cannot be written: it is a directory");
-        let has_parent = resolved.parent().is_some_and(Path::is_dir);
-        ensure!(has_parent, "`{name}` cannot be written: no such directory");
+        files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
     }
     Ok(())
 }
@@ -282,11 +275,11 @@ fn write_reports(
 ) -> anyhow::Result<()> {
     if options.files {
         let table = report.table(&cx.project.root.to_string_lossy());
-        terminal::write_data(|out| Ok(out.write_all(table.as_bytes())?)).or_undetermined()?;
+        terminal::write_data(|out| Ok(out.write_all(table.as_bytes())?))?;
     }
     if options.html {
         let index = session.write_pages()?;
-        terminal::write_data(|out| Ok(writeln!(out, "{}", index.display())?)).or_undetermined()?;
+        terminal::write_data(|out| Ok(writeln!(out, "{}", index.display())?))?;
     }
     if let Some(path) = &options.lcov {
         session.export(Report::Lcov(&cx.project.resolve(path)))?;

@@ -12,7 +12,7 @@ use crate::coverage::scope::{Scope, Workspace};
 use crate::coverage::score::{Recorded, Score};
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal, tree};
-use crate::outcome::OrUndetermined;
+use crate::text::diagnostic::Rejected;
 use crate::text::diagnostic::{Diagnostics, Source};
 
 /// The configuration of a crate, and every file that records its score.
@@ -76,15 +76,17 @@ impl Configuration {
         match &config_file {
             Some(path) => configuration.read_config(cx, path, &mut found)?,
             None if score_file.is_some() => (),
-            None => bail!(
-                "{}",
-                config::missing(&relative(cx, start), architecture, &configuration.command)
-            ),
+            None => {
+                bail!(config::missing(&relative(cx, start), architecture, &configuration.command))
+            }
         }
         report_warnings(&found.into_warnings()?);
         if configuration.records.is_empty() {
             let name = &configuration.file;
-            bail!("{name}: the key `coverage_score` is missing; add `\"coverage_score\": 0`");
+            bail!(
+                Rejected::new(format!("{name}: the key `coverage_score` is missing"))
+                    .help("add `\"coverage_score\": 0`")
+            );
         }
         Ok(configuration)
     }
@@ -98,14 +100,15 @@ impl Configuration {
             Agreement::Disagree { file, config } => {
                 let names: Vec<&str> =
                     self.records.iter().map(|record| record.name.as_str()).collect();
+                let names = names.join(" and ");
                 bail!(
-                    "two places record different scores, {file} and {config}: {}; make them agree \
-                     with `{} --set {file:.2}`",
-                    names.join(" and "),
-                    self.command
+                    Rejected::new(format!(
+                        "two files record different scores, {file} and {config}: {names}"
+                    ))
+                    .help(format!("make them agree with `{} --set {file:.2}`", self.command))
                 )
             }
-            Agreement::Missing => bail!("no score is recorded"),
+            Agreement::Missing => bail!(Rejected::new("no score is recorded")),
         }
     }
 
@@ -118,7 +121,9 @@ impl Configuration {
         let Features::Chosen(names) = &self.config.features else { return Ok(()) };
         let problem = names.iter().find_map(|name| workspace.problem_of_feature(name, scope));
         match problem {
-            Some(problem) => bail!("{}: `crate_features`: {problem}", self.file),
+            Some(problem) => {
+                bail!(Rejected::new(format!("{}: `crate_features`: {problem}", self.file)))
+            }
             None => Ok(()),
         }
     }
@@ -144,7 +149,7 @@ impl Configuration {
         for record in &self.records {
             let text = record.number.replace(&record.text, score);
             if text != record.text {
-                files::write_atomically(&record.path, text.as_bytes()).or_undetermined()?;
+                files::write_atomically(&record.path, text.as_bytes())?;
             }
         }
         Ok(())
@@ -228,8 +233,11 @@ fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Op
             several => {
                 let names: Vec<String> = several.iter().map(|path| relative(cx, path)).collect();
                 bail!(
-                    "several crates have a configuration: {}; name one of them with `--package`",
-                    names.join(", ")
+                    Rejected::new(format!(
+                        "several crates have a configuration: {}",
+                        names.join(", ")
+                    ))
+                    .help("name one of them with `--package`")
                 );
             }
         }

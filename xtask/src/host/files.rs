@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 
+use crate::text::diagnostic::{Rejected, Source};
+
 /// Reads a text file. The error names the path as `name` gives it.
 pub(crate) fn read_text(path: &Path, name: &str) -> anyhow::Result<String> {
     let bytes = read_bytes(path, name)?;
     String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.split(|byte| *byte == b'\n').count();
-        let column = valid.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        anyhow!("{name}:{line}:{column}: error: not UTF-8 text")
+        let at = error.utf8_error().valid_up_to();
+        let source = Source::new(name, String::from_utf8_lossy(error.as_bytes()));
+        Rejected::from(source.error(at, "not UTF-8 text")).into()
     })
 }
 
@@ -99,6 +100,21 @@ fn write_beside(
     }
     file.get_ref().sync_all()?;
     Ok(fs::rename(beside, target)?)
+}
+
+/// Checks before any work that a result can be written to a file.
+///
+/// # Errors
+///
+/// Rejects a directory, and a file whose directory does not exist (exit code 2).
+pub(crate) fn check_destination(path: &Path, name: &str) -> anyhow::Result<()> {
+    if path.is_dir() {
+        bail!(Rejected::new(format!("`{name}` is a directory, expected a file")));
+    }
+    if !path.parent().is_some_and(Path::is_dir) {
+        bail!(Rejected::new(format!("the directory of `{name}` does not exist")));
+    }
+    Ok(())
 }
 
 /// Whether a file has the content that `write` writes. Neither is held in memory.
@@ -185,8 +201,10 @@ pub(crate) fn keep_newest(dir: &Path, count: usize) {
 
 fn unreadable(name: &str, error: &io::Error) -> anyhow::Error {
     match error.kind() {
-        ErrorKind::NotFound => anyhow!("`{name}` does not exist"),
-        ErrorKind::IsADirectory => anyhow!("`{name}` is a directory, a file is needed"),
+        ErrorKind::NotFound => Rejected::new(format!("`{name}` does not exist")).into(),
+        ErrorKind::IsADirectory => {
+            Rejected::new(format!("`{name}` is a directory, expected a file")).into()
+        }
         _ => anyhow!("cannot read `{name}`: {error}"),
     }
 }

@@ -8,5 +8,6 @@ pub(crate) mod git;
 pub(crate) mod process;
 pub(crate) mod rustup;
 pub(crate) mod scratch;
+pub(crate) mod signals;
 pub(crate) mod terminal;
 pub(crate) mod tree;

@@ -1,7 +1,8 @@
 //! Standard output for data, standard error for everything else.
 
-use crate::text::diagnostic::{Diagnostic, Rejected};
+use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Verbosity};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::OnceLock;
 
 /// Writes data to standard output. A reader that has gone away (`... | head -1`) is no error: it
 /// has what it wanted.
@@ -14,7 +15,34 @@ pub(crate) fn write_data(
     if out.closed { Ok(()) } else { result }
 }
 
-/// Says something to the person who looks; whether anybody does is not our concern.
+/// Set once, before the first message; a message has no other way to know.
+static VERBOSITY: OnceLock<Verbosity> = OnceLock::new();
+
+pub(crate) fn set_verbosity(verbosity: Verbosity) {
+    VERBOSITY.get_or_init(|| verbosity);
+}
+
+fn verbosity() -> Verbosity {
+    VERBOSITY.get().copied().unwrap_or_default()
+}
+
+/// Shows a command line as it can be pasted into a shell; without `is_shown` with `--verbose` only.
+pub(crate) fn command_line(line: &str, is_shown: bool) {
+    match verbosity() {
+        Verbosity::Quiet => (),
+        Verbosity::Normal if !is_shown => (),
+        Verbosity::Normal | Verbosity::Verbose => say(&format!("$ {line}")),
+    }
+}
+
+/// Writes what goes on: anything but a result, an error or a warning.
+pub(crate) fn note(message: &str) {
+    if verbosity() != Verbosity::Quiet {
+        say(message);
+    }
+}
+
+/// Writes a message to standard error. One that cannot be written is lost.
 pub(crate) fn say(message: &str) {
     let mut text = message.to_owned();
     text.push('\n');
@@ -29,10 +57,13 @@ pub(crate) fn stdout_takes_colour(no_color: Option<&str>, term: Option<&str>) ->
 
 /// Says what went wrong. Findings about an input carry their own `error:`.
 pub(crate) fn report_error(error: &anyhow::Error) {
-    if error.is::<Rejected>() {
-        say(&error.to_string());
-    } else {
-        say(&format!("error: {error:#}"));
+    match error.downcast_ref::<Rejected>() {
+        Some(rejected) => say(&rejected.to_string()),
+        None => say(&format!("error: {error:#}")),
+    }
+    let help = error.downcast_ref::<Failure>().and_then(|failure| failure.help.as_ref());
+    if let Some(help) = help {
+        say(&format!("help: {help}"));
     }
 }
 

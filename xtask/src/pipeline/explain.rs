@@ -135,12 +135,12 @@ mod tests {
         let mut text = Vec::new();
         write(&plan, &mut text).unwrap();
         expect![[r"
-            step             platform  timeout  gate                    why
-            a: build-x86_64  x86_64    30 min   crates/a/** and 8 more  t.json:2; timeout by TIMEOUTS_MIN; also for a > b
-            b: build-x86_64  x86_64    30 min   crates/b/** and 7 more  t.json:2; timeout by TIMEOUTS_MIN
-            style            any       5 min    always                  t.json:3; only if a == 'b'
-            a: own           any       5 min    docs/**                 t.json:4; gate of the test itself
-            b: own           any       5 min    docs/**                 t.json:4; gate of the test itself
+            step             platform  timeout  gate                     why
+            a: build-x86_64  x86_64    30 min   crates/a/** and 12 more  t.json:2; timeout by TIMEOUTS_MIN; also for a > b
+            b: build-x86_64  x86_64    30 min   crates/b/** and 11 more  t.json:2; timeout by TIMEOUTS_MIN
+            style            any       5 min    always                   t.json:3; only if a == 'b'
+            a: own           any       5 min    docs/**                  t.json:4; gate of the test itself
+            b: own           any       5 min    docs/**                  t.json:4; gate of the test itself
             no step: gone (TESTS_TO_SKIP)
             5 steps
         "]]

@@ -15,7 +15,7 @@ use crate::host::terminal::report_warnings;
 use crate::host::{buildkite_agent, files, git, terminal};
 use crate::inputs as gather;
 use crate::inputs::Request;
-use crate::outcome::{OrUndetermined, Outcome};
+use crate::outcome::Outcome;
 use crate::pipeline::render::{Format, Pipeline};
 use crate::plan::Plan;
 use crate::text::diagnostic::Diagnostics;
@@ -38,19 +38,19 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &xtask };
     match &options.destination {
         Destination::Print => {
-            terminal::write_data(|out| pipeline.write(options.format, out)).or_undetermined()?;
+            terminal::write_data(|out| pipeline.write(options.format, out))?;
         }
         Destination::Explain => {
-            terminal::write_data(|out| explain::write(&plan, out)).or_undetermined()?;
+            terminal::write_data(|out| explain::write(&plan, out))?;
         }
         Destination::Write(path) => {
             let write = |out: &mut dyn Write| pipeline.write(options.format, out);
-            files::stream_atomically(&cx.project.resolve(path), write).or_undetermined()?;
+            files::stream_atomically(&cx.project.resolve(path), write)?;
         }
         Destination::Check(path) => {
             return check(cx, path, &pipeline, options.format);
         }
-        Destination::Upload => upload_parts(cx, &pipeline).or_undetermined()?,
+        Destination::Upload => upload_parts(cx, &pipeline)?,
     }
     Ok(Outcome::Pass)
 }
@@ -75,8 +75,8 @@ fn check(
     }
     let text = text(pipeline, format)?;
     let diff = git::diff_to_stdin(&cx.sh, &cx.project.root, &file);
-    let output = cx.runner.feed(diff, &text).or_undetermined()?;
-    terminal::write_data(|out| Ok(out.write_all(&output.stdout)?)).or_undetermined()?;
+    let output = cx.process(diff).stdin(text).output()?;
+    terminal::write_data(|out| Ok(out.write_all(&output.stdout)?))?;
     terminal::say(&format!(
         "`{name}` is not current; write it again with `{} pipeline --output {}` and the options of this run",
         gather::own_alias(cx)?,
@@ -95,7 +95,7 @@ fn upload_parts(cx: &Context, pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
         let rows = &pipeline.rows[part.clone()];
         let text = text(&Pipeline { rows, ..*pipeline }, Format::Json)?;
         let which = format!("part {} of {} ({} steps)", number + 1, parts.len(), rows.len());
-        let output = cx.runner.feed(buildkite_agent::upload(&cx.sh), &text).with_context(|| {
+        let output = cx.process(buildkite_agent::upload(&cx.sh)).shown().stdin(text).output().with_context(|| {
             format!("{which} was not uploaded; this works on an agent, with `mount-buildkite-agent` in a container")
         })?;
         if !output.status.success() {

@@ -41,19 +41,11 @@ impl Source {
     }
 
     pub(crate) fn error(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Error,
-            place: Some(self.place(offset)),
-            message: message.into(),
-        }
+        Diagnostic { place: Some(self.place(offset)), ..Diagnostic::error(message) }
     }
 
     pub(crate) fn warning(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Warning,
-            place: Some(self.place(offset)),
-            message: message.into(),
-        }
+        Diagnostic { severity: Severity::Warning, ..self.error(offset, message) }
     }
 
     fn line_starts(&self) -> &[usize] {
@@ -95,6 +87,20 @@ pub(crate) struct Diagnostic {
     pub(crate) severity: Severity,
     pub(crate) place: Option<Place>,
     pub(crate) message: String,
+    /// The next step.
+    pub(crate) help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error about an input that has no position.
+    pub(crate) fn error(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Error, place: None, message: message.into(), help: None }
+    }
+
+    /// Adds the next step.
+    pub(crate) fn help(self, help: impl Into<String>) -> Diagnostic {
+        Diagnostic { help: Some(help.into()), ..self }
+    }
 }
 
 /// Where a finding is; line and column count from 1, the column in characters.
@@ -140,16 +146,30 @@ impl fmt::Display for Diagnostic {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let Some(place) = &self.place else {
-            return write!(f, "{severity}: {}", self.message);
-        };
-        let Place { name, line, column, excerpt } = place;
-        writeln!(f, "{name}:{line}:{column}: {severity}: {}", self.message)?;
-        let number = line.to_string();
-        let margin = " ".repeat(number.len());
-        let indent = " ".repeat(excerpt.caret_at);
-        write!(f, " {number} | {}\n {margin} | {indent}^", excerpt.text)
+        match &self.place {
+            None => write!(f, "{severity}: {}", self.message)?,
+            Some(Place { name, line, column, excerpt }) => {
+                writeln!(f, "{name}:{line}:{column}: {severity}: {}", self.message)?;
+                let number = line.to_string();
+                let margin = " ".repeat(number.len());
+                let indent = " ".repeat(excerpt.caret_at);
+                write!(f, " {number} | {}\n {margin} | {indent}^", excerpt.text)?;
+            }
+        }
+        self.help.iter().try_for_each(|help| write!(f, "\nhelp: {help}"))
     }
+}
+
+/// How much is written to standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// Results, errors and warnings.
+    Quiet,
+    /// Also what goes on, and the command lines of the tools that do the work.
+    #[default]
+    Normal,
+    /// Also every other command line.
+    Verbose,
 }
 
 /// Everything that was found while an input was read. Errors and warnings keep their order.
@@ -178,11 +198,30 @@ impl Diagnostics {
     }
 }
 
-/// An input that cannot be used, with every finding about it.
-#[derive(Debug)]
+/// An input that cannot be used, with every finding about it: the one error whose exit code is 2.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Rejected(pub(crate) Vec<Diagnostic>);
 
+impl From<Diagnostic> for Rejected {
+    fn from(finding: Diagnostic) -> Rejected {
+        Rejected(vec![finding])
+    }
+}
+
 impl Rejected {
+    /// An input without a position: an option, a variable, a missing file.
+    pub(crate) fn new(message: impl Into<String>) -> Rejected {
+        Diagnostic::error(message).into()
+    }
+
+    /// Adds the next step to the last finding.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Rejected {
+        if let Some(last) = self.0.pop() {
+            self.0.push(last.help(help));
+        }
+        self
+    }
+
     /// More findings than this help nobody; the rest is counted.
     const SHOWN: usize = 50;
 }
@@ -200,6 +239,32 @@ impl fmt::Display for Rejected {
 }
 
 impl std::error::Error for Rejected {}
+
+/// Something that could not be determined, and the next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), help: None }
+    }
+
+    /// Adds the next step.
+    pub(crate) fn help(self, help: impl Into<String>) -> Failure {
+        Failure { help: Some(help.into()), ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 
 use crate::context::Context;
 use crate::host::{files, git, terminal};
-use crate::outcome::OrUndetermined;
+use crate::text::diagnostic::Rejected;
 use crate::tools::audit_settings::AuditSettings;
 
 /// The database as cargo-audit's configuration and the command line have it.
@@ -39,15 +39,15 @@ impl AdvisoryDatabase {
                 let name = file.display().to_string();
                 let text = files::read_text(&file, &name)?;
                 AuditSettings::parse(&text)
-                    .map_err(|line| anyhow!("{name}:{line}: error: not valid TOML"))?
+                    .map_err(|line| Rejected::new(format!("{name}:{line}: not valid TOML")))?
             }
         };
         let is_fetched = settings.fetches && !is_offline;
         if is_fetched && !settings.database_url.starts_with("https://") {
-            bail!(
+            bail!(Rejected::new(format!(
                 "the advisory database `{}` cannot be fetched: cargo-audit takes https:// only",
                 settings.database_url
-            );
+            )));
         }
         let configured = settings.database_path.map(|path| cx.project.root.join(path));
         let named = dir.map(|dir| cx.project.resolve(dir)).or(configured);
@@ -70,7 +70,7 @@ impl AdvisoryDatabase {
             return if there { Ok(()) } else { missing() };
         }
         let cmd = git::ls_remote(&cx.sh, &cx.project.root, &self.url, "HEAD");
-        match cx.runner.read_within(cmd, PATIENCE) {
+        match cx.process(cmd).timeout(PATIENCE).output() {
             Ok(output) if output.status.success() => Ok(()),
             Ok(_) => Err(format!("the advisory database `{}` cannot be reached", self.url)),
             Err(error) => {
@@ -88,15 +88,14 @@ impl AdvisoryDatabase {
                  use it as it is with `--offline`",
                 self.dir.display(),
                 self.url
-            ))
-            .or_undetermined();
+            ));
         }
         let what = if self.is_default_dir { "removing" } else { "setting aside" };
         terminal::say(&format!("{what} the broken advisory database `{}`", self.dir.display()));
         let mut name = self.dir.clone().into_os_string();
         name.push(format!(".{}.broken", std::process::id()));
         let aside = PathBuf::from(name);
-        files::rename_if_exists(&self.dir, &aside).or_undetermined()?;
+        files::rename_if_exists(&self.dir, &aside)?;
         Ok(SetAside { dir: self.dir.clone(), aside, is_ours: self.is_default_dir })
     }
 
@@ -125,7 +124,7 @@ impl SetAside {
         let settled = match (is_replaced, self.is_ours) {
             (true, true) => files::remove_dir(&self.aside),
             (true, false) => {
-                terminal::say(&format!("note: the old clone is kept: `{}`", self.aside.display()));
+                terminal::note(&format!("note: the old clone is kept: `{}`", self.aside.display()));
                 Ok(())
             }
             (false, _) => files::remove_dir(&self.dir)

@@ -15,7 +15,7 @@ pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str
     }
     let text = markdown::shortened(markdown, ANNOTATION_LIMIT_BYTES);
     let cmd = buildkite_agent::annotate(&cx.sh, context, style);
-    let problem = match cx.runner.feed(cmd, text.as_bytes()) {
+    let problem = match cx.process(cmd).stdin(text.as_bytes()).output() {
         Ok(output) if output.status.success() => return,
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => format!("{error:#}"),

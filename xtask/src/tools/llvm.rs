@@ -28,7 +28,7 @@ impl Tools {
 
 /// The component of the toolchain.
 pub(crate) fn of_toolchain(cx: &Context) -> Option<Tools> {
-    let output = cx.runner.read(cargo::libdir(&cx.sh)).ok()?;
+    let output = cx.process(cargo::libdir(&cx.sh)).output().ok()?;
     let libdir = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
     let bin = Path::new(libdir.trim()).with_file_name("bin");
     let is_there = ["llvm-cov", "llvm-profdata"].iter().all(|name| bin.join(name).is_file());
@@ -88,5 +88,5 @@ fn write_profile(cx: &Context) -> Option<PathBuf> {
 }
 
 fn succeeds(cx: &Context, cmd: xshell::Cmd<'_>) -> bool {
-    cx.runner.read(cmd).is_ok_and(|output| output.status.success())
+    cx.process(cmd).succeeds().unwrap_or(false)
 }

@@ -9,17 +9,11 @@ use xshell::Cmd;
 
 use crate::context::Context;
 use crate::host::{cargo, files, rustup, terminal};
+use crate::text::diagnostic::Failure;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::llvm as llvm_tools;
 use crate::tools::llvm::Tools;
 use crate::tools::requirement::{Prerequisite, Tool};
-
-/// Why a prerequisite is not there, and what the user can do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Missing {
-    pub(crate) reason: String,
-    pub(crate) fix: String,
-}
 
 /// Whether missing parts may be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +26,7 @@ pub(crate) enum Installing {
 pub(crate) struct Provision<'a> {
     cx: &'a Context,
     installing: Installing,
-    known: HashMap<Prerequisite, Result<(), Missing>>,
+    known: HashMap<Prerequisite, Result<(), Failure>>,
     found_llvm_tools: Option<Tools>,
 }
 
@@ -42,7 +36,7 @@ impl<'a> Provision<'a> {
     }
 
     /// All that a command needs, in the given order, up to the first that cannot be had.
-    pub(crate) fn ensure_all(&mut self, needs: &[Prerequisite]) -> Result<(), Missing> {
+    pub(crate) fn ensure_all(&mut self, needs: &[Prerequisite]) -> Result<(), Failure> {
         needs.iter().try_for_each(|need| self.ensure(need))
     }
 
@@ -59,7 +53,7 @@ impl<'a> Provision<'a> {
         self.found_llvm_tools
     }
 
-    fn ensure(&mut self, need: &Prerequisite) -> Result<(), Missing> {
+    fn ensure(&mut self, need: &Prerequisite) -> Result<(), Failure> {
         if let Some(known) = self.known.get(need) {
             return known.clone();
         }
@@ -81,17 +75,17 @@ impl<'a> Provision<'a> {
 
     /// Cheap, and asked before anybody compiles `cargo-audit` for minutes. A configuration that
     /// cannot be read is left to the command to report.
-    fn advisory_database(&self) -> Result<(), Missing> {
+    fn advisory_database(&self) -> Result<(), Failure> {
         let Ok(database) = AdvisoryDatabase::configured(self.cx, None, false) else {
             return Ok(());
         };
         let fix = "check the network, or run `cargo xtask audit --offline` where there is a \
                    database already";
-        database.check_reachable(self.cx).map_err(|reason| Missing { reason, fix: fix.to_owned() })
+        database.check_reachable(self.cx).map_err(|reason| Failure::new(reason).help(fix))
     }
 
     /// A toolchain file may name one that is not installed; rustup would install it unasked.
-    fn active_toolchain(&self) -> Result<(), Missing> {
+    fn active_toolchain(&self) -> Result<(), Failure> {
         // Whatever else is wrong with cargo is for its own command to say.
         let is_refused = |output: &Output| {
             let words = String::from_utf8_lossy(&output.stderr);
@@ -103,7 +97,7 @@ impl<'a> Provision<'a> {
         self.add_with_rustup("the toolchain of this directory", is_there, install)
     }
 
-    fn subcommand(&self, name: &str) -> Result<(), Missing> {
+    fn subcommand(&self, name: &str) -> Result<(), Failure> {
         let program = format!("cargo-{name}");
         let is_listed =
             |list: &str| list.lines().any(|line| line.split_whitespace().next() == Some(name));
@@ -112,30 +106,26 @@ impl<'a> Provision<'a> {
         {
             return Ok(());
         }
-        Err(Missing {
-            reason: format!("there is no `cargo {name}`"),
-            fix: format!("run `cargo install --locked {program}`"),
-        })
+        Err(Failure::new(format!("there is no `cargo {name}`"))
+            .help(format!("run `cargo install --locked {program}`")))
     }
 
-    fn toolchain(&self, name: &str) -> Result<(), Missing> {
+    fn toolchain(&self, name: &str) -> Result<(), Failure> {
         if self.succeeds(cargo::version(&self.cx.sh, Some(name), None)) {
             return Ok(());
         }
-        Err(Missing {
-            reason: format!("there is no toolchain `{name}`"),
-            fix: format!("run `rustup toolchain install {name}`"),
-        })
+        Err(Failure::new(format!("there is no toolchain `{name}`"))
+            .help(format!("run `rustup toolchain install {name}`")))
     }
 
-    fn component(&self, name: &str, toolchain: Option<&str>) -> Result<(), Missing> {
+    fn component(&self, name: &str, toolchain: Option<&str>) -> Result<(), Failure> {
         let subcommand = name.strip_prefix("rust").unwrap_or(name);
         let is_there = || self.succeeds(cargo::version(&self.cx.sh, toolchain, Some(subcommand)));
         let add = || rustup::add_component(&self.cx.sh, name, toolchain);
         self.add_with_rustup(&format!("the component `{name}`"), is_there, add)
     }
 
-    fn target(&self, triple: &str, toolchain: Option<&str>) -> Result<(), Missing> {
+    fn target(&self, triple: &str, toolchain: Option<&str>) -> Result<(), Failure> {
         let is_there = || {
             let libdir = self.output_line(cargo::target_libdir(&self.cx.sh, toolchain, triple));
             libdir.is_some_and(|path| Path::new(&path).is_dir())
@@ -145,7 +135,7 @@ impl<'a> Provision<'a> {
     }
 
     /// The component of the toolchain, else what the user names, else a distribution's own.
-    fn llvm_tools(&mut self) -> Result<(), Missing> {
+    fn llvm_tools(&mut self) -> Result<(), Failure> {
         let there = llvm_tools::of_toolchain(self.cx).or_else(|| llvm_tools::named(self.cx));
         if there.is_some() {
             self.found_llvm_tools = there;
@@ -160,18 +150,18 @@ impl<'a> Provision<'a> {
             }
             Err(missing) => {
                 self.found_llvm_tools = llvm_tools::numbered(self.cx);
-                let fix = format!(
+                let help = format!(
                     "{}, or install a package `llvm-N` that can read the profiles of this toolchain, \
                      or set LLVM_COV and LLVM_PROFDATA",
-                    missing.fix
+                    missing.help.as_deref().unwrap_or_default()
                 );
                 let is_found = self.found_llvm_tools.is_some();
-                if is_found { Ok(()) } else { Err(Missing { fix, ..missing }) }
+                if is_found { Ok(()) } else { Err(missing.help(help)) }
             }
         }
     }
 
-    fn tool(&self, tool: &Tool) -> Result<(), Missing> {
+    fn tool(&self, tool: &Tool) -> Result<(), Failure> {
         if self.find_program(tool.package).is_some() {
             return Ok(());
         }
@@ -179,7 +169,7 @@ impl<'a> Provision<'a> {
         let spec = format!("{}@{}", tool.package, tool.version);
         let by_hand = format!("run `cargo install --locked {spec}`");
         if self.installing == Installing::Forbidden {
-            return Err(Missing { reason: format!("`{}` is missing", tool.package), fix: by_hand });
+            return Err(Failure::new(format!("`{}` is missing", tool.package)).help(by_hand));
         }
         terminal::say(&format!(
             "`{}` is missing: installing {spec} into {}",
@@ -191,10 +181,8 @@ impl<'a> Provision<'a> {
         if self.succeeds_aloud(cargo::install(&self.cx.sh, tool.package, tool.version, &dir)) {
             return Ok(());
         }
-        Err(Missing {
-            reason: format!("`{}` is missing and cannot be installed", tool.package),
-            fix: by_hand,
-        })
+        Err(Failure::new(format!("`{}` is missing and cannot be installed", tool.package))
+            .help(by_hand))
     }
 
     fn add_with_rustup<'c>(
@@ -202,12 +190,12 @@ impl<'a> Provision<'a> {
         what: &str,
         is_there: impl Fn() -> bool,
         add: impl Fn() -> Cmd<'c>,
-    ) -> Result<(), Missing> {
+    ) -> Result<(), Failure> {
         if is_there() {
             return Ok(());
         }
         let line = add().to_string();
-        let missing = |reason: String| Err(Missing { reason, fix: format!("run `{line}`") });
+        let missing = |reason: String| Err(Failure::new(reason).help(format!("run `{line}`")));
         if self.installing == Installing::Forbidden {
             return missing(format!("{what} is missing"));
         }
@@ -237,11 +225,11 @@ impl<'a> Provision<'a> {
 
     /// Asking must not install a whole toolchain.
     fn ask(&self, cmd: Cmd<'_>) -> Option<Output> {
-        self.cx.runner.read(cmd.env("RUSTUP_AUTO_INSTALL", "0")).ok()
+        self.cx.process(cmd.env("RUSTUP_AUTO_INSTALL", "0")).output().ok()
     }
 
     fn succeeds_aloud(&self, cmd: Cmd<'_>) -> bool {
-        match self.cx.runner.run(cmd) {
+        match self.cx.process(cmd).shown().stream().status() {
             Ok(status) => status.success(),
             Err(error) => {
                 terminal::say(&format!("{error:#}"));

@@ -57,7 +57,8 @@ fn check_config(config: &str, want: &Expect) {
 fn without_a_configuration_three_lines_are_offered() {
     let run = bare().xtask(&["coverage"]).assert_code(2);
     expect![[r#"
-        error: there is no `coverage_config_ARCH.json` in `.` or below it; create it with `cargo xtask init`, or write these three lines to `coverage_config_ARCH.json` and record the score with `cargo xtask coverage --devel`:
+        error: there is no `coverage_config_ARCH.json` in `.` or below it
+        help: write these three lines to `coverage_config_ARCH.json` and record the score with `cargo xtask coverage --devel`:
         {
           "coverage_score": 0
         }"#]].assert_eq(&said(&run));
@@ -88,9 +89,9 @@ fn a_score_is_a_number_up_to_100() {
     );
     check_config(
         "{\"exclude_path\": \"\"}",
-        &expect![[
-            r#"error: coverage_config_ARCH.json: the key `coverage_score` is missing; add `"coverage_score": 0`"#
-        ]],
+        &expect![[r#"
+            error: coverage_config_ARCH.json: the key `coverage_score` is missing
+            help: add `"coverage_score": 0`"#]],
     );
     check_config(
         "{\"coverage_score\": 85,}",
@@ -162,7 +163,8 @@ fn two_places_that_disagree_are_repaired_by_one_command() {
         coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
          4 |   "owner": "us"
            |   ^
-        error: two places record different scores, 84 and 85.2: tests/coverage and coverage_config_ARCH.json; make them agree with `cargo xtask coverage --set 84.00`"#]].assert_eq(&said(&run));
+        error: two files record different scores, 84 and 85.2: tests/coverage and coverage_config_ARCH.json
+        help: make them agree with `cargo xtask coverage --set 84.00`"#]].assert_eq(&said(&run));
     sandbox.xtask(&["coverage", "--set", "84.00"]).assert_code(0);
     assert_eq!(sandbox.read("tests/coverage"), "84.00\n");
     assert_eq!(sandbox.read(&file()), CONFIG.replace("85.2", "84.00"));
@@ -220,7 +222,8 @@ fn a_link_and_a_misspelt_architecture_are_not_read_and_not_ignored() {
     expect![[r#"
         warning: `coverage_config_x86-64.json`: unknown platform `x86-64`, did you mean `x86_64`?
         warning: `coverage_config_ARCH.json`: is a link, which is not followed
-        error: there is no `coverage_config_ARCH.json` in `.` or below it; create it with `cargo xtask init`, or write these three lines to `coverage_config_ARCH.json` and record the score with `cargo xtask coverage --devel`:
+        error: there is no `coverage_config_ARCH.json` in `.` or below it
+        help: write these three lines to `coverage_config_ARCH.json` and record the score with `cargo xtask coverage --devel`:
         {
           "coverage_score": 0
         }"#]].assert_eq(&said(&run));
@@ -233,7 +236,9 @@ fn two_at_the_same_depth_ask_for_a_package() {
         sandbox.write(&format!("crates/{name}/{}", file()), CONFIG);
     }
     let run = sandbox.xtask(&["coverage", "--set", "1"]).assert_code(2);
-    expect!["error: several crates have a configuration: crates/one/coverage_config_ARCH.json, crates/two/coverage_config_ARCH.json; name one of them with `--package`"].assert_eq(&said(&run));
+    expect![[r"
+        error: several crates have a configuration: crates/one/coverage_config_ARCH.json, crates/two/coverage_config_ARCH.json
+        help: name one of them with `--package`"]].assert_eq(&said(&run));
     sandbox.xtask(&["coverage", "--set", "1", "--package", "two"]).assert_code(0);
     assert_eq!(sandbox.read(&format!("crates/one/{}", file())), CONFIG);
     assert_eq!(sandbox.read(&format!("crates/two/{}", file())), CONFIG.replace("85.2", "1.00"));
@@ -241,9 +246,9 @@ fn two_at_the_same_depth_ask_for_a_package() {
     expect!["error: there is no package `tow` in this workspace, did you mean `two`?"]
         .assert_eq(&said(&run));
     let run = sandbox.xtask(&["coverage", "--package", "one", "--test-scope", "crat"]);
-    expect![
-        "error: unknown test scope `crat`, did you mean `crate`?; see `cargo xtask help coverage`"
-    ]
+    expect![[r"
+        error: unknown test scope `crat`, did you mean `crate`?
+        help: see `cargo xtask help coverage`"]]
     .assert_eq(&said(&run.assert_code(2)));
 }
 
@@ -292,7 +297,8 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
         coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
          4 |   "owner": "us"
            |   ^
-        error: `no;such` names no commit here; fetch it, or give another base"#]]
+        error: `no;such` names no commit of this clone
+        help: fetch it, or name another base"#]]
     .assert_eq(&said(&run));
     let run = sandbox.run(
         "env",
@@ -302,7 +308,8 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
         coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
          4 |   "owner": "us"
            |   ^
-        error: this clone knows no branch `dev` of `up`; fetch it, name a commit, or set REMOTE and BASE_BRANCH to the upstream repository and branch"#]].assert_eq(&said(&run.assert_code(75)));
+        error: this clone knows no branch `dev` of `up`
+        help: fetch it, or name a commit; REMOTE and BASE_BRANCH name the upstream repository and branch"#]].assert_eq(&said(&run.assert_code(75)));
 }
 
 #[test]
@@ -311,7 +318,7 @@ fn a_report_that_cannot_be_written_is_found_before_anything_is_built() {
     sandbox.write(&file(), CONFIG);
     for option in ["--lcov", "--json"] {
         let run = sandbox.xtask(&["coverage", option, "no/such/file"]).assert_code(2);
-        assert!(said(&run).ends_with("error: `no/such/file` cannot be written: no such directory"));
+        assert!(said(&run).ends_with("error: the directory of `no/such/file` does not exist"));
     }
 }
 

@@ -33,7 +33,9 @@ fn what_is_not_json_has_a_place() {
         b"{\"tests\": [\n\xff]}",
         &expect![[r"
             Some(2)
-            error: t.json:2:1: error: not UTF-8 text
+            t.json:2:1: error: not UTF-8 text
+             2 | �]}
+               | ^
         "]],
     );
 }
@@ -55,7 +57,7 @@ fn a_missing_file_and_a_directory_are_named() {
     assert_eq!(run.stderr, "error: `no/such.json` does not exist\n");
     sandbox.write("dir/file", "");
     let run = sandbox.xtask(&["pipeline", "-t", "dir"]).assert_code(2);
-    assert_eq!(run.stderr, "error: `dir` is a directory, a file is needed\n");
+    assert_eq!(run.stderr, "error: `dir` is a directory, expected a file\n");
 }
 
 #[test]
@@ -170,7 +172,7 @@ fn a_file_is_written_and_compared() {
         sandbox.xtask(&check).assert_code(1);
     }
     let run = sandbox.xtask(&[&pipeline[..], &["--check", "."]].concat()).assert_code(2);
-    assert_eq!(run.stderr, "error: `.` is a directory, a file is needed\n");
+    assert_eq!(run.stderr, "error: `.` is a directory, expected a file\n");
     let run = sandbox.xtask(&[&pipeline[..], &["--check", "none.yml"]].concat()).assert_code(2);
     assert!(run.stderr.contains("`none.yml` does not exist"));
     sandbox.xtask(&[&pipeline[..], &["--output", "no/dir/p.yml"]].concat()).assert_code(75);

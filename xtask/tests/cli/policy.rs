@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Sandbox, checkout};
 
 /// Which folders and files at the top each one may use, besides itself. Imports go down this list.
-const IMPORTS: [(&str, &[&str]); 15] = [
+const IMPORTS: [(&str, &[&str]); 17] = [
     (
         "main",
         &[
@@ -33,6 +33,8 @@ const IMPORTS: [(&str, &[&str]); 15] = [
     ("tools", &["context", "host", "outcome", "plan", "project", "text"]),
     ("context", &["host", "project", "text"]),
     ("host", &["project", "text"]),
+    ("project", &["text"]),
+    ("outcome", &["text"]),
     ("cache", &["context", "host", "project", "text"]),
     ("cli", &["base", "bench", "coverage", "pipeline", "text"]),
     ("plan", &["text"]),

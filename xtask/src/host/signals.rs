@@ -1,0 +1,245 @@
+//! The process groups that we have started, and the signals that end them.
+//!
+//! Every child is the leader of a process group of its own, so that an interrupt can stop it with
+//! all that it started.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use signal_hook::iterator::Signals;
+
+/// As long as this lasts, an interrupt ends what runs, and not this process while nothing runs: it
+/// has something to put in order.
+#[derive(Debug)]
+pub(crate) struct Unfinished(());
+
+impl Unfinished {
+    pub(crate) fn begin() -> Unfinished {
+        running().unfinished += 1;
+        Unfinished(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        running().unfinished -= 1;
+    }
+}
+
+/// The processes that an interrupt has to stop, and the signal that came.
+struct Running {
+    groups: Vec<Pid>,
+    /// How many have something to put in order, see [`Unfinished`].
+    unfinished: usize,
+    signal: Option<Signal>,
+}
+
+static RUNNING: Mutex<Running> =
+    Mutex::new(Running { groups: Vec::new(), unfinished: 0, signal: None });
+
+impl Running {
+    /// Whether nobody waits for a process, and so nobody would notice an interrupt.
+    fn is_idle(&self) -> bool {
+        self.groups.is_empty() && self.unfinished == 0
+    }
+}
+
+fn running() -> MutexGuard<'static, Running> {
+    // The list stays usable, whatever a panicking thread was doing.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A started child's process group, registered until the child has ended.
+pub(crate) struct Group {
+    id: Pid,
+}
+
+impl Group {
+    /// Starts a child; after an interrupt nothing new is started.
+    pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
+        Self::try_spawn(command)
+            .with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))
+    }
+
+    /// How the group's leader ends within `limit`; it is left to be waited for.
+    pub(crate) fn ended(&self, limit: Option<Duration>) -> GroupEnd {
+        let (sender, receiver) = mpsc::channel();
+        let id = self.id;
+        thread::spawn(move || sender.send(wants_terminal(id)));
+        let wants_terminal = match limit {
+            Some(limit) => receiver.recv_timeout(limit).map_err(drop),
+            None => receiver.recv().map_err(drop),
+        };
+        match wants_terminal {
+            Ok(false) => GroupEnd::Ended,
+            Ok(true) => GroupEnd::WantsTerminal,
+            Err(()) => GroupEnd::TimedOut,
+        }
+    }
+
+    fn try_spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
+        let mut running = running();
+        if let Some(signal) = running.signal {
+            bail!("interrupted by {signal}");
+        }
+        let child = command.process_group(0).spawn()?;
+        let id = Pid::from_raw(child.id().cast_signed());
+        running.groups.push(id);
+        Ok((Group { id }, child))
+    }
+
+    pub(crate) fn kill(&self) {
+        // A group that is gone needs no signal.
+        let _ = killpg(self.id, Signal::SIGKILL);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let mut running = running();
+        running.groups.retain(|group| *group != self.id);
+        if running.signal.is_some() {
+            // The leader has ended; whoever of its group ignored the signal ends now.
+            self.kill();
+        }
+    }
+}
+
+/// What became of a group's leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupEnd {
+    Ended,
+    /// It was stopped when it tried to use the terminal, which is not its own, and would wait for
+    /// ever.
+    WantsTerminal,
+    TimedOut,
+}
+
+/// Waits until a group's leader has ended, and leaves it to be waited for, or until it was stopped
+/// because it is in the background of its terminal.
+fn wants_terminal(id: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
+    loop {
+        match waitid(Id::Pid(id), flags) {
+            Ok(WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU)) => return true,
+            // Somebody stopped it on purpose, and may let it go on.
+            Ok(WaitStatus::Stopped(..)) => thread::sleep(Duration::from_millis(100)),
+            Err(nix::errno::Errno::EINTR) => (),
+            Ok(_) | Err(_) => return false,
+        }
+    }
+}
+
+/// The signal that asked us to stop, if one did.
+pub(crate) fn interrupted_by() -> Option<i32> {
+    running().signal.map(|signal| signal as i32)
+}
+
+/// From now on SIGINT, SIGTERM, SIGHUP and SIGQUIT stop the running children, and whoever waits for them
+/// carries on to report; without children, the process ends.
+pub(crate) fn watch() -> anyhow::Result<()> {
+    let ignored = ignored_signals();
+    let watched = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+    // What the caller told us to ignore (`nohup`) stays ignored.
+    let watched = watched.into_iter().filter(|signal| ignored & (1 << (*signal as u32 - 1)) == 0);
+    // Handlers end with `exec`, so that a child takes signals as it would without us. A mask would
+    // stay: a child that inherits it does not hear a signal, nor do its own tests.
+    let watched = watched.map(|signal| signal as i32);
+    let mut signals = Signals::new(watched).context("cannot watch for signals")?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let known = signals.forever().filter_map(|number| Signal::try_from(number).ok());
+            known.for_each(stop_children);
+        })
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
+/// A bit for each signal that this process ignores, the lowest for signal 1.
+///
+/// Source: `SigIgn` of `proc(5)`. Where it cannot be read, nothing counts as ignored.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+/// Children of ours may be ours themselves: a test of `ci` may be another command of this tool. They
+/// know it by this variable, and lose patience earlier, so that what they started ends before they
+/// are ended themselves.
+pub(crate) const NESTED: &str = "XTASK_NESTED";
+
+fn stop_children(signal: Signal) {
+    let is_nested = std::env::var_os(NESTED).is_some();
+    let patience = Duration::from_millis(if is_nested { 2_000 } else { 5_000 });
+    let mut running = running();
+    let is_second = running.signal.is_some();
+    running.signal.get_or_insert(signal);
+    let idle = running.is_idle();
+    for group in &running.groups {
+        let _ = killpg(*group, if is_second && is_nested { Signal::SIGKILL } else { signal });
+    }
+    drop(running);
+    thread::spawn(move || {
+        // Whoever asks twice is in a hurry.
+        thread::sleep(if idle || is_second { patience / 10 } else { patience });
+        let running = self::running();
+        if idle && running.is_idle() {
+            end_process(signal);
+        }
+        for group in &running.groups {
+            let _ = killpg(*group, Signal::SIGKILL);
+        }
+    });
+}
+
+#[expect(clippy::exit, reason = "nobody is waiting for a child, so nobody would notice the signal")]
+fn end_process(signal: Signal) -> ! {
+    std::process::exit(128 + signal as i32)
+}
+
+/// Kills every process of an earlier run of ours that is still there: those whose environment has
+/// this variable with this value. Returns how many there were.
+pub(crate) fn kill_all_with_variable(name: &str, value: &OsStr) -> usize {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let mut entry = OsString::from(format!("{name}="));
+    entry.push(value);
+    let deadline = Instant::now() + PATIENCE;
+    let found = processes_with(&entry);
+    let mut left = found.clone();
+    while !left.is_empty() && Instant::now() < deadline {
+        for process in &left {
+            // One that is gone needs no signal.
+            let _ = kill(*process, Signal::SIGKILL);
+        }
+        thread::sleep(Duration::from_millis(10));
+        left = processes_with(&entry);
+    }
+    found.len()
+}
+
+/// Where there is no `/proc` none are found. A process that has ended has no environment.
+fn processes_with(entry: &OsStr) -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let has_entry = |environment: &[u8]| {
+        environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
+    };
+    entries
+        .filter_map(|process| {
+            let process = process.ok()?;
+            let id: i32 = process.file_name().to_str()?.parse().ok()?;
+            let environment = std::fs::read(process.path().join("environ")).ok()?;
+            has_entry(&environment).then(|| Pid::from_raw(id))
+        })
+        .collect()
+}
