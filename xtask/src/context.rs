@@ -9,9 +9,10 @@ use xshell::{Cmd, Shell};
 
 use crate::host::process::{Process, Runner};
 use crate::host::signals;
-use crate::host::{child_environment, files};
+use crate::host::{child_environment, files, terminal};
 use crate::project::{self, Project};
 use crate::text::diagnostic::Rejected;
+use crate::text::style;
 
 /// The shell that builds command lines, the project, the environment, and who runs processes.
 #[derive(Debug)]
@@ -94,6 +95,11 @@ impl Context {
     /// Whether nobody is looking: most CI services set `CI`.
     pub(crate) fn is_ci(&self) -> bool {
         self.lookup("CI").is_some_and(|value| value != "false" && value != "0")
+    }
+
+    /// Whether what goes to standard output is coloured.
+    pub(crate) fn colours_stdout(&self) -> bool {
+        style::is_coloured(|name| self.lookup(name), terminal::is_stdout_terminal())
     }
 
     /// The signal that asked us to stop, if one did.

@@ -50,10 +50,7 @@ pub(crate) fn report(
 
 /// Lets `critcmp` write its table: of each benchmark the run in the middle.
 fn show_table(cx: &Context, bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
-    let coloured = terminal::stdout_takes_colour(
-        cx.lookup("NO_COLOR").as_deref(),
-        cx.lookup("TERM").as_deref(),
-    );
+    let coloured = cx.colours_stdout();
     let mut exported = Vec::new();
     for (name, results) in [("base", &runs.base), ("change", &runs.change)] {
         if !results.is_empty() {

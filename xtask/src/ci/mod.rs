@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::ci::local_step::{LocalStep, Obstacle};
 use crate::ci::selection::Selection;
-use crate::ci::verdict::{Ended, Report, Style, Total, Verdict};
+use crate::ci::verdict::{Ended, Report, Total, Verdict};
 use crate::cli::ci::{Action, Options};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
@@ -252,14 +252,10 @@ fn judge(step: &LocalStep, status: ExitStatus) -> Verdict {
 fn conclude(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<Outcome> {
     let is_failure = |report: &Report| report.verdict.is_failure();
     let alias = if reports.iter().any(is_failure) { gather::own_alias(cx)? } else { String::new() };
-    let coloured = terminal::stdout_takes_colour(
-        cx.lookup("NO_COLOR").as_deref(),
-        cx.lookup("TERM").as_deref(),
-    );
-    let style = if coloured { Style::Colour } else { Style::Plain };
+    let is_coloured = cx.colours_stdout();
     terminal::write_data(|out| {
         writeln!(out)?;
-        out.write_all(verdict::render(reports, style).as_bytes())?;
+        out.write_all(verdict::render(reports, is_coloured).as_bytes())?;
         write_rerun_lines(out, reports, options, &alias)
     })?;
     Ok(match verdict::total(reports, cx.is_ci()) {

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use crate::text::style::{Colour, paint};
+use crate::text::table::{Align, Columns};
+
 /// How one test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -87,36 +90,20 @@ pub(crate) fn total(reports: &[Report], is_ci: bool) -> Total {
     }
 }
 
-/// Whether the table may use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    Plain,
-    Colour,
-}
-
 /// The table and, below it, why something did not run.
-pub(crate) fn render(reports: &[Report], style: Style) -> String {
-    let label_width =
-        reports.iter().map(|report| report.label.chars().count()).max().unwrap_or(0).max(4);
-    let cells: Vec<String> = reports.iter().map(|report| word(&report.verdict)).collect();
-    let verdict_width = cells.iter().map(String::len).max().unwrap_or(0).max(7);
-    let mut text = format!(
-        "{:label_width$}  {:verdict_width$}  {:>8}  of its timeout\n",
-        "test", "verdict", "time"
-    );
-    for (report, cell) in reports.iter().zip(&cells) {
-        let padded = format!("{cell:verdict_width$}");
-        let line = format!(
-            "{:label_width$}  {}  {:>8}  {}",
-            report.label,
-            paint(&padded, &report.verdict, style),
-            report.elapsed.map(seconds).unwrap_or_default(),
-            report
-                .elapsed
-                .map(|elapsed| share(elapsed, report.timeout_minutes))
-                .unwrap_or_default(),
-        );
-        text.push_str(line.trim_end());
+pub(crate) fn render(reports: &[Report], is_coloured: bool) -> String {
+    const TITLES: [&str; 4] = ["test", "verdict", "time", "of its timeout"];
+    let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Left]);
+    let rows: Vec<[String; 4]> = reports.iter().map(cells).collect();
+    columns.fit(&TITLES);
+    for row in &rows {
+        columns.fit(row);
+    }
+    let mut text = format!("{}\n", columns.line(&TITLES));
+    for (report, [label, verdict, time, share]) in reports.iter().zip(rows) {
+        // Painted only now: the codes take no room on a terminal.
+        let verdict = paint(&columns.cell(1, &verdict), colour(&report.verdict), is_coloured);
+        text.push_str(&columns.line(&[label, verdict, time, share]));
         text.push('\n');
     }
     for report in reports {
@@ -125,6 +112,16 @@ pub(crate) fn render(reports: &[Report], style: Style) -> String {
         }
     }
     text + &summary(reports) + "\n"
+}
+
+fn cells(report: &Report) -> [String; 4] {
+    let share = |elapsed| share(elapsed, report.timeout_minutes);
+    [
+        report.label.clone(),
+        word(&report.verdict),
+        report.elapsed.map(seconds).unwrap_or_default(),
+        report.elapsed.map(share).unwrap_or_default(),
+    ]
 }
 
 fn word(verdict: &Verdict) -> String {
@@ -154,17 +151,13 @@ fn reason(verdict: &Verdict) -> Option<String> {
     }
 }
 
-fn paint(text: &str, verdict: &Verdict, style: Style) -> String {
-    if style == Style::Plain {
-        return text.to_owned();
+fn colour(verdict: &Verdict) -> Colour {
+    match verdict {
+        Verdict::Passed => Colour::Green,
+        Verdict::Failed { .. } | Verdict::Interrupted => Colour::Red,
+        Verdict::SoftFailed { .. } | Verdict::Unavailable { .. } => Colour::Yellow,
+        Verdict::Skipped { .. } | Verdict::NotRun { .. } => Colour::Dim,
     }
-    let colour = match verdict {
-        Verdict::Passed => 32,
-        Verdict::Failed { .. } | Verdict::Interrupted => 31,
-        Verdict::SoftFailed { .. } | Verdict::Unavailable { .. } => 33,
-        Verdict::Skipped { .. } | Verdict::NotRun { .. } => 2,
-    };
-    format!("\x1b[{colour}m{text}\x1b[0m")
 }
 
 fn seconds(elapsed: Duration) -> String {
@@ -236,26 +229,26 @@ mod tests {
             report("later", Verdict::NotRun { reason: "`--fail-fast`".to_owned() }, None),
         ];
         expect![[r"
-            test                  verdict                     time  of its timeout
-            style                 passed                     0.3 s    0 % of 5 min
-            unittests-gnu-x86_64  FAILED (exit 101)         2m 30s   50 % of 5 min
-            miri                  soft-failed (signal 9)    1m 00s   19 % of 5 min
+            test                  verdict                   time  of its timeout
+            style                 passed                   0.3 s    0 % of 5 min
+            unittests-gnu-x86_64  FAILED (exit 101)       2m 30s   50 % of 5 min
+            miri                  soft-failed (signal 9)  1m 00s   19 % of 5 min
             build-musl-x86_64     unavailable
             later                 not run
             build-musl-x86_64: unavailable: no musl target; run `rustup target add x`
             later: not run: `--fail-fast`
             1 passed, 1 failed, 1 soft-failed, 1 unavailable, 1 not run
         "]]
-        .assert_eq(&render(&reports, Style::Plain));
+        .assert_eq(&render(&reports, false));
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
         let reports = [report("style", Verdict::Passed, Some(1))];
-        let coloured = render(&reports, Style::Colour);
+        let coloured = render(&reports, true);
         assert_eq!(
             coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""),
-            render(&reports, Style::Plain)
+            render(&reports, false)
         );
     }
 

@@ -50,9 +50,9 @@ pub(crate) fn say(message: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Whether standard output may be coloured: it is a terminal and nobody asked for plain text.
-pub(crate) fn stdout_takes_colour(no_color: Option<&str>, term: Option<&str>) -> bool {
-    io::stdout().is_terminal() && no_color.is_none() && term != Some("dumb")
+/// Whether standard output goes to a terminal.
+pub(crate) fn is_stdout_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Says what went wrong. Findings about an input carry their own `error:`.

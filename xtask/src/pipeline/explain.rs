@@ -6,37 +6,27 @@ use serde_json::Value;
 
 use crate::plan::Plan;
 use crate::plan::step::Step;
+use crate::text::table::{Align, Columns};
 
 /// Writes one line for each step: its label, platform, timeout, gate, and where they come from.
 pub(crate) fn write(plan: &Plan<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-    const TITLES: [&str; 4] = ["step", "platform", "timeout", "gate"];
-    let mut widths = TITLES.map(str::len);
+    const TITLES: [&str; 5] = ["step", "platform", "timeout", "gate", "why"];
+    let mut columns = Columns::new(&[Align::Left; 5]);
+    columns.fit(&TITLES[..4]);
     for step in plan.steps() {
-        for (width, cell) in widths.iter_mut().zip(cells(&step)) {
-            *width = (*width).max(cell.chars().count());
-        }
+        columns.fit(&cells(&step));
     }
-    write_line(out, &TITLES.map(str::to_owned), &widths, "why")?;
+    writeln!(out, "{}", columns.line(&TITLES))?;
     for step in plan.steps() {
-        write_line(out, &cells(&step), &widths, &reasons(&step).join("; "))?;
+        let [label, platform, timeout, gate] = cells(&step);
+        let row = [label, platform, timeout, gate, reasons(&step).join("; ")];
+        writeln!(out, "{}", columns.line(&row))?;
     }
     let left_out = plan.left_out();
     for (name, reason) in &left_out {
         writeln!(out, "no step: {name} ({reason})")?;
     }
     writeln!(out, "{} steps", plan.rows.len())?;
-    Ok(())
-}
-
-fn write_line(
-    out: &mut dyn Write,
-    cells: &[String; 4],
-    widths: &[usize; 4],
-    why: &str,
-) -> anyhow::Result<()> {
-    let padded: Vec<String> =
-        cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-    writeln!(out, "{}", format!("{}  {why}", padded.join("  ")).trim_end())?;
     Ok(())
 }
 

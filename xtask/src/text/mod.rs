@@ -7,4 +7,6 @@ pub(crate) mod markdown;
 pub(crate) mod nearest;
 pub(crate) mod sanitize;
 pub(crate) mod shell;
+pub(crate) mod style;
+pub(crate) mod table;
 pub(crate) mod toml;

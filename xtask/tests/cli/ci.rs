@@ -49,16 +49,16 @@ fn every_test_runs_and_the_table_has_every_verdict() {
     let sandbox = sandbox(MIXED);
     let run = ci(&sandbox, &[]).assert_code(1);
     expect![[r"
-        test         verdict                   time  of its timeout
-        good         passed                   0.0 s    0 % of 5 min
-        bad one      FAILED (exit 3)          0.0 s    0 % of 5 min
-        killed       FAILED (signal 9)        0.0 s    0 % of 5 min
-        soft         soft-failed (exit 4)     0.0 s    0 % of 5 min
-        liar         FAILED (exit 75)         0.0 s    0 % of 5 min
+        test         verdict                time  of its timeout
+        good         passed                0.0 s    0 % of 5 min
+        bad one      FAILED (exit 3)       0.0 s    0 % of 5 min
+        killed       FAILED (signal 9)     0.0 s    0 % of 5 min
+        soft         soft-failed (exit 4)  0.0 s    0 % of 5 min
+        liar         FAILED (exit 75)      0.0 s    0 % of 5 min
         left-out     skipped
         many         unavailable
-        conditional  passed                   0.0 s    0 % of 5 min
-        multi        FAILED (exit 1)          0.0 s    0 % of 5 min
+        conditional  passed                0.0 s    0 % of 5 min
+        multi        FAILED (exit 1)       0.0 s    0 % of 5 min
         left-out: skipped: broken upstream
         many: unavailable: `parallelism` makes several jobs of the step, which only Buildkite does
         2 passed, 4 failed, 1 soft-failed, 1 skipped, 1 unavailable
@@ -381,7 +381,7 @@ fn a_tool_that_is_missing_and_may_not_be_installed_makes_a_test_unavailable() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     expect![[r"
 
-        test      verdict          time  of its timeout
+        test      verdict      time  of its timeout
         fmt       unavailable
         features  unavailable
         fmt: unavailable: the component `rustfmt` is missing; run `rustup component add rustfmt`
