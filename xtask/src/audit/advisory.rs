@@ -1,4 +1,4 @@
-//! Pure. What cargo-audit found.
+//! Pure. What cargo-audit reports.
 
 use std::fmt;
 
@@ -6,25 +6,23 @@ use serde_json::Value;
 
 use crate::text::sanitize::visible;
 
-/// Why a dependency is in the report.
+/// The class of an advisory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Vulnerability,
     Unmaintained,
     Unsound,
-    Yanked,
-    /// Something that its author wants users to know; `--deny warnings` lets it pass.
+    /// For information; `--deny warnings` does not include it.
     Notice,
-    /// A kind of warning that this program does not know yet; `--deny warnings` means it too.
+    /// A warning of a kind unknown to this program; `--deny warnings` includes it.
     Other,
 }
 
 impl Kind {
-    fn of_warning(name: &str) -> Kind {
+    fn from_warning(name: &str) -> Kind {
         match name {
             "unmaintained" => Kind::Unmaintained,
             "unsound" => Kind::Unsound,
-            "yanked" => Kind::Yanked,
             "notice" => Kind::Notice,
             _ => Kind::Other,
         }
@@ -37,89 +35,109 @@ impl fmt::Display for Kind {
             Kind::Vulnerability => "vulnerability",
             Kind::Unmaintained => "unmaintained",
             Kind::Unsound => "unsound",
-            Kind::Yanked => "yanked",
             Kind::Notice => "notice",
             Kind::Other => "warning",
         })
     }
 }
 
-/// One dependency with one thing wrong about it.
+/// A locked package with a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Advisory {
-    pub(crate) kind: Kind,
-    /// `RUSTSEC-2024-0001`; a yanked crate has none.
-    pub(crate) id: Option<String>,
+pub(crate) struct Finding {
     pub(crate) package: String,
     pub(crate) version: String,
-    pub(crate) title: String,
-    /// Requirements that a fixed version meets; empty if there is none, or if nothing is known.
-    pub(crate) fixed: Vec<String>,
+    pub(crate) problem: Problem,
 }
 
-impl Advisory {
-    /// Whether this is the same thing about the same crate. A yanked crate is a matter of its version.
-    pub(crate) fn is_same(&self, other: &Advisory) -> bool {
-        let identity = |it: &Advisory| (it.kind, it.id.clone(), it.package.clone());
-        let is_yanked = self.kind == Kind::Yanked;
-        identity(self) == identity(other) && (!is_yanked || self.version == other.version)
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// The registry no longer offers this version.
+    Yanked,
+    Advisory {
+        kind: Kind,
+        /// `RUSTSEC-2024-0001`.
+        id: String,
+        title: String,
+        /// Requirements that a fixed version meets; empty if there is none.
+        fixed: Vec<String>,
+    },
+}
 
-    /// What it is about, in one line.
-    pub(crate) fn describe(&self) -> String {
-        let Advisory { kind, id, title, .. } = self;
-        match id {
-            Some(id) => format!("{kind}: {title}, https://rustsec.org/advisories/{id}"),
-            None => "its authors took this version back".to_owned(),
-        }
-    }
-
-    /// Whether another version of the crate does not have it.
-    pub(crate) fn has_fix(&self) -> bool {
-        self.kind == Kind::Yanked || !self.fixed.is_empty()
-    }
-
-    /// Which versions do not have it.
-    pub(crate) fn fixed_in(&self) -> String {
-        match (self.kind, self.fixed.as_slice()) {
-            (Kind::Yanked, _) => "another version".to_owned(),
-            (_, []) => "none".to_owned(),
-            (_, some) => some.join(" or "),
-        }
+impl Finding {
+    /// Whether both report the same problem of the same package, in whatever version. A version is
+    /// yanked by itself.
+    pub(crate) fn is_same(&self, other: &Finding) -> bool {
+        self.package == other.package
+            && match (&self.problem, &other.problem) {
+                (Problem::Yanked, Problem::Yanked) => self.version == other.version,
+                (Problem::Advisory { id, .. }, Problem::Advisory { id: other, .. }) => id == other,
+                _ => false,
+            }
     }
 }
 
-/// Reads what `cargo audit --json` prints: one line, which more text may follow. Nothing if it is
-/// no report.
-pub(crate) fn parse(stdout: &str) -> Option<Vec<Advisory>> {
+/// The result of one run of `cargo audit --json`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Response {
+    Report(Vec<Finding>),
+    /// The database cannot be fetched or read. Here and below: cargo-audit's own message.
+    NoDatabase(String),
+    /// The database is up to date, but nothing was added to it for months.
+    StaleDatabase(String),
+    /// The configuration or the lock file is invalid.
+    Rejected(String),
+    Crashed(String),
+}
+
+/// Classifies the output of cargo-audit. Its exit code alone does not suffice: it is 1 for
+/// vulnerabilities, for a database that cannot be fetched and for an invalid configuration.
+pub(crate) fn classify(exit_code: Option<i32>, stdout: &str, stderr: &str) -> Response {
+    if let Some(findings) = parse(stdout) {
+        return Response::Report(findings);
+    }
+    let message = stderr.trim().to_owned();
+    match exit_code {
+        Some(1) if message.contains("repository is stale") => Response::StaleDatabase(message),
+        Some(1) if message.contains("advisory database") => Response::NoDatabase(message),
+        Some(1 | 2) => Response::Rejected(message),
+        _ => Response::Crashed(message),
+    }
+}
+
+/// Reads the report: one line of JSON, possibly followed by other text.
+pub(crate) fn parse(stdout: &str) -> Option<Vec<Finding>> {
     let line = stdout.lines().find(|line| line.starts_with('{'))?;
     let report: Value = serde_json::from_str(line).ok()?;
-    let vulnerabilities = report["vulnerabilities"]["list"].as_array()?;
-    let warnings = report["warnings"].as_object()?;
-    let mut advisories: Vec<Advisory> = Vec::new();
-    for item in vulnerabilities {
-        advisories.push(advisory(Kind::Vulnerability, item)?);
+    let mut findings: Vec<Finding> = Vec::new();
+    for item in report["vulnerabilities"]["list"].as_array()? {
+        findings.push(finding(item, Some(Kind::Vulnerability))?);
     }
-    for (name, items) in warnings {
-        let kind = Kind::of_warning(name);
+    for (name, items) in report["warnings"].as_object()? {
+        let kind = (name != "yanked").then(|| Kind::from_warning(name));
         for item in items.as_array()? {
-            advisories.push(advisory(kind, item)?);
+            findings.push(finding(item, kind)?);
         }
     }
-    Some(advisories)
+    Some(findings)
 }
 
-fn advisory(kind: Kind, item: &Value) -> Option<Advisory> {
+/// A yanked package has no `kind`.
+fn finding(item: &Value, kind: Option<Kind>) -> Option<Finding> {
     let text = |value: &Value| value.as_str().map(visible);
-    let fixed = item["versions"]["patched"].as_array();
-    Some(Advisory {
-        kind,
-        id: text(&item["advisory"]["id"]),
-        package: text(&item["package"]["name"])?,
-        version: text(&item["package"]["version"])?,
-        title: text(&item["advisory"]["title"]).unwrap_or_default(),
-        fixed: fixed.map(|items| items.iter().filter_map(text).collect()).unwrap_or_default(),
-    })
+    let problem = match kind {
+        None => Problem::Yanked,
+        Some(kind) => {
+            let patched = item["versions"]["patched"].as_array();
+            Problem::Advisory {
+                kind,
+                id: text(&item["advisory"]["id"])?,
+                title: text(&item["advisory"]["title"]).unwrap_or_default(),
+                fixed: patched.into_iter().flatten().filter_map(text).collect(),
+            }
+        }
+    };
+    let package = &item["package"];
+    Some(Finding { package: text(&package["name"])?, version: text(&package["version"])?, problem })
 }
 
 #[cfg(test)]
@@ -134,31 +152,38 @@ mod tests {
         "notice":[{"package":{"name":"b","version":"1.0.0"},"advisory":{"id":"N","title":"T"},"versions":{"patched":[]}}],
         "novel":[{"package":{"name":"c","version":"1.0.0"},"advisory":{"id":"X","title":"U"},"versions":null}]}}"#;
 
-    fn report() -> Vec<Advisory> {
+    fn report() -> Vec<Finding> {
         parse(&REPORT.replace('\n', "")).unwrap()
     }
 
     #[test]
-    fn vulnerabilities_come_first_and_strangers_text_drives_no_terminal() {
+    fn vulnerabilities_come_first_and_control_characters_are_replaced() {
         let report = report();
-        let kinds: Vec<Kind> = report.iter().map(|advisory| advisory.kind).collect();
-        assert_eq!(kinds, [Kind::Vulnerability, Kind::Yanked, Kind::Notice, Kind::Other]);
+        let kinds: Vec<Option<Kind>> = report
+            .iter()
+            .map(|finding| match finding.problem {
+                Problem::Yanked => None,
+                Problem::Advisory { kind, .. } => Some(kind),
+            })
+            .collect();
+        assert_eq!(kinds, [Some(Kind::Vulnerability), None, Some(Kind::Notice), Some(Kind::Other)]);
         assert_eq!(
             report[0],
-            Advisory {
-                kind: Kind::Vulnerability,
-                id: Some("RUSTSEC-2024-9001".to_owned()),
+            Finding {
                 package: "libc".to_owned(),
                 version: "0.2.140".to_owned(),
-                title: "Bad\u{fffd} thing".to_owned(),
-                fixed: vec![">=0.2.150".to_owned(), "^0.1.9".to_owned()],
+                problem: Problem::Advisory {
+                    kind: Kind::Vulnerability,
+                    id: "RUSTSEC-2024-9001".to_owned(),
+                    title: "Bad\u{fffd} thing".to_owned(),
+                    fixed: vec![">=0.2.150".to_owned(), "^0.1.9".to_owned()],
+                },
             }
         );
-        assert_eq!(report[1].id, None);
     }
 
     #[test]
-    fn what_is_not_a_whole_report_is_none() {
+    fn an_incomplete_report_is_none() {
         for text in ["", "{}", "error", "{\"vulnerabilities\":{\"list\":[{}]},\"warnings\":{}}"] {
             assert_eq!(parse(text), None, "{text}");
         }
@@ -167,10 +192,35 @@ mod tests {
     #[test]
     fn an_advisory_is_the_same_in_another_version_and_a_yanked_crate_is_not() {
         let with_version =
-            |advisory: &Advisory| Advisory { version: "9.9.9".to_owned(), ..advisory.clone() };
+            |finding: &Finding| Finding { version: "9.9.9".to_owned(), ..finding.clone() };
         let report = report();
         assert!(report[0].is_same(&with_version(&report[0])));
         assert!(!report[1].is_same(&with_version(&report[1])));
         assert!(!report[0].is_same(&report[2]));
+    }
+
+    const CLEAN: &str = "{\"vulnerabilities\":{\"list\":[]},\"warnings\":{}}\n";
+
+    #[test]
+    fn a_report_is_a_report_whatever_the_exit_code() {
+        // 1 also means that there are advisories about cargo-audit itself, below its report.
+        let stdout = format!("{CLEAN}Title: cargo-audit is old\n");
+        let report = Response::Report(Vec::new());
+        assert_eq!(classify(Some(1), &stdout, "error: This copy"), report);
+        assert_eq!(classify(Some(0), CLEAN, ""), report);
+    }
+
+    #[test]
+    fn without_a_report_the_message_decides() {
+        let fetch = "error: couldn't fetch advisory database: git operation failed: x";
+        assert_eq!(classify(Some(1), "", fetch), Response::NoDatabase(fetch.to_owned()));
+        let load = "error: error loading advisory database: I/O operation failed";
+        assert_eq!(classify(Some(1), "", load), Response::NoDatabase(load.to_owned()));
+        let stale = "error: couldn't fetch advisory database: repository is stale (last commit: x)";
+        assert_eq!(classify(Some(1), "", stale), Response::StaleDatabase(stale.to_owned()));
+        let lock = "error: not found: Couldn't load Cargo.lock";
+        assert_eq!(classify(Some(2), "", lock), Response::Rejected(lock.to_owned()));
+        assert_eq!(classify(None, "", "killed"), Response::Crashed("killed".to_owned()));
+        assert_eq!(classify(Some(101), "{\"odd\":1}", ""), Response::Crashed(String::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the lock file of a source tree, or makes one where the tree is not touched.
+//! Finds the lock file of a source tree, or generates one without touching the tree.
 
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,13 @@ use crate::host::scratch::Scratch;
 use crate::host::{cargo, files, git, terminal};
 use crate::text::diagnostic::Rejected;
 
-/// The lock file of the working tree. One that is made is in `scratch`. Where it is compared with a
-/// base that keeps none, one is made of both: an old one of the tree's would differ although
-/// nothing has changed.
+/// The lock file of the working tree, or one generated in `scratch`. Where it is compared with a base
+/// and neither has one under version control, one is generated for both: an old one of the working
+/// tree would differ although nothing has changed.
+///
+/// # Errors
+///
+/// Rejects a directory without a manifest and a manifest that cargo cannot read (exit code 2).
 pub(crate) fn of_working_tree(
     cx: &Context,
     base: Option<&str>,
@@ -23,18 +27,18 @@ pub(crate) fn of_working_tree(
 ) -> anyhow::Result<PathBuf> {
     let root = &cx.project.root;
     let lock_file = cx.project.lock_file();
-    let is_made_of_both = match base {
+    let is_generated_for_both = match base {
         Some(id) => {
             !succeeds(cx, git::is_tracked(&cx.sh, root, &lock_file))?
                 && !succeeds(cx, git::file_at(&cx.sh, root, id, "Cargo.lock"))?
         }
         None => false,
     };
-    if lock_file.exists() && !is_made_of_both {
+    if lock_file.exists() && !is_generated_for_both {
         if !cx.is_ci() && succeeds(cx, git::is_ignored(&cx.sh, root, "Cargo.lock"))? {
             terminal::note(
-                "note: git ignores your Cargo.lock, so CI makes a new one; `cargo update` brings \
-                 yours up to date",
+                "note: git ignores this Cargo.lock, so CI generates a new one\n\
+                 help: `cargo update` brings yours up to date",
             );
         }
         return Ok(lock_file);
@@ -44,15 +48,19 @@ pub(crate) fn of_working_tree(
     }
     let listing = cx.process(git::list_files(&cx.sh, root)).read()?;
     let names = listing.split(|byte| *byte == 0);
-    // Cargo would write the tree's own through a link to it.
+    // Through a link, cargo would write the one of the working tree.
     let names = names.filter(|name| !name.is_empty() && *name != b"Cargo.lock");
     let dir = scratch.dir().join("tree");
     scratch::mirror(root, names, &dir)?;
     generate(cx, &dir)
 }
 
-/// The lock file of a commit, as the commit has it or made from its manifests; nothing if the
-/// commit has no Cargo.toml. It is in `scratch` always.
+/// The lock file of a commit, or one generated from its manifests, in `scratch`; none if the commit
+/// has no Cargo.toml.
+///
+/// # Errors
+///
+/// Rejects manifests that cargo cannot read (exit code 2).
 pub(crate) fn of_commit(
     cx: &Context,
     id: &str,
@@ -80,11 +88,11 @@ fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
     if status.success() {
         return Ok(dir.join("Cargo.lock"));
     }
-    // Reading the manifests needs no network: if that fails too, they are what is wrong.
+    // Reading the manifests needs no network: if that fails too, they are at fault.
     if !succeeds(cx, cargo::metadata(&cx.sh))? {
-        bail!(Rejected::new("cargo cannot read the manifests, see above"));
+        bail!(Rejected::new("cargo failed to read the manifests, see above"));
     }
-    Err(anyhow!("cargo cannot make a lock file, see above"))
+    Err(anyhow!("cargo failed to generate a lock file, see above"))
 }
 
 fn succeeds(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<bool> {

@@ -1,53 +1,55 @@
 //! `audit`: looks up the dependencies in the advisory database.
 
 pub(crate) mod advisory;
-pub(crate) mod attempt;
-pub(crate) mod cargo_audit;
-pub(crate) mod lock_file;
-pub(crate) mod lock_graph;
-pub(crate) mod report;
+pub(crate) mod dependency_graph;
+mod lock_file;
+mod report;
 
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
+use xshell::{Cmd, cmd};
 
-use crate::audit::advisory::Advisory;
-use crate::audit::attempt::Attempt;
-use crate::audit::cargo_audit::Source;
-use crate::audit::lock_graph::LockFile;
+use crate::audit::advisory::{Finding, Response};
+use crate::audit::dependency_graph::DependencyGraph;
 use crate::audit::report::{AuditReport, LockOrigin};
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::scratch::Scratch;
 use crate::host::{files, terminal};
 use crate::outcome::Outcome;
-use crate::text::diagnostic::Rejected;
+use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::annotation;
 use crate::tools::provision::{Installing, Provision};
-use crate::tools::requirement as prerequisite;
-use crate::tools::requirement::Prerequisite;
+use crate::tools::requirement::{self, Prerequisite};
 use crate::{base, cache};
 
+/// # Errors
+///
+/// Rejects a revision that does not exist and an invalid configuration, lock file or manifest (exit
+/// code 2). Anything that keeps cargo-audit from its work is exit code 75.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let base = options.only_changed.as_deref().map(|name| commit(cx, name)).transpose()?;
     let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
-    provide(cx, &database)?;
+    install_cargo_audit(cx, &database)?;
     let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit"))?;
     let lock_file = lock_file::of_working_tree(cx, base.as_deref(), &scratch)?;
     let audit = Audit { cx, database: &database, named_dir: options.database.is_some() };
-    let own = audit.advisories(&lock_file)?;
+    let findings = audit.findings(&lock_file)?;
     let known = match &base {
         None => None,
         Some(id) => match lock_file::of_commit(cx, id, &scratch)? {
-            Some(lock_file) => Some(audit.advisories_offline(&lock_file)?),
+            // The database is up to date by now.
+            Some(lock_file) => Some(report(audit.respond(&lock_file, false)?)?),
             None => Some(Vec::new()),
         },
     };
-    let lock = packages(&lock_file)?;
-    let is_made = lock_file.starts_with(scratch.dir());
-    let origin = if is_made { LockOrigin::Made } else { LockOrigin::Tree };
-    let report = AuditReport::new(own, known.as_deref(), &lock, origin);
+    let lock = files::read_text(&lock_file, &lock_file.display().to_string())?;
+    let is_generated = lock_file.starts_with(scratch.dir());
+    let origin = if is_generated { LockOrigin::Generated } else { LockOrigin::Tree };
+    let report =
+        AuditReport::new(findings, known.as_deref(), &DependencyGraph::parse(&lock), origin);
     let text = report.render();
     terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
@@ -55,18 +57,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// The packages of a lock file that cargo-audit has read already; they only say how the workspace
-/// comes to a crate.
-fn packages(lock_file: &Path) -> anyhow::Result<LockFile> {
-    let name = lock_file.display().to_string();
-    let text = files::read_text(lock_file, &name)?;
-    Ok(LockFile::parse(&text).unwrap_or_else(|line| {
-        terminal::say(&format!("{name}:{line}: warning: not understood, so paths are not shown"));
-        LockFile::default()
-    }))
-}
-
-/// The id of the commit that a name on the command line stands for.
+/// The id of the commit that the command line names.
 fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
     match base::commit(cx, name)? {
         Some(id) => Ok(id),
@@ -76,14 +67,14 @@ fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
     }
 }
 
-/// Sees to it that cargo-audit is there. It takes minutes to build, so first it is made sure that
-/// there is a database for it.
-fn provide(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
+/// Installs cargo-audit if it is missing. As that takes minutes, it checks first that there is a
+/// database.
+fn install_cargo_audit(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
     let mut provision = Provision::new(cx, Installing::Allowed);
-    let mut needs = prerequisite::of_own("audit");
+    let mut needs = requirement::of_own("audit");
     needs.retain(|need| *need != Prerequisite::AdvisoryDatabase);
     if !provision.has_tools(&needs) {
-        database.check_reachable(cx).map_err(|reason| anyhow!(reason))?;
+        database.check_reachable(cx)?;
     }
     Ok(provision.ensure_all(&needs)?)
 }
@@ -91,60 +82,61 @@ fn provide(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
 struct Audit<'a> {
     cx: &'a Context,
     database: &'a AdvisoryDatabase,
-    /// Whether the directory of the database is the command line's.
+    /// Whether the command line names the directory of the database.
     named_dir: bool,
 }
 
 impl Audit<'_> {
-    /// The advisories about the packages of a lock file. A broken database is fetched again, once.
-    fn advisories(&self, lock_file: &Path) -> anyhow::Result<Vec<Advisory>> {
-        let attempt = self.attempt(lock_file, self.database.is_fetched)?;
-        match &attempt {
-            Attempt::NoDatabase(words) if self.database.is_fetched => terminal::say(words),
-            _ => return conclude(attempt),
+    /// The findings about the packages of a lock file. A broken database is fetched again, once.
+    fn findings(&self, lock_file: &Path) -> anyhow::Result<Vec<Finding>> {
+        let response = self.respond(lock_file, self.database.is_fetched)?;
+        match &response {
+            Response::NoDatabase(message) if self.database.is_fetched => terminal::say(message),
+            _ => return report(response),
         }
-        self.database.check_reachable(self.cx).map_err(|reason| {
-            anyhow!("{reason}; `--offline` takes the database as it was last fetched")
-        })?;
-        let broken = self.database.set_aside()?;
-        let again = self.attempt(lock_file, true).and_then(conclude);
-        broken.settle(again.is_ok());
-        again
+        self.database.check_reachable(self.cx)?;
+        let old = self.database.move_away()?;
+        let findings = self.respond(lock_file, true).and_then(report);
+        old.discard_or_restore(findings.is_ok());
+        findings
     }
 
-    /// As above, with the database as it is by now.
-    fn advisories_offline(&self, lock_file: &Path) -> anyhow::Result<Vec<Advisory>> {
-        conclude(self.attempt(lock_file, false)?)
-    }
-
-    fn attempt(&self, lock_file: &Path, is_fetched: bool) -> anyhow::Result<Attempt> {
-        let dir = self.named_dir.then_some(self.database.dir.as_path());
+    fn respond(&self, lock_file: &Path, is_fetched: bool) -> anyhow::Result<Response> {
         if is_fetched && !self.database.dir.exists() {
             let dir = self.database.dir.display();
-            terminal::say(&format!("fetching the advisory database into `{dir}`, once"));
+            terminal::note(&format!("fetching the advisory database into `{dir}`"));
         }
-        let cmd = cargo_audit::audit(&self.cx.sh, lock_file, Source { dir, is_fetched });
-        let output = self.cx.process(cmd).shown().output()?;
+        let output = self.cx.process(self.command(lock_file, is_fetched)).shown().output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         let stdout = String::from_utf8_lossy(&output.stdout);
-        let attempt = attempt::judge(output.status.code(), &stdout, &stderr);
-        if matches!(attempt, Attempt::Report(_)) && !stderr.trim().is_empty() {
+        let response = advisory::classify(output.status.code(), &stdout, &stderr);
+        if matches!(response, Response::Report(_)) && !stderr.trim().is_empty() {
             terminal::say(stderr.trim());
         }
-        Ok(attempt)
+        Ok(response)
+    }
+
+    fn command(&self, lock_file: &Path, is_fetched: bool) -> Cmd<'_> {
+        let sh = &self.cx.sh;
+        let mut cmd = cmd!(sh, "cargo audit --deny warnings --json --file {lock_file}");
+        if self.named_dir {
+            cmd = cmd.arg("--db").arg(&self.database.dir);
+        }
+        if is_fetched { cmd } else { cmd.arg("--no-fetch") }
     }
 }
 
-fn conclude(attempt: Attempt) -> anyhow::Result<Vec<Advisory>> {
-    match attempt {
-        Attempt::Report(advisories) => Ok(advisories),
-        Attempt::NoDatabase(words) => Err(anyhow!("there is no verdict: {words}")),
-        Attempt::StaleDatabase(words) => Err(anyhow!(
-            "there is no verdict: {words}; `[database] stale = true` in .cargo/audit.toml accepts it"
-        )),
-        Attempt::Refused(words) => {
-            bail!(Rejected::new(format!("cargo-audit refuses its input: {words}")))
+fn report(response: Response) -> anyhow::Result<Vec<Finding>> {
+    match response {
+        Response::Report(findings) => Ok(findings),
+        Response::NoDatabase(message) => Err(anyhow!("no usable advisory database: {message}")),
+        Response::StaleDatabase(message) => bail!(
+            Failure::new(format!("no usable advisory database: {message}"))
+                .help("`[database] stale = true` in .cargo/audit.toml accepts it")
+        ),
+        Response::Rejected(message) => {
+            bail!(Rejected::new(format!("cargo-audit rejects its input: {message}")))
         }
-        Attempt::Broken(words) => Err(anyhow!("cargo-audit broke off: {words}")),
+        Response::Crashed(message) => Err(anyhow!("cargo-audit exited early: {message}")),
     }
 }

@@ -1,29 +1,30 @@
-//! Pure. The advisories about a lock file as a contributor reads them, and the verdict.
+//! Pure. The findings about a lock file as a contributor reads them, and the verdict.
 
 use std::collections::BTreeSet;
 
-use crate::audit::advisory::{Advisory, Kind};
-use crate::audit::lock_graph::LockFile;
+use crate::audit::advisory::{Finding, Kind, Problem};
+use crate::audit::dependency_graph::DependencyGraph;
+use crate::text::table::{Align, Columns};
 
-/// What an advisory means for the verdict.
+/// How a finding counts for the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
-    Fails,
-    /// The base has it too.
+enum Severity {
+    Error,
+    /// Already present at the base.
     Known,
-    Informs,
+    Note,
 }
 
-/// Where the lock file comes from, which decides how an advisory is repaired.
+/// Where the lock file comes from, which decides how a finding is repaired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockOrigin {
     /// It is a file of the source tree.
     Tree,
-    /// It was made for this run, with the newest versions that the manifests allow.
-    Made,
+    /// It was generated for this run, with the newest versions that the manifests allow.
+    Generated,
 }
 
-/// The advisories about a lock file, and the verdict.
+/// The findings about a lock file, and the verdict.
 #[derive(Debug)]
 pub(crate) struct AuditReport {
     rows: Vec<Row>,
@@ -32,116 +33,131 @@ pub(crate) struct AuditReport {
 
 #[derive(Debug)]
 struct Row {
-    advisory: Advisory,
-    effect: Effect,
-    /// From a crate of the workspace to the package.
+    finding: Finding,
+    severity: Severity,
+    /// From a member of the workspace to the package.
     path: Vec<String>,
 }
 
 impl AuditReport {
-    /// Judges each advisory. With those of a base, only what the base does not have fails.
+    /// Rates each finding. With those of a base, only new ones are errors.
     pub(crate) fn new(
-        advisories: Vec<Advisory>,
-        base: Option<&[Advisory]>,
-        lock: &LockFile,
+        findings: Vec<Finding>,
+        base: Option<&[Finding]>,
+        graph: &DependencyGraph,
         origin: LockOrigin,
     ) -> AuditReport {
-        let effect = |advisory: &Advisory| match base {
-            _ if advisory.kind == Kind::Notice => Effect::Informs,
-            Some(known) if known.iter().any(|other| advisory.is_same(other)) => Effect::Known,
-            _ => Effect::Fails,
+        let severity = |finding: &Finding| match (&finding.problem, base) {
+            (Problem::Advisory { kind: Kind::Notice, .. }, _) => Severity::Note,
+            (_, Some(known)) if known.iter().any(|it| finding.is_same(it)) => Severity::Known,
+            _ => Severity::Error,
         };
-        let row = |advisory: Advisory| Row {
-            effect: effect(&advisory),
-            path: lock.path_to(&advisory.package, &advisory.version).unwrap_or_default(),
-            advisory,
+        let row = |finding: Finding| Row {
+            severity: severity(&finding),
+            path: graph.path_to(&finding.package, &finding.version).unwrap_or_default(),
+            finding,
         };
-        AuditReport { rows: advisories.into_iter().map(row).collect(), origin }
+        AuditReport { rows: findings.into_iter().map(row).collect(), origin }
     }
 
     pub(crate) fn has_failed(&self) -> bool {
-        self.rows.iter().any(|row| row.effect == Effect::Fails)
+        self.errors().next().is_some()
     }
 
-    /// The table for a terminal, with columns as wide as they need to be.
+    /// The table, a summary and the repair.
     pub(crate) fn render(&self) -> String {
-        let header = ["", "advisory", "crate", "fixed in", "path to it"].map(str::to_owned);
-        let cells: Vec<[String; 5]> =
-            std::iter::once(header).chain(self.rows.iter().map(Row::cells)).collect();
-        let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
-        let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
-        let line = |cells: &[String; 5]| {
-            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
+        let header = ["", "advisory", "crate", "fixed in", "dependency path"].map(str::to_owned);
+        let cells: Vec<[String; 5]> = self.rows.iter().map(Row::cells).collect();
+        let mut columns = Columns::new(&[Align::Left; 5]);
+        std::iter::once(&header).chain(&cells).for_each(|row| columns.fit(row));
         let mut lines: Vec<String> = Vec::new();
-        if !self.rows.is_empty() {
-            lines.push(line(&cells[0]));
+        if !cells.is_empty() {
+            lines.push(columns.line(&header));
         }
-        for (row, cells) in self.rows.iter().zip(&cells[1..]) {
-            lines.extend([line(cells), format!("       {}", row.advisory.describe())]);
+        for (row, cells) in self.rows.iter().zip(&cells) {
+            lines.extend([columns.line(cells), format!("       {}", row.describe())]);
         }
         lines.push(self.summary());
         lines.extend(self.repair());
         lines.join("\n") + "\n"
     }
 
-    /// What to do about those that fail.
+    fn errors(&self) -> impl Iterator<Item = &Finding> {
+        let rows = self.rows.iter().filter(|row| row.severity == Severity::Error);
+        rows.map(|row| &row.finding)
+    }
+
     fn repair(&self) -> Vec<String> {
-        let failing = || self.rows.iter().filter(|row| row.effect == Effect::Fails);
-        let repairable = failing().map(|row| &row.advisory).filter(|it| it.has_fix());
-        let specs = repairable.map(|it| format!("{}@{}", it.package, it.version));
-        let specs: BTreeSet<String> = specs.collect();
+        let has_fix = |problem: &Problem| match problem {
+            Problem::Yanked => true,
+            Problem::Advisory { fixed, .. } => !fixed.is_empty(),
+        };
+        let fixable = self.errors().filter(|finding| has_fix(&finding.problem));
+        let specs: BTreeSet<String> =
+            fixable.map(|it| format!("{}@{}", it.package, it.version)).collect();
         let specs = specs.into_iter().collect::<Vec<_>>().join(" ");
         let mut lines = Vec::new();
-        if !specs.is_empty() && self.origin == LockOrigin::Tree {
-            lines.push(format!(
-                "to take the newest versions that are allowed, run:\n  cargo update {specs}"
-            ));
-        } else if !specs.is_empty() {
-            lines.push("the manifests on the path allow nothing newer".to_owned());
+        match self.origin {
+            _ if specs.is_empty() => (),
+            LockOrigin::Tree => lines.push(format!(
+                "help: to take the newest versions that the manifests allow, run:\n  cargo update {specs}"
+            )),
+            LockOrigin::Generated => lines.push(
+                "help: the manifests on the path allow no newer version; raise their requirements"
+                    .to_owned(),
+            ),
         }
-        // A yanked version has no id, and cargo-audit has no list of such versions.
-        if failing().any(|row| row.advisory.id.is_some()) {
-            let to_accept =
-                "to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml";
-            lines.push(to_accept.to_owned());
+        // cargo-audit has no list of accepted yanked versions.
+        if self.errors().any(|finding| finding.problem != Problem::Yanked) {
+            let accept = "help: to accept an advisory, add it to `ignore` of `[advisories]` in .cargo/audit.toml";
+            lines.push(accept.to_owned());
         }
         lines
     }
 
     fn summary(&self) -> String {
-        let count = |wanted| self.rows.iter().filter(|row| row.effect == wanted).count();
-        let failing = match count(Effect::Fails) {
-            0 => "no advisory that fails".to_owned(),
-            1 => "1 advisory fails".to_owned(),
-            many => format!("{many} advisories fail"),
+        let count = |wanted| self.rows.iter().filter(|row| row.severity == wanted).count();
+        let errors = match count(Severity::Error) {
+            0 => "no errors".to_owned(),
+            1 => "1 error".to_owned(),
+            many => format!("{many} errors"),
         };
         let others = [
-            (count(Effect::Known), "known to the base"),
-            (count(Effect::Informs), "for information"),
+            (count(Severity::Known), "already present at the base"),
+            (count(Severity::Note), "for information"),
         ];
         let others = others.iter().filter(|(count, _)| *count > 0);
         let others = others.map(|(count, what)| format!("{count} {what}"));
-        std::iter::once(failing).chain(others).collect::<Vec<_>>().join(", ")
+        std::iter::once(errors).chain(others).collect::<Vec<_>>().join(", ")
     }
 }
 
 impl Row {
     fn cells(&self) -> [String; 5] {
-        let Row { advisory, effect, path } = self;
-        let severity = match effect {
-            Effect::Fails => "error",
-            Effect::Known => "known",
-            Effect::Informs => "note",
+        let Row { finding, severity, path } = self;
+        let severity = match severity {
+            Severity::Error => "error",
+            Severity::Known => "known",
+            Severity::Note => "note",
         };
-        [
-            severity.to_owned(),
-            advisory.id.clone().unwrap_or_else(|| advisory.kind.to_string()),
-            format!("{} {}", advisory.package, advisory.version),
-            advisory.fixed_in(),
-            path.join(" > "),
-        ]
+        let (id, fixed) = match &finding.problem {
+            Problem::Yanked => ("yanked", "another version".to_owned()),
+            Problem::Advisory { id, fixed, .. } if fixed.is_empty() => {
+                (id.as_str(), "none".to_owned())
+            }
+            Problem::Advisory { id, fixed, .. } => (id.as_str(), fixed.join(" or ")),
+        };
+        let package = format!("{} {}", finding.package, finding.version);
+        [severity.to_owned(), id.to_owned(), package, fixed, path.join(" > ")]
+    }
+
+    fn describe(&self) -> String {
+        match &self.finding.problem {
+            Problem::Yanked => "this version was yanked from the registry".to_owned(),
+            Problem::Advisory { kind, id, title, .. } => {
+                format!("{kind}: {title}, https://rustsec.org/advisories/{id}")
+            }
+        }
     }
 }
 
@@ -154,117 +170,138 @@ mod tests {
 [[package]]
 name = \"device\"
 version = \"0.1.0\"
-dependencies = [\"direct\"]
+dependencies = [
+ \"direct\",
+]
 [[package]]
 name = \"direct\"
 version = \"1.0.0\"
 source = \"x\"
-dependencies = [\"deep\"]
+dependencies = [
+ \"deep\",
+]
 [[package]]
 name = \"deep\"
 version = \"0.1.0\"
 source = \"x\"
 ";
 
-    fn advisory(kind: Kind, package: &str, version: &str) -> Advisory {
-        Advisory {
+    fn finding(package: &str, version: &str, problem: Problem) -> Finding {
+        Finding { package: package.to_owned(), version: version.to_owned(), problem }
+    }
+
+    fn advisory(kind: Kind, package: &str, version: &str) -> Finding {
+        let problem = Problem::Advisory {
             kind,
-            id: (kind != Kind::Yanked).then(|| format!("RUSTSEC-2024-{}", package.len())),
-            package: package.to_owned(),
-            version: version.to_owned(),
+            id: format!("RUSTSEC-2024-{}", package.len()),
             title: "Something".to_owned(),
             fixed: if package == "deep" { vec![">=0.2".to_owned()] } else { Vec::new() },
-        }
+        };
+        finding(package, version, problem)
     }
 
     #[track_caller]
     fn check(
-        advisories: &[Advisory],
-        base: Option<&[Advisory]>,
+        findings: &[Finding],
+        base: Option<&[Finding]>,
         origin: LockOrigin,
         has_failed: bool,
         want: &Expect,
     ) {
-        let lock = LockFile::parse(LOCK).unwrap();
-        let report = AuditReport::new(advisories.to_vec(), base, &lock, origin);
+        let graph = DependencyGraph::parse(LOCK);
+        let report = AuditReport::new(findings.to_vec(), base, &graph, origin);
         want.assert_eq(&report.render());
         assert_eq!(report.has_failed(), has_failed);
     }
 
     #[test]
-    fn each_advisory_shows_its_crate_the_way_to_it_and_the_fix() {
-        let advisories = [
+    fn each_finding_shows_its_crate_the_path_to_it_and_the_fix() {
+        let findings = [
             advisory(Kind::Vulnerability, "deep", "0.1.0"),
             advisory(Kind::Unmaintained, "direct", "1.0.0"),
-            advisory(Kind::Yanked, "direct", "1.0.0"),
+            finding("direct", "1.0.0", Problem::Yanked),
             advisory(Kind::Notice, "gone", "1.0.0"),
         ];
         check(
-            &advisories,
+            &findings,
             None,
             LockOrigin::Tree,
             true,
             &expect![[r"
-                       advisory        crate         fixed in         path to it
-                error  RUSTSEC-2024-4  deep 0.1.0    >=0.2            device > direct > deep
-                       vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
-                error  RUSTSEC-2024-6  direct 1.0.0  none             device > direct
-                       unmaintained: Something, https://rustsec.org/advisories/RUSTSEC-2024-6
-                error  yanked          direct 1.0.0  another version  device > direct
-                       its authors took this version back
-                note   RUSTSEC-2024-4  gone 1.0.0    none
-                       notice: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
-                3 advisories fail, 1 for information
-                to take the newest versions that are allowed, run:
-                  cargo update deep@0.1.0 direct@1.0.0
-                to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
-            "]],
+                   advisory        crate         fixed in         dependency path
+            error  RUSTSEC-2024-4  deep 0.1.0    >=0.2            device > direct > deep
+                   vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
+            error  RUSTSEC-2024-6  direct 1.0.0  none             device > direct
+                   unmaintained: Something, https://rustsec.org/advisories/RUSTSEC-2024-6
+            error  yanked          direct 1.0.0  another version  device > direct
+                   this version was yanked from the registry
+            note   RUSTSEC-2024-4  gone 1.0.0    none
+                   notice: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
+            3 errors, 1 for information
+            help: to take the newest versions that the manifests allow, run:
+              cargo update deep@0.1.0 direct@1.0.0
+            help: to accept an advisory, add it to `ignore` of `[advisories]` in .cargo/audit.toml
+        "]],
         );
     }
 
     #[test]
-    fn with_a_base_only_what_is_new_fails() {
+    fn with_a_base_only_new_findings_fail() {
         let known = advisory(Kind::Vulnerability, "deep", "0.1.0");
         let new = advisory(Kind::Unmaintained, "direct", "1.0.0");
         let both = [known.clone(), new];
         check(
             &both,
             Some(&both[..1]),
-            LockOrigin::Made,
+            LockOrigin::Generated,
             true,
             &expect![[r"
-                       advisory        crate         fixed in  path to it
-                known  RUSTSEC-2024-4  deep 0.1.0    >=0.2     device > direct > deep
-                       vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
-                error  RUSTSEC-2024-6  direct 1.0.0  none      device > direct
-                       unmaintained: Something, https://rustsec.org/advisories/RUSTSEC-2024-6
-                1 advisory fails, 1 known to the base
-                to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
-            "]],
+                   advisory        crate         fixed in  dependency path
+            known  RUSTSEC-2024-4  deep 0.1.0    >=0.2     device > direct > deep
+                   vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
+            error  RUSTSEC-2024-6  direct 1.0.0  none      device > direct
+                   unmaintained: Something, https://rustsec.org/advisories/RUSTSEC-2024-6
+            1 error, 1 already present at the base
+            help: to accept an advisory, add it to `ignore` of `[advisories]` in .cargo/audit.toml
+        "]],
         );
         check(
             &both[..1],
             Some(&both),
-            LockOrigin::Made,
+            LockOrigin::Generated,
             false,
             &expect![[r"
-                   advisory        crate       fixed in  path to it
+                   advisory        crate       fixed in  dependency path
             known  RUSTSEC-2024-4  deep 0.1.0  >=0.2     device > direct > deep
                    vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
-            no advisory that fails, 1 known to the base
+            no errors, 1 already present at the base
+        "]],
+        );
+        check(
+            &both[..1],
+            None,
+            LockOrigin::Generated,
+            true,
+            &expect![[r"
+                   advisory        crate       fixed in  dependency path
+            error  RUSTSEC-2024-4  deep 0.1.0  >=0.2     device > direct > deep
+                   vulnerability: Something, https://rustsec.org/advisories/RUSTSEC-2024-4
+            1 error
+            help: the manifests on the path allow no newer version; raise their requirements
+            help: to accept an advisory, add it to `ignore` of `[advisories]` in .cargo/audit.toml
         "]],
         );
     }
 
     #[test]
-    fn without_advisories_there_is_no_table() {
+    fn without_findings_there_is_no_table() {
         check(
             &[],
             None,
             LockOrigin::Tree,
             false,
             &expect![[r"
-            no advisory that fails
+            no errors
         "]],
         );
     }

@@ -1,6 +1,6 @@
-//! Finds the commit that a change is compared with, without writing a reference of the user's.
+//! Finds the commit that a change is compared with. Writes no reference of the user's.
 
-pub(crate) mod reference;
+pub(crate) mod upstream;
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use xshell::Shell;
 
-use crate::base::reference::{Against, Base};
+use crate::base::upstream::{Against, Upstream};
 use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::process::Runner;
@@ -16,44 +16,53 @@ use crate::host::{files, git, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_user_info;
 
-/// A remote may answer slowly; one that does not answer at all must not stop a run for ever.
+/// For a remote that does not answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A base that this clone has never seen may be a long history.
+/// Long, because the history may be new to this clone.
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 
 const FIX: &str = "REMOTE and BASE_BRANCH name the upstream repository and branch";
 
-/// The upstream branch as it is now, or as this clone last saw it.
+/// The commit that a change is compared with.
 #[derive(Debug)]
-pub(crate) struct Found {
-    /// The full id of the commit, which this clone has.
+pub(crate) struct Base {
+    /// The full id; this clone has the commit.
     pub(crate) id: String,
     /// For messages: `origin/main`.
     pub(crate) name: String,
 }
 
-/// Asks the remote where its branch is and fetches the commit if it is not here. Without a network
-/// the last known state serves, with a line that says how old it is.
-pub(crate) fn find(cx: &Context) -> anyhow::Result<Found> {
-    let base = Base::from_lookup(|name| cx.lookup(name));
-    let name = mask_user_info(&format!("{}/{}", base.remote, base.branch));
-    let id = match fetch_tip(cx, &base) {
+/// Resolves the upstream branch and fetches its commit if it is missing. Without a network, uses the
+/// last known commit, with a warning that says how old it is.
+///
+/// # Errors
+///
+/// Rejects a branch that the remote does not have (exit code 2). Fails if the remote does not answer
+/// and the branch was never fetched (exit code 75).
+pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
+    let upstream = Upstream::from_lookup(|name| cx.lookup(name));
+    let name = mask_user_info(&format!("{}/{}", upstream.remote, upstream.branch));
+    let id = match fetch_tip(cx, &upstream) {
         Ok(Some(id)) => id,
-        // The remote has answered: an older state would be the answer to another question.
+        // The remote has answered, so an older state does not count.
         Ok(None) => bail!(
-            Rejected::new(format!("the base `{name}` cannot be found: there is no such branch"))
+            Rejected::new(format!("failed to find the base `{name}`: there is no such branch"))
                 .help(FIX)
         ),
-        Err(problem) => last_known_tip(cx, &base, &problem)?.ok_or_else(|| {
-            Failure::new(format!("the base `{name}` cannot be found: {problem:#}")).help(FIX)
+        Err(problem) => last_known_tip(cx, &upstream, &problem)?.ok_or_else(|| {
+            Failure::new(format!("failed to find the base `{name}`: {problem:#}")).help(FIX)
         })?,
     };
-    Ok(Found { id, name })
+    Ok(Base { id, name })
 }
 
 /// As [`find`], or the commit at which `HEAD` left that branch.
-pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Found> {
+///
+/// # Errors
+///
+/// As [`find`] and [`merge_base`].
+pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Base> {
     let tip = find(cx)?;
     match against {
         Against::Tip => Ok(tip),
@@ -61,13 +70,17 @@ pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Fou
     }
 }
 
-/// The last commit that `HEAD` and a commit have in common.
-pub(crate) fn merge_base(cx: &Context, tip: &Found) -> anyhow::Result<Found> {
-    const NOTHING_IN_COMMON: i32 = 1;
+/// The newest common ancestor of `HEAD` and a commit.
+///
+/// # Errors
+///
+/// Rejects a commit without one (exit code 2). Fails if the clone is too shallow (exit code 75).
+pub(crate) fn merge_base(cx: &Context, tip: &Base) -> anyhow::Result<Base> {
+    const NO_COMMON_ANCESTOR: i32 = 1;
     let root = &cx.project.root;
     let merge_base = git::merge_base(&cx.sh, root, "HEAD", &tip.id);
-    if let Some(id) = cx.process(merge_base).read_unless(NOTHING_IN_COMMON)? {
-        return Ok(Found { id, name: format!("the merge base with {}", tip.name) });
+    if let Some(id) = cx.process(merge_base).read_unless(NO_COMMON_ANCESTOR)? {
+        return Ok(Base { id, name: format!("the merge base with {}", tip.name) });
     }
     if cx.process(git::is_shallow(&cx.sh, root)).read_text()? == "true" {
         let message =
@@ -77,54 +90,58 @@ pub(crate) fn merge_base(cx: &Context, tip: &Found) -> anyhow::Result<Found> {
     Err(unrelated(&tip.name).into())
 }
 
-/// The error for a base that `HEAD` does not descend from at all.
+/// The error for a base that shares no history with `HEAD`.
 pub(crate) fn unrelated(base: &str) -> Rejected {
     Rejected::new(format!("`HEAD` and `{base}` have no common history")).help(FIX)
 }
 
-/// The branch as this clone last saw it. The network is not asked.
-pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Found> {
+/// The upstream branch as it was last fetched, without network access.
+///
+/// # Errors
+///
+/// Fails if it was never fetched (exit code 75).
+pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Base> {
     let root = &cx.project.root;
-    let base = Base::from_lookup(|name| cx.lookup(name));
+    let upstream = Upstream::from_lookup(|name| cx.lookup(name));
     let output = cx.process(git::remotes(&cx.sh, root)).output()?;
-    let references = base.known_references(&String::from_utf8_lossy(&output.stdout));
+    let references = upstream.known_references(&String::from_utf8_lossy(&output.stdout));
     for reference in &references {
         if let Some(id) = commit(cx, reference)? {
             let short = reference.trim_start_matches("refs/");
             let short = short.trim_start_matches("remotes/").trim_start_matches("heads/");
-            return Ok(Found { id, name: short.to_owned() });
+            return Ok(Base { id, name: short.to_owned() });
         }
     }
-    let remote = mask_user_info(&base.remote);
-    let message = format!("this clone knows no branch `{}` of `{remote}`", base.branch);
+    let remote = mask_user_info(&upstream.remote);
+    let message = format!("this clone has no branch `{}` of `{remote}`", upstream.branch);
     bail!(Failure::new(message).help(format!("fetch it, or name a commit; {FIX}")))
 }
 
-/// Nothing if the remote has no such branch.
-fn fetch_tip(cx: &Context, base: &Base) -> anyhow::Result<Option<String>> {
-    // The branch may move between the question and the fetch; a second time it will not.
+/// None if the remote has no such branch.
+fn fetch_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<String>> {
+    // The branch may move between the query and the fetch; twice is unlikely.
     for _ in 0..2 {
-        let Some(id) = remote_tip(cx, base)? else { return Ok(None) };
+        let Some(id) = remote_tip(cx, upstream)? else { return Ok(None) };
         if commit(cx, &id)?.is_some() {
             return Ok(Some(id));
         }
-        let fetch = git::fetch(&cx.sh, &cx.project.root, &base.remote, &base.reference());
+        let fetch = git::fetch(&cx.sh, &cx.project.root, &upstream.remote, &upstream.reference());
         cx.process(fetch).shown().timeout(FETCH_TIMEOUT).read()?;
         if commit(cx, &id)?.is_some() {
             return Ok(Some(id));
         }
     }
-    bail!("the branch moves faster than it can be fetched")
+    bail!("the branch moved while it was fetched, twice")
 }
 
-fn remote_tip(cx: &Context, base: &Base) -> anyhow::Result<Option<String>> {
+fn remote_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<String>> {
     const NO_SUCH_REFERENCE: i32 = 2;
-    let ask = git::ls_remote(&cx.sh, &cx.project.root, &base.remote, &base.reference());
+    let ask = git::ls_remote(&cx.sh, &cx.project.root, &upstream.remote, &upstream.reference());
     let listing = cx.process(ask).timeout(TIMEOUT).read_unless(NO_SUCH_REFERENCE)?;
-    Ok(listing.and_then(|listing| base.tip_in(&listing).map(str::to_owned)))
+    Ok(listing.and_then(|listing| upstream.tip_in(&listing).map(str::to_owned)))
 }
 
-/// The id of the commit that a name stands for, if this clone has it.
+/// The full id of a commit, if this clone has it.
 pub(crate) fn commit(cx: &Context, name: &str) -> anyhow::Result<Option<String>> {
     let output = cx.process(git::commit_id(&cx.sh, &cx.project.root, name)).output()?;
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -133,16 +150,16 @@ pub(crate) fn commit(cx: &Context, name: &str) -> anyhow::Result<Option<String>>
 
 fn last_known_tip(
     cx: &Context,
-    base: &Base,
+    upstream: &Upstream,
     problem: &anyhow::Error,
 ) -> anyhow::Result<Option<String>> {
     let root = &cx.project.root;
     let remotes = cx.process(git::remotes(&cx.sh, root)).output()?;
-    for reference in base.tracking_references(&String::from_utf8_lossy(&remotes.stdout)) {
+    for reference in upstream.tracking_references(&String::from_utf8_lossy(&remotes.stdout)) {
         let Some(id) = commit(cx, &reference)? else { continue };
         let age = cx.process(git::commit_age(&cx.sh, root, &id)).output()?;
         terminal::say(&format!(
-            "warning: {problem:#}; using `{reference}` as this clone last saw it, a commit of {}",
+            "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {}",
             String::from_utf8_lossy(&age.stdout).trim()
         ));
         return Ok(Some(id));
@@ -150,7 +167,7 @@ fn last_known_tip(
     Ok(None)
 }
 
-/// Writes the files of a commit into a directory, by way of an index of its own.
+/// Writes the files of a commit to a directory, with an index of its own.
 pub(crate) fn export(
     sh: &Shell,
     runner: &Runner,

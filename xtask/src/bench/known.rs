@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::base::Found;
+use crate::base::Base;
 use crate::bench::cache_key as known;
 use crate::bench::cache_key::{Circumstances, Known};
 use crate::bench::machine;
@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// The results, with a line that says how old they are.
-    pub(crate) fn find(&self, base: &Found) -> Option<Results> {
+    pub(crate) fn find(&self, base: &Base) -> Option<Results> {
         let Place { file, circumstances } = self.place.as_ref()?;
         let text = files::read_text_if_exists(file, "the measurement").ok()??;
         let results = Known::parse(&text, circumstances)?;

@@ -25,7 +25,7 @@ use anyhow::{Context as _, bail};
 use xshell::Shell;
 
 use crate::base;
-use crate::base::Found;
+use crate::base::Base;
 use crate::bench::criterion::Selection;
 use crate::bench::known::Store;
 use crate::bench::lock_file::LockFile;
@@ -50,7 +50,7 @@ struct Task<'a> {
     /// Of the change.
     selection: Selection,
     change: Benchmarks,
-    base: Found,
+    base: Base,
 }
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {

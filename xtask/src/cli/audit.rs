@@ -11,14 +11,14 @@ Looks up the dependencies in the RustSec advisory database.
 Usage: cargo xtask audit [options]
 
 Fails for vulnerable, unmaintained, unsound and yanked dependencies, as `cargo audit --deny
-warnings` does; `.cargo/audit.toml` counts. Without a Cargo.lock in the root one is made outside the
-source tree. A broken database is removed and fetched again, once. No database is no verdict (exit
-code 75).
+warnings` does, and reads the same `.cargo/audit.toml`. If the root has no Cargo.lock, one is
+generated outside the source tree. A broken database is fetched again, once. Without a database
+there is no verdict (exit code 75).
 
 Options:
-      --only-changed BASE         advisories that the revision BASE has too do not fail
+      --only-changed BASE         do not fail on advisories already present at BASE
       --db DIR                    keep the database in DIR
-      --offline                   use the database as it is, without the network
+      --offline                   use the database as it is, without network access
 ";
 
 /// What `audit` was asked for.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::base::reference::Against;
+use crate::base::upstream::Against;
 use crate::bench::schedule::Schedule;
 use crate::cli::args::Args;
 use crate::text::diagnostic::Rejected;

@@ -10,19 +10,20 @@ Checks the messages of the commits that the branch adds to its base.
 
 Usage: cargo xtask commit-format [options]
 
-A title of at most 60 characters, a blank second line, and a `Signed-off-by:` line with a name and
-an address at the end. Body lines of more than 75 characters earn a warning. Merge commits, bots
-and imported history (commits without an ancestor in the base) are left out.
+A message has a title of at most 60 characters, a blank second line, and at its end a
+`Signed-off-by:` trailer with a name and an e-mail address. A body line of more than 75 characters
+is a warning. Merge commits, bots and imported history (commits without an ancestor in the base)
+are left out.
 
 Options:
-      --message-file FILE         check one message, in the file that git gives a commit-msg hook
+      --message-file FILE         check the message in FILE, for a commit-msg hook
 
 Environment:
-  REMOTE, BASE_BRANCH             the base (default: origin and main); Buildkite's own
-                                  BUILDKITE_REPO and BUILDKITE_PULL_REQUEST_BASE_BRANCH come first
+  REMOTE, BASE_BRANCH             the base (default: origin and main); BUILDKITE_REPO and
+                                  BUILDKITE_PULL_REQUEST_BASE_BRANCH take precedence
 
 Files:
-  .buildkite/commit-format.json   {\"bots\": [\"address\", ...]}: more authors to leave out
+  .buildkite/commit-format.json   {\"bots\": [\"address\", ...]}: other authors to leave out
 ";
 
 /// What `commit-format` was asked for.

@@ -1,4 +1,4 @@
-//! Pure. Which commits of a branch are its author's to answer for.
+//! Pure. Which commits of a branch are checked.
 
 use std::collections::HashSet;
 
@@ -9,38 +9,42 @@ use anyhow::{Context as _, bail};
 pub(crate) struct Commit {
     /// The full id.
     pub(crate) id: String,
-    /// As short as git shows it in this repository.
+    /// As git abbreviates it in this repository.
     pub(crate) short_id: String,
     pub(crate) parents: Vec<String>,
     pub(crate) author_name: String,
     pub(crate) author_address: String,
     pub(crate) message: Vec<u8>,
-    /// Whether it is part of the base already and only borders on the branch.
+    /// Whether it belongs to the base and borders on the branch.
     pub(crate) is_boundary: bool,
 }
 
-/// Why a commit is checked or not.
+/// Whether a commit is checked, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum CommitStatus {
     Checked,
     Merge,
     /// Its author is on the list of bots.
     Bot,
-    /// It has no ancestor in the base: it was made elsewhere and merged, and cannot be changed.
+    /// It has no ancestor in the base: it comes from another repository and cannot be changed.
     Imported,
 }
 
-/// What git prints of each commit, in this order, each part ended by a NUL.
+/// The fields of a commit, each terminated by a NUL.
 pub(crate) const FORMAT: &str = "%m%x00%H%x00%h%x00%P%x00%an%x00%ae%x00%B%x00";
 const FIELDS: usize = 7;
 
-/// Reads what `git rev-list --format` printed with [`FORMAT`]; before each commit stands a line of
-/// git's own.
+/// Parses the output of `git rev-list --format` with [`FORMAT`], where a line of git's own precedes
+/// each commit.
+///
+/// # Errors
+///
+/// Fails if the output is truncated (exit code 75).
 pub(crate) fn parse(output: &[u8]) -> anyhow::Result<Vec<Commit>> {
     let parts: Vec<&[u8]> = output.split(|byte| *byte == 0).collect();
     let (records, rest) = parts.as_chunks::<FIELDS>();
     if rest.len() != 1 || !rest[0].trim_ascii().is_empty() {
-        bail!("git's list of commits ends in the middle");
+        bail!("the output of `git rev-list` is truncated");
     }
     records.iter().map(commit).collect()
 }
@@ -48,7 +52,8 @@ pub(crate) fn parse(output: &[u8]) -> anyhow::Result<Vec<Commit>> {
 fn commit(fields: &[&[u8]; FIELDS]) -> anyhow::Result<Commit> {
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     let [mark, id, short_id, parents, author_name, author_address, message] = fields;
-    let mark = mark.rsplit(|byte| *byte == b'\n').next().context("git printed no mark")?;
+    let mark =
+        mark.rsplit(|byte| *byte == b'\n').next().context("`git rev-list` printed no mark")?;
     Ok(Commit {
         id: text(id),
         short_id: text(short_id),
@@ -60,11 +65,14 @@ fn commit(fields: &[&[u8]; FIELDS]) -> anyhow::Result<Commit> {
     })
 }
 
-/// The branch's own commits with their fates, oldest first. `newest_first` is in topological order,
-/// with the commits of the base that border on the branch.
-pub(crate) fn judge<'a>(newest_first: &'a [Commit], bots: &[String]) -> Vec<(&'a Commit, Fate)> {
-    // Whoever merged the base into the branch is still checked in full, so what counts is
-    // descending from the base, not being reached by first parents.
+/// The branch's own commits, oldest first. `newest_first` is in topological order and includes the
+/// commits of the base that border on the branch.
+pub(crate) fn classify<'a>(
+    newest_first: &'a [Commit],
+    bots: &[String],
+) -> Vec<(&'a Commit, CommitStatus)> {
+    // After a merge of the base into the branch all its commits are still checked, so what counts is
+    // descent from the base, not the chain of first parents.
     let mut rooted: HashSet<&str> = HashSet::new();
     rooted.extend(newest_first.iter().filter(|it| it.is_boundary).map(|it| it.id.as_str()));
     let own = newest_first.iter().rev().filter(|commit| !commit.is_boundary);
@@ -75,13 +83,13 @@ pub(crate) fn judge<'a>(newest_first: &'a [Commit], bots: &[String]) -> Vec<(&'a
         }
         let is_bot =
             || bots.iter().any(|address| address.eq_ignore_ascii_case(&commit.author_address));
-        let fate = match commit.parents.len() {
-            _ if !is_rooted => Fate::Imported,
-            2.. => Fate::Merge,
-            _ if is_bot() => Fate::Bot,
-            _ => Fate::Checked,
+        let status = match commit.parents.len() {
+            _ if !is_rooted => CommitStatus::Imported,
+            2.. => CommitStatus::Merge,
+            _ if is_bot() => CommitStatus::Bot,
+            _ => CommitStatus::Checked,
         };
-        (commit, fate)
+        (commit, status)
     })
     .collect()
 }
@@ -112,9 +120,9 @@ mod tests {
         let pairs = graph.iter().map(|line| line.split_once(':').unwrap());
         let commits: Vec<Commit> = pairs.map(|(id, parents)| commit(id, parents)).collect();
         let bots = ["BOT@example.com".to_owned()];
-        let shown = judge(&commits, &bots);
+        let shown = classify(&commits, &bots);
         let shown: Vec<String> =
-            shown.iter().map(|(commit, fate)| format!("{} {fate:?}", commit.id)).collect();
+            shown.iter().map(|(commit, status)| format!("{} {status:?}", commit.id)).collect();
         assert_eq!(shown.join(", "), want);
     }
 
@@ -124,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_merged_the_base_is_still_checked_in_full() {
+    fn a_branch_that_merged_the_base_is_checked_in_full() {
         // a1 and a2 are the base's, b1 was made before a2 was merged.
         check(&["b2:m", "m:b1 a2", "b1:a1", "-a2:a1", "-a1:"], "b1 Checked, m Merge, b2 Checked");
     }
@@ -143,13 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn bots_are_known_by_their_whole_address() {
+    fn bots_match_by_the_whole_address() {
         check(&["bot:x", "x:a", "-a:"], "x Checked, bot Bot");
         check(&["robot:x", "x:a", "-a:"], "x Checked, robot Checked");
     }
 
     #[test]
-    fn gits_list_is_read_with_messages_of_any_bytes() {
+    fn messages_of_any_bytes_are_parsed() {
         let output = b"commit 22\n>\x0022\x002\x001\x00A B\x00a@b\x00T\n\nx\xff\ncommit 9\n\x00\n\
                        commit -11\n-\x0011\x001\x00\x00C\x00c@d\x00S\n\x00\n";
         let commits = parse(output).unwrap();

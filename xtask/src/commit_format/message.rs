@@ -1,13 +1,12 @@
-//! Pure. What a commit message has to look like.
+//! Pure. The rules for a commit message.
 
-use std::fmt;
 use std::ops::Range;
 
 use crate::commit_format::trailer;
 
-/// The most characters that a title may have.
+/// The limit for a title.
 pub(crate) const MAX_TITLE_CHARS: usize = 60;
-/// Body lines with more characters than this earn a warning.
+/// The limit for a line of the body, which only warns.
 pub(crate) const MAX_BODY_CHARS: usize = 75;
 
 /// A rule that a message breaks.
@@ -19,7 +18,7 @@ pub(crate) enum Violation {
     },
     NoBlankLine,
     NoSignOff,
-    /// There is a sign-off, but not where programs look for one.
+    /// There is a sign-off, but not in the trailers.
     SignOffMisplaced,
     SignOffMalformed {
         value: String,
@@ -37,84 +36,73 @@ pub(crate) struct Finding {
     pub(crate) violation: Violation,
 }
 
-impl Violation {
-    /// The rule's name, as the documentation lists it.
-    pub(crate) fn rule(&self) -> &'static str {
-        match self {
-            Violation::TitleMissing => "title-missing",
-            Violation::TitleTooLong { .. } => "title-length",
-            Violation::NoBlankLine => "blank-line",
-            Violation::NoSignOff
-            | Violation::SignOffMisplaced
-            | Violation::SignOffMalformed { .. } => "sign-off",
-            Violation::BodyTooWide { .. } => "body-width",
-            Violation::NotUtf8 => "encoding",
-        }
-    }
+/// A violation in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Explanation {
+    /// The name of the rule, as in the documentation.
+    pub(crate) rule: &'static str,
+    pub(crate) fact: String,
+    /// The next step.
+    pub(crate) help: String,
+}
 
-    /// Whether it only warns.
+impl Violation {
     pub(crate) fn is_warning(&self) -> bool {
         matches!(self, Violation::BodyTooWide { .. } | Violation::NotUtf8)
     }
 
-    /// Whether it is repaired by adding a sign-off and nothing else.
-    pub(crate) fn is_missing_sign_off(&self) -> bool {
-        matches!(self, Violation::NoSignOff)
-    }
-
-    /// What the author has to do.
-    pub(crate) fn repair(&self) -> String {
-        match self {
-            Violation::TitleMissing => "start the message with a one-line title".to_owned(),
-            Violation::TitleTooLong { .. } => {
-                "shorten it and move the details to the body".to_owned()
-            }
-            Violation::NoBlankLine => {
-                "leave the second line empty; if the title goes on there, shorten it".to_owned()
-            }
-            Violation::NoSignOff => {
-                "end the message with `Signed-off-by: Name <address>`, as `git commit -s` does"
-                    .to_owned()
-            }
-            Violation::SignOffMisplaced => "move it to the end, after a blank line".to_owned(),
-            Violation::SignOffMalformed { .. } => {
-                "write `Signed-off-by: Name <address>`".to_owned()
-            }
-            Violation::BodyTooWide { .. } => {
-                format!("wrap the text at {MAX_BODY_CHARS} characters")
-            }
-            Violation::NotUtf8 => "write the message as UTF-8".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Violation::TitleMissing => write!(f, "the title is missing"),
-            Violation::TitleTooLong { chars } => {
-                write!(f, "the title has {chars} characters, the limit is {MAX_TITLE_CHARS}")
-            }
-            Violation::NoBlankLine => write!(f, "the line after the title is not blank"),
-            Violation::NoSignOff => write!(f, "there is no `Signed-off-by:` line"),
-            Violation::SignOffMisplaced => {
-                write!(f, "`Signed-off-by:` counts only in a paragraph at the end of the message")
-            }
-            Violation::SignOffMalformed { value } => {
-                write!(f, "`Signed-off-by: {value}` lacks a name or an e-mail address")
-            }
-            Violation::BodyTooWide { chars } => {
-                write!(f, "the line has {chars} characters, more than {MAX_BODY_CHARS}")
-            }
-            Violation::NotUtf8 => write!(f, "the message is not UTF-8 text"),
-        }
+    pub(crate) fn explain(&self) -> Explanation {
+        const SIGN_OFF: &str = "Signed-off-by: Name <address>";
+        let (rule, fact, help) = match self {
+            Violation::TitleMissing => (
+                "title-missing",
+                "the title is missing".to_owned(),
+                "start the message with a one-line title".to_owned(),
+            ),
+            Violation::TitleTooLong { chars } => (
+                "title-length",
+                format!("the title has {chars} characters, the limit is {MAX_TITLE_CHARS}"),
+                "shorten it and move the details to the body".to_owned(),
+            ),
+            Violation::NoBlankLine => (
+                "blank-line",
+                "the line after the title is not blank".to_owned(),
+                "leave the second line blank; if the title continues there, shorten it".to_owned(),
+            ),
+            Violation::NoSignOff => (
+                "sign-off",
+                "there is no `Signed-off-by:` line".to_owned(),
+                format!("end the message with `{SIGN_OFF}`, as `git commit -s` does"),
+            ),
+            Violation::SignOffMisplaced => (
+                "sign-off",
+                "`Signed-off-by:` counts only in a paragraph at the end of the message".to_owned(),
+                "move it to the end, after a blank line".to_owned(),
+            ),
+            Violation::SignOffMalformed { value } => (
+                "sign-off",
+                format!("`Signed-off-by: {value}` lacks a name or an e-mail address"),
+                format!("write `{SIGN_OFF}`"),
+            ),
+            Violation::BodyTooWide { chars } => (
+                "body-width",
+                format!("the line has {chars} characters, more than {MAX_BODY_CHARS}"),
+                format!("wrap the text at {MAX_BODY_CHARS} characters"),
+            ),
+            Violation::NotUtf8 => (
+                "encoding",
+                "the message is not UTF-8 text".to_owned(),
+                "write the message as UTF-8".to_owned(),
+            ),
+        };
+        Explanation { rule, fact, help }
     }
 }
 
-/// Everything that is wrong with a message, in the order of its lines.
+/// All violations of a message, in the order of its lines.
 pub(crate) fn check(message: &[u8]) -> Vec<Finding> {
     let text = String::from_utf8_lossy(message);
-    // Git for Windows and web editors leave carriage returns; they are no characters of the text.
+    // Git for Windows and web editors leave carriage returns, which do not count as text.
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
     let mut found = Vec::new();
     if std::str::from_utf8(message).is_err() {
@@ -134,7 +122,7 @@ fn check_title(lines: &[&str], found: &mut Vec<Finding>) {
     let chars = title.chars().count();
     if title.trim().is_empty() {
         found.push(Finding { line: 1, violation: Violation::TitleMissing });
-    } else if chars > MAX_TITLE_CHARS && !is_named_by_git(title) {
+    } else if chars > MAX_TITLE_CHARS && !is_derived_by_git(title) {
         found.push(Finding { line: 1, violation: Violation::TitleTooLong { chars } });
     }
     if lines.get(1).is_some_and(|line| !line.trim().is_empty()) {
@@ -142,8 +130,9 @@ fn check_title(lines: &[&str], found: &mut Vec<Finding>) {
     }
 }
 
-/// Titles that git makes out of another commit's title: their length is not the author's choice.
-fn is_named_by_git(title: &str) -> bool {
+/// Whether git derived the title from that of another commit, so that the author did not choose its
+/// length.
+fn is_derived_by_git(title: &str) -> bool {
     let quoted = |verb: &str| {
         let rest = title.strip_prefix(verb);
         rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('"') && rest.ends_with('"'))
@@ -157,7 +146,7 @@ fn check_width(lines: &[&str], trailers: &Range<usize>, found: &mut Vec<Finding>
     let body = lines.iter().enumerate().skip(1).filter(|(at, _)| !trailers.contains(at));
     for (at, line) in body {
         let chars = line.trim_end().chars().count();
-        // What has no blank cannot be wrapped.
+        // Without a blank there is nowhere to wrap.
         let is_exempt = line.contains("://") || !line.trim().contains(char::is_whitespace);
         if chars > MAX_BODY_CHARS && !is_exempt {
             found.push(Finding { line: at + 1, violation: Violation::BodyTooWide { chars } });
@@ -214,7 +203,8 @@ mod tests {
     #[track_caller]
     fn check_bytes(message: &[u8], want: &Expect) {
         let shown = |Finding { line, violation }: &Finding| {
-            format!("{line} {}: {violation}", violation.rule())
+            let Explanation { rule, fact, .. } = violation.explain();
+            format!("{line} {rule}: {fact}")
         };
         let lines: Vec<String> = check(message).iter().map(shown).collect();
         want.assert_eq(&lines.join("\n"));
@@ -241,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_that_git_made_may_be_long() {
+    fn titles_that_git_derived_may_be_long() {
         let title = "x".repeat(60);
         for made in [
             format!("Revert \"{title}\""),
@@ -259,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_title_there_is_nothing_to_read_in_a_log() {
+    fn a_title_is_required() {
         check_message(
             "",
             &expect![[r"
@@ -303,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_wrapped_may_be_wide() {
+    fn lines_that_cannot_be_wrapped_may_be_wide() {
         let url = format!("see https://example.com/{}", "x".repeat(60));
         let word = "x".repeat(200);
         let trailer = format!("Fixes: {}", "long line ".repeat(8));
@@ -311,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_in_another_encoding_is_read_as_far_as_it_goes() {
+    fn a_message_in_another_encoding_is_still_checked() {
         check_bytes(
             &[b"Title\n\ncaf\xe9\n\n", SIGNED.as_bytes()].concat(),
             &expect!["3 encoding: the message is not UTF-8 text"],

@@ -1,7 +1,6 @@
-//! Pure. What git makes of the file that an editor leaves behind.
+//! Pure. The message that git will commit, from the file that it gives to a commit-msg hook.
 
-/// The first character that git tries for comments, and those it falls back on where
-/// `core.commentChar` is `auto` and the message uses the earlier ones.
+/// The candidates for `core.commentChar = auto`, in git's order.
 const COMMENT_CHARS: &str = "#;@!$%^&|:";
 /// Below this line, after the comment character, everything is cut off.
 const SCISSORS: &str = " ------------------------ >8 ------------------------";

@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use crate::base;
-use crate::base::Found;
+use crate::base::Base;
 use crate::cli::commit_format::Options;
 use crate::commit_format::history::Commit;
 use crate::commit_format::message_file::Cleanup;
@@ -36,15 +36,15 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let bots = bots(cx)?;
     let root = &cx.project.root;
     if base::commit(cx, "HEAD")?.is_none() {
-        refuse_unreadable_head(cx)?;
-        terminal::say("there is no commit yet, nothing to check");
+        check_head_is_readable(cx)?;
+        terminal::say("there are no commits yet");
         return Ok(Outcome::Pass);
     }
     let base = base::find(cx)?;
     let list = git::list_commits(&cx.sh, root, &base.id, history::FORMAT);
     let commits = history::parse(&cx.process(list).read()?)?;
-    refuse_cut_history(cx, &commits, &base)?;
-    let report = CommitReport::new(&base.name, history::judge(&commits, &bots));
+    check_history_is_complete(cx, &commits, &base)?;
+    let report = CommitReport::new(&base.name, history::classify(&commits, &bots));
     let text = report.render();
     terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
@@ -52,9 +52,9 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Without a commit `HEAD` names a branch that is not there. Anything else is a repository that git
-/// cannot read, and no reason to pass.
-fn refuse_unreadable_head(cx: &Context) -> anyhow::Result<()> {
+/// Without any commit, `HEAD` names a branch that does not exist. Anything else is a repository that
+/// git cannot read.
+fn check_head_is_readable(cx: &Context) -> anyhow::Result<()> {
     const IS_MISSING: i32 = 1;
     let root = &cx.project.root;
     let branch = cx.process(git::current_branch(&cx.sh, root)).read_text()?;
@@ -62,7 +62,7 @@ fn refuse_unreadable_head(cx: &Context) -> anyhow::Result<()> {
     match cx.process(reference).read_unless(IS_MISSING)? {
         None => Ok(()),
         Some(_) => bail!(
-            Failure::new(format!("git cannot read the last commit of `{branch}`"))
+            Failure::new(format!("git failed to read the last commit of `{branch}`"))
                 .help("run `git fsck`")
         ),
     }
@@ -84,7 +84,7 @@ fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
     Ok(if has_failed { Outcome::Fail } else { Outcome::Pass })
 }
 
-/// The authors that are left out.
+/// The addresses of authors that are left out.
 fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
     const NAME: &str = ".buildkite/commit-format.json";
     let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
@@ -95,8 +95,8 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
     Ok(bots)
 }
 
-/// Where the history ends inside the branch, nobody can tell what is the branch's own.
-fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow::Result<()> {
+/// If the history ends inside the branch, its own commits cannot be determined.
+fn check_history_is_complete(cx: &Context, commits: &[Commit], base: &Base) -> anyhow::Result<()> {
     let is_own = |id: &str| commits.iter().any(|commit| !commit.is_boundary && commit.id == id);
     let path = cx.process(git::shallow_file(&cx.sh, &cx.project.root)).read_text()?;
     let path = cx.project.root.join(path);
@@ -117,12 +117,12 @@ fn refuse_cut_history(cx: &Context, commits: &[Commit], base: &Found) -> anyhow:
     Ok(())
 }
 
-/// What the user's git does to a message before it commits it.
+/// How git cleans up the message before it commits it.
 fn cleanup(cx: &Context) -> anyhow::Result<Cleanup> {
-    // The newer name of the setting for comments is that of a string.
+    // `core.commentString` is the newer name of `core.commentChar`.
     let names = r"^(core\.comment(char|string)|commit\.cleanup)$";
     let output = cx.process(git::settings(&cx.sh, &cx.project.root, names)).output()?;
-    // Git tells its hooks by this value that nobody edits the message.
+    // By this value git tells its hooks that no editor is used.
     let is_edited = cx.lookup("GIT_EDITOR").as_deref() != Some(":");
     Ok(Cleanup::from_settings(&String::from_utf8_lossy(&output.stdout), is_edited))
 }

@@ -1,10 +1,8 @@
-//! Pure. What a contributor reads about the commits of a branch: findings, and the command that
-//! repairs
-//! them.
+//! Pure. The report about the commits of a branch, and the command that repairs them.
 
-use crate::commit_format::history::{Commit, Fate};
+use crate::commit_format::history::{Commit, CommitStatus};
 use crate::commit_format::message;
-use crate::commit_format::message::{Finding, Violation};
+use crate::commit_format::message::{Explanation, Finding, Violation};
 use crate::text::sanitize::visible;
 
 /// The findings about a branch.
@@ -13,19 +11,18 @@ pub(crate) struct CommitReport<'a> {
     /// For messages: `origin/main`.
     base: &'a str,
     /// Oldest first.
-    commits: Vec<(&'a Commit, Fate, Vec<Finding>)>,
+    commits: Vec<(&'a Commit, CommitStatus, Vec<Finding>)>,
 }
 
 impl<'a> CommitReport<'a> {
-    /// Checks every commit whose fate it is to be checked. `commits` are the branch's own, oldest
-    /// first.
-    pub(crate) fn new(base: &'a str, commits: Vec<(&'a Commit, Fate)>) -> CommitReport<'a> {
-        let check = |(commit, fate): (&'a Commit, Fate)| {
-            let findings = match fate {
-                Fate::Checked => message::check(&commit.message),
-                Fate::Merge | Fate::Bot | Fate::Imported => Vec::new(),
+    /// Checks the messages. `commits` are the branch's own, oldest first.
+    pub(crate) fn new(base: &'a str, commits: Vec<(&'a Commit, CommitStatus)>) -> CommitReport<'a> {
+        let check = |(commit, status): (&'a Commit, CommitStatus)| {
+            let findings = match status {
+                CommitStatus::Checked => message::check(&commit.message),
+                CommitStatus::Merge | CommitStatus::Bot | CommitStatus::Imported => Vec::new(),
             };
-            (commit, fate, findings)
+            (commit, status, findings)
         };
         CommitReport { base, commits: commits.into_iter().map(check).collect() }
     }
@@ -34,7 +31,7 @@ impl<'a> CommitReport<'a> {
         self.failing().next().is_some()
     }
 
-    /// For a terminal: every finding, a summary, and how to repair what failed.
+    /// Every finding, a summary and the repair.
     pub(crate) fn render(&self) -> String {
         let mut lines: Vec<String> = Vec::new();
         for (commit, _, findings) in self.commits.iter().filter(|(_, _, it)| !it.is_empty()) {
@@ -44,7 +41,7 @@ impl<'a> CommitReport<'a> {
         }
         lines.push(self.summary());
         if let Some(command) = self.repair() {
-            lines.push(format!("to repair what failed, run:\n  {command}"));
+            lines.push(format!("help: to repair them, run:\n  {command}"));
         }
         lines.join("\n") + "\n"
     }
@@ -55,12 +52,12 @@ impl<'a> CommitReport<'a> {
     }
 
     fn summary(&self) -> String {
-        let count = |wanted| self.commits.iter().filter(|(_, fate, _)| *fate == wanted).count();
+        let count = |wanted| self.commits.iter().filter(|(_, status, _)| *status == wanted).count();
         let base = self.base;
         if self.commits.is_empty() {
             return format!("there are no commits since {base}");
         }
-        let checked = count(Fate::Checked);
+        let checked = count(CommitStatus::Checked);
         let failed = self.failing().count();
         let text = match failed {
             _ if checked == 0 => format!("there are no commits to check since {base}"),
@@ -68,9 +65,9 @@ impl<'a> CommitReport<'a> {
             failed => format!("{failed} of {} since {base} failed", commits(checked)),
         };
         let left_out = [
-            (count(Fate::Merge), "merge", "merges"),
-            (count(Fate::Bot), "by a bot", "by bots"),
-            (count(Fate::Imported), "imported", "imported"),
+            (count(CommitStatus::Merge), "merge", "merges"),
+            (count(CommitStatus::Bot), "by a bot", "by bots"),
+            (count(CommitStatus::Imported), "imported", "imported"),
         ];
         let left_out = left_out
             .iter()
@@ -85,23 +82,22 @@ impl<'a> CommitReport<'a> {
     }
 
     /// One command that opens the commits that failed, or adds the sign-offs if nothing else is
-    /// wrong. It starts at the oldest of them, so that the others keep their ids.
+    /// wrong. It starts at the oldest of them, so that earlier commits keep their ids.
     fn repair(&self) -> Option<String> {
         let failing: Vec<(&Commit, &Vec<Finding>)> = self.failing().collect();
         let oldest = failing.first()?.0;
         let later = self.commits.iter().skip_while(|(commit, ..)| commit.id != oldest.id);
-        let has_merges = later.clone().any(|(_, fate, _)| *fate == Fate::Merge);
+        let has_merges = later.clone().any(|(_, status, _)| *status == CommitStatus::Merge);
         let errors = failing.iter().flat_map(|(_, findings)| findings.iter());
         let mut errors =
             errors.map(|finding| &finding.violation).filter(|violation| !violation.is_warning());
-        // With merges it would sign, and so change, what was merged too.
-        if !has_merges && errors.all(Violation::is_missing_sign_off) {
+        // With merges it would also sign, and so change, the merged commits.
+        if !has_merges && errors.all(|violation| *violation == Violation::NoSignOff) {
             return Some(format!("git rebase --signoff {}~1", oldest.short_id));
         }
         let ids: Vec<&str> = failing.iter().map(|(commit, _)| commit.short_id.as_str()).collect();
         let merges = if has_merges { " --rebase-merges" } else { "" };
-        // `p` is what `rebase.abbreviateCommands` makes of `pick`; without a suffix `-i` would mean
-        // something else to the `sed` of other systems than to GNU's.
+        // `rebase.abbreviateCommands` turns `pick` into `p`; `-i` without a suffix is GNU sed's only.
         Some(format!(
             "GIT_SEQUENCE_EDITOR=\"sed -i.bak -E 's/^p(ick)? ({})/reword \\2/'\" git rebase -i{merges} {}~1",
             ids.join("|"),
@@ -110,15 +106,14 @@ impl<'a> CommitReport<'a> {
     }
 }
 
-/// Findings about one message: a line each, and its repair below.
+/// Two lines for each finding about a message: what is wrong, and the repair.
 pub(crate) fn describe(findings: &[Finding]) -> impl Iterator<Item = String> {
     findings.iter().flat_map(|Finding { line, violation }| {
         let severity = if violation.is_warning() { "warning" } else { "error" };
-        let fact = visible(&violation.to_string());
-        let rule = violation.rule();
+        let Explanation { rule, fact, help } = violation.explain();
         [
-            format!("  line {line}: {severity}: {fact} [{rule}]"),
-            format!("    {}", violation.repair()),
+            format!("  line {line}: {severity}: {} [{rule}]", visible(&fact)),
+            format!("    help: {help}"),
         ]
     })
 }
@@ -157,27 +152,27 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(commits: &[(Fate, &str, &str)], want: &Expect) {
-        let commits: Vec<(Fate, Commit)> =
-            commits.iter().map(|(fate, id, message)| (*fate, commit(id, message))).collect();
-        let judged = commits.iter().map(|(fate, commit)| (commit, *fate)).collect();
+    fn check(commits: &[(CommitStatus, &str, &str)], want: &Expect) {
+        let commits: Vec<(CommitStatus, Commit)> =
+            commits.iter().map(|(status, id, message)| (*status, commit(id, message))).collect();
+        let judged = commits.iter().map(|(status, commit)| (commit, *status)).collect();
         want.assert_eq(&CommitReport::new("origin/main", judged).render());
     }
 
     const GOOD: &str = "T\n\nSigned-off-by: A <a@b>\n";
 
     #[test]
-    fn strangers_text_drives_no_terminal() {
+    fn control_characters_are_replaced() {
         check(
-            &[(Fate::Checked, "aa", &format!("T\u{7}{}", "x".repeat(80)))],
+            &[(CommitStatus::Checked, "aa", &format!("T\u{7}{}", "x".repeat(80)))],
             &expect![[r#"
                 aa T�xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx... (Tess�[31m)
                   line 1: error: the title has 82 characters, the limit is 60 [title-length]
-                    shorten it and move the details to the body
+                    help: shorten it and move the details to the body
                   line 1: error: there is no `Signed-off-by:` line [sign-off]
-                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                    help: end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
                 1 of 1 commit since origin/main failed
-                to repair what failed, run:
+                help: to repair them, run:
                   GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (aa)/reword \2/'" git rebase -i aa~1
             "#]],
         );
@@ -187,54 +182,54 @@ mod tests {
     fn missing_sign_offs_alone_are_added_by_one_command() {
         check(
             &[
-                (Fate::Checked, "aa", GOOD),
-                (Fate::Checked, "bb", "T"),
-                (Fate::Bot, "cc", "T"),
-                (Fate::Checked, "dd", "T"),
+                (CommitStatus::Checked, "aa", GOOD),
+                (CommitStatus::Checked, "bb", "T"),
+                (CommitStatus::Bot, "cc", "T"),
+                (CommitStatus::Checked, "dd", "T"),
             ],
             &expect![[r"
                 bb T (Tess�[31m)
                   line 1: error: there is no `Signed-off-by:` line [sign-off]
-                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                    help: end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
                 dd T (Tess�[31m)
                   line 1: error: there is no `Signed-off-by:` line [sign-off]
-                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                    help: end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
                 2 of 3 commits since origin/main failed; left out: 1 by a bot
-                to repair what failed, run:
+                help: to repair them, run:
                   git rebase --signoff bb~1
             "]],
         );
     }
 
     #[test]
-    fn merges_stay_merges_and_what_they_merged_is_not_signed() {
+    fn merges_stay_merges_and_merged_commits_are_not_signed() {
         check(
             &[
-                (Fate::Merge, "aa", ""),
-                (Fate::Checked, "bb", "T"),
-                (Fate::Imported, "cc", ""),
-                (Fate::Merge, "dd", ""),
+                (CommitStatus::Merge, "aa", ""),
+                (CommitStatus::Checked, "bb", "T"),
+                (CommitStatus::Imported, "cc", ""),
+                (CommitStatus::Merge, "dd", ""),
             ],
             &expect![[r#"
                 bb T (Tess�[31m)
                   line 1: error: there is no `Signed-off-by:` line [sign-off]
-                    end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                    help: end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
                 1 of 1 commit since origin/main failed; left out: 2 merges, 1 imported
-                to repair what failed, run:
+                help: to repair them, run:
                   GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (bb)/reword \2/'" git rebase -i --rebase-merges bb~1
             "#]],
         );
     }
 
     #[test]
-    fn a_warning_fails_nothing_and_needs_no_repair() {
+    fn a_warning_does_not_fail_and_needs_no_repair() {
         let wide = format!("T\n\n{}\n\nSigned-off-by: A <a@b>\n", "wide line ".repeat(9));
         check(
-            &[(Fate::Checked, "aa", &wide)],
+            &[(CommitStatus::Checked, "aa", &wide)],
             &expect![[r"
                 aa T (Tess�[31m)
                   line 3: warning: the line has 89 characters, more than 75 [body-width]
-                    wrap the text at 75 characters
+                    help: wrap the text at 75 characters
                 1 commit since origin/main checked, none failed
             "]],
         );

@@ -1,12 +1,12 @@
 //! Pure. Trailers: the `Key: value` lines at the end of a commit message, as git reads them.
 //!
-//! Source: `find_trailer_block_start` in git's `trailer.c`. One thing is wider here: where the last
-//! paragraphs are all trailers, all of them count. Services add a `Co-authored-by:` paragraph below
-//! a sign-off, which then does not stop being one.
+//! Source: `find_trailer_block_start` in git's `trailer.c`. One rule is wider here: several trailer
+//! blocks at the end all count, because some services append a `Co-authored-by:` paragraph below the
+//! sign-off.
 
 use std::ops::Range;
 
-/// What git itself writes, and takes as a sign that a paragraph is a trailer block.
+/// Written by git itself, and evidence that a paragraph is a trailer block.
 const GENERATED: [&str; 2] = ["Signed-off-by: ", "(cherry picked from commit "];
 
 /// The key and the value of a trailer line.
@@ -46,7 +46,7 @@ fn is_block(paragraph: &[&str]) -> bool {
             trailers += 1;
             previous_counts = true;
         } else if line.starts_with([' ', '\t']) {
-            // It continues the line above, whatever that was.
+            // It continues the line above.
             others += usize::from(!previous_counts);
         } else {
             previous_counts = parse(line).is_some();

@@ -30,7 +30,7 @@ pub(crate) fn start(cx: &Context, revision: Option<&str>) -> anyhow::Result<Star
                         .help("fetch it, or name another base")
                 );
             };
-            base::Found { id, name: name.to_owned() }
+            base::Base { id, name: name.to_owned() }
         }
         None => base::find_offline(cx)?,
     };

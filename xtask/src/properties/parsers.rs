@@ -12,7 +12,6 @@ use crate::plan::settings::Settings;
 use crate::plan::{glob, platform, workspace};
 use crate::properties::{SETTINGS, SHIPPED, any_text, check};
 use crate::text::diagnostic::{Diagnostics, Source};
-use crate::text::toml;
 use crate::{audit, commit_format, coverage, tools};
 
 /// What files and variables usually hold, to start from.
@@ -87,9 +86,8 @@ fn read_all(text: &str) -> Diagnostics {
     let _ = coverage::report::Report::parse(text);
     coverage::scope::Workspace::parse(text);
     audit::advisory::parse(text);
-    let _ = audit::lock_graph::LockFile::parse(text).map(|lock| lock.path_to("a", "1.0.0"));
-    let _ = toml::entries(text);
-    let _ = tools::audit_settings::AuditSettings::parse(text);
+    audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
+    let _ = tools::audit_settings::AuditSettings::parse(&source());
     glob::problem(text);
     coverage::extended_regex::problems(text);
     found

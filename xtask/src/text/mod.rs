@@ -9,4 +9,3 @@ pub(crate) mod sanitize;
 pub(crate) mod shell;
 pub(crate) mod style;
 pub(crate) mod table;
-pub(crate) mod toml;

@@ -1,30 +1,34 @@
-//! The advisory database: where it is, whether it can be fetched, and its repair.
+//! The advisory database: where it is, whether the server answers, and its repair.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 
 use crate::context::Context;
 use crate::host::{files, git, terminal};
-use crate::text::diagnostic::Rejected;
+use crate::text::diagnostic::{Failure, Rejected, Source};
 use crate::tools::audit_settings::AuditSettings;
 
-/// The database as cargo-audit's configuration and the command line have it.
+/// The database by cargo-audit's configuration and the command line.
 #[derive(Debug)]
 pub(crate) struct AdvisoryDatabase {
     pub(crate) url: String,
-    /// Where its clone is.
+    /// The directory of its clone.
     pub(crate) dir: PathBuf,
-    /// Whether cargo-audit brings it up to date before it is used.
+    /// Whether cargo-audit updates it before use.
     pub(crate) is_fetched: bool,
-    /// Whether `dir` is cargo-audit's own, so that nothing else is in it.
+    /// Whether `dir` is cargo-audit's own, which holds nothing else.
     is_default_dir: bool,
 }
 
 impl AdvisoryDatabase {
     /// Reads the configuration file that cargo-audit reads: the consumer's, else the user's. `dir`
-    /// is the command line's.
+    /// comes from the command line.
+    ///
+    /// # Errors
+    ///
+    /// Rejects an invalid configuration, and a URL that cargo-audit cannot fetch (exit code 2).
     pub(crate) fn configured(
         cx: &Context,
         dir: Option<&Path>,
@@ -37,17 +41,16 @@ impl AdvisoryDatabase {
             None => AuditSettings::default(),
             Some(file) => {
                 let name = file.display().to_string();
-                let text = files::read_text(&file, &name)?;
-                AuditSettings::parse(&text)
-                    .map_err(|line| Rejected::new(format!("{name}:{line}: not valid TOML")))?
+                AuditSettings::parse(&Source::new(name.clone(), files::read_text(&file, &name)?))?
             }
         };
         let is_fetched = settings.fetches && !is_offline;
         if is_fetched && !settings.database_url.starts_with("https://") {
-            bail!(Rejected::new(format!(
-                "the advisory database `{}` cannot be fetched: cargo-audit takes https:// only",
-                settings.database_url
-            )));
+            let url = settings.database_url;
+            bail!(
+                Rejected::new(format!("failed to fetch the advisory database `{url}`"))
+                    .help("cargo-audit supports `https://` URLs only")
+            );
         }
         let configured = settings.database_path.map(|path| cx.project.root.join(path));
         let named = dir.map(|dir| cx.project.resolve(dir)).or(configured);
@@ -59,44 +62,52 @@ impl AdvisoryDatabase {
         })
     }
 
-    /// Asks the server for one reference: cheap, and all that tells a broken clone from a network
-    /// that is down. The error says what is missing.
-    pub(crate) fn check_reachable(&self, cx: &Context) -> Result<(), String> {
-        const PATIENCE: Duration = Duration::from_secs(20);
+    /// Asks the server for one reference, which tells a broken clone from a broken network.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not answer, or offline without a database (exit code 75).
+    pub(crate) fn check_reachable(&self, cx: &Context) -> Result<(), Failure> {
+        const TIMEOUT: Duration = Duration::from_secs(20);
         if !self.is_fetched {
-            let there = self.dir.is_dir();
-            let missing =
-                || Err(format!("there is no advisory database in `{}`", self.dir.display()));
-            return if there { Ok(()) } else { missing() };
+            let dir = self.dir.display();
+            let missing = || {
+                Failure::new(format!("there is no advisory database in `{dir}`"))
+                    .help("run `cargo xtask audit` once without `--offline`")
+            };
+            return if self.dir.is_dir() { Ok(()) } else { Err(missing()) };
         }
         let cmd = git::ls_remote(&cx.sh, &cx.project.root, &self.url, "HEAD");
-        match cx.process(cmd).timeout(PATIENCE).output() {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(_) => Err(format!("the advisory database `{}` cannot be reached", self.url)),
-            Err(error) => {
-                Err(format!("the advisory database `{}` cannot be reached: {error:#}", self.url))
-            }
-        }
+        let reason = match cx.process(cmd).timeout(TIMEOUT).output() {
+            Ok(output) if output.status.success() => return Ok(()),
+            Ok(_) => String::new(),
+            Err(error) => format!(": {error:#}"),
+        };
+        let message = format!("failed to reach the advisory database `{}`{reason}", self.url);
+        Err(Failure::new(message).help(
+            "check the network, or use a database that was fetched before: `cargo xtask audit --offline`",
+        ))
     }
 
-    /// Takes a broken clone out of the way. A directory that somebody named is touched only if it
-    /// is a clone of the database: a wrong name must not cost anybody's files.
-    pub(crate) fn set_aside(&self) -> anyhow::Result<SetAside> {
+    /// Renames a broken clone, so that it is fetched again. A directory that the user named must be
+    /// a clone of the database: a wrong name must not cost files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is no such clone or cannot be renamed (exit code 75).
+    pub(crate) fn move_away(&self) -> anyhow::Result<OldClone> {
+        let dir = self.dir.display();
         if !self.is_default_dir && !self.looks_like_a_clone()? {
-            return Err(anyhow!(
-                "`{}` does not look like a clone of {}, so it is not removed; repair it by hand, or \
-                 use it as it is with `--offline`",
-                self.dir.display(),
-                self.url
-            ));
+            let message =
+                format!("`{dir}` does not look like a clone of {}, so it is not removed", self.url);
+            bail!(Failure::new(message).help("repair it, or use it as it is with `--offline`"));
         }
-        let what = if self.is_default_dir { "removing" } else { "setting aside" };
-        terminal::say(&format!("{what} the broken advisory database `{}`", self.dir.display()));
+        terminal::note(&format!("note: fetching the broken advisory database `{dir}` again"));
         let mut name = self.dir.clone().into_os_string();
         name.push(format!(".{}.broken", std::process::id()));
-        let aside = PathBuf::from(name);
-        files::rename_if_exists(&self.dir, &aside)?;
-        Ok(SetAside { dir: self.dir.clone(), aside, is_ours: self.is_default_dir })
+        let moved_to = PathBuf::from(name);
+        files::rename_if_exists(&self.dir, &moved_to)?;
+        Ok(OldClone { dir: self.dir.clone(), moved_to, is_default_dir: self.is_default_dir })
     }
 
     fn looks_like_a_clone(&self) -> anyhow::Result<bool> {
@@ -109,28 +120,28 @@ impl AdvisoryDatabase {
     }
 }
 
-/// A clone that cargo-audit could not use, kept until a new one has proved that it was to blame.
-pub(crate) struct SetAside {
+/// A clone that cargo-audit could not use, kept until a new one has worked.
+pub(crate) struct OldClone {
     dir: PathBuf,
-    aside: PathBuf,
-    /// Whether nobody else can have put anything into it.
-    is_ours: bool,
+    moved_to: PathBuf,
+    is_default_dir: bool,
 }
 
-impl SetAside {
-    /// Removes the old clone, or puts it back: something else was wrong, and `--offline` may still
-    /// have a use for it.
-    pub(crate) fn settle(&self, is_replaced: bool) {
-        let settled = match (is_replaced, self.is_ours) {
-            (true, true) => files::remove_dir(&self.aside),
+impl OldClone {
+    /// Removes the old clone if a new one works; one that the user named is kept. Otherwise it was
+    /// not at fault and is restored: `--offline` may still use it.
+    pub(crate) fn discard_or_restore(&self, is_replaced: bool) {
+        let result = match (is_replaced, self.is_default_dir) {
+            (true, true) => files::remove_dir(&self.moved_to),
             (true, false) => {
-                terminal::note(&format!("note: the old clone is kept: `{}`", self.aside.display()));
+                let kept = self.moved_to.display();
+                terminal::note(&format!("note: the old clone is kept: `{kept}`"));
                 Ok(())
             }
             (false, _) => files::remove_dir(&self.dir)
-                .and_then(|()| files::rename_if_exists(&self.aside, &self.dir)),
+                .and_then(|()| files::rename_if_exists(&self.moved_to, &self.dir)),
         };
-        if let Err(error) = settled {
+        if let Err(error) = result {
             terminal::say(&format!("warning: {error:#}"));
         }
     }

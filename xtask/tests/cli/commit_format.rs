@@ -77,28 +77,28 @@ fn ten_commits_of_every_kind() {
         &sandbox,
         1,
         &expect![[r#"
-        f4bc0c1 A title that goes on and on until it is longer than sixty characters (Tess Ter)
-          line 1: error: the title has 68 characters, the limit is 60 [title-length]
-            shorten it and move the details to the body
-        e5409bd No blank line (Tess Ter)
-          line 2: error: the line after the title is not blank [blank-line]
-            leave the second line empty; if the title goes on there, shorten it
-        df4482c No sign-off (Tess Ter)
-          line 3: error: there is no `Signed-off-by:` line [sign-off]
-            end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
-        80fdf01 Several faults at once, the first of which is this very long title (Tess Ter)
-          line 1: error: the title has 66 characters, the limit is 60 [title-length]
-            shorten it and move the details to the body
-          line 2: error: the line after the title is not blank [blank-line]
-            leave the second line empty; if the title goes on there, shorten it
-          line 4: warning: the line has 86 characters, more than 75 [body-width]
-            wrap the text at 75 characters
-          line 6: error: `Signed-off-by: Tess` lacks a name or an e-mail address [sign-off]
-            write `Signed-off-by: Name <address>`
-        4 of 7 commits since ./main failed; left out: 1 merge, 1 by a bot, 2 imported
-        to repair what failed, run:
-          GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (f4bc0c1|e5409bd|df4482c|80fdf01)/reword \2/'" git rebase -i --rebase-merges f4bc0c1~1
-    "#]],
+            f4bc0c1 A title that goes on and on until it is longer than sixty characters (Tess Ter)
+              line 1: error: the title has 68 characters, the limit is 60 [title-length]
+                help: shorten it and move the details to the body
+            e5409bd No blank line (Tess Ter)
+              line 2: error: the line after the title is not blank [blank-line]
+                help: leave the second line blank; if the title continues there, shorten it
+            df4482c No sign-off (Tess Ter)
+              line 3: error: there is no `Signed-off-by:` line [sign-off]
+                help: end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+            80fdf01 Several faults at once, the first of which is this very long title (Tess Ter)
+              line 1: error: the title has 66 characters, the limit is 60 [title-length]
+                help: shorten it and move the details to the body
+              line 2: error: the line after the title is not blank [blank-line]
+                help: leave the second line blank; if the title continues there, shorten it
+              line 4: warning: the line has 86 characters, more than 75 [body-width]
+                help: wrap the text at 75 characters
+              line 6: error: `Signed-off-by: Tess` lacks a name or an e-mail address [sign-off]
+                help: write `Signed-off-by: Name <address>`
+            4 of 7 commits since ./main failed; left out: 1 merge, 1 by a bot, 2 imported
+            help: to repair them, run:
+              GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (f4bc0c1|e5409bd|df4482c|80fdf01)/reword \2/'" git rebase -i --rebase-merges f4bc0c1~1
+        "#]],
     );
 }
 
@@ -187,7 +187,7 @@ fn without_commits_there_is_nothing_to_check() {
     let mut unborn = Sandbox::empty();
     unborn.set("REMOTE", ".").git(&["init", "--quiet"]);
     let run = check(&unborn).assert_code(0);
-    assert!(run.stderr.contains("there is no commit yet, nothing to check"), "{}", run.stderr);
+    assert!(run.stderr.contains("there are no commits yet"), "{}", run.stderr);
 }
 
 #[test]
@@ -270,10 +270,17 @@ fn a_base_that_does_not_exist_is_a_setting_to_repair() {
     let mut sandbox = sandbox();
     sandbox.set("BASE_BRANCH", "mian");
     let run = check(&sandbox).assert_code(2);
-    expect!["error: the base `./mian` cannot be found: there is no such branch\nhelp: REMOTE and BASE_BRANCH name the upstream repository and branch\n"].assert_eq(&run.stderr);
+    expect![[r#"
+        error: failed to find the base `./mian`: there is no such branch
+        help: REMOTE and BASE_BRANCH name the upstream repository and branch
+    "#]]
+    .assert_eq(&run.stderr);
     sandbox.set("REMOTE", "nowhere");
     let run = check(&sandbox).assert_code(75);
-    expect!["error: the base `nowhere/mian` cannot be found: `git` failed: fatal: 'nowhere' does not appear to be a git repository fatal: Could not read from remote repository. Please make sure you have the correct access rights and the repository exists.\nhelp: REMOTE and BASE_BRANCH name the upstream repository and branch\n"].assert_eq(&run.stderr);
+    expect![[r#"
+        error: failed to find the base `nowhere/mian`: `git` failed: fatal: 'nowhere' does not appear to be a git repository fatal: Could not read from remote repository. Please make sure you have the correct access rights and the repository exists.
+        help: REMOTE and BASE_BRANCH name the upstream repository and branch
+    "#]].assert_eq(&run.stderr);
 }
 
 #[test]
@@ -285,7 +292,7 @@ fn without_a_network_the_last_known_base_serves() {
     commit(&clone, "No sign-off");
     clone.git(&["remote", "set-url", "origin", "/nowhere"]);
     let run = check(&clone).assert_code(1);
-    let warning = "using `refs/remotes/origin/main` as this clone last saw it, a commit of ";
+    let warning = "using `refs/remotes/origin/main` as it was last fetched, a commit of ";
     assert!(run.stderr.contains(warning), "{}", run.stderr);
     assert!(run.stdout.contains("1 of 1 commit since origin/main failed"), "{}", run.stdout);
     clone.set("BASE_BRANCH", "unseen");
@@ -303,7 +310,7 @@ fn a_passphrase_that_ssh_asks_for_is_not_waited_for() {
     // `script` gives the run a terminal of its own.
     let line = format!("{} commit-format; echo code=$?", env!("CARGO_BIN_EXE_xtask"));
     let run = clone.run("script", &["--quiet", "--command", &line, "/dev/null"]);
-    let reason = "warning: `git` asked for input at the terminal; using `refs/remotes/origin/main` as this clone last saw it";
+    let reason = "warning: `git` asked for input at the terminal; using `refs/remotes/origin/main` as it was last fetched";
     assert!(run.stdout.contains(reason), "{}", run.stdout);
     assert!(run.stdout.contains("code=0"), "{}", run.stdout);
 }
@@ -367,14 +374,14 @@ fn messages_of_any_bytes_are_read() {
         &expect![[r#"
             b666766 Caf� (T)
               line 1: warning: the message is not UTF-8 text [encoding]
-                write the message as UTF-8
+                help: write the message as UTF-8
             e752028 (no title) (Tess Ter)
               line 1: error: the title is missing [title-missing]
-                start the message with a one-line title
+                help: start the message with a one-line title
               line 1: error: there is no `Signed-off-by:` line [sign-off]
-                end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
+                help: end the message with `Signed-off-by: Name <address>`, as `git commit -s` does
             1 of 4 commits since ./main failed
-            to repair what failed, run:
+            help: to repair them, run:
               GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (e752028)/reword \2/'" git rebase -i e752028~1
         "#]],
     );

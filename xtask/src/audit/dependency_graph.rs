@@ -1,13 +1,10 @@
-//! Pure. `Cargo.lock`: how the crates of a workspace come to a dependency.
+//! Pure. `Cargo.lock`: how the workspace depends on a package.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::text::toml;
-use crate::text::toml::Value;
-
-/// The packages of a lock file and what they depend on.
+/// The packages of a lock file and their dependencies.
 #[derive(Debug, Default)]
-pub(crate) struct LockFile {
+pub(crate) struct DependencyGraph {
     packages: Vec<Package>,
     /// Indices of the packages of a name.
     by_name: HashMap<String, Vec<usize>>,
@@ -17,35 +14,30 @@ pub(crate) struct LockFile {
 struct Package {
     name: String,
     version: String,
-    /// Whether it comes from a registry or a repository; those of the workspace do not.
+    /// Whether it comes from a registry or a repository; members of the workspace do not.
     is_foreign: bool,
     /// `name`, `name version` or `name version (source)`: as much as is needed to be unambiguous.
     dependencies: Vec<String>,
 }
 
-impl LockFile {
-    /// Reads the file; the error is the line that is not understood.
-    pub(crate) fn parse(text: &str) -> Result<LockFile, usize> {
+impl DependencyGraph {
+    /// Reads the file line by line, in the only layout that cargo writes.
+    pub(crate) fn parse(text: &str) -> DependencyGraph {
         let mut packages: Vec<Package> = Vec::new();
-        let mut table = 0;
-        for entry in toml::entries(text)? {
-            let [kind, key] = entry.path.as_slice() else { continue };
-            if kind != "package" {
+        let mut in_package = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                in_package = line == "[[package]]";
+                packages.extend(in_package.then(Package::default));
                 continue;
             }
-            if entry.table != table {
-                table = entry.table;
-                packages.push(Package::default());
-            }
-            let Some(package) = packages.last_mut() else { continue };
-            match (key.as_str(), entry.value) {
-                ("name", Value::Text(name)) => package.name = name,
-                ("version", Value::Text(version)) => package.version = version,
-                ("source", _) => package.is_foreign = true,
-                ("dependencies", Value::List(items)) => {
-                    let words = items.iter().filter_map(Value::as_text);
-                    package.dependencies = words.map(str::to_owned).collect();
-                }
+            let Some(package) = packages.last_mut().filter(|_| in_package) else { continue };
+            let value = line.split('"').nth(1).unwrap_or_default().to_owned();
+            match line.split_once(" = ") {
+                Some(("name", _)) => package.name = value,
+                Some(("version", _)) => package.version = value,
+                Some(("source", _)) => package.is_foreign = true,
+                None if line.starts_with(" \"") => package.dependencies.push(value),
                 _ => (),
             }
         }
@@ -53,11 +45,11 @@ impl LockFile {
         for (index, package) in packages.iter().enumerate() {
             by_name.entry(package.name.clone()).or_default().push(index);
         }
-        Ok(LockFile { packages, by_name })
+        DependencyGraph { packages, by_name }
     }
 
-    /// The shortest way from a crate of the workspace to a package, both ends included. Of several
-    /// the first in the file's order; none if the file does not have the package.
+    /// The names on the shortest path from a member of the workspace to a package, both included; of
+    /// several the first in the order of the file.
     pub(crate) fn path_to(&self, name: &str, version: &str) -> Option<Vec<String>> {
         let roots = (0..self.packages.len()).filter(|index| !self.packages[*index].is_foreign);
         let mut queue: VecDeque<usize> = roots.collect();
@@ -146,9 +138,9 @@ x = "y"
 "#;
 
     #[test]
-    fn the_shortest_way_to_the_right_version_is_found() {
-        let lock = LockFile::parse(LOCK).unwrap();
-        let path = |name, version| lock.path_to(name, version).map(|names| names.join(" > "));
+    fn the_shortest_path_to_the_right_version_is_found() {
+        let graph = DependencyGraph::parse(LOCK);
+        let path = |name, version| graph.path_to(name, version).map(|names| names.join(" > "));
         assert_eq!(path("deep", "0.1.0").unwrap(), "device > direct > deep");
         assert_eq!(path("deep", "0.2.0").unwrap(), "vmm > deep");
         assert_eq!(path("vmm", "0.1.0").unwrap(), "vmm");
@@ -156,15 +148,12 @@ x = "y"
     }
 
     #[test]
-    fn a_circle_ends() {
+    fn a_cycle_ends() {
         // Development dependencies may depend on their dependent.
-        let text = "[[package]]\nname = \"a\"\nversion = \"1\"\ndependencies = [\"b\"]\n\
-                    [[package]]\nname = \"b\"\nversion = \"1\"\nsource = \"x\"\ndependencies = [\"a\"]\n";
-        assert_eq!(LockFile::parse(text).unwrap().path_to("c", "1"), None);
-    }
-
-    #[test]
-    fn what_is_no_lock_file_names_its_line() {
-        assert_eq!(LockFile::parse("[[package]]\n<<<<<<< HEAD\n").err(), Some(2));
+        let text = "[[package]]\nname = \"a\"\nversion = \"1\"\ndependencies = [\n \"b\",\n]\n\
+                    [[package]]\nname = \"b\"\nversion = \"1\"\nsource = \"x\"\n\
+                    dependencies = [\n \"a\",\n]\n";
+        assert_eq!(DependencyGraph::parse(text).path_to("c", "1"), None);
+        assert_eq!(DependencyGraph::parse(text).path_to("b", "1").unwrap(), ["a", "b"]);
     }
 }

@@ -1,41 +1,41 @@
 //! Pure. The upstream branch that a change is compared with.
 
-/// A remote and a branch, as the environment names them.
+/// A remote and its branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Base {
+pub(crate) struct Upstream {
     /// The name of a remote, or a URL.
     pub(crate) remote: String,
     pub(crate) branch: String,
 }
 
-impl Base {
-    /// Buildkite's own variables come first, then those of people, then `origin` and `main`. A
-    /// variable that is set and empty is unset.
-    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Base {
+impl Upstream {
+    /// Buildkite's variables come first, then the user's, then `origin` and `main`. A variable that is
+    /// set and empty is unset.
+    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Upstream {
         let first = |names: [&str; 2], default: &str| {
             let set = names.into_iter().filter_map(&lookup).find(|value| !value.is_empty());
             set.unwrap_or_else(|| default.to_owned())
         };
-        Base {
+        Upstream {
             remote: first(["BUILDKITE_REPO", "REMOTE"], "origin"),
             branch: first(["BUILDKITE_PULL_REQUEST_BASE_BRANCH", "BASE_BRANCH"], "main"),
         }
     }
 
-    /// The branch by its full name, which no option and no tag can be taken for.
+    /// The full name of the branch, which cannot be mistaken for an option or a tag.
     pub(crate) fn reference(&self) -> String {
         format!("refs/heads/{}", self.branch)
     }
 
-    /// The commit of the branch in what `git ls-remote` printed. Git takes a name for a pattern that
-    /// the end of a reference matches, so there may be more lines than one.
+    /// The commit of the branch in the output of `git ls-remote`, which lists every reference that ends
+    /// in the name.
     pub(crate) fn tip_in<'a>(&self, ls_remote: &'a str) -> Option<&'a str> {
         let pairs = ls_remote.lines().filter_map(|line| line.split_once('\t'));
         pairs.into_iter().find(|(_, name)| *name == self.reference()).map(|(id, _)| id)
     }
 
-    /// Where a clone keeps the last state of the branch that it saw. `remotes` is what
-    /// `git config --get-regexp '^remote\..*\.url$'` prints: the remote may be given as a URL.
+    /// The remote-tracking references of the branch. `remotes` is the output of
+    /// `git config --get-regexp '^remote\..*\.url$'`: the remote may be given as a URL.
     pub(crate) fn tracking_references(&self, remotes: &str) -> Vec<String> {
         let by_url = remotes.lines().filter_map(|line| {
             let (key, url) = line.split_once(' ')?;
@@ -46,7 +46,7 @@ impl Base {
         names.map(|name| format!("refs/remotes/{name}/{}", self.branch)).collect()
     }
 
-    /// Every reference under which a clone may know the branch, likeliest first.
+    /// Every reference that may stand for the branch in a clone, most likely first.
     pub(crate) fn known_references(&self, remotes: &str) -> Vec<String> {
         let of_origin = format!("refs/remotes/origin/{}", self.branch);
         let mut references: Vec<String> = Vec::new();
@@ -60,13 +60,13 @@ impl Base {
     }
 }
 
-/// Whether two URLs lead to the same repository: services offer each under several, and Buildkite
-/// may have been told another one than the clone.
+/// Whether two URLs lead to the same repository: hosts serve each under several, and Buildkite's may
+/// differ from the clone's.
 fn is_same_repository(one: &str, other: &str) -> bool {
     one == other || repository(one) == repository(other)
 }
 
-/// A URL without what may differ: the scheme, the user and how it ends.
+/// Host and path of a URL, without what may differ: scheme, user and suffix.
 fn repository(url: &str) -> String {
     let (is_url, rest) = match url.split_once("://") {
         Some((_, rest)) => (true, rest),
@@ -75,20 +75,20 @@ fn repository(url: &str) -> String {
     let host_end = rest.find('/').unwrap_or(rest.len());
     let (host, path) = rest.split_at(host_end);
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    // `host:path` is how ssh writes it; after a scheme, a port may stand there.
+    // `host:path` is the short form for ssh; after a scheme, the colon precedes a port.
     let address = format!("{host}{path}");
     let address = if is_url { address } else { address.replacen(':', "/", 1) };
     let address = address.trim_end_matches('/');
     address.strip_suffix(".git").unwrap_or(address).trim_end_matches('/').to_owned()
 }
 
-/// Which commit of the base a change is compared with.
+/// Which commit of the upstream branch is the base.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Against {
-    /// Where the branch is now: what the change would be merged into.
+    /// The tip of the branch: what the change would be merged into.
     #[default]
     Tip,
-    /// Where the change left the branch.
+    /// The commit at which the change left the branch.
     MergeBase,
 }
 
@@ -111,12 +111,12 @@ mod tests {
             let pair = variables.iter().find(|(name, _)| *name == wanted);
             pair.map(|(_, value)| (*value).to_owned())
         };
-        let base = Base::from_lookup(lookup);
-        (base.remote, base.branch)
+        let upstream = Upstream::from_lookup(lookup);
+        (upstream.remote, upstream.branch)
     }
 
     #[test]
-    fn buildkites_variables_win_over_ours_and_empty_is_unset() {
+    fn buildkites_variables_win_and_empty_is_unset() {
         let pair = |remote: &str, branch: &str| (remote.to_owned(), branch.to_owned());
         assert_eq!(base(&[]), pair("origin", "main"));
         assert_eq!(
@@ -160,19 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn of_all_references_that_git_finds_the_one_of_that_name_counts() {
-        let base = Base { remote: "origin".to_owned(), branch: "main".to_owned() };
+    fn only_the_reference_of_that_very_name_counts() {
+        let upstream = Upstream { remote: "origin".to_owned(), branch: "main".to_owned() };
         let printed = "11\trefs/heads/a/refs/heads/main\n22\trefs/heads/main\n";
-        assert_eq!(base.tip_in(printed), Some("22"));
-        assert_eq!(base.tip_in("11\trefs/heads/a/refs/heads/main\n"), None);
+        assert_eq!(upstream.tip_in(printed), Some("22"));
+        assert_eq!(upstream.tip_in("11\trefs/heads/a/refs/heads/main\n"), None);
     }
 
     #[test]
     fn a_clone_knows_a_branch_by_the_name_of_its_remote() {
-        let base = Base { remote: "https://x/r.git".to_owned(), branch: "main".to_owned() };
+        let upstream = Upstream { remote: "https://x/r.git".to_owned(), branch: "main".to_owned() };
         let remotes = "remote.origin.url https://y\nremote.up.url https://x/r.git\n";
         assert_eq!(
-            base.known_references(remotes),
+            upstream.known_references(remotes),
             [
                 "refs/remotes/https://x/r.git/main",
                 "refs/remotes/up/main",
@@ -180,7 +180,7 @@ mod tests {
                 "refs/heads/main",
             ]
         );
-        let base = Base { remote: "origin".to_owned(), branch: "main".to_owned() };
-        assert_eq!(base.known_references(""), ["refs/remotes/origin/main", "refs/heads/main"]);
+        let upstream = Upstream { remote: "origin".to_owned(), branch: "main".to_owned() };
+        assert_eq!(upstream.known_references(""), ["refs/remotes/origin/main", "refs/heads/main"]);
     }
 }
