@@ -270,17 +270,17 @@ fn a_base_that_does_not_exist_is_a_setting_to_repair() {
     let mut sandbox = sandbox();
     sandbox.set("BASE_BRANCH", "mian");
     let run = check(&sandbox).assert_code(2);
-    expect![[r#"
+    expect![[r"
         error: failed to find the base `./mian`: there is no such branch
         help: REMOTE and BASE_BRANCH name the upstream repository and branch
-    "#]]
+    "]]
     .assert_eq(&run.stderr);
     sandbox.set("REMOTE", "nowhere");
     let run = check(&sandbox).assert_code(75);
-    expect![[r#"
+    expect![[r"
         error: failed to find the base `nowhere/mian`: `git` failed: fatal: 'nowhere' does not appear to be a git repository fatal: Could not read from remote repository. Please make sure you have the correct access rights and the repository exists.
         help: REMOTE and BASE_BRANCH name the upstream repository and branch
-    "#]].assert_eq(&run.stderr);
+    "]].assert_eq(&run.stderr);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn sandbox() -> Sandbox {
         fs::create_dir(&dir).unwrap();
         sandbox.set(name, dir.to_str().unwrap());
     }
-    // Whatever is taken back from crates.io one day must not decide here.
+    // A version that is yanked one day must not change these tests.
     let settings = "[yanked]\nenabled = false\nupdate_index = false\n";
     fs::write(sandbox.beside("cargo-home/audit.toml"), settings).unwrap();
     copy_tracked(&checkout().join("samples/rtc-device"), &sandbox.root());
@@ -42,7 +42,7 @@ fn git_in(sandbox: &Sandbox, dir: &str, arguments: &[&str]) -> String {
     sandbox.git(&[&["-C", dir.to_str().unwrap()], arguments].concat())
 }
 
-/// Publishes an advisory about all versions of a crate but those that a requirement meets.
+/// Publishes an advisory about a crate that lists one requirement as fixed.
 fn advise(sandbox: &Sandbox, package: &str, fixed: &str) {
     let dir = sandbox.beside("database").join("crates").join(package);
     fs::create_dir_all(&dir).unwrap();
@@ -57,7 +57,7 @@ fn advise(sandbox: &Sandbox, package: &str, fixed: &str) {
     git_in(sandbox, "database", &["commit", "--quiet", "--message", "Advise"]);
 }
 
-/// Where the usual address of the database leads.
+/// Redirects the usual URL of the database.
 fn redirect(sandbox: &Sandbox, url: &str) {
     let text = format!("[url \"{url}\"]\n\tinsteadOf = {URL}\n");
     fs::write(sandbox.beside("home/.gitconfig"), text).unwrap();
@@ -76,18 +76,18 @@ fn an_advisory_fails_and_a_fixed_version_passes() {
     let sandbox = sandbox();
     let run = audit(&sandbox, &[]).assert_code(1);
     expect![[r"
-               advisory           crate       fixed in  path to it
+               advisory           crate       fixed in  dependency path
         error  RUSTSEC-2024-9423  anes 0.1.6  <0.1.0    rtc-device > criterion > anes
                vulnerability: A bad thing in anes, https://rustsec.org/advisories/RUSTSEC-2024-9423
-        1 advisory fails
-        to take the newest versions that are allowed, run:
+        1 error
+        help: to take the newest versions that the manifests allow, run:
           cargo update anes@0.1.6
-        to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
+        help: to accept an advisory, add it to `ignore` of `[advisories]` in .cargo/audit.toml
     "]]
     .assert_eq(&run.stdout);
     advise(&sandbox, "anes", ">=0.1.0");
     let run = audit(&sandbox, &[]).assert_code(0);
-    assert_eq!(run.stdout, "no advisory that fails\n");
+    assert_eq!(run.stdout, "no errors\n");
     assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
 }
 
@@ -101,7 +101,7 @@ fn what_the_consumer_ignores_stays_ignored() {
     assert!(run.stderr.contains("ignroe"), "{}", run.stderr);
     sandbox.write(".cargo/audit.toml", "[advisories\n");
     let run = audit(&sandbox, &[]).assert_code(2);
-    assert!(run.stderr.contains("audit.toml:1: error: not valid TOML"), "{}", run.stderr);
+    assert!(run.stderr.contains("cargo-audit rejects its input"), "{}", run.stderr);
 }
 
 #[test]
@@ -114,18 +114,18 @@ fn a_yanked_crate_fails() {
     sandbox.write("Cargo.lock", lock);
     let run = audit(&sandbox, &[]).assert_code(1);
     expect![[r"
-               advisory  crate         fixed in         path to it
+               advisory  crate         fixed in         dependency path
         error  yanked    libc 0.2.165  another version  rtc-device > libc
-               its authors took this version back
-        1 advisory fails
-        to take the newest versions that are allowed, run:
+               this version was yanked from the registry
+        1 error
+        help: to take the newest versions that the manifests allow, run:
           cargo update libc@0.2.165
     "]]
     .assert_eq(&run.stdout);
 }
 
 #[test]
-fn a_lock_file_is_made_outside_the_tree() {
+fn a_lock_file_is_generated_outside_the_tree() {
     let sandbox = sandbox();
     sandbox.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);
     fs::remove_file(sandbox.root().join("Cargo.lock")).unwrap();
@@ -135,7 +135,11 @@ fn a_lock_file_is_made_outside_the_tree() {
     sandbox.git(&["-C", "nested", "commit", "--quiet", "--allow-empty", "--message", "Nested"]);
     let run = audit(&sandbox, &[]).assert_code(1);
     assert!(run.stdout.contains("rtc-device > criterion > "), "{}", run.stdout);
-    assert!(run.stdout.contains("the manifests on the path allow nothing newer"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("the manifests on the path allow no newer version"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(sandbox.git(&["status", "--porcelain", "--ignored"]), "?? nested/\n");
     let left: Vec<_> = walk(&sandbox.beside("cache"));
     assert_eq!(left, Vec::<PathBuf>::new(), "nothing is left behind");
@@ -168,7 +172,7 @@ fn a_broken_database_is_repaired_and_the_verdict_given() {
         fs::write(&object, &half[..half.len() / 2]).unwrap();
     }
     let run = audit(&sandbox, &[]).assert_code(1);
-    assert!(run.stderr.contains("removing the broken advisory database"), "{}", run.stderr);
+    assert!(run.stderr.contains("fetching the broken advisory database"), "{}", run.stderr);
 
     fs::write(clone.join(".git/HEAD"), "nonsense").unwrap();
     audit(&sandbox, &[]).assert_code(1);
@@ -180,7 +184,7 @@ fn without_a_database_there_is_no_verdict() {
     redirect(&sandbox, "file:///nowhere");
     let run = audit(&sandbox, &[]).assert_code(75);
     assert_eq!(run.stdout, "");
-    assert!(run.stderr.contains("cannot be reached"), "{}", run.stderr);
+    assert!(run.stderr.contains("failed to reach the advisory database"), "{}", run.stderr);
     // The server may be gone after there was a clone, which then has to survive.
     redirect(&sandbox, &format!("file://{}", sandbox.beside("database").display()));
     audit(&sandbox, &[]).assert_code(1);
@@ -198,7 +202,7 @@ fn a_database_that_is_broken_at_its_source_is_put_back() {
     fs::write(advisory, "no advisory").unwrap();
     git_in(&sandbox, "database", &["commit", "--quiet", "--all", "--message", "Break"]);
     let run = audit(&sandbox, &[]).assert_code(75);
-    assert!(run.stderr.contains("there is no verdict"), "{}", run.stderr);
+    assert!(run.stderr.contains("no usable advisory database"), "{}", run.stderr);
     let left = fs::read_dir(sandbox.beside("cargo-home")).unwrap();
     let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut databases: Vec<String> = names.filter(|name| name.starts_with("advisory-db")).collect();
@@ -207,7 +211,7 @@ fn a_database_that_is_broken_at_its_source_is_put_back() {
 }
 
 #[test]
-fn a_directory_may_be_named_and_what_is_no_clone_is_never_removed() {
+fn a_directory_may_be_named_and_a_directory_that_is_no_clone_is_never_removed() {
     let sandbox = sandbox();
     audit(&sandbox, &["--db", "../elsewhere"]).assert_code(1);
     assert!(sandbox.beside("elsewhere/.git").exists());
@@ -225,7 +229,7 @@ fn a_directory_may_be_named_and_what_is_no_clone_is_never_removed() {
 }
 
 #[test]
-fn only_what_a_change_brings_fails() {
+fn only_what_a_change_adds_fails() {
     let sandbox = sandbox();
     audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(0);
     let manifest = sandbox.read("Cargo.toml") + "\n[dependencies]\nitoa = \"=1.0.1\"\n";
@@ -234,15 +238,15 @@ fn only_what_a_change_brings_fails() {
     advise(&sandbox, "itoa", ">=1.0.2");
     let run = audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(1);
     expect![[r"
-               advisory           crate       fixed in  path to it
+               advisory           crate       fixed in  dependency path
         known  RUSTSEC-2024-9423  anes 0.1.6  <0.1.0    rtc-device > criterion > anes
                vulnerability: A bad thing in anes, https://rustsec.org/advisories/RUSTSEC-2024-9423
         error  RUSTSEC-2024-9429  itoa 1.0.1  >=1.0.2   rtc-device > itoa
                vulnerability: A bad thing in itoa, https://rustsec.org/advisories/RUSTSEC-2024-9429
-        1 advisory fails, 1 known to the base
-        to take the newest versions that are allowed, run:
+        1 error, 1 already present at the base
+        help: to take the newest versions that the manifests allow, run:
           cargo update itoa@1.0.1
-        to accept one, add it to `ignore` of `[advisories]` in .cargo/audit.toml
+        help: to accept an advisory, add it to `ignore` of `[advisories]` in .cargo/audit.toml
     "]]
     .assert_eq(&run.stdout);
 
@@ -270,13 +274,13 @@ fn what_cannot_be_audited_is_a_configuration_error() {
     fs::remove_file(sandbox.root().join("Cargo.lock")).unwrap();
     sandbox.write("Cargo.toml", "[package\n");
     let run = audit(&sandbox, &[]).assert_code(2);
-    assert!(run.stderr.contains("cargo cannot read the manifests"), "{}", run.stderr);
+    assert!(run.stderr.contains("cargo failed to read the manifests"), "{}", run.stderr);
     fs::remove_file(sandbox.root().join("Cargo.toml")).unwrap();
     let run = audit(&sandbox, &[]).assert_code(2);
     assert!(run.stderr.contains("there is no Cargo.toml"), "{}", run.stderr);
     sandbox.write(".cargo/audit.toml", "[database]\nurl = \"file:///x\"\nstale = false\n");
     let run = audit(&sandbox, &[]).assert_code(2);
-    assert!(run.stderr.contains("cargo-audit takes https:// only"), "{}", run.stderr);
+    assert!(run.stderr.contains("cargo-audit supports `https://` URLs only"), "{}", run.stderr);
 }
 
 #[test]
