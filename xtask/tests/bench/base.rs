@@ -1,6 +1,7 @@
 //! Which base is measured, and how it is built.
 
 use crate::measured::{Measured, table};
+use crate::support::TempDir;
 
 /// Names a benchmark after what it was built with.
 fn name_the_configuration(measured: &Measured) {
@@ -32,7 +33,7 @@ fn the_base_builds_as_the_base_whatever_the_change_configures() {
     let above = measured.sandbox.beside(".cargo");
     std::fs::create_dir(&above).unwrap();
     std::fs::write(above.join("config.toml"), "").unwrap();
-    let cache = tempfile::TempDir::new().unwrap();
+    let cache = TempDir::new();
     measured.sandbox.set("XDG_CACHE_HOME", cache.path().to_str().unwrap());
     let run = measured.bench(&["--package", "rtc-device"]).assert_code(0);
     let warning =

@@ -4,14 +4,48 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-
-use tempfile::TempDir;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The top of this repository.
 pub(crate) fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// A directory of its own, removed with everything in it when it goes out of scope.
+#[derive(Debug)]
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> TempDir {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("xtask-test-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match fs::create_dir(&path) {
+                // A killed test with the same process id has left it.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
+                created => {
+                    created.unwrap();
+                    return TempDir(path);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // A test that has failed already must not panic again.
+        _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A throw-away git repository with a home, a `PATH` that starts with stubs, and nothing of the
@@ -61,7 +95,7 @@ impl Sandbox {
 
     /// Three empty directories.
     pub(crate) fn empty() -> Sandbox {
-        let sandbox = Sandbox { dir: TempDir::new().unwrap(), variables: Vec::new() };
+        let sandbox = Sandbox { dir: TempDir::new(), variables: Vec::new() };
         for dir in ["repository", "home", "stubs"] {
             fs::create_dir(sandbox.dir.path().join(dir)).unwrap();
         }
