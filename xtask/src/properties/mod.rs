@@ -3,7 +3,6 @@
 mod parsers;
 mod patches;
 mod plan;
-mod schema;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

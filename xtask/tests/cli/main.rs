@@ -6,7 +6,6 @@
 mod support;
 
 mod bootstrap;
-mod buildkite_schema;
 mod ci;
 mod commit_format;
 mod coverage;
@@ -14,4 +13,3 @@ mod golden;
 mod pipeline;
 mod policy;
 mod property;
-mod schema;

@@ -153,38 +153,3 @@ fn extra_arguments_reach_the_program_as_they_were_written() {
         }
     });
 }
-
-/// YAML 1.1 has many more words that are no strings; older readers, like `PyYAML`, know them all.
-#[test]
-#[ignore = "needs python3 with PyYAML, which `.ci/run` installs"]
-fn a_reader_of_yaml_1_1_sees_the_same_values() {
-    const COMPARE: &str = "import json, sys, yaml\n\
-        read = lambda name, load: json.dumps(load(open(name, encoding='utf-8')), sort_keys=True)\n\
-        sys.exit(read('p.yml', yaml.safe_load) != read('p.json', json.load))";
-    let text = prop_oneof![
-        // Booleans, numbers in every base, dates, times, indicators.
-        r"[yYnN~]|[oO](n|ff)|ON|OFF|[yY]es|[nN]o|YES|NO|true|False|NULL|null|=|<<",
-        r"[-+]?(0[xob]?)?[0-9_]{1,4}([.:e][-+]?[0-9_]{0,3}){0,2}",
-        r"[-+]?\.(inf|Inf|nan|NaN|[0-9]{1,3})",
-        r"20[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}([Tt ][0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]*)?( ?Z| ?[-+][0-9:]{1,5})?)?",
-        r#"[-?:,\[\]{}#&*!|>'"%@` a\n\t]{1,6}"#,
-        any::<String>(),
-    ];
-    let value = prop_oneof![
-        text.clone().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-    ];
-    let sandbox = consumer();
-    check(4, &vec(("[b-z]{9}", text, value), 300), |rows| {
-        let tests = rows.into_iter().map(
-            |(key, text, value)| json!({"test_name": "a", "command": format!("c{text}"), key: [text, value]}),
-        );
-        sandbox.write("t.json", json!({"tests": tests.collect::<Vec<Value>>()}).to_string());
-        for (format, file) in [("yaml", "p.yml"), ("json", "p.json")] {
-            let run = sandbox.xtask(&["pipeline", "-t", "t.json", "--format", format]);
-            sandbox.write(file, run.assert_code(0).stdout);
-        }
-        sandbox.run("python3", &["-c", COMPARE]).assert_code(0);
-    });
-}

@@ -2,16 +2,46 @@
 
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
+pub(crate) mod arbitrary;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
 
 /// The top of this repository.
 pub(crate) fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The executable under test. Cargo builds it for the tests of its own package; those outside build
+/// it themselves, so that it is current.
+fn executable() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    match option_env!("CARGO_BIN_EXE_xtask") {
+        Some(built) => Path::new(built),
+        None => BUILT.get_or_init(build),
+    }
+}
+
+fn build() -> PathBuf {
+    let options = ["build", "--locked", "--package", "xtask", "--message-format", "json"];
+    let output = Command::new(env!("CARGO"))
+        .args(options)
+        .current_dir(checkout())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "`cargo {}` failed", options.join(" "));
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut paths = messages.filter_map(|message| Some(message["executable"].as_str()?.into()));
+    paths.next().unwrap()
 }
 
 /// A directory of its own, removed with everything in it when it goes out of scope.
@@ -158,7 +188,7 @@ impl Sandbox {
 
     /// Runs the built binary in the root.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> Run {
-        self.run(env!("CARGO_BIN_EXE_xtask"), arguments)
+        self.run(executable(), arguments)
     }
 
     /// Runs any program in the root.

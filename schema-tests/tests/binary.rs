@@ -1,44 +1,17 @@
-//! The JSON Schema of our files, beside what the binary takes.
+//! What the schemas and the binary accept is the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 
 use crate::support::{Sandbox, checkout};
-
-/// A schema file, compiled.
-pub(crate) struct Schema {
-    schemas: Schemas,
-    index: SchemaIndex,
-}
-
-impl Schema {
-    pub(crate) fn new(file: &Path) -> Schema {
-        let mut schemas = Schemas::new();
-        let index = Compiler::new().compile(file.to_str().unwrap(), &mut schemas).unwrap();
-        Schema { schemas, index }
-    }
-
-    fn shipped(name: &str) -> Schema {
-        Schema::new(&checkout().join("ci-template").join(name))
-    }
-
-    /// What is wrong with a value; empty if nothing is.
-    pub(crate) fn faults(&self, value: &Value) -> String {
-        self.schemas.validate(value, self.index).err().map_or(String::new(), |it| it.to_string())
-    }
-}
-
-fn parsed(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
+use crate::{Schema, parsed, template};
 
 /// A consumer whose alias is ours, so that cargo need not be asked for it.
-fn consumer() -> Sandbox {
+pub(crate) fn consumer() -> Sandbox {
     let sandbox = Sandbox::new();
-    let config = fs::read(checkout().join("ci-template/cargo-config.toml")).unwrap();
+    let config = fs::read(template("cargo-config.toml")).unwrap();
     sandbox.write(".cargo/config.toml", config);
     sandbox
 }
