@@ -1,16 +1,13 @@
 //! Whatever the bytes of an input are, reading it ends with an answer.
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::{Index, select};
-
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
 use crate::plan::environment::Overrides;
 use crate::plan::settings::Settings;
 use crate::plan::{glob, platform, workspace};
-use crate::properties::{SETTINGS, SHIPPED, any_text, check};
+use crate::properties::arbitrary::{Random, any_text, check};
+use crate::properties::{SETTINGS, SHIPPED};
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::{audit, commit_format, coverage, tools};
 
@@ -37,31 +34,47 @@ const STONES: [&str; 16] = [
 ];
 
 /// Bytes that are nearly what a reader expects, or not at all.
-fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-    let stone = prop_oneof![
-        3 => select(&STONES[..]).prop_map(|text| text.as_bytes().to_vec()),
-        1 => any_text().prop_map(String::into_bytes),
-        1 => vec(any::<u8>(), 0..4),
-    ];
-    let edits = vec((any::<(Index, Index)>(), stone), 0..5);
-    let nearly = (select(&USUAL[..]), edits).prop_map(|(usual, edits)| {
-        let mut bytes = usual.as_bytes().to_vec();
-        for ((at, length), stone) in edits {
-            let start = at.index(bytes.len() + 1);
-            let end = (start + length.index(8)).min(bytes.len());
-            bytes.splice(start..end, stone);
+fn any_bytes(random: &mut Random) -> Vec<u8> {
+    match random.below(7) {
+        0..4 => nearly_usual(random),
+        4 => {
+            let usual = random.pick(&USUAL).as_bytes();
+            usual[..random.below(usual.len())].to_vec()
         }
-        bytes
-    });
-    let cut = (select(&USUAL[..]), any::<Index>())
-        .prop_map(|(usual, end)| usual.as_bytes()[..end.index(usual.len())].to_vec());
-    prop_oneof![4 => nearly, 1 => cut, 1 => vec(any::<u8>(), 0..40), 1 => nested()]
+        5 => random.list(0..40, any_byte),
+        _ => nested(random).into_bytes(),
+    }
 }
 
 /// Deeper than any reader should follow.
-fn nested() -> impl Strategy<Value = Vec<u8>> {
-    (select(&["[", "{\"a\":", "(", "{"][..]), 1..3_000_usize)
-        .prop_map(|(opening, depth)| opening.repeat(depth).into_bytes())
+fn nested(random: &mut Random) -> String {
+    let (opening, closing) = random.pick(&[("[", "]"), ("{\"a\":", "}"), ("(", ")"), ("{", "")]);
+    let depths = random.pick(&[200, 3000]);
+    let depth = random.below(depths);
+    let closings = if random.flag() { depth } else { 0 };
+    format!("{}1{}", opening.repeat(depth), closing.repeat(closings))
+}
+
+fn nearly_usual(random: &mut Random) -> Vec<u8> {
+    let mut bytes = random.pick(&USUAL).as_bytes().to_vec();
+    for _ in 0..random.below(5) {
+        let start = random.below(bytes.len() + 1);
+        let end = (start + random.below(8)).min(bytes.len());
+        bytes.splice(start..end, any_stone(random));
+    }
+    bytes
+}
+
+fn any_stone(random: &mut Random) -> Vec<u8> {
+    match random.below(5) {
+        0..3 => random.pick(&STONES).into(),
+        3 => any_text(random).into_bytes(),
+        _ => random.list(0..4, any_byte),
+    }
+}
+
+fn any_byte(random: &mut Random) -> u8 {
+    random.bits().to_le_bytes()[0]
 }
 
 /// Reads the text with everything that reads files and variables.
@@ -95,9 +108,10 @@ fn read_all(text: &str) -> Diagnostics {
 
 #[test]
 fn no_input_makes_a_reader_panic() {
-    check(300, &any_bytes(), |bytes| {
+    check(300, |random| {
+        let bytes = any_bytes(random);
         for item in read_all(&String::from_utf8_lossy(&bytes)).items {
-            prop_assert!(!item.to_string().is_empty());
+            assert!(!item.to_string().is_empty());
         }
         commit_format::message::check(&bytes);
         commit_format::message_file::as_committed(
@@ -106,6 +120,5 @@ fn no_input_makes_a_reader_panic() {
         );
         let _ = commit_format::history::parse(&bytes);
         let _ = workspace::read_packages(&bytes);
-        Ok(())
     });
 }

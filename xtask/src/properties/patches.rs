@@ -1,53 +1,50 @@
 //! A description with overrides has the steps of the description that somebody would have written
 //! instead.
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
+use crate::pipeline::render::{Format, Pipeline};
 use crate::plan::description::TestDescription;
 use crate::plan::environment::Overrides;
 use crate::plan::platform::Platform;
 use crate::plan::settings::Settings;
 use crate::plan::{Inputs, Plan};
-use crate::properties::{SETTINGS, any_value, check};
+use crate::properties::arbitrary::{Random, any_value, check};
+use crate::properties::{SETTINGS, written};
 use crate::text::diagnostic::{Diagnostics, Source};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// A value for a key that a patch and a test both have, often.
-fn any_member() -> impl Strategy<Value = (String, Value)> {
-    let inner = || vec((select(&["x", "y", "z"][..]), any_value()), 0..3);
-    let object = || {
-        inner().prop_map(|pairs| {
-            Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-        })
+fn any_member(random: &mut Random) -> (String, Value) {
+    let (keys, value): (&[&str], Value) = match random.below(8) {
+        0..3 => (
+            &["env", "k1", "k2"],
+            if random.flag() { any_object(random) } else { any_value(random, 3) },
+        ),
+        3..5 => (&["docker_plugin", "agents", "retry"], any_object(random)),
+        5 => (&["timeout_in_minutes"], random.below(99).into()),
+        6 => (&["queue", "label", "conditional"], random.pick(&["", "q"]).into()),
+        _ => (&["platform"], json!([random.pick(&["riscv64", "x86_64"])])),
     };
-    let member = |keys: &'static [&'static str], value: BoxedStrategy<Value>| {
-        (select(keys), prop_oneof![1 => Just(Value::Null), 4 => value])
-            .prop_map(|(key, value)| (key.to_owned(), value))
-    };
-    prop_oneof![
-        3 => member(&["env", "k1", "k2"], prop_oneof![any_value(), object()].boxed()),
-        2 => member(&["docker_plugin", "agents", "retry"], object().boxed()),
-        1 => member(&["timeout_in_minutes"], (0..99).prop_map(Value::from).boxed()),
-        1 => member(&["queue", "label", "conditional"], select(&["", "q"][..]).prop_map(Value::from).boxed()),
-        1 => member(&["platform"], select(&["riscv64", "x86_64"][..]).prop_map(|name| json!([name])).boxed()),
-    ]
+    let value = if random.once_in(5) { Value::Null } else { value };
+    (random.pick(keys).to_owned(), value)
 }
 
-fn any_members() -> impl Strategy<Value = Map<String, Value>> {
-    vec(any_member(), 0..6).prop_map(|pairs| pairs.into_iter().collect())
+fn any_object(random: &mut Random) -> Value {
+    let pairs = random.list(0..3, |random| (random.pick(&["x", "y", "z"]), any_value(random, 3)));
+    Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-prop_compose! {
-    fn any_test()(name in select(&NAMES[..]), members in any_members()) -> Value {
-        let mut test = members;
-        test.insert("test_name".to_owned(), name.into());
-        test.insert("command".to_owned(), "cargo x -- y".into());
-        Value::Object(test)
-    }
+fn any_members(random: &mut Random) -> Map<String, Value> {
+    random.list(0..6, any_member).into_iter().collect()
+}
+
+fn any_test(random: &mut Random) -> Value {
+    let mut test = any_members(random);
+    test.insert("test_name".to_owned(), random.pick(&NAMES).into());
+    test.insert("command".to_owned(), "cargo x -- y".into());
+    Value::Object(test)
 }
 
 /// The pseudo-code of RFC 7396, word by word.
@@ -68,7 +65,8 @@ fn merge_patch(target: Value, patch: &Value) -> Value {
     Value::Object(target)
 }
 
-fn steps(description: &Value, overrides: Option<&Value>) -> Vec<String> {
+/// The pipeline as text, so that the order of the keys counts too.
+fn pipeline(description: &Value, overrides: Option<&Value>) -> String {
     let mut found = Diagnostics::default();
     let overrides = overrides.map(|value| Source::new("o.json", value.to_string()));
     let source = Source::new("t.json", description.to_string());
@@ -82,16 +80,15 @@ fn steps(description: &Value, overrides: Option<&Value>) -> Vec<String> {
     };
     let plan = Plan::build(&inputs, &mut found);
     assert!(!found.has_errors(), "{found:?}");
-    // As text, so that the order of the keys counts too.
-    plan.steps().map(|step| json!(step.render("cargo xtask")).to_string()).collect()
+    written(&Pipeline { plan: &plan, rows: &plan.rows, xtask: "cargo xtask" }, Format::Json)
 }
 
 #[test]
 fn overrides_give_the_steps_of_the_description_that_they_stand_for() {
-    let patches = NAMES.map(|_| prop::option::of(any_members()));
-    let skipped = proptest::sample::subsequence(&NAMES[..], 0..2);
-    let worlds = (vec(any_test(), 1..5), patches, skipped);
-    check(300, &worlds, |(tests, patches, skipped)| {
+    check(300, |random| {
+        let tests = random.list(1..5, any_test);
+        let patches = NAMES.map(|_| random.flag().then(|| any_members(random)));
+        let skipped = random.list(0..2, |random| random.pick(&NAMES));
         let has = |name: &str| tests.iter().any(|test| test["test_name"] == name);
         let pairs = NAMES.into_iter().zip(&patches).filter(|(name, _)| has(name));
         let patches: Map<String, Value> = pairs
@@ -105,10 +102,9 @@ fn overrides_give_the_steps_of_the_description_that_they_stand_for() {
         });
         let merged: Vec<Value> = merged.collect();
         let overrides = json!({"tests": patches, "skip": skipped});
-        prop_assert_eq!(
-            steps(&json!({"tests": tests}), Some(&overrides)),
-            steps(&json!({"tests": merged}), None)
+        assert_eq!(
+            pipeline(&json!({"tests": tests}), Some(&overrides)),
+            pipeline(&json!({"tests": merged}), None)
         );
-        Ok(())
     });
 }

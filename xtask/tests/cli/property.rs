@@ -1,32 +1,10 @@
 //! The binary with files that nobody would write by hand. What the rules make of them is proved
 //! beside the rules; here are the ways from a file to the rules and from there to a shell.
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use proptest::test_runner::{RngSeed, TestRunner};
 use serde_json::{Value, json};
 
+use crate::support::arbitrary::{Random, check};
 use crate::support::{Sandbox, checkout};
-
-/// The same cases in every run; `PROPTEST_RNG_SEED` makes others.
-#[track_caller]
-fn check<S: Strategy>(cases: u32, values: &S, holds: impl Fn(S::Value)) {
-    let mut config = ProptestConfig::with_cases(cases);
-    config.failure_persistence = None;
-    // Each step of shrinking runs processes.
-    config.max_shrink_iters = 50;
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(0);
-    }
-    let result = TestRunner::new(config).run(values, |value| {
-        holds(value);
-        Ok(())
-    });
-    if let Err(counterexample) = result {
-        panic!("{counterexample}");
-    }
-}
 
 /// A workspace of one crate with every file that `pipeline` reads.
 fn consumer() -> Sandbox {
@@ -63,35 +41,38 @@ const FILES: [&str; 8] = [
 const STONES: [&str; 12] =
     ["", "\u{0}", "\"", "{", "}", "\n", "é", "x86_64", "null", "[[", "\\ud800", "#"];
 
+fn any_stone(random: &mut Random) -> Vec<u8> {
+    if random.flag() {
+        return random.pick(&STONES).into();
+    }
+    random.list(1..5, |random| random.bits().to_le_bytes()[0])
+}
+
 #[test]
 fn arbitrary_bytes_in_any_file_are_a_pipeline_or_a_message() {
-    let stone = prop_oneof![
-        select(&STONES[..]).prop_map(|word| word.as_bytes().to_vec()),
-        vec(any::<u8>(), 1..5),
-    ];
-    let edits = vec((any::<Index>(), any::<Index>(), stone), 1..4);
     let sandbox = consumer();
     sandbox.xtask(&["pipeline", "--workspace-selective"]).assert_code(0);
-    check(40, &(select(&FILES[..]), edits, any::<bool>()), |(file, edits, is_selective)| {
+    check(40, |random| {
+        let file = random.pick(&FILES);
         let usual = sandbox.read(file);
         let mut bytes = usual.clone().into_bytes();
-        for (at, length, stone) in edits {
-            let start = at.index(bytes.len() + 1);
-            let end = (start + length.index(bytes.len() + 1)).min(bytes.len());
-            bytes.splice(start..end, stone);
+        for _ in 0..=random.below(3) {
+            let start = random.below(bytes.len() + 1);
+            let end = start + random.below(bytes.len() - start + 1);
+            bytes.splice(start..end, any_stone(random));
         }
         sandbox.write(file, &bytes);
         let arguments: &[&str] = match file {
             "t.json" => &["pipeline", "-t", "t.json"],
-            _ if is_selective => &["pipeline", "--workspace-selective", "--dependents"],
+            _ if random.flag() => &["pipeline", "--workspace-selective", "--dependents"],
             _ => &["pipeline"],
         };
-        let run = sandbox.xtask(arguments);
+        let run = sandbox.xtask(&[arguments, &["--format", "json"]].concat());
         sandbox.write(file, usual);
         let bytes = String::from_utf8_lossy(&bytes);
         match run.code {
             Some(0) => {
-                let pipeline: Value = yaml_serde::from_str(&run.stdout).unwrap();
+                let pipeline: Value = serde_json::from_str(&run.stdout).unwrap();
                 assert!(pipeline["steps"].is_array(), "{file}: {bytes:?}\n{run:?}");
             }
             Some(2) => {
@@ -101,6 +82,31 @@ fn arbitrary_bytes_in_any_file_are_a_pipeline_or_a_message() {
             _ => panic!("{file}: {bytes:?}\n{run:?}"),
         }
     });
+}
+
+/// A word that a shell takes for something else. Placeholders are for our own text, and would be
+/// filled.
+fn any_word(random: &mut Random) -> String {
+    match random.below(3) {
+        0 => random.text((' '..='~').filter(|character| *character != '}'), 0..9),
+        1 => random.text("a$`'\"\\{}~*?!#&;|<> \n\t-".chars(), 0..7),
+        _ => {
+            let words =
+                ["$HOME", "$$HOME", r"\$HOME", "--", "-n", "", "é\u{1f980}", "$(false)", "\r\n"];
+            random.pick(&words).to_owned()
+        }
+    }
+}
+
+/// The command after the upload, which takes `$$` and `\$` for a plain `$`.
+fn uploaded(command: &str) -> String {
+    let mut characters = command.chars().peekable();
+    let mut text = String::new();
+    while let Some(character) = characters.next() {
+        let is_escape = character == '$' || character == '\\';
+        text.push(characters.next_if(|next| is_escape && *next == '$').unwrap_or(character));
+    }
+    text
 }
 
 /// The words that a shell makes of a command that prints them.
@@ -114,14 +120,6 @@ fn words_in_a_shell(sandbox: &Sandbox, command: &str) -> Vec<String> {
 #[test]
 fn extra_arguments_reach_the_program_as_they_were_written() {
     let sandbox = consumer();
-    let word = prop_oneof![
-        r"[ -~]{0,8}",
-        r#"[a$`'"\\{}~*?!#&;|<> \n\t-]{0,6}"#,
-        select(
-            &["{crate}", "$HOME", "$$HOME", "--", "-n", "", "é\u{1f980}", "$(false)", "\r\n"][..]
-        )
-        .prop_map(str::to_owned),
-    ];
     let overrides = |arguments: &Value, platform: &str| {
         let patch = json!({
             "command": "printf '%s\\0' first -- last",
@@ -130,10 +128,8 @@ fn extra_arguments_reach_the_program_as_they_were_written() {
         });
         json!({"tests": {"style": patch}}).to_string()
     };
-    check(16, &vec(word, 0..4), |arguments| {
-        // Placeholders are for our own text; in these words they would be filled.
-        let arguments: Vec<String> =
-            arguments.into_iter().filter(|word| !word.contains("{crate}")).collect();
+    check(16, |random| {
+        let arguments = random.list(0..4, any_word);
         for (platform, is_quoted_once_more) in [("x86_64", false), ("riscv64", true)] {
             sandbox.write(".buildkite/overrides.json", overrides(&json!(arguments), platform));
             let run = sandbox.xtask(&["pipeline", "--format", "json"]).assert_code(0);
@@ -141,13 +137,12 @@ fn extra_arguments_reach_the_program_as_they_were_written() {
             let steps = pipeline["steps"].as_array().unwrap();
             let label = format!("style-{platform}");
             let step = steps.iter().find(|step| step["label"] == label.as_str()).unwrap();
-            // As the upload does.
-            let mut command = step["command"].as_str().unwrap().replace("$$", "$");
+            let mut command = uploaded(step["command"].as_str().unwrap());
             if is_quoted_once_more {
                 command = words_in_a_shell(&sandbox, &format!("printf '%s\\0' {command}")).concat();
             }
             let mut words = vec!["first".to_owned()];
-            words.extend(arguments.clone());
+            words.extend(arguments.iter().cloned());
             words.extend(["--", "last"].map(str::to_owned));
             assert_eq!(words_in_a_shell(&sandbox, &command), words, "{command:?}");
         }
