@@ -17,6 +17,8 @@ mod plan;
 mod project;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod testing;
 mod text;
 mod tools;
 

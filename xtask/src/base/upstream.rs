@@ -105,13 +105,10 @@ impl Against {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::lookup;
 
     fn base(variables: &[(&str, &str)]) -> (String, String) {
-        let lookup = |wanted: &str| {
-            let pair = variables.iter().find(|(name, _)| *name == wanted);
-            pair.map(|(_, value)| (*value).to_owned())
-        };
-        let upstream = Upstream::from_lookup(lookup);
+        let upstream = Upstream::from_lookup(lookup(variables));
         (upstream.remote, upstream.branch)
     }
 

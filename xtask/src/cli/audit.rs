@@ -40,15 +40,11 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
-
-    fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("audit", USAGE, words)).map_err(|error| error.to_string())
-    }
+    use crate::testing::words_parser;
 
     #[test]
     fn options_are_read() {
+        let parse_words = words_parser(parse, USAGE);
         let options = parse_words("--db d --only-changed origin/main --offline true").unwrap();
         assert_eq!(options.database, Some(PathBuf::from("d")));
         assert_eq!(options.only_changed.as_deref(), Some("origin/main"));

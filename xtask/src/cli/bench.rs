@@ -86,15 +86,11 @@ fn number<T: FromStr>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
-
-    fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("bench", USAGE, words)).map_err(|error| error.to_string())
-    }
+    use crate::testing::words_parser;
 
     #[test]
     fn every_option_is_understood() {
+        let parse_words = words_parser(parse, USAGE);
         let options = parse_words("--package a --features=x,y --against merge-base").unwrap();
         assert_eq!(options.package.as_deref(), Some("a"));
         assert_eq!(options.features.as_deref(), Some("x,y"));
@@ -110,12 +106,14 @@ mod tests {
 
     #[test]
     fn features_add_up_as_they_do_for_cargo() {
+        let parse_words = words_parser(parse, USAGE);
         let options = parse_words("--features a,b --features=c").unwrap();
         assert_eq!(options.features.as_deref(), Some("a,b,c"));
     }
 
     #[test]
     fn what_cannot_be_meant_is_an_error() {
+        let parse_words = words_parser(parse, USAGE);
         assert!(parse_words("--against top").unwrap_err().contains("`tip`"));
         for bad in ["ten", "NaN", "inf", "-1", "10%", "1,5"] {
             let error = parse_words(&format!("--fail-above={bad}")).unwrap_err();

@@ -79,15 +79,11 @@ fn parse_action(args: &mut Args) -> Result<Action, Rejected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
-
-    fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("ci", USAGE, words)).map_err(|error| error.to_string())
-    }
+    use crate::testing::words_parser;
 
     #[test]
     fn names_and_options_mix_in_any_order() {
+        let parse_words = words_parser(parse, USAGE);
         let options =
             parse_words("style --skip doc -t a.json --fail-fast true clippy -t b.json -- --odd")
                 .unwrap();
@@ -99,6 +95,7 @@ mod tests {
 
     #[test]
     fn a_switch_takes_a_boolean_and_nothing_else() {
+        let parse_words = words_parser(parse, USAGE);
         assert!(!parse_words("--fail-fast FALSE").unwrap().fail_fast);
         let options = parse_words("--fail-fast style").unwrap();
         assert_eq!((options.fail_fast, options.tests), (true, vec!["style".to_owned()]));

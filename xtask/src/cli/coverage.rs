@@ -169,15 +169,11 @@ fn percent(args: &mut Args, name: &'static str) -> Result<Option<Score>, Rejecte
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
-
-    fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("coverage", USAGE, words)).map_err(|error| error.to_string())
-    }
+    use crate::testing::words_parser;
 
     #[test]
     fn a_base_is_the_next_word_if_it_is_no_option() {
+        let parse_words = words_parser(parse, USAGE);
         let diff = |line: &str| parse_words(line).unwrap().diff;
         let with = |base: Option<&str>, minimum: Option<&str>| {
             let minimum = minimum.and_then(Score::from_text);
@@ -194,6 +190,7 @@ mod tests {
 
     #[test]
     fn options_of_the_predecessor_keep_their_names() {
+        let parse_words = words_parser(parse, USAGE);
         let options =
             parse_words("--profile devel --test-scope=crate --no-cleanup --devel True").unwrap();
         assert_eq!((options.profile, options.scope), (Profile::Devel, Some(ScopeName::Crate)));
@@ -202,6 +199,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_an_error() {
+        let parse_words = words_parser(parse, USAGE);
         let error = |line: &str| {
             let message = parse_words(line).unwrap_err();
             message.lines().next().unwrap().trim_start_matches("error: ").to_owned()

@@ -110,15 +110,11 @@ fn parse_destination(args: &mut Args) -> Result<Destination, Rejected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
-
-    fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("pipeline", USAGE, words)).map_err(|error| error.to_string())
-    }
+    use crate::testing::words_parser;
 
     #[test]
     fn all_spellings_of_an_option_count_and_the_last_one_wins() {
+        let parse_words = words_parser(parse, USAGE);
         for line in [
             "-t a -t b",
             "-t a -tb",
@@ -136,6 +132,7 @@ mod tests {
 
     #[test]
     fn an_unknown_option_names_the_nearest() {
+        let parse_words = words_parser(parse, USAGE);
         assert_eq!(
             parse_words("-t a --platfrom-allowlist x").unwrap_err(),
             "error: unknown option `--platfrom-allowlist`, did you mean `--platform-allowlist`?\nhelp: see `cargo xtask help pipeline`"

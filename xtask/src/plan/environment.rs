@@ -235,15 +235,12 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::lookup;
     use expect_test::{Expect, expect};
 
     fn read(variables: &[(&str, &str)]) -> (Overrides, Diagnostics) {
-        let lookup = |wanted: &str| {
-            let pair = variables.iter().find(|(name, _)| *name == wanted);
-            pair.map(|(_, value)| (*value).to_owned())
-        };
         let mut found = Diagnostics::default();
-        (Overrides::from_lookup(lookup, &mut found), found)
+        (Overrides::from_lookup(lookup(variables), &mut found), found)
     }
 
     #[track_caller]

@@ -240,6 +240,7 @@ fn index_u32(index: usize) -> u32 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::testing::lookup;
     use crate::text::diagnostic::Source;
 
     /// Inputs as the shipped settings and one description make them.
@@ -251,13 +252,9 @@ pub(crate) mod tests {
         let mut found = Diagnostics::default();
         let settings =
             Source::new("pipeline.json", include_str!("../../../ci-template/pipeline.json"));
-        let lookup = |wanted: &str| {
-            let pair = variables.iter().find(|(name, _)| *name == wanted);
-            pair.map(|(_, value)| (*value).to_owned())
-        };
         let inputs = Inputs {
             settings: Settings::parse(&settings, &mut found).unwrap(),
-            overrides: Overrides::from_lookup(lookup, &mut found),
+            overrides: Overrides::from_lookup(lookup(variables), &mut found),
             platforms: platforms.to_vec(),
             shared: 1,
             workspace: None,

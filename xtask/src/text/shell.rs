@@ -74,10 +74,11 @@ fn variable(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<(Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::lookup;
 
     #[test]
     fn variables_of_a_value_are_replaced_as_buildkite_does() {
-        let lookup = |name: &str| (name == "HOME").then(|| "/h".to_owned());
+        let lookup = lookup(&[("HOME", "/h")]);
         let interpolated = |text: &str| interpolate(text, &lookup);
         assert_eq!(interpolated("a $HOME/x ${HOME}y"), "a /h/x /hy");
         assert_eq!(interpolated("${NO:-d e}|${HOME:-d}|$NO|"), "d e|/h||");

@@ -82,7 +82,7 @@ impl Source {
     /// tests may use what they like.
     fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
-        let code = self.text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let code = self.text.split("mod tests {").next().unwrap();
         for (at, _) in code.match_indices("crate::") {
             let rest = &code[at + "crate::".len()..];
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
@@ -108,8 +108,9 @@ fn sources() -> Vec<Source> {
         let module = name.trim_end_matches("/mod").replace('/', "::");
         Some(Source { module, text: fs::read_to_string(&path).unwrap() })
     };
-    // Property tests use everything.
-    paths.filter_map(source).filter(|source| source.part() != "properties").collect()
+    // Tests use everything.
+    let is_for_tests = |source: &Source| ["properties", "testing"].contains(&source.part());
+    paths.filter_map(source).filter(|source| !is_for_tests(source)).collect()
 }
 
 #[test]
