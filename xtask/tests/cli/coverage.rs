@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::Instant;
 
 use expect_test::{Expect, expect};
 
@@ -332,27 +333,41 @@ fn a_root_without_a_manifest_is_cargos_to_explain() {
 
 #[test]
 fn a_kill_at_any_moment_leaves_the_old_or_the_new_file() {
+    const NEW_WANTED: u32 = 10;
     let sandbox = bare();
-    sandbox.write(&file(), CONFIG);
-    let (mut old, mut new) = (0, 0);
-    for delay_micros in (0..60).map(|step| step * 1000) {
-        sandbox.write(&file(), CONFIG);
+    let wanted = CONFIG.replace("85.2", "90.00");
+    let command = || {
         let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
-        command.args(["coverage", "--set", "90"]);
-        let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(delay_micros));
+        command.args(["coverage", "--set", "90"]).stderr(Stdio::null());
+        command
+    };
+    sandbox.write(&file(), CONFIG);
+    let start = Instant::now();
+    assert!(command().status().unwrap().success());
+    let whole_run = start.elapsed();
+    assert_eq!(sandbox.read(&file()), wanted);
+
+    // Killed later and later, until the new file is usually there: the moment of the change is
+    // among these, however slow the machine is.
+    let (mut old, mut new) = (0, 0);
+    for step in 0.. {
+        let delay = whole_run * step / 50;
+        assert!(delay < whole_run * 20, "{old} runs left the old file, {new} the new one");
+        sandbox.write(&file(), CONFIG);
+        let mut child = command().spawn().unwrap();
+        std::thread::sleep(delay);
         child.kill().unwrap();
         child.wait().unwrap();
         match sandbox.read(&file()) {
             text if text == CONFIG => old += 1,
-            text if text == CONFIG.replace("85.2", "90.00") => new += 1,
-            text => panic!("after {delay_micros} us: {text:?}"),
+            text if text == wanted => new += 1,
+            text => panic!("after {delay:?}: {text:?}"),
+        }
+        if new == NEW_WANTED {
+            break;
         }
     }
-    // Otherwise the test has missed the moment.
-    assert!(old > 0, "all {new} runs ended before they were killed");
-    sandbox.xtask(&["coverage", "--set", "90"]).assert_code(0);
-    assert_eq!(sandbox.read(&file()), CONFIG.replace("85.2", "90.00"));
+    assert!(old > 0, "no run was killed before the change");
 }
 
 #[test]

@@ -169,12 +169,15 @@ fn the_readme_shows_the_help_text() {
     assert!(readme.contains(&shown), "README.md lacks the text of `cargo xtask help`:\n{shown}");
 }
 
+/// Its newest section is that of the version in the manifest, so neither is changed alone. Until the
+/// first release there is no such section.
 #[test]
 fn the_changelog_has_the_version() {
     let changelog = fs::read_to_string(checkout().join("CHANGELOG.md")).unwrap();
-    let version = env!("CARGO_PKG_VERSION");
-    let headings = [format!("## [{version}]"), "## [Unreleased]".to_owned()];
-    assert!(headings.iter().any(|heading| changelog.contains(heading)), "{version}");
+    let sections = changelog.lines().filter_map(|line| line.strip_prefix("## ["));
+    let mut names = sections.map(|rest| rest.split(']').next().unwrap());
+    let newest = names.find(|name| *name != "Unreleased").unwrap_or("0.1.0");
+    assert_eq!(newest, env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
@@ -196,10 +199,8 @@ fn the_old_path_of_the_shipped_description_leads_to_it() {
 
 #[test]
 fn there_are_at_most_forty_third_party_crates() {
-    let lock = fs::read_to_string(checkout().join("Cargo.lock")).unwrap();
-    let metadata = Sandbox::new();
     let manifest = checkout().join("Cargo.toml");
-    let tree = metadata.run(
+    let tree = Sandbox::new().run(
         "cargo",
         &[
             "tree",
@@ -217,6 +218,5 @@ fn there_are_at_most_forty_third_party_crates() {
     let mut crates: Vec<&str> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
     crates.sort_unstable();
     crates.dedup();
-    assert!(lock.contains("name = \"xtask\""));
     assert!(crates.len() <= 41, "{} crates:\n{}", crates.len() - 1, crates.join("\n"));
 }
