@@ -8,38 +8,37 @@ use crate::text::diagnostic::Rejected;
 use crate::text::nearest;
 
 pub(crate) const USAGE: &str = "\
-Measures how many lines the tests run and compares that with the recorded score.
+Measures line coverage and compares it with the recorded score.
 
 Usage: cargo xtask coverage [options]
 
 The score is recorded in coverage_config_ARCH.json, or in tests/coverage. Within the tolerance
-(`max_delta`, 0.5 points by default) the test passes and no file is touched. A lower score fails. A
-higher one fails with `ci` and prints a patch; with `devel` it passes and the new score is written.
-The build directory below target/ stays, so that a second run is quick.
+(`max_delta`, 0.5 percentage points by default) the test passes and changes no file. A lower score
+fails. A higher one fails with `ci` and prints a patch; with `devel` it passes and the new score is
+recorded. The build directory below target/ is kept, so that a second run is fast.
 
 Options:
-      --profile ci|devel          strict, or ready to record a higher score (default: ci)
+      --profile ci|devel          check only, or also record a higher score (default: ci)
       --devel                     short for `--profile devel`
       --test-scope workspace|crate
                                   all members, or one crate (default: workspace, or crate where
                                   --package names one)
-      --package NAME              take the configuration of that member, and measure it alone
+      --package NAME              measure only this member, with its own configuration
       --files                     print a table of the source files
-      --html                      write pages that show every line, and print where
-      --lcov FILE                 write FILE in the form of lcov
-      --json FILE                 write FILE in the form of llvm-cov's JSON
-      --diff [BASE]               list the lines added since BASE that no test runs; uncommitted
-                                  work counts, nothing is fetched (default: the upstream branch)
+      --html                      write HTML pages that show every line, and print the path
+      --lcov FILE                 write an LCOV report to FILE
+      --json FILE                 write llvm-cov's JSON report to FILE
+      --diff [BASE]               list the lines added since BASE that no test runs, uncommitted
+                                  changes included; fetches nothing (default: the upstream branch)
       --min-diff PCT              fail if less than PCT percent of the added lines are covered
       --set SCORE                 record SCORE without measuring
-      --allow-lower               with devel: record a lower score too
-      --no-cleanup                keep profiles and report, and print where
+      --allow-lower               with `--devel`: record a lower score too
+      --no-cleanup                keep the profiles and the report, and print their path
 
 REMOTE and BASE_BRANCH name the upstream branch (default: origin and main).
 ";
 
 /// What `coverage` was asked for.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     pub(crate) profile: Profile,
@@ -52,16 +51,18 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
     pub(crate) diff: Option<Diff>,
     pub(crate) set: Option<Score>,
-    pub(crate) allow_lower: bool,
     pub(crate) no_cleanup: bool,
 }
 
-/// Whether a higher score is recorded.
+/// Which scores are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Profile {
     #[default]
     Ci,
+    /// A higher one.
     Devel,
+    /// A higher and a lower one.
+    DevelAllowingLower,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(crate) enum ScopeName {
     Crate,
 }
 
-/// What the added lines are looked at for.
+/// What is examined about the added lines.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Diff {
     /// A revision; without one the upstream branch.
@@ -100,15 +101,11 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         lcov: args.path(None, "--lcov")?,
         json: args.path(None, "--json")?,
         set: percent(&mut args, "--set")?,
-        allow_lower: args.switch("--allow-lower")?,
         no_cleanup: args.switch("--no-cleanup")?,
         diff: diff(&mut args)?,
     };
-    if options.allow_lower && options.profile == Profile::Ci {
-        return args.error("`--allow-lower` goes with `--devel`: `ci` records nothing");
-    }
     if options.set.is_some() && !measures_nothing(&options) {
-        return args.error("`--set` measures nothing, so it goes with `--package` alone");
+        return args.error("`--set` measures nothing and can only be combined with `--package`");
     }
     args.finish()?;
     Ok(options)
@@ -135,10 +132,15 @@ fn profile(args: &mut Args) -> Result<Profile, Rejected> {
             return args.error(format!("unknown profile `{other}`{hint}"));
         }
     };
-    match (profile, args.switch("--devel")?) {
-        (Some(Profile::Ci), true) => args.error("`--profile ci` contradicts `--devel`"),
-        (_, true) => Ok(Profile::Devel),
-        (profile, false) => Ok(profile.unwrap_or_default()),
+    let profile = match (profile, args.switch("--devel")?) {
+        (Some(Profile::Ci), true) => return args.error("`--profile ci` contradicts `--devel`"),
+        (_, true) => Profile::Devel,
+        (profile, false) => profile.unwrap_or_default(),
+    };
+    match (profile, args.switch("--allow-lower")?) {
+        (Profile::Ci, true) => args.error("`--allow-lower` requires `--devel`"),
+        (_, true) => Ok(Profile::DevelAllowingLower),
+        (profile, false) => Ok(profile),
     }
 }
 
@@ -213,15 +215,12 @@ mod tests {
             "unknown test scope `crates`, did you mean `crate`?"
         );
         assert_eq!(error("--profile ci --devel"), "`--profile ci` contradicts `--devel`");
-        assert_eq!(
-            error("--allow-lower"),
-            "`--allow-lower` goes with `--devel`: `ci` records nothing"
-        );
+        assert_eq!(error("--allow-lower"), "`--allow-lower` requires `--devel`");
         assert_eq!(error("--set 101"), "`--set` takes a number from 0 to 100, not `101`");
         assert_eq!(error("--min-diff x"), "`--min-diff` takes a number from 0 to 100, not `x`");
         assert_eq!(
             error("--set 90 --html"),
-            "`--set` measures nothing, so it goes with `--package` alone"
+            "`--set` measures nothing and can only be combined with `--package`"
         );
         assert_eq!(error("--diff main extra"), "unexpected argument `extra`");
         assert_eq!(error("--htlm"), "unknown option `--htlm`, did you mean `--html`?");

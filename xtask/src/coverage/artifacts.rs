@@ -1,10 +1,10 @@
 //! Pure. Which executables in a warm build directory belong to an earlier run.
 //!
 //! `cargo llvm-cov` counts every executable that it finds under the name of a workspace member,
-//! whether the last build made it or not: a deleted test would count as code that nobody runs.
+//! whether the last build made it or not: a deleted test would count as code that no test runs.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -39,38 +39,29 @@ impl Build {
     }
 }
 
-/// An executable file of the build directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Executable {
-    pub(crate) path: PathBuf,
-    /// Device and inode: cargo keeps some files under two names and lists one of them.
-    pub(crate) identity: (u64, u64),
-}
+/// An executable file of the build directory, with its device and inode: cargo keeps some files under
+/// two names and lists one of them.
+pub(crate) type Executable = (PathBuf, (u64, u64));
 
-/// The files that would be counted and that the last build does not know.
+/// Returns the files that would be counted and that the last build does not know.
 pub(crate) fn stale<'a>(
     present: &'a [Executable],
     build: &Build,
     workspace: &Workspace,
-) -> Vec<&'a Executable> {
-    let is_listed = |file: &&Executable| build.files.contains(&file.path);
-    let identities: HashSet<_> =
-        present.iter().filter(is_listed).map(|file| file.identity).collect();
-    let names = workspace.packages.iter().flat_map(|package| {
-        package.targets.iter().chain([&package.name]).map(|name| name.replace('-', "_"))
-    });
-    let names: HashSet<String> = names.collect();
-    present
-        .iter()
-        .filter(|file| !identities.contains(&file.identity))
-        .filter(|file| is_counted(file, &names))
-        .collect()
+) -> Vec<&'a Path> {
+    let known = present.iter().filter(|(path, _)| build.files.contains(path));
+    let known: HashSet<_> = known.map(|(_, identity)| identity).collect();
+    let packages = workspace.packages.iter();
+    let names = packages.flat_map(|package| package.targets.iter().chain([&package.name]));
+    let names: HashSet<String> = names.map(|name| name.replace('-', "_")).collect();
+    let unknown = present.iter().filter(|(_, identity)| !known.contains(identity));
+    unknown.map(|(path, _)| path.as_path()).filter(|path| is_counted(path, &names)).collect()
 }
 
-/// Whether llvm-cov would be given this file: it goes by the name alone, `lib` in front and cargo's
-/// hash behind put aside.
-fn is_counted(file: &Executable, names: &HashSet<String>) -> bool {
-    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+/// Whether llvm-cov would be given this file, which only its name decides: without `lib` in front and
+/// cargo's hash behind, it is that of a target.
+fn is_counted(path: &Path, names: &HashSet<String>) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.split('.').next().unwrap_or_default().replace('-', "_");
     let is_hash = |hash: &str| !hash.is_empty() && hash.bytes().all(|b| b.is_ascii_hexdigit());
     let without_hash = match stem.rsplit_once('_') {
@@ -125,10 +116,10 @@ not a message
             ("/t/debug/deps/libserde_derive-ff66.so", 6),
             ("/t/debug/deps/someone_else-0011", 7),
         ];
-        let present =
-            files.map(|(path, inode)| Executable { path: path.into(), identity: (0, inode) });
-        let stale = stale(&present, &Build::parse(MESSAGES), &workspace());
-        let inodes: Vec<u64> = stale.iter().map(|file| file.identity.1).collect();
-        assert_eq!(inodes, [2, 4, 5]);
+        let present = files.map(|(path, inode)| (PathBuf::from(path), (0, inode)));
+        assert_eq!(
+            stale(&present, &Build::parse(MESSAGES), &workspace()),
+            [1, 4, 5].map(|at| Path::new(files[at].0))
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Pure. `coverage_config_ARCH.json` and `tests/coverage`: the recorded score and how it is
 //! measured.
 
-use crate::coverage::extended_regex;
+use crate::coverage::exclude;
 use crate::coverage::score::Score;
 use crate::plan::platform::{Platform, unknown_platform};
 use crate::text::diagnostic::{Diagnostics, Rejected, Source};
@@ -59,10 +59,10 @@ impl Number {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Config {
     pub(crate) score: Option<Number>,
-    /// A regular expression for LLVM; empty excludes nothing.
+    /// A valid regular expression; empty excludes nothing.
     pub(crate) exclude_path: String,
     pub(crate) features: Features,
-    /// Points of a percent.
+    /// In percentage points.
     pub(crate) tolerance: f64,
 }
 
@@ -151,7 +151,8 @@ impl Reader<'_> {
 
     fn exclude_path(&mut self, node: &Node) {
         let Some(pattern) = self.string(node, "exclude_path") else { return };
-        for problem in extended_regex::problems(&pattern) {
+        let problems = if pattern.is_empty() { Vec::new() } else { exclude::problems(&pattern) };
+        for problem in problems {
             let message = format!("`exclude_path`: {}", problem.message);
             let offset = self.offset_in_string(node, &pattern, problem.offset);
             self.found.push(self.source.error(offset, message));
@@ -162,8 +163,7 @@ impl Reader<'_> {
     fn features(&mut self, node: &Node) {
         let Some(text) = self.string(node, "crate_features") else { return };
         if let Some(at) = text.find(char::is_whitespace) {
-            let message =
-                "`crate_features`: features are separated by commas alone, without spaces";
+            let message = "`crate_features`: features are separated by commas, without spaces";
             let offset = self.offset_in_string(node, &text, at);
             self.found.push(self.source.error(offset, message));
             return;
@@ -174,7 +174,7 @@ impl Reader<'_> {
         }
         let names: Vec<String> = text.split(',').map(str::to_owned).collect();
         if names.iter().any(String::is_empty) {
-            let message = "`crate_features`: a feature without a name; is a comma left over?";
+            let message = "`crate_features`: empty feature name";
             self.found.push(self.source.error(node.offset, message));
         }
         self.config.features = Features::Chosen(names);
@@ -217,27 +217,12 @@ pub(crate) fn parse_score_file(source: &Source, found: &mut Diagnostics) -> Opti
     number
 }
 
-/// The recorded score of two files that may both have one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Agreement {
-    Recorded(f64),
-    /// Neither has one.
-    Missing,
-    /// They differ in the first two decimals.
-    Disagree {
-        file: f64,
-        config: f64,
-    },
-}
-
-/// `tests/coverage` is the older place and wins where both agree to two decimals.
-pub(crate) fn agree(file: Option<&Number>, config: Option<&Number>) -> Agreement {
-    match (file.map(|number| number.percent), config.map(|number| number.percent)) {
-        (Some(file), Some(config)) if !is_same_to_two_decimals(file, config) => {
-            Agreement::Disagree { file, config }
-        }
-        (Some(percent), _) | (None, Some(percent)) => Agreement::Recorded(percent),
-        (None, None) => Agreement::Missing,
+/// Returns the recorded score of one or two files, or the two scores that differ in the first two
+/// decimals. `tests/coverage` comes first.
+pub(crate) fn agree(percents: &[f64]) -> Result<f64, [f64; 2]> {
+    match *percents {
+        [first, second] if !is_same_to_two_decimals(first, second) => Err([first, second]),
+        _ => Ok(percents.first().copied().unwrap_or_default()),
     }
 }
 
@@ -247,7 +232,7 @@ fn is_same_to_two_decimals(one: f64, other: f64) -> bool {
     cut(one).total_cmp(&cut(other)).is_eq() || rounded(one).total_cmp(&rounded(other)).is_eq()
 }
 
-/// What a crate without a configuration is told: the smallest one that works.
+/// The error about a crate without a configuration, with the smallest one that works.
 pub(crate) fn missing(directory: &str, architecture: &str, command: &str) -> Rejected {
     let name = file_name(architecture);
     Rejected::new(format!("there is no `{name}` in `{directory}` or below it")).help(format!(
@@ -312,11 +297,11 @@ mod tests {
         check(
             "{\"crate_features\": \"a, b\"}",
             &expect![[r#"
-                c.json:1:23: error: `crate_features`: features are separated by commas alone, without spaces
+                c.json:1:23: error: `crate_features`: features are separated by commas, without spaces
                  1 | {"crate_features": "a, b"}
                    |                       ^"#]],
         );
-        assert!(parse(r#"{"crate_features": "a,,b"}"#).1.contains("a feature without a name"));
+        assert!(parse(r#"{"crate_features": "a,,b"}"#).1.contains("empty feature name"));
     }
 
     #[test]
@@ -324,7 +309,7 @@ mod tests {
         check(
             "{\n  \"exclude_path\": \"a\\\\.rs|(b\"\n}",
             &expect![[r#"
-                c.json:2:27: error: `exclude_path`: this group is not closed
+                c.json:2:27: error: `exclude_path`: unclosed group
                  2 |   "exclude_path": "a\\.rs|(b"
                    |                           ^"#]],
         );
@@ -377,18 +362,10 @@ mod tests {
 
     #[test]
     fn two_places_must_agree_to_two_decimals() {
-        let number = |percent| Number { percent, start: 0, end: 0 };
-        let agree = |file: Option<f64>, config: Option<f64>| {
-            agree(file.map(number).as_ref(), config.map(number).as_ref())
-        };
-        assert_eq!(agree(None, None), Agreement::Missing);
-        assert_eq!(agree(None, Some(85.0)), Agreement::Recorded(85.0));
-        assert_eq!(agree(Some(85.12), Some(85.129)), Agreement::Recorded(85.12));
-        assert_eq!(agree(Some(85.13), Some(85.129)), Agreement::Recorded(85.13));
-        assert_eq!(
-            agree(Some(85.12), Some(85.13)),
-            Agreement::Disagree { file: 85.12, config: 85.13 }
-        );
+        assert_eq!(agree(&[85.0]), Ok(85.0));
+        assert_eq!(agree(&[85.12, 85.129]), Ok(85.12));
+        assert_eq!(agree(&[85.13, 85.129]), Ok(85.13));
+        assert_eq!(agree(&[85.12, 85.13]), Err([85.12, 85.13]));
     }
 
     #[test]

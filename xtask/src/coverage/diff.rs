@@ -1,52 +1,72 @@
-//! Pure. Which added lines no test runs: git's diff and llvm-cov's lines, put together.
+//! Pure. Which added lines no test runs, from git's diff and llvm-cov's lines.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use crate::coverage::report::relative;
 use crate::coverage::score::{Lines, Score};
 
-/// Line numbers of each file, by its path relative to the root.
-pub(crate) type AddedLines = BTreeMap<String, Vec<RangeInclusive<u32>>>;
+/// The numbers of added lines of each file, by its path relative to the root.
+pub(crate) type AddedLines = BTreeMap<String, Vec<u32>>;
 
-/// The added lines of `git diff --unified=0 --src-prefix=a/ --dst-prefix=b/`. What a renamed file
-/// kept is not among them.
+/// Reads the added lines of `git diff --src-prefix=a/ --dst-prefix=b/`. What a renamed file kept is
+/// not among them.
 pub(crate) fn added_lines(diff: &str) -> AddedLines {
     let mut added = AddedLines::new();
     let mut path: Option<String> = None;
-    // Lines of a hunk are counted, since an added line may look like a header.
-    let mut rest_of_hunk = 0_u32;
+    let mut hunk = Hunk::default();
     for line in diff.lines() {
-        if rest_of_hunk > 0 && line.starts_with(['+', '-']) {
-            rest_of_hunk -= 1;
+        // Within a hunk, an added line may look like a header.
+        if hunk.old_lines > 0 || hunk.new_lines > 0 {
+            if let (Some(number), Some(path)) = (hunk.added(line), &path) {
+                added.entry(path.clone()).or_default().push(number);
+            }
         } else if let Some(name) = line.strip_prefix("+++ ") {
             path = unquote(name).strip_prefix("b/").map(str::to_owned);
-        } else if let Some((removed, range)) = hunk(line) {
-            rest_of_hunk = removed.saturating_add(count(&range));
-            if let Some(path) = path.as_ref().filter(|_| !range.is_empty()) {
-                added.entry(path.clone()).or_default().push(range);
-            }
+        } else if let Some(next) = Hunk::parse(line) {
+            hunk = next;
         }
     }
     added
 }
 
-/// `@@ -1,2 +3,4 @@ ...`: how many lines went, and which came.
-fn hunk(line: &str) -> Option<(u32, RangeInclusive<u32>)> {
-    let (old, new) = line.strip_prefix("@@ -")?.split_once(" @@")?.0.split_once(" +")?;
-    let pair = |text: &str| {
-        let (start, length) = text.split_once(',').unwrap_or((text, "1"));
-        Some((start.parse::<u32>().ok()?, length.parse::<u32>().ok()?))
-    };
-    let ((_, removed), (start, length)) = (pair(old)?, pair(new)?);
-    // An end before the start is an empty range.
-    let end = start.saturating_add(length).saturating_sub(1);
-    let range = if length == 0 { RangeInclusive::new(1, 0) } else { start..=end };
-    Some((removed, range))
+/// The part of a hunk that is still to come.
+#[derive(Default)]
+struct Hunk {
+    old_lines: u32,
+    new_lines: u32,
+    /// The number of the next line in the new file.
+    next: u32,
 }
 
-fn count(range: &RangeInclusive<u32>) -> u32 {
-    if range.is_empty() { 0 } else { (range.end() - range.start()).saturating_add(1) }
+impl Hunk {
+    /// Reads `@@ -1,2 +3,4 @@ ...`.
+    fn parse(line: &str) -> Option<Hunk> {
+        let (old, new) = line.strip_prefix("@@ -")?.split_once(" @@")?.0.split_once(" +")?;
+        let pair = |text: &str| {
+            let (start, length) = text.split_once(',').unwrap_or((text, "1"));
+            Some((start.parse().ok()?, length.parse().ok()?))
+        };
+        let ((_, old_lines), (next, new_lines)): ((u32, _), _) = (pair(old)?, pair(new)?);
+        Some(Hunk { old_lines, new_lines, next })
+    }
+
+    /// Goes over a line of the hunk and returns its number if it is an added one.
+    fn added(&mut self, line: &str) -> Option<u32> {
+        let number = self.next;
+        // A remark such as `\ No newline at end of file` is no line of either file.
+        let (is_old, is_new) = match line.as_bytes().first() {
+            Some(b'+') => (false, true),
+            Some(b'-') => (true, false),
+            Some(b'\\') => return None,
+            _ => (true, true),
+        };
+        self.old_lines = self.old_lines.saturating_sub(is_old.into());
+        self.new_lines = self.new_lines.saturating_sub(is_new.into());
+        self.next = self.next.saturating_add(is_new.into());
+        (is_new && !is_old).then_some(number)
+    }
 }
 
 /// Git quotes a name with unusual characters as C does, and ends one that has a space with a tab.
@@ -85,15 +105,14 @@ fn unquote(name: &str) -> String {
 /// The lines of each file that hold code, and whether a test runs them.
 pub(crate) type CodeLines = BTreeMap<String, BTreeMap<u32, bool>>;
 
-/// Reads `llvm-cov export -format=lcov`. Paths become relative to the root; files elsewhere stay as
-/// they are and match nothing.
+/// Reads `llvm-cov export -format=lcov`. Paths become relative to the root; those of files elsewhere
+/// stay absolute.
 pub(crate) fn code_lines(lcov: &str, root: &str) -> CodeLines {
     let mut files = CodeLines::new();
     let mut path = String::new();
     for line in lcov.lines() {
         if let Some(file) = line.strip_prefix("SF:") {
-            let relative = file.strip_prefix(root).and_then(|path| path.strip_prefix('/'));
-            relative.unwrap_or(file).clone_into(&mut path);
+            relative(file, root).clone_into(&mut path);
         } else if let Some((number, runs)) = line.strip_prefix("DA:").and_then(data) {
             let is_run = files.entry(path.clone()).or_default().entry(number).or_default();
             *is_run |= runs;
@@ -108,15 +127,15 @@ fn data(record: &str) -> Option<(u32, bool)> {
     Some((fields.next()?.parse().ok()?, fields.next()? != "0"))
 }
 
-/// What the tests do with the added lines.
+/// How many of the added lines the tests run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Patch {
-    /// Each line once, unlike the totals of llvm-cov.
+    /// Each line counts once, unlike in the totals of llvm-cov.
     pub(crate) lines: Lines,
     pub(crate) uncovered: Vec<Uncovered>,
 }
 
-/// Lines in a row that no test runs.
+/// Consecutive lines that no test runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Uncovered {
     path: String,
@@ -135,21 +154,22 @@ impl Patch {
     /// Lines without code, and files that do not count, do not count here either.
     pub(crate) fn new(added: &AddedLines, code: &CodeLines) -> Patch {
         let mut patch = Patch::default();
-        for (path, ranges) in added {
-            let Some(lines) = code.get(path) else { continue };
-            for (&line, &is_run) in ranges.iter().flat_map(|range| lines.range(range.clone())) {
+        for (path, numbers) in added {
+            for &line in numbers {
+                let Some(&is_run) = code.get(path).and_then(|lines| lines.get(&line)) else {
+                    continue;
+                };
                 patch.lines.counted += 1;
-                if is_run {
-                    patch.lines.covered += 1;
-                } else {
-                    patch.note_uncovered(path, line);
+                patch.lines.covered += u64::from(is_run);
+                if !is_run {
+                    patch.add_uncovered(path, line);
                 }
             }
         }
         patch
     }
 
-    fn note_uncovered(&mut self, path: &str, line: u32) {
+    fn add_uncovered(&mut self, path: &str, line: u32) {
         match self.uncovered.last_mut() {
             Some(last) if last.path == path && *last.lines.end() + 1 == line => {
                 last.lines = *last.lines.start()..=line;
@@ -158,17 +178,16 @@ impl Patch {
         }
     }
 
-    /// Whether at least so much is covered, if anything is wanted; a change without code has
-    /// nothing to cover.
+    /// Whether the minimum is reached, if there is one; a change without code has nothing to cover.
     pub(crate) fn reaches(&self, minimum: Option<Score>) -> bool {
         self.lines.counted == 0 || minimum.is_none_or(|minimum| minimum <= self.lines.score())
     }
 
-    /// The result in one sentence.
+    /// The result in one sentence; `base` is what the lines are added to.
     pub(crate) fn sentence(&self, base: &str, minimum: Option<Score>) -> String {
         let Lines { covered, counted } = self.lines;
         if counted == 0 {
-            return format!("no line of code was added since {base}");
+            return format!("no lines of code were added since {base}");
         }
         let score = self.lines.score();
         let result = format!(
@@ -177,9 +196,9 @@ impl Patch {
         match minimum {
             None => result,
             Some(minimum) if self.reaches(Some(minimum)) => {
-                format!("passed: {result}, at least the {minimum} % that are wanted")
+                format!("passed: {result}, the minimum is {minimum} %")
             }
-            Some(minimum) => format!("failed: {result}, less than the {minimum} % that are wanted"),
+            Some(minimum) => format!("failed: {result}, the minimum is {minimum} %"),
         }
     }
 }
@@ -226,11 +245,17 @@ Binary files a/x.png and b/x.png differ
     #[test]
     fn added_lines_are_those_behind_the_plus_of_a_hunk() {
         let shown: Vec<String> =
-            added_lines(DIFF).iter().map(|(path, ranges)| format!("{path} {ranges:?}")).collect();
+            added_lines(DIFF).iter().map(|(path, lines)| format!("{path} {lines:?}")).collect();
         expect![[r#"
-            src/new.rs [4..=5, 11..=11]
-            src/é "q".rs [1..=3]"#]]
+            src/new.rs [4, 5, 11]
+            src/é "q".rs [1, 2, 3]"#]]
         .assert_eq(&shown.join("\n"));
+    }
+
+    #[test]
+    fn lines_around_the_added_ones_are_not_added() {
+        let diff = "--- a/a\n+++ b/a\n@@ -1,4 +1,4 @@\n x\n-y\n\\ No newline\n+++ b/z\n\n w\n";
+        assert_eq!(added_lines(diff), AddedLines::from([("a".to_owned(), vec![2])]));
     }
 
     #[test]
@@ -243,18 +268,18 @@ Binary files a/x.png and b/x.png differ
     const LCOV: &str = "SF:/r/src/a.rs\nFN:1,x\nDA:1,5\nDA:2,0\nDA:3,0\nDA:5,0\nDA:7,1\nLF:5\nend_of_record\n\
                         SF:/r/src/b.rs\nDA:1,0\nend_of_record\nSF:/elsewhere/c.rs\nDA:1,0\nend_of_record\n";
 
-    fn patch(added: &[(&str, &[RangeInclusive<u32>])]) -> Patch {
-        let added = added.iter().map(|(path, ranges)| ((*path).to_owned(), ranges.to_vec()));
+    fn patch(added: &[(&str, RangeInclusive<u32>)]) -> Patch {
+        let added = added.iter().map(|(path, lines)| ((*path).to_owned(), lines.clone().collect()));
         Patch::new(&added.collect(), &code_lines(LCOV, "/r"))
     }
 
     #[test]
     fn only_added_lines_with_code_count_and_rows_are_joined() {
         let patch = patch(&[
-            ("src/a.rs", &[1..=5, 7..=9]),
-            ("src/b.rs", &[1..=1]),
-            ("tests/excluded.rs", &[1..=100]),
-            ("README.md", &[1..=1]),
+            ("src/a.rs", 1..=9),
+            ("src/b.rs", 1..=1),
+            ("tests/excluded.rs", 1..=100),
+            ("README.md", 1..=1),
         ]);
         assert_eq!(patch.lines, Lines { covered: 2, counted: 6 });
         let shown: Vec<String> = patch.uncovered.iter().map(ToString::to_string).collect();
@@ -264,14 +289,13 @@ Binary files a/x.png and b/x.png differ
     #[test]
     fn rows_of_two_files_are_not_joined() {
         let lcov = "SF:/r/a.rs\nDA:1,0\nend_of_record\nSF:/r/b.rs\nDA:2,0\nend_of_record\n";
-        let added =
-            AddedLines::from([("a.rs".to_owned(), vec![1..=9]), ("b.rs".to_owned(), vec![1..=9])]);
+        let added = AddedLines::from(["a.rs", "b.rs"].map(|path| (path.to_owned(), vec![1, 2])));
         assert_eq!(Patch::new(&added, &code_lines(lcov, "/r")).uncovered.len(), 2);
     }
 
     #[test]
     fn the_minimum_is_of_the_added_lines() {
-        let third = patch(&[("src/a.rs", &[1..=3])]);
+        let third = patch(&[("src/a.rs", 1..=3)]);
         let minimum = Score::from_text;
         assert!(third.reaches(minimum("33.33")) && third.reaches(None));
         assert!(!third.reaches(minimum("33.34")));
@@ -283,9 +307,9 @@ Binary files a/x.png and b/x.png differ
             patch(&[]).sentence("main", minimum("80")),
         ];
         expect![[r"
-            failed: 33.33 % of the lines of code added since main are covered (1 of 3), less than the 80.00 % that are wanted
-            passed: 33.33 % of the lines of code added since main are covered (1 of 3), at least the 33.00 % that are wanted
+            failed: 33.33 % of the lines of code added since main are covered (1 of 3), the minimum is 80.00 %
+            passed: 33.33 % of the lines of code added since main are covered (1 of 3), the minimum is 33.00 %
             33.33 % of the lines of code added since main are covered (1 of 3)
-            no line of code was added since main"]].assert_eq(&sentences.join("\n"));
+            no lines of code were added since main"]].assert_eq(&sentences.join("\n"));
     }
 }

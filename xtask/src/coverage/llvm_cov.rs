@@ -1,8 +1,12 @@
-//! The command lines of `cargo llvm-cov`.
+//! The command lines of `cargo llvm-cov`, and what it prints.
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use serde_json::Value;
 use xshell::{Cmd, Shell, cmd};
+
+use crate::coverage::score::Lines;
 
 /// Whose tests run and whose lines count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +30,12 @@ pub(crate) struct Measurement {
     pub(crate) scope: Scope,
     /// Cargo's own arguments, such as `--all-features`.
     pub(crate) features: Vec<String>,
-    /// Source files that do not count; empty excludes none.
-    pub(crate) exclude_path: String,
 }
 
-/// What is reported of a measurement.
+/// The form of a report on a measurement, and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Report<'a> {
-    /// JSON on standard output: totals and files.
+pub(crate) enum Form<'a> {
+    /// JSON on standard output: the files and their lines.
     Summary,
     /// Pages below that directory, in `html`.
     Html(&'a Path),
@@ -58,18 +60,20 @@ pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement) -> Cmd<'sh> {
     .args(features)
 }
 
-/// Reports on the profiles in the build directory, without building or running anything.
+/// Reports on the profiles in the build directory, without building or running anything. `excluded`
+/// are files that do not count.
 pub(crate) fn report<'sh>(
     sh: &'sh Shell,
     measurement: &Measurement,
-    report: Report<'_>,
+    form: Form<'_>,
+    excluded: &[&str],
 ) -> Cmd<'sh> {
     let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov report"), measurement);
-    let cmd = match report {
-        Report::Summary => cmd.args(["--json", "--summary-only"]),
-        Report::Html(dir) => cmd.arg("--html").args(["--output-dir".as_ref(), dir]),
-        Report::Lcov(file) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
-        Report::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
+    let cmd = match form {
+        Form::Summary => cmd.args(["--json", "--summary-only"]),
+        Form::Html(dir) => cmd.arg("--html").args(["--output-dir".as_ref(), dir]),
+        Form::Lcov(file) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
+        Form::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
     };
     let cmd = match &measurement.scope {
         // `--workspace` is known here since 0.9 only; without the names, only the root package would
@@ -79,8 +83,42 @@ pub(crate) fn report<'sh>(
         }
         Scope::Crate { manifest } => in_crate(cmd, manifest),
     };
-    let pattern = &measurement.exclude_path;
-    cmd.args((!pattern.is_empty()).then(|| format!("--ignore-filename-regex={pattern}")))
+    let paths: Vec<String> = excluded.iter().map(|path| quote(path)).collect();
+    let pattern = format!("--ignore-filename-regex=^({})$", paths.join("|"));
+    cmd.args((!paths.is_empty()).then_some(pattern))
+}
+
+/// A path as a regular expression that matches it alone.
+fn quote(path: &str) -> String {
+    let quoted =
+        |c: char| if "\\^$.|?*+()[]{}".contains(c) { format!("\\{c}") } else { c.to_string() };
+    path.chars().map(quoted).collect()
+}
+
+/// A source file and its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct File {
+    /// As the compiler recorded it: an absolute path.
+    pub(crate) path: String,
+    pub(crate) lines: Lines,
+}
+
+/// Reads a summary.
+///
+/// # Errors
+///
+/// Fails if the text is not what `llvm-cov export -format=text -summary-only` prints (exit code 75).
+pub(crate) fn parse_summary(json: &str) -> anyhow::Result<Vec<File>> {
+    let export: Value = serde_json::from_str(json).context("llvm-cov did not print JSON")?;
+    let files = export["data"][0]["files"].as_array().context("llvm-cov's JSON lists no files")?;
+    let file = |file: &Value| {
+        let lines = &file["summary"]["lines"];
+        let lines =
+            Lines { covered: lines["covered"].as_u64()?, counted: lines["count"].as_u64()? };
+        Some(File { path: file["filename"].as_str()?.to_owned(), lines })
+    };
+    let files: Option<Vec<File>> = files.iter().map(file).collect();
+    files.context("llvm-cov's JSON has a file without lines")
 }
 
 /// The crate is named by its manifest: features of a member that is named by `--package` are
@@ -114,7 +152,6 @@ mod tests {
             tools: None,
             scope: Scope::Workspace { members: vec!["a".to_owned(), "b".to_owned()] },
             features: Vec::new(),
-            exclude_path: String::new(),
         }
     }
 
@@ -131,38 +168,50 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_is_named_by_its_manifest_and_a_pattern_is_no_option() {
+    fn a_crate_is_named_by_its_manifest_and_excluded_files_exactly() {
         let sh = Shell::new().unwrap();
         let measurement = Measurement {
             scope: Scope::Crate { manifest: "/r/a b/Cargo.toml".into() },
             tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
-            exclude_path: "-x|$(touch y)".to_owned(),
             ..measurement()
         };
         assert_eq!(
-            command_line(&report(&sh, &measurement, Report::Summary).into()),
+            command_line(
+                &report(&sh, &measurement, Form::Summary, &["/r/$(a) b.rs", "/r/c"]).into()
+            ),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x LLVM_COV=/bin/llvm-cov-19 LLVM_PROFDATA=/bin/llvm-profdata-19 \
              cargo llvm-cov report --json --summary-only --manifest-path '/r/a b/Cargo.toml' \
-             '--ignore-filename-regex=-x|$(touch y)'"
+             '--ignore-filename-regex=^(/r/\\$\\(a\\) b\\.rs|/r/c)$'"
         );
     }
 
     #[test]
     fn every_form_of_a_report_has_its_place() {
         let sh = Shell::new().unwrap();
-        let line = |form| command_line(&report(&sh, &measurement(), form).into());
+        let line = |form| command_line(&report(&sh, &measurement(), form, &[]).into());
         let end = |form| line(form).split_once("report ").unwrap().1.to_owned();
         assert_eq!(
-            end(Report::Html("/d".as_ref())),
+            end(Form::Html("/d".as_ref())),
             "--html --output-dir /d --package=a --package=b"
         );
         assert_eq!(
-            end(Report::Lcov("/f".as_ref())),
+            end(Form::Lcov("/f".as_ref())),
             "--lcov --output-path /f --package=a --package=b"
         );
         assert_eq!(
-            end(Report::Json("/f".as_ref())),
+            end(Form::Json("/f".as_ref())),
             "--json --output-path /f --package=a --package=b"
         );
+    }
+
+    #[test]
+    fn lines_are_read_and_not_functions() {
+        let json = r#"{"data":[{"files":[{"filename":"/r/src/a.rs","summary":
+            {"functions":{"count":1,"covered":1},"lines":{"count":30,"covered":10,"percent":33.3}}}]}]}"#;
+        let lines = Lines { covered: 10, counted: 30 };
+        let file = File { path: "/r/src/a.rs".to_owned(), lines };
+        assert_eq!(parse_summary(json).unwrap(), [file]);
+        assert!(parse_summary("{}").is_err());
+        assert!(parse_summary("error: no").is_err());
     }
 }

@@ -5,37 +5,152 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use xshell::Cmd;
 
 use crate::context::Context;
 use crate::coverage::artifacts;
-use crate::coverage::artifacts::{Build, Executable};
-use crate::coverage::diff;
-use crate::coverage::diff::CodeLines;
+use crate::coverage::artifacts::Build;
 use crate::coverage::llvm_cov;
-use crate::coverage::llvm_cov::{Measurement, Report};
-use crate::coverage::report;
+use crate::coverage::llvm_cov::{File, Form, Measurement};
 use crate::coverage::scope::Workspace;
 use crate::host::{files, terminal, tree};
 
-/// Below cargo's target directory.
+/// The build directory, below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
-/// What a run leaves beside its build: `--no-cleanup` keeps it.
+/// Reports in the build directory; `--no-cleanup` keeps the first.
 const SUMMARY: &str = "coverage.json";
 const LINES: &str = "coverage.lcov";
-/// A scratch file of a run.
-pub(crate) const INDEX: &str = "index";
+/// A scratch file in the build directory.
+const INDEX: &str = "index";
 /// The pages of `--html`, which stay until the next run that writes them.
 const PAGES: &str = "html";
 
-/// Where the coverage build of a workspace is.
+/// Returns the coverage build directory of a workspace.
 pub(crate) fn build_dir(workspace: &Workspace) -> PathBuf {
     workspace.target_directory.join(BUILD_DIR)
 }
 
-/// Runs a cargo that prints JSON messages and returns these, one a line. What else the command and
-/// the tests that it runs print goes to our standard error.
+/// How the tests ended.
+#[derive(Debug)]
+pub(crate) enum Tested {
+    Passed,
+    /// A test failed, or does not build; the output says which.
+    Failed {
+        reason: &'static str,
+    },
+}
+
+/// A measurement in progress, which has the build directory for itself.
+pub(crate) struct Session<'a> {
+    cx: &'a Context,
+    measurement: Measurement,
+    _lock: files::Lock,
+}
+
+impl<'a> Session<'a> {
+    /// Waits until the build directory is free and removes the results of an earlier run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the directory cannot be written (exit code 75).
+    pub(crate) fn start(cx: &'a Context, measurement: Measurement) -> anyhow::Result<Session<'a>> {
+        let dir = &measurement.build_dir;
+        files::create_dir(dir)?;
+        let lock = files::lock(&dir.join(".lock"), || {
+            terminal::note("waiting for another coverage run to finish");
+        });
+        let session = Session { cx, _lock: lock?, measurement };
+        session.remove_results()?;
+        Ok(session)
+    }
+
+    /// Builds and runs the tests, and removes the executables of earlier builds.
+    ///
+    /// # Errors
+    ///
+    /// Fails if cargo cannot start to build, or is interrupted (exit code 75).
+    pub(crate) fn test(&self, workspace: &Workspace) -> anyhow::Result<Tested> {
+        let cmd = llvm_cov::test(&self.cx.sh, &self.measurement);
+        let (status, messages) = run_with_messages(self.cx, cmd)?;
+        if Context::interrupted_by().is_some() {
+            bail!("interrupted");
+        }
+        let build = Build::parse(&messages);
+        match build.succeeded {
+            Some(true) if status.success() => (),
+            Some(true) => return Ok(Tested::Failed { reason: "a test failed" }),
+            Some(false) => return Ok(Tested::Failed { reason: "the tests do not build" }),
+            None => bail!("cargo could not start to build the tests; see above"),
+        }
+        let present = tree::executables_below(self.build_dir());
+        for path in artifacts::stale(&present, &build, workspace) {
+            files::remove(path).context("an executable of an earlier build would be counted")?;
+        }
+        Ok(Tested::Passed)
+    }
+
+    /// Returns the measured files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if llvm-cov cannot read the profiles (exit code 75), as do all reports.
+    pub(crate) fn files(&self) -> anyhow::Result<Vec<File>> {
+        llvm_cov::parse_summary(&String::from_utf8_lossy(&self.report(Form::Summary, &[])?))
+    }
+
+    /// Returns a report in LCOV's format.
+    pub(crate) fn lcov(&self, excluded: &[&str]) -> anyhow::Result<String> {
+        let path = self.build_dir().join(LINES);
+        self.report(Form::Lcov(&path), excluded)?;
+        files::read_text(&path, LINES)
+    }
+
+    /// Writes the pages anew and returns the first.
+    pub(crate) fn write_pages(&self, excluded: &[&str]) -> anyhow::Result<PathBuf> {
+        let pages = self.build_dir().join(PAGES);
+        files::remove_dir(&pages)?;
+        self.report(Form::Html(self.build_dir()), excluded)?;
+        Ok(pages.join("index.html"))
+    }
+
+    /// Makes a report and returns its standard output.
+    pub(crate) fn report(&self, form: Form<'_>, excluded: &[&str]) -> anyhow::Result<Vec<u8>> {
+        let cmd = llvm_cov::report(&self.cx.sh, &self.measurement, form, excluded);
+        self.cx.process(cmd).read()
+    }
+
+    /// A path for a scratch file.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.build_dir().join(INDEX)
+    }
+
+    /// Writes the report that is kept, and says where it is.
+    pub(crate) fn keep_results(&self, excluded: &[&str]) -> anyhow::Result<()> {
+        let path = self.build_dir().join(SUMMARY);
+        files::write_atomically(&path, &self.report(Form::Summary, excluded)?)?;
+        terminal::say(&format!("kept the report {} and the profiles beside it", path.display()));
+        Ok(())
+    }
+
+    /// Removes everything but the build.
+    pub(crate) fn remove_results(&self) -> anyhow::Result<()> {
+        let is_result = |name: &str| {
+            [".profraw", ".profdata", "-profraw-list"].iter().any(|end| name.ends_with(end))
+                || [SUMMARY, LINES, INDEX].contains(&name)
+        };
+        let dir = self.build_dir();
+        let names = files::names_in(dir).into_iter().filter(|name| is_result(name));
+        names.map(|name| dir.join(name)).try_for_each(|path| files::remove(&path))
+    }
+
+    fn build_dir(&self) -> &Path {
+        &self.measurement.build_dir
+    }
+}
+
+/// Runs a cargo that prints JSON messages and returns these, one a line. All other output of the
+/// command, and of the tests that it runs, goes to our standard error.
 fn run_with_messages(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, String)> {
     let messages: Arc<Mutex<Vec<u8>>> = Arc::default();
     let written = Arc::clone(&messages);
@@ -45,8 +160,8 @@ fn run_with_messages(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, 
     Ok((status, String::from_utf8_lossy(&messages).into_owned()))
 }
 
-/// Cargo's messages go into the list; from the first byte after the build everything is passed on
-/// as it comes, since a test may print half a line and wait.
+/// Collects cargo's messages. After the build everything is passed on as it comes, since a test may
+/// print half a line and wait.
 fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<()> {
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
@@ -62,134 +177,4 @@ fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<
         line.clear();
     }
     io::copy(&mut stdout, &mut io::stderr()).map(drop)
-}
-
-/// How the tests ended.
-#[derive(Debug)]
-pub(crate) enum Tested {
-    Passed,
-    /// A test failed, or does not build; the output says which.
-    Failed {
-        reason: &'static str,
-    },
-}
-
-/// A measurement that is under way: nobody else uses the build directory.
-pub(crate) struct Session<'a> {
-    cx: &'a Context,
-    measurement: Measurement,
-    _lock: files::Lock,
-}
-
-impl<'a> Session<'a> {
-    /// Waits until the build directory is free and removes what an earlier run measured.
-    pub(crate) fn start(cx: &'a Context, measurement: Measurement) -> anyhow::Result<Session<'a>> {
-        let dir = &measurement.build_dir;
-        files::create_dir(dir)?;
-        let lock = files::lock(&dir.join(".lock"), || {
-            terminal::note("waiting for another coverage run to end");
-        });
-        let session = Session { cx, _lock: lock?, measurement };
-        session.remove_results()?;
-        Ok(session)
-    }
-
-    /// Builds and runs the tests; executables of an earlier build are gone afterwards.
-    pub(crate) fn test(&self, workspace: &Workspace) -> anyhow::Result<Tested> {
-        let cmd = llvm_cov::test(&self.cx.sh, &self.measurement);
-        let (status, messages) = run_with_messages(self.cx, cmd)?;
-        if Context::interrupted_by().is_some() {
-            bail!("interrupted");
-        }
-        let build = Build::parse(&messages);
-        match build.succeeded {
-            Some(true) if status.success() => (),
-            Some(true) => return Ok(Tested::Failed { reason: "a test failed" }),
-            Some(false) => return Ok(Tested::Failed { reason: "the tests do not build" }),
-            None => {
-                return Err(anyhow!("cargo could not start to build the tests; see above"));
-            }
-        }
-        self.remove_stale(&build, workspace)?;
-        Ok(Tested::Passed)
-    }
-
-    /// The totals and the files.
-    pub(crate) fn summary(&self) -> anyhow::Result<report::Report> {
-        let output = self.read(self.report(Report::Summary))?;
-        let path = self.build_dir().join(SUMMARY);
-        files::write_atomically(&path, &output)?;
-        report::Report::parse(&String::from_utf8_lossy(&output))
-    }
-
-    /// The lines that hold code, by their path relative to `root`.
-    pub(crate) fn code_lines(&self, root: &str) -> anyhow::Result<CodeLines> {
-        let path = self.build_dir().join(LINES);
-        self.export(Report::Lcov(&path))?;
-        let text = files::read_text(&path, LINES)?;
-        Ok(diff::code_lines(&text, root))
-    }
-
-    /// Writes the pages anew and returns the first.
-    pub(crate) fn write_pages(&self) -> anyhow::Result<PathBuf> {
-        let pages = self.build_dir().join(PAGES);
-        files::remove_dir(&pages)?;
-        self.export(Report::Html(self.build_dir()))?;
-        Ok(pages.join("index.html"))
-    }
-
-    /// Writes a report to a file.
-    pub(crate) fn export(&self, report: Report<'_>) -> anyhow::Result<()> {
-        self.read(self.report(report)).map(drop)
-    }
-
-    pub(crate) fn build_dir(&self) -> &Path {
-        &self.measurement.build_dir
-    }
-
-    /// Removes what was measured, or says where it is.
-    pub(crate) fn end(&self, keep: bool) -> anyhow::Result<()> {
-        if !keep {
-            return self.remove_results();
-        }
-        let report = self.build_dir().join(SUMMARY);
-        terminal::say(&format!("kept the report {} and the profiles beside it", report.display()));
-        Ok(())
-    }
-
-    fn report(&self, report: Report<'_>) -> Cmd<'a> {
-        llvm_cov::report(&self.cx.sh, &self.measurement, report)
-    }
-
-    fn read(&self, cmd: Cmd<'_>) -> anyhow::Result<Vec<u8>> {
-        let output = self.cx.process(cmd).output()?;
-        if output.status.success() {
-            return Ok(output.stdout);
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        Err(anyhow!("llvm-cov cannot report: {}", words.trim()))
-    }
-
-    fn remove_results(&self) -> anyhow::Result<()> {
-        let is_result = |name: &str| {
-            [".profraw", ".profdata", "-profraw-list"].iter().any(|end| name.ends_with(end))
-                || [SUMMARY, LINES, INDEX].contains(&name)
-        };
-        let dir = self.build_dir();
-        for name in files::names_in(dir).iter().filter(|name| is_result(name)) {
-            files::remove(&dir.join(name))?;
-        }
-        Ok(())
-    }
-
-    fn remove_stale(&self, build: &Build, workspace: &Workspace) -> anyhow::Result<()> {
-        let present = tree::executables_below(self.build_dir()).into_iter();
-        let present: Vec<Executable> =
-            present.map(|file| Executable { path: file.path, identity: file.identity }).collect();
-        for file in artifacts::stale(&present, build, workspace) {
-            files::remove(&file.path)
-                .context("an executable of an earlier build would be counted")?;
-        }
-        Ok(())
-    }
 }

@@ -1,138 +1,110 @@
 //! `coverage`: measures line coverage and compares it with the recorded score.
 
-pub(crate) mod added;
 pub(crate) mod artifacts;
+pub(crate) mod change;
 pub(crate) mod config;
 pub(crate) mod diff;
-pub(crate) mod extended_regex;
+pub(crate) mod exclude;
 pub(crate) mod llvm_cov;
 pub(crate) mod measure;
-pub(crate) mod patch;
 pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod scope;
 pub(crate) mod score;
-pub(crate) mod summary;
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::coverage::measure::{Session, Tested};
-use crate::coverage::record::Configuration;
-
-use crate::cli::coverage::{Diff, Options, Profile, ScopeName};
+use crate::cli::coverage::{Options, ScopeName};
 use crate::context::Context;
-use crate::coverage::config::Features;
-use crate::coverage::diff::{AddedLines, Patch};
-use crate::coverage::llvm_cov::{Measurement, Report};
+use crate::coverage::change::{Added, Change};
+use crate::coverage::config::{Config, Features};
+use crate::coverage::llvm_cov::{File, Form, Measurement};
+use crate::coverage::measure::{Session, Tested};
+use crate::coverage::record::{Configuration, Place};
+use crate::coverage::report::Summary;
 use crate::coverage::scope::{Package, Scope, Workspace};
-use crate::coverage::score::{Action, Lines, Permission, Recorded};
-use crate::coverage::summary::Summary;
+use crate::coverage::score::{Action, Lines, Recorded};
 use crate::host::buildkite_agent::Style;
 use crate::host::{cargo, files, terminal};
 use crate::outcome::Outcome;
 use crate::plan::alias;
 use crate::text::diagnostic::Rejected;
-use crate::text::shell as shell_text;
-use crate::tools::annotation;
+use crate::text::shell;
 use crate::tools::llvm::Tools;
 use crate::tools::provision::{Installing, Provision};
-use crate::tools::requirement as prerequisite;
+use crate::tools::{annotation, requirement};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let workspace = workspace(cx)?;
     let scope = scope(cx, options, &workspace)?;
-    let start = match (package(options, &workspace)?, &scope) {
-        (Some(package), _) | (None, Scope::Crate(package)) => package.directory(),
-        (None, Scope::Workspace) => &cx.project.root,
-    };
-    let mut left_out = vec![workspace.target_directory.as_path()];
-    if let Scope::Crate(package) = &scope {
-        let others = workspace.packages.iter().filter(|other| other.name != package.name);
-        left_out.extend(others.map(Package::directory));
-    }
-    let place = record::Place { start, left_out: &left_out };
-    let configuration = Configuration::find(cx, place, command(options))?;
+    let configuration = configuration(cx, options, &workspace, &scope)?;
     if let Some(score) = options.set {
         configuration.write(score)?;
-        terminal::say(&format!("{score} % is recorded now: {}", configuration.names()));
+        terminal::say(&format!("recorded: {score} % in {}", configuration.names()));
         return Ok(Outcome::Pass);
     }
-    check_report_files(cx, options)?;
+    for path in [&options.lcov, &options.json].into_iter().flatten() {
+        files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
+    }
     let recorded = configuration.recorded()?;
     configuration.check_features(&workspace, &scope)?;
-    let change = options.diff.as_ref().map(|diff| Change::find(cx, diff)).transpose()?;
-    let session = Session::start(cx, measurement(cx, &workspace, &scope, &configuration)?)?;
-    let change = change.map(|change| change.with_lines(cx, &session)).transpose()?;
+    let mut change = options.diff.as_ref().map(|diff| Change::find(cx, diff)).transpose()?;
 
+    let measurement = measurement(cx, &workspace, &scope, &configuration.config)?;
+    let session = Session::start(cx, measurement)?;
+    if let Some(change) = &mut change {
+        change.read(cx, &session.scratch())?;
+    }
     if let Tested::Failed { reason } = session.test(&workspace)? {
         let sentence = format!("failed: {reason}, so nothing was measured; see above");
-        let verdict = Verdict { paragraphs: vec![sentence], ..Verdict::default() };
-        return verdict.report(cx, options, None);
+        return Verdict::failed(vec![sentence], String::new()).report(cx, options, None);
     }
-    let report = session.summary()?;
-    if report.total.counted == 0 {
-        bail!(Rejected::new("no line was counted; does `exclude_path` exclude everything?"));
+    let root = cx.project.root.to_string_lossy();
+    let measured = Measured::new(session.files()?, &configuration.config, &root);
+    let lines = measured.lines();
+    if lines.counted == 0 {
+        bail!(Rejected::new("no line was counted").help("does `exclude_path` exclude every file?"));
     }
-    write_reports(cx, &session, options, &report)?;
-    let added = change.map(|change| change.look_at(cx, &session)).transpose()?;
-    session.end(options.no_cleanup)?;
-    judge(options, &configuration, recorded, report.total)?.report(cx, options, added.as_ref())
+    write_reports(cx, &session, options, &measured)?;
+    let code = change.is_some().then(|| session.lcov(&measured.excluded())).transpose()?;
+    let code = code.map(|lcov| diff::code_lines(&lcov, &root)).unwrap_or_default();
+    let added = change.map(|change| change.judge(&code));
+    if options.no_cleanup {
+        session.keep_results(&measured.excluded())?;
+    } else {
+        session.remove_results()?;
+    }
+    judge(options, &configuration, recorded, lines)?.report(cx, options, added.as_ref())
 }
 
-/// What is said about the score, and whether it is fine.
-#[derive(Debug, Default)]
-struct Verdict {
-    passed: bool,
-    paragraphs: Vec<String>,
-    /// What would record the score.
-    patch: String,
+/// The source files that were measured.
+struct Measured {
+    counted: Vec<File>,
+    excluded: Vec<File>,
 }
 
-impl Verdict {
-    /// Says it, together with what there is to say about the added lines.
-    fn report(
-        self,
-        cx: &Context,
-        options: &Options,
-        added: Option<&Added>,
-    ) -> anyhow::Result<Outcome> {
-        let minimum = options.diff.as_ref().and_then(|diff| diff.minimum);
-        let sentence = added.map(|added| added.patch.sentence(&added.base, minimum));
-        let uncovered = added.map(|added| added.patch.uncovered.as_slice()).unwrap_or_default();
-        for paragraph in &self.paragraphs {
-            terminal::say(paragraph);
-        }
-        terminal::write_data(|out| {
-            out.write_all(self.patch.as_bytes())?;
-            uncovered.iter().try_for_each(|lines| Ok(writeln!(out, "{lines}")?))
-        })?;
-        if let Some(sentence) = &sentence {
-            terminal::say(sentence);
-        }
-        let summary = Summary {
-            package: options.package.as_deref(),
-            architecture: std::env::consts::ARCH,
-            paragraphs: &self.paragraphs,
-            patch: &self.patch,
-            added: sentence.as_deref().map(|sentence| (sentence, uncovered)),
+impl Measured {
+    fn new(files: Vec<File>, config: &Config, root: &str) -> Measured {
+        let is_excluded = |file: &File| {
+            let path = report::relative(&file.path, root);
+            !config.exclude_path.is_empty() && exclude::matches(&config.exclude_path, path)
         };
-        let is_enough = added.is_none_or(|added| added.patch.reaches(minimum));
-        let passed = self.passed && is_enough;
-        let style = if passed { Style::Success } else { Style::Error };
-        annotation::annotate(cx, &summary.context(), style, &summary.markdown());
-        Ok(if passed { Outcome::Pass } else { Outcome::Fail })
+        let (excluded, counted) = files.into_iter().partition(is_excluded);
+        Measured { counted, excluded }
+    }
+
+    fn lines(&self) -> Lines {
+        self.counted.iter().map(|file| file.lines).sum()
+    }
+
+    fn excluded(&self) -> Vec<&str> {
+        self.excluded.iter().map(|file| file.path.as_str()).collect()
     }
 }
 
-/// What the tests do with the added lines, and since when they are added.
-struct Added {
-    patch: Patch,
-    base: String,
-}
-
-/// Compares, and records the score where that is wanted.
+/// Compares with the record, and updates it where that is wanted.
 fn judge(
     options: &Options,
     configuration: &Configuration,
@@ -142,57 +114,77 @@ fn judge(
     let change = score::judge(recorded, measured);
     let sentence = score::sentence(recorded, measured);
     let score = measured.score();
-    let permission =
-        Permission { higher: options.profile == Profile::Devel, lower: options.allow_lower };
-    let (passed, paragraphs, patch) = match score::action(change, permission) {
-        Action::Keep => (true, vec![format!("passed: {sentence}")], String::new()),
+    Ok(match score::action(change, options.profile) {
+        Action::Keep => Verdict::passed(vec![format!("passed: {sentence}")]),
         Action::Record => {
-            configuration
-                .write(score)
-                .with_context(|| format!("{sentence}, and {score} % cannot be recorded"))?;
-            let names = configuration.names();
-            let recorded = format!("{score} % is recorded now, commit it: {names}");
-            (true, vec![format!("passed: {sentence}"), recorded], String::new())
+            configuration.write(score).with_context(|| format!("{score} % cannot be recorded"))?;
+            Verdict::passed(vec![
+                format!("recorded: {measured} are covered, was {:.2} %", recorded.percent),
+                format!("help: commit {}", configuration.names()),
+            ])
         }
         Action::Refuse => {
             let advice = score::advice(change, &command(options));
-            (false, vec![format!("failed: {sentence}"), advice], configuration.patch(score))
+            let paragraphs = vec![format!("failed: {sentence}"), format!("help: {advice}")];
+            Verdict::failed(paragraphs, configuration.patch(score))
         }
-    };
-    Ok(Verdict { passed, paragraphs, patch })
+    })
 }
 
-/// What repeats this run, for messages: options may follow.
+/// The result for the score, in words.
+struct Verdict {
+    outcome: Outcome,
+    paragraphs: Vec<String>,
+    /// Records the score, where that is not done.
+    patch: String,
+}
+
+impl Verdict {
+    fn passed(paragraphs: Vec<String>) -> Verdict {
+        Verdict { outcome: Outcome::Pass, paragraphs, patch: String::new() }
+    }
+
+    fn failed(paragraphs: Vec<String>, patch: String) -> Verdict {
+        Verdict { outcome: Outcome::Fail, paragraphs, patch }
+    }
+
+    /// Reports it together with the result for the added lines.
+    fn report(
+        self,
+        cx: &Context,
+        options: &Options,
+        added: Option<&Added>,
+    ) -> anyhow::Result<Outcome> {
+        let uncovered = added.map(|added| added.uncovered.as_slice()).unwrap_or_default();
+        for paragraph in &self.paragraphs {
+            terminal::say(paragraph);
+        }
+        terminal::write_data(|out| {
+            out.write_all(self.patch.as_bytes())?;
+            uncovered.iter().try_for_each(|lines| Ok(writeln!(out, "{lines}")?))
+        })?;
+        if let Some(added) = added {
+            terminal::say(&added.sentence);
+        }
+        let passed = self.outcome == Outcome::Pass && added.is_none_or(|added| added.passed);
+        let summary = Summary {
+            package: options.package.as_deref(),
+            architecture: std::env::consts::ARCH,
+            paragraphs: &self.paragraphs,
+            patch: &self.patch,
+            added: added.map(|added| (added.sentence.as_str(), uncovered)),
+        };
+        let style = if passed { Style::Success } else { Style::Error };
+        annotation::annotate(cx, &summary.context(), style, &summary.markdown());
+        Ok(if passed { Outcome::Pass } else { Outcome::Fail })
+    }
+}
+
+/// The command line that repeats this run, for messages: options may follow.
 fn command(options: &Options) -> String {
     let package = options.package.as_ref();
-    let package = package.map(|name| format!(" --package {}", shell_text::quote(name)));
+    let package = package.map(|name| format!(" --package {}", shell::quote(name)));
     format!("{} coverage{}", alias::USUAL, package.unwrap_or_default())
-}
-
-/// The change whose lines are looked at.
-struct Change {
-    start: added::Start,
-    added: AddedLines,
-}
-
-impl Change {
-    /// Fails early, before anybody builds for minutes.
-    fn find(cx: &Context, diff: &Diff) -> anyhow::Result<Change> {
-        let start = added::start(cx, diff.base.as_deref())?;
-        Ok(Change { start, added: AddedLines::new() })
-    }
-
-    /// The added lines as they are when the build starts.
-    fn with_lines(mut self, cx: &Context, session: &Session<'_>) -> anyhow::Result<Change> {
-        let scratch = session.build_dir().join(measure::INDEX);
-        self.added = added::added(cx, &self.start, &scratch)?;
-        Ok(self)
-    }
-
-    fn look_at(self, cx: &Context, session: &Session<'_>) -> anyhow::Result<Added> {
-        let lines = session.code_lines(&cx.project.root.to_string_lossy())?;
-        Ok(Added { patch: Patch::new(&self.added, &lines), base: self.start.name })
-    }
 }
 
 fn workspace(cx: &Context) -> anyhow::Result<Workspace> {
@@ -202,7 +194,7 @@ fn workspace(cx: &Context) -> anyhow::Result<Workspace> {
         bail!(Rejected::new(words.trim().trim_start_matches("error: ")));
     }
     Workspace::parse(&String::from_utf8_lossy(&output.stdout))
-        .context("cargo's metadata cannot be read")
+        .context("`cargo metadata` printed something unexpected")
 }
 
 fn package<'w>(options: &Options, workspace: &'w Workspace) -> anyhow::Result<Option<&'w Package>> {
@@ -223,30 +215,45 @@ fn scope(cx: &Context, options: &Options, workspace: &Workspace) -> anyhow::Resu
     }
 }
 
+fn configuration(
+    cx: &Context,
+    options: &Options,
+    workspace: &Workspace,
+    scope: &Scope,
+) -> anyhow::Result<Configuration> {
+    let start = match (package(options, workspace)?, scope) {
+        (Some(package), _) | (None, Scope::Crate(package)) => package.directory(),
+        (None, Scope::Workspace) => &cx.project.root,
+    };
+    let mut skipped = vec![workspace.target_directory.as_path()];
+    if let Scope::Crate(package) = scope {
+        let others = workspace.packages.iter().filter(|other| other.name != package.name);
+        skipped.extend(others.map(Package::directory));
+    }
+    Configuration::find(cx, Place { start, skipped: &skipped }, command(options))
+}
+
 fn measurement(
     cx: &Context,
     workspace: &Workspace,
     scope: &Scope,
-    configuration: &Configuration,
+    config: &Config,
 ) -> anyhow::Result<Measurement> {
-    let needs = prerequisite::of_own("coverage");
     let mut provision = Provision::new(cx, Installing::Allowed);
-    provision.ensure_all(&needs)?;
-    let tools = provision.into_llvm_tools();
+    provision.ensure_all(&requirement::of_own("coverage"))?;
+    let tools = match provision.into_llvm_tools() {
+        Some(Tools::Programs { llvm_cov, llvm_profdata }) => Some((llvm_cov, llvm_profdata)),
+        Some(Tools::OfToolchain) | None => None,
+    };
     let is_named = cx.lookup("LLVM_COV").or_else(|| cx.lookup("LLVM_PROFDATA")).is_some();
-    if is_named && tools == Some(Tools::OfToolchain) {
+    if is_named && tools.is_none() {
         terminal::note(
             "note: LLVM_COV and LLVM_PROFDATA are not used, the toolchain has LLVM's tools",
         );
     }
-    let features = match &configuration.config.features {
-        Features::All => vec!["--all-features".to_owned()],
-        Features::Default => Vec::new(),
-        Features::Chosen(names) => vec![format!("--features={}", names.join(","))],
-    };
     Ok(Measurement {
         build_dir: measure::build_dir(workspace),
-        tools: tools.and_then(Tools::into_programs),
+        tools,
         scope: match scope {
             Scope::Workspace => {
                 let names = workspace.packages.iter().map(|package| package.name.clone());
@@ -254,38 +261,34 @@ fn measurement(
             }
             Scope::Crate(package) => llvm_cov::Scope::Crate { manifest: package.manifest.clone() },
         },
-        features,
-        exclude_path: configuration.config.exclude_path.clone(),
+        features: match &config.features {
+            Features::All => vec!["--all-features".to_owned()],
+            Features::Default => Vec::new(),
+            Features::Chosen(names) => vec![format!("--features={}", names.join(","))],
+        },
     })
-}
-
-/// A report that cannot be written would be found out after minutes of building.
-fn check_report_files(cx: &Context, options: &Options) -> anyhow::Result<()> {
-    for path in [&options.lcov, &options.json].into_iter().flatten() {
-        files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
-    }
-    Ok(())
 }
 
 fn write_reports(
     cx: &Context,
     session: &Session<'_>,
     options: &Options,
-    report: &report::Report,
+    measured: &Measured,
 ) -> anyhow::Result<()> {
+    let excluded = measured.excluded();
     if options.files {
-        let table = report.table(&cx.project.root.to_string_lossy());
+        let table = report::table(&measured.counted, &cx.project.root.to_string_lossy());
         terminal::write_data(|out| Ok(out.write_all(table.as_bytes())?))?;
     }
     if options.html {
-        let index = session.write_pages()?;
+        let index = session.write_pages(&excluded)?;
         terminal::write_data(|out| Ok(writeln!(out, "{}", index.display())?))?;
     }
     if let Some(path) = &options.lcov {
-        session.export(Report::Lcov(&cx.project.resolve(path)))?;
+        session.report(Form::Lcov(&cx.project.resolve(path)), &excluded)?;
     }
     if let Some(path) = &options.json {
-        session.export(Report::Json(&cx.project.resolve(path)))?;
+        session.report(Form::Json(&cx.project.resolve(path)), &excluded)?;
     }
     Ok(())
 }

@@ -2,125 +2,124 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 
 use crate::context::Context;
 use crate::coverage::config;
-use crate::coverage::config::{Agreement, Config, Features, Number};
-use crate::coverage::patch;
+use crate::coverage::config::{Config, Features, Number};
+use crate::coverage::report;
 use crate::coverage::scope::{Scope, Workspace};
 use crate::coverage::score::{Recorded, Score};
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal, tree};
-use crate::text::diagnostic::Rejected;
-use crate::text::diagnostic::{Diagnostics, Source};
+use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
 
 /// The configuration of a crate, and every file that records its score.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) config: Config,
-    /// The file that says how it is measured, relative to the root.
+    /// The name of the file that it was read from.
     file: String,
-    /// What is called to change the record, for messages.
+    /// The command line that measures this, for messages.
     command: String,
     records: Vec<Record>,
-    score_in_file: Option<Number>,
 }
 
 /// A file that records the score.
 #[derive(Debug)]
 struct Record {
     path: PathBuf,
-    /// Relative to the root.
-    name: String,
-    text: String,
+    /// The name, relative to the root, and the text.
+    source: Source,
     number: Number,
 }
 
 /// The file of the older generation, relative to the crate.
 const SCORE_FILE: &str = "tests/coverage";
 
-/// Where a configuration is looked for.
+/// Where a configuration is searched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     /// The directory of the crate, or the root.
     pub(crate) start: &'a Path,
-    /// Where nothing is looked for: cargo's target directory, and other crates than the measured.
-    pub(crate) left_out: &'a [&'a Path],
+    /// Directories that are skipped: cargo's target directory, and crates that are not measured.
+    pub(crate) skipped: &'a [&'a Path],
 }
 
 impl Configuration {
-    /// Reads what is nearest to the start. `command` is what people call to measure this.
+    /// Reads the configuration nearest to the start.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a missing, an ambiguous and an invalid configuration (exit code 2).
     pub(crate) fn find(
         cx: &Context,
         place: Place<'_>,
         command: String,
     ) -> anyhow::Result<Configuration> {
-        let start = place.start;
         let architecture = std::env::consts::ARCH;
-        let file_name = config::file_name(architecture);
-        let config_file = nearest(cx, place, &file_name)?;
-        let home = config_file.as_deref().and_then(Path::parent).unwrap_or(start);
+        let config_file = nearest(cx, place, &config::file_name(architecture))?;
+        let home = config_file.as_deref().and_then(Path::parent).unwrap_or(place.start);
         let score_file = Some(home.join(SCORE_FILE)).filter(|path| tree::is_plain_file(path));
         let mut found = Diagnostics::default();
-        let mut configuration = Configuration {
-            config: Config::default(),
-            file: config_file.as_deref().map(|path| relative(cx, path)).unwrap_or_default(),
-            command,
-            records: Vec::new(),
-            score_in_file: None,
-        };
-        if let Some(path) = &score_file {
-            configuration.read_score_file(cx, path, &mut found)?;
+        let mut config = Config::default();
+        let mut records = Vec::new();
+        if let Some(path) = score_file {
+            let source = read(cx, &path)?;
+            let number = config::parse_score_file(&source, &mut found);
+            records.extend(number.map(|number| Record { path, source, number }));
+        } else if config_file.is_none() {
+            bail!(config::missing(&relative(cx, place.start), architecture, &command));
         }
-        match &config_file {
-            Some(path) => configuration.read_config(cx, path, &mut found)?,
-            None if score_file.is_some() => (),
-            None => {
-                bail!(config::missing(&relative(cx, start), architecture, &configuration.command))
-            }
+        let mut file = String::new();
+        if let Some(path) = config_file {
+            let source = read(cx, &path)?;
+            file.clone_from(&source.name);
+            config = Config::parse(&source, &mut found).unwrap_or_default();
+            let number = config.score.clone();
+            records.extend(number.map(|number| Record { path, source, number }));
         }
         report_warnings(&found.into_warnings()?);
-        if configuration.records.is_empty() {
-            let name = &configuration.file;
+        if records.is_empty() {
             bail!(
-                Rejected::new(format!("{name}: the key `coverage_score` is missing"))
+                Rejected::new(format!("{file}: the key `coverage_score` is missing"))
                     .help("add `\"coverage_score\": 0`")
             );
         }
-        Ok(configuration)
+        Ok(Configuration { config, file, command, records })
     }
 
-    /// The score that a measured one is held against.
+    /// Returns the score that a measured one is compared with.
+    ///
+    /// # Errors
+    ///
+    /// Rejects two files that record different scores (exit code 2).
     pub(crate) fn recorded(&self) -> anyhow::Result<Recorded> {
-        match config::agree(self.score_in_file.as_ref(), self.config.score.as_ref()) {
-            Agreement::Recorded(percent) => {
-                Ok(Recorded { percent, tolerance: self.config.tolerance })
-            }
-            Agreement::Disagree { file, config } => {
-                let names: Vec<&str> =
-                    self.records.iter().map(|record| record.name.as_str()).collect();
-                let names = names.join(" and ");
-                bail!(
-                    Rejected::new(format!(
-                        "two files record different scores, {file} and {config}: {names}"
-                    ))
-                    .help(format!("make them agree with `{} --set {file:.2}`", self.command))
-                )
-            }
-            Agreement::Missing => bail!(Rejected::new("no score is recorded")),
-        }
+        let percents: Vec<f64> = self.records.iter().map(|record| record.number.percent).collect();
+        let percent = config::agree(&percents).map_err(|[file, config]| {
+            let names: Vec<&str> =
+                self.records.iter().map(|record| record.source.name.as_str()).collect();
+            let names = names.join(" and ");
+            Rejected::new(format!(
+                "two files record different scores, {file} and {config}: {names}"
+            ))
+            .help(format!("make them agree with `{} --set {file:.2}`", self.command))
+        })?;
+        Ok(Recorded { percent, tolerance: self.config.tolerance })
     }
 
-    /// Refuses features that no measured crate has: cargo would do so too, as a build that failed.
+    /// Checks that the features exist: cargo would report an unknown one as a failed build.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a feature that no measured crate has (exit code 2).
     pub(crate) fn check_features(
         &self,
         workspace: &Workspace,
         scope: &Scope,
     ) -> anyhow::Result<()> {
         let Features::Chosen(names) = &self.config.features else { return Ok(()) };
-        let problem = names.iter().find_map(|name| workspace.problem_of_feature(name, scope));
-        match problem {
+        match names.iter().find_map(|name| workspace.problem_of_feature(name, scope)) {
             Some(problem) => {
                 bail!(Rejected::new(format!("{}: `crate_features`: {problem}", self.file)))
             }
@@ -128,75 +127,40 @@ impl Configuration {
         }
     }
 
-    /// Where the score stands, for messages.
+    /// The files that record the score, for messages.
     pub(crate) fn names(&self) -> String {
-        let names: Vec<String> =
-            self.records.iter().map(|record| format!("`{}`", record.name)).collect();
-        names.join(" and ")
+        let names = self.records.iter().map(|record| format!("`{}`", record.source.name));
+        names.collect::<Vec<_>>().join(" and ")
     }
 
-    /// Records a score everywhere, if the files are as they were read.
+    /// Records a score in all its files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file has changed since it was read or cannot be written (exit code 75).
     pub(crate) fn write(&self, score: Score) -> anyhow::Result<()> {
-        for record in &self.records {
-            let now = files::read_text(&record.path, &record.name)?;
-            ensure!(
-                now == record.text,
-                "`{}` changed meanwhile; record the score with `{} --set {score}`",
-                record.name,
-                self.command
-            );
+        for Record { path, source, .. } in &self.records {
+            if files::read_text(path, &source.name)? != source.text {
+                let help = format!("record the score with `{} --set {score}`", self.command);
+                let message = format!("`{}` has changed during the run", source.name);
+                return Err(Failure::new(message).help(help).into());
+            }
         }
-        for record in &self.records {
-            let text = record.number.replace(&record.text, score);
-            if text != record.text {
-                files::write_atomically(&record.path, text.as_bytes())?;
+        for Record { path, source, number } in &self.records {
+            let text = number.replace(&source.text, score);
+            if text != source.text {
+                files::write_atomically(path, text.as_bytes())?;
             }
         }
         Ok(())
     }
 
-    /// What [`Configuration::write`] would change, as a patch.
+    /// Returns what [`Configuration::write`] would change, as a patch.
     pub(crate) fn patch(&self, score: Score) -> String {
-        let patches = self.records.iter().map(|record| {
-            let text = record.number.replace(&record.text, score);
-            patch::patch(&record.name, &record.text, &text)
+        let patches = self.records.iter().map(|Record { source, number, .. }| {
+            report::patch(&source.name, &source.text, &number.replace(&source.text, score))
         });
         patches.collect()
-    }
-
-    fn read_config(
-        &mut self,
-        cx: &Context,
-        path: &Path,
-        found: &mut Diagnostics,
-    ) -> anyhow::Result<()> {
-        let source = read(cx, path)?;
-        if let Some(config) = Config::parse(&source, found) {
-            self.config = config;
-        }
-        if let Some(number) = self.config.score.clone() {
-            self.add(path, source, number);
-        }
-        Ok(())
-    }
-
-    fn read_score_file(
-        &mut self,
-        cx: &Context,
-        path: &Path,
-        found: &mut Diagnostics,
-    ) -> anyhow::Result<()> {
-        let source = read(cx, path)?;
-        self.score_in_file = config::parse_score_file(&source, found);
-        if let Some(number) = self.score_in_file.clone() {
-            self.add(path, source, number);
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, path: &Path, source: Source, number: Number) {
-        let Source { name, text, .. } = source;
-        self.records.push(Record { path: path.to_path_buf(), name, text, number });
     }
 }
 
@@ -206,52 +170,49 @@ fn read(cx: &Context, path: &Path) -> anyhow::Result<Source> {
     Ok(Source::new(name, text))
 }
 
-/// The configuration at the smallest depth below `start`; the older file in `start` itself comes
-/// before one that is deeper.
+/// Returns the configuration at the smallest depth below the start. The older file in the start
+/// itself comes before one that is deeper.
 fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Option<PathBuf>> {
-    let Place { start, left_out } = place;
-    let checkout = &cx.project.checkout;
     let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        config::is_searched(&name) && path != checkout && !left_out.contains(&path.as_path())
+        config::is_searched(&name)
+            && *path != cx.project.checkout
+            && !place.skipped.contains(&path.as_path())
     };
-    let mut directories = vec![start.to_path_buf()];
+    let mut directories = vec![place.start.to_path_buf()];
     while !directories.is_empty() {
         for directory in &directories {
-            report_names(cx, directory, file_name);
+            warn_of_names(cx, directory, file_name);
         }
         let candidates = directories.iter().map(|directory| directory.join(file_name));
-        let candidates: Vec<PathBuf> =
+        let mut candidates: Vec<PathBuf> =
             candidates.filter(|path| tree::is_plain_file(path)).collect();
-        match candidates.as_slice() {
-            [] if directories == [start] && tree::is_plain_file(&start.join(SCORE_FILE)) => break,
-            [] => {
-                let below = directories.iter().flat_map(|path| tree::directories_in(path));
-                directories = below.filter(is_searched).collect();
-            }
-            [only] => return Ok(Some(only.clone())),
-            several => {
-                let names: Vec<String> = several.iter().map(|path| relative(cx, path)).collect();
-                bail!(
-                    Rejected::new(format!(
-                        "several crates have a configuration: {}",
-                        names.join(", ")
-                    ))
+        if candidates.len() > 1 {
+            let names: Vec<String> = candidates.iter().map(|path| relative(cx, path)).collect();
+            let names = names.join(", ");
+            bail!(
+                Rejected::new(format!("several crates have a configuration: {names}"))
                     .help("name one of them with `--package`")
-                );
-            }
+            );
         }
+        let is_start = directories == [place.start];
+        if !candidates.is_empty() || is_start && tree::is_plain_file(&place.start.join(SCORE_FILE))
+        {
+            return Ok(candidates.pop());
+        }
+        let below = directories.iter().flat_map(|path| tree::directories_in(path));
+        directories = below.filter(is_searched).collect();
     }
     Ok(None)
 }
 
-/// Names that were meant for a configuration and are none.
-fn report_names(cx: &Context, directory: &Path, file_name: &str) {
+/// Warns of names that are not read although they look like a configuration's.
+fn warn_of_names(cx: &Context, directory: &Path, file_name: &str) {
     for name in files::names_in(directory) {
         let path = directory.join(&name);
         let problem = match name == file_name {
             true if tree::is_plain_file(&path) => None,
-            true => Some("is a link, which is not followed".to_owned()),
+            true => Some("symbolic links are not followed".to_owned()),
             false => config::problem_of_name(&name),
         };
         if let Some(problem) = problem {
@@ -260,10 +221,9 @@ fn report_names(cx: &Context, directory: &Path, file_name: &str) {
     }
 }
 
-/// A path as people write it at the root.
-pub(crate) fn relative(cx: &Context, path: &Path) -> String {
-    let relative = path.strip_prefix(&cx.project.root).unwrap_or(path);
-    match relative.display().to_string() {
+/// A path relative to the root, for messages.
+fn relative(cx: &Context, path: &Path) -> String {
+    match path.strip_prefix(&cx.project.root).unwrap_or(path).display().to_string() {
         root if root.is_empty() => ".".to_owned(),
         relative => relative,
     }

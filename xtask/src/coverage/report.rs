@@ -1,90 +1,230 @@
-//! Pure. What llvm-cov exports: totals and files.
+//! Pure. What a run shows: the table of files, the patch of a record, and the build's page.
 
-use anyhow::Context as _;
-use serde_json::Value;
-
+use crate::coverage::diff::Uncovered;
+use crate::coverage::llvm_cov::File;
 use crate::coverage::score::Lines;
+use crate::text::markdown;
+use crate::text::table::{Align, Columns};
 
-/// The summary of one report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) total: Lines,
-    pub(crate) files: Vec<File>,
+/// A table of files, those with the most uncovered lines first, and their sum.
+pub(crate) fn table(files: &[File], root: &str) -> String {
+    let uncovered = |lines: Lines| lines.counted.saturating_sub(lines.covered);
+    let mut files: Vec<&File> = files.iter().collect();
+    files.sort_by_key(|file| (u64::MAX - uncovered(file.lines), &file.path));
+    let row = |name: &str, lines: Lines| {
+        let [uncovered, counted] = [uncovered(lines), lines.counted].map(|it| it.to_string());
+        [uncovered, counted, format!("{} %", lines.score()), name.to_owned()]
+    };
+    let total = files.iter().map(|file| file.lines).sum();
+    let header = ["uncovered", "lines", "covered", "file"].map(str::to_owned);
+    let files = files.iter().map(|file| row(relative(&file.path, root), file.lines));
+    let rows: Vec<[String; 4]> =
+        [header].into_iter().chain(files).chain([row("all", total)]).collect();
+    let mut columns = Columns::new(&[Align::Right, Align::Right, Align::Right, Align::Left]);
+    for row in &rows {
+        columns.fit(row);
+    }
+    rows.iter().map(|row| columns.line(row) + "\n").collect()
 }
 
-/// A source file and its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct File {
-    /// As the compiler recorded it: an absolute path.
-    pub(crate) path: String,
-    pub(crate) lines: Lines,
+/// A path relative to the root, if it is below it.
+pub(crate) fn relative<'a>(path: &'a str, root: &str) -> &'a str {
+    path.strip_prefix(root).and_then(|path| path.strip_prefix('/')).unwrap_or(path)
 }
 
-impl Report {
-    /// Reads `llvm-cov export -format=text -summary-only`.
-    pub(crate) fn parse(json: &str) -> anyhow::Result<Report> {
-        let export: Value = serde_json::from_str(json).context("llvm-cov printed no JSON")?;
-        let data = &export["data"][0];
-        let total = lines(&data["totals"]).context("llvm-cov's JSON has no totals of lines")?;
-        let files = data["files"].as_array().into_iter().flatten();
-        let file = |file: &Value| {
-            let path = file["filename"].as_str()?.to_owned();
-            Some(File { path, lines: lines(&file["summary"])? })
-        };
-        let files: Option<Vec<File>> = files.map(file).collect();
-        let files = files.context("llvm-cov's JSON has a file without lines")?;
-        Ok(Report { total, files })
+/// Lines around the change, as git has it.
+const CONTEXT_LINES: usize = 3;
+
+/// A patch that `git apply` takes at the root, for texts that differ in some lines and have equally
+/// many. `path` is relative to the root; equal texts give nothing.
+pub(crate) fn patch(path: &str, old: &str, new: &str) -> String {
+    let old: Vec<&str> = old.split_inclusive('\n').collect();
+    let new: Vec<&str> = new.split_inclusive('\n').collect();
+    let differs = |(old, new): (&&str, &&str)| old != new;
+    let Some(first) = old.iter().zip(&new).position(differs) else { return String::new() };
+    let last = old.iter().zip(&new).rposition(differs).unwrap_or(first);
+    let start = first.saturating_sub(CONTEXT_LINES);
+    let end = (last + 1 + CONTEXT_LINES).min(old.len());
+
+    let a = quote(&format!("a/{path}"));
+    let b = quote(&format!("b/{path}"));
+    let range = format!("{},{}", start + 1, end - start);
+    let mut text = format!("diff --git {a} {b}\n--- {a}\n+++ {b}\n@@ -{range} +{range} @@\n");
+    let mut add = |sign: char, lines: &[&str]| {
+        for line in lines {
+            text.push(sign);
+            text.push_str(line);
+            if !line.ends_with('\n') {
+                text.push_str("\n\\ No newline at end of file\n");
+            }
+        }
+    };
+    add(' ', &old[start..first]);
+    add('-', &old[first..=last]);
+    add('+', &new[first..=last]);
+    add(' ', &old[last + 1..end]);
+    text
+}
+
+/// A path as git writes it: in quotes, with escapes, if it has characters that would end it.
+fn quote(path: &str) -> String {
+    let is_plain = |c: char| !c.is_control() && c != '"' && c != '\\';
+    if path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    let escape = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        _ if c.is_control() => format!("\\{:03o}", u32::from(c)),
+        _ => c.to_string(),
+    };
+    format!("\"{}\"", path.chars().map(escape).collect::<String>())
+}
+
+/// The result of a run.
+#[derive(Debug)]
+pub(crate) struct Summary<'a> {
+    /// The crate, if only one was measured.
+    pub(crate) package: Option<&'a str>,
+    pub(crate) architecture: &'a str,
+    /// The verdict and what to do about it.
+    pub(crate) paragraphs: &'a [String],
+    /// Empty if nothing has to change.
+    pub(crate) patch: &'a str,
+    /// The sentence about the added lines, and those that no test runs.
+    pub(crate) added: Option<(&'a str, &'a [Uncovered])>,
+}
+
+/// Longer lists are of no help, and Buildkite refuses a page of more than a mebibyte.
+const SHOWN: usize = 500;
+
+impl Summary<'_> {
+    /// Names the place on the build's page; crates and architectures have one each.
+    pub(crate) fn context(&self) -> String {
+        let package = self.package.map(|name| format!("-{name}")).unwrap_or_default();
+        format!("coverage{package}-{}", self.architecture)
     }
 
-    /// A table for people: the file with the most uncovered lines first.
-    pub(crate) fn table(&self, root: &str) -> String {
-        let mut files: Vec<&File> = self.files.iter().collect();
-        let uncovered = |lines: Lines| lines.counted.saturating_sub(lines.covered);
-        files.sort_by_key(|file| (u64::MAX - uncovered(file.lines), &file.path));
-        let header = format!("{:>9} {:>8} {:>9}  file\n", "uncovered", "lines", "covered");
-        let row = |name: &str, lines: Lines| {
-            let score = format!("{} %", lines.score());
-            format!("{:>9} {:>8} {score:>9}  {name}\n", uncovered(lines), lines.counted)
-        };
-        let rows = files.into_iter().map(|file| {
-            let relative = file.path.strip_prefix(root).map(|path| path.trim_start_matches('/'));
-            row(relative.unwrap_or(&file.path), file.lines)
-        });
-        header + &rows.collect::<String>() + &row("all", self.total)
+    pub(crate) fn markdown(&self) -> String {
+        let package = self.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+        let mut parts = vec![format!("**Coverage{package} on {}**\n", self.architecture)];
+        parts.extend(self.paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
+        if !self.patch.is_empty() {
+            parts.push(markdown::fenced("diff", self.patch));
+        }
+        let (sentence, uncovered) = self.added.unwrap_or_default();
+        if !sentence.is_empty() {
+            parts.push(format!("{sentence}\n"));
+        }
+        if !uncovered.is_empty() {
+            let shown = uncovered.iter().take(SHOWN).map(|lines| format!("{lines}\n"));
+            let more = uncovered.len().saturating_sub(SHOWN);
+            let rest = if more == 0 { String::new() } else { format!("and {more} more\n") };
+            parts.push("No test runs these lines:\n".to_owned());
+            parts.push(markdown::fenced("text", &(shown.collect::<String>() + &rest)));
+        }
+        parts.join("\n")
     }
-}
-
-fn lines(summary: &Value) -> Option<Lines> {
-    let lines = &summary["lines"];
-    Some(Lines { covered: lines["covered"].as_u64()?, counted: lines["count"].as_u64()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coverage::diff::{Patch, added_lines, code_lines};
     use expect_test::expect;
-
-    const JSON: &str = r#"{"data":[{"files":[
-        {"filename":"/r/src/a.rs","summary":{"lines":{"count":10,"covered":10,"percent":100.0}}},
-        {"filename":"/r/src/b.rs","summary":{"lines":{"count":30,"covered":10,"percent":33.3}}}
-      ],"totals":{"functions":{"count":1,"covered":1},"lines":{"count":40,"covered":20,"percent":50.0}}}],
-      "type":"llvm.coverage.json.export","version":"3.0.1"}"#;
-
-    #[test]
-    fn totals_are_lines_and_not_functions() {
-        assert_eq!(Report::parse(JSON).unwrap().total, Lines { covered: 20, counted: 40 });
-        assert!(Report::parse("{}").is_err());
-        assert!(Report::parse("error: no").is_err());
-    }
 
     #[test]
     fn the_table_starts_with_what_is_worth_testing() {
+        let file = |path: &str, covered, counted| File {
+            path: path.to_owned(),
+            lines: Lines { covered, counted },
+        };
         expect![[r"
-            uncovered    lines   covered  file
-                   20       30   33.33 %  src/b.rs
-                    0       10  100.00 %  src/a.rs
-                   20       40   50.00 %  all
+            uncovered  lines   covered  file
+                   20     30   33.33 %  src/b.rs
+                    0     10  100.00 %  src/a.rs
+                   20     40   50.00 %  all
         "]]
-        .assert_eq(&Report::parse(JSON).unwrap().table("/r"));
+        .assert_eq(&table(&[file("/r/src/a.rs", 10, 10), file("/r/src/b.rs", 10, 30)], "/r"));
+    }
+
+    #[test]
+    fn one_line_changes_with_three_around_it() {
+        let old = "{\n  \"a\": 1,\n  \"coverage_score\": 85,\n  \"x\": 1,\n  \"y\": 2,\n  \"z\": 3,\n  \"zz\": 4\n}\n";
+        expect![[r#"
+            diff --git a/c.json b/c.json
+            --- a/c.json
+            +++ b/c.json
+            @@ -1,6 +1,6 @@
+             {
+               "a": 1,
+            -  "coverage_score": 85,
+            +  "coverage_score": 90.10,
+               "x": 1,
+               "y": 2,
+               "z": 3,
+        "#]]
+        .assert_eq(&patch("c.json", old, &old.replace("85", "90.10")));
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_says_so() {
+        expect![[r"
+            diff --git a/tests/coverage b/tests/coverage
+            --- a/tests/coverage
+            +++ b/tests/coverage
+            @@ -1,1 +1,1 @@
+            -85
+            \ No newline at end of file
+            +90.00
+            \ No newline at end of file
+        "]]
+        .assert_eq(&patch("tests/coverage", "85", "90.00"));
+    }
+
+    #[test]
+    fn nothing_changes_nothing() {
+        assert_eq!(patch("c", "a\n", "a\n"), "");
+    }
+
+    #[test]
+    fn a_path_that_would_end_early_is_quoted() {
+        assert_eq!(quote("a/é b.json"), "a/é b.json");
+        assert_eq!(quote("a/\"x\n"), "\"a/\\\"x\\012\"");
+    }
+
+    #[test]
+    fn the_page_shows_the_verdict_the_patch_and_the_lines() {
+        let diff = "+++ b/src/a.rs\n@@ -0,0 +1,2 @@\n+a\n+b\n";
+        let lcov = "SF:/r/src/a.rs\nDA:1,0\nDA:2,0\nend_of_record\n";
+        let added = Patch::new(&added_lines(diff), &code_lines(lcov, "/r"));
+        let summary = Summary {
+            package: Some("a"),
+            architecture: "x86_64",
+            paragraphs: &["failed: too low".to_owned(), "add tests".to_owned()],
+            patch: "--- a/c\n+++ b/c\n",
+            added: Some(("0.00 % of the added lines are covered", &added.uncovered)),
+        };
+        assert_eq!(summary.context(), "coverage-a-x86_64");
+        expect![[r"
+            **Coverage of `a` on x86_64**
+
+            failed: too low
+
+            add tests
+
+            ```diff
+            --- a/c
+            +++ b/c
+            ```
+
+            0.00 % of the added lines are covered
+
+            No test runs these lines:
+
+            ```text
+            src/a.rs:1-2
+            ```
+        "]]
+        .assert_eq(&summary.markdown());
     }
 }

@@ -1,6 +1,8 @@
-//! Pure. Covered lines, the score that they give, and what a recorded score makes of it.
+//! Pure. Covered lines, their score, and how it compares with the recorded one.
 
 use std::fmt;
+
+use crate::cli::coverage::Profile;
 
 /// The sum over all functions, as llvm-cov counts: a line of two functions counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Covered lines in percent; 0 where there are none to cover, as llvm-cov has it.
-    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 lines")]
+    #[expect(clippy::cast_precision_loss, reason = "no crate has 2^53 lines")]
     pub(crate) fn percent(self) -> f64 {
         if self.counted == 0 {
             return 0.0;
@@ -19,11 +21,20 @@ impl Lines {
         self.covered as f64 * 100.0 / self.counted as f64
     }
 
-    /// The percentage, rounded down: nobody has to reach a score that was never measured.
+    /// The percentage, rounded down, so that the record is never above what was measured.
     pub(crate) fn score(self) -> Score {
         let hundredths = u128::from(self.covered) * u128::from(Score::MAX_HUNDREDTHS)
             / u128::from(self.counted.max(1));
         Score { hundredths: u32::try_from(hundredths).unwrap_or(Score::MAX_HUNDREDTHS) }
+    }
+}
+
+impl std::iter::Sum for Lines {
+    fn sum<I: Iterator<Item = Lines>>(lines: I) -> Lines {
+        lines.fold(Lines::default(), |sum, lines| Lines {
+            covered: sum.covered + lines.covered,
+            counted: sum.counted + lines.counted,
+        })
     }
 }
 
@@ -63,15 +74,15 @@ impl fmt::Display for Score {
     }
 }
 
-/// What a measured score is held against.
+/// What a measured score is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Recorded {
     pub(crate) percent: f64,
-    /// How far the measured score may be away, on both sides, in points of a percent.
+    /// How far the measured score may differ, up or down, in percentage points.
     pub(crate) tolerance: f64,
 }
 
-/// Where a measured score is.
+/// How a measured score differs from the recorded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Within,
@@ -81,12 +92,12 @@ pub(crate) enum Change {
 
 /// Compares the exact percentage, not the rounded one that is shown.
 pub(crate) fn judge(recorded: Recorded, measured: Lines) -> Change {
-    // Decimal fractions are not exact in binary: 64.2 - 63.7 is a trifle more than 0.5.
-    const TRIFLE: f64 = 1e-9;
+    // Decimal fractions are not exact in binary: 64.2 - 63.7 is slightly more than 0.5.
+    const EPSILON: f64 = 1e-9;
     let change = measured.percent() - recorded.percent;
     // A record is rounded down: what it was rounded from is no change, however small the tolerance.
-    let is_rounding = (0.0..0.01 - TRIFLE).contains(&change);
-    if is_rounding || change.abs() <= recorded.tolerance + TRIFLE {
+    let is_rounding = (0.0..0.01 - EPSILON).contains(&change);
+    if is_rounding || change.abs() <= recorded.tolerance + EPSILON {
         Change::Within
     } else if change < 0.0 {
         Change::Lower
@@ -106,37 +117,30 @@ pub(crate) enum Action {
     Refuse,
 }
 
-/// Which scores may be recorded without anybody asking further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Permission {
-    pub(crate) higher: bool,
-    pub(crate) lower: bool,
+/// Returns what to do about a change: a lower score is recorded only on request.
+pub(crate) fn action(change: Change, profile: Profile) -> Action {
+    match (change, profile) {
+        (Change::Within, _) => Action::Keep,
+        (_, Profile::Ci) | (Change::Lower, Profile::Devel) => Action::Refuse,
+        (Change::Higher, _) | (Change::Lower, Profile::DevelAllowingLower) => Action::Record,
+    }
 }
 
-pub(crate) fn action(change: Change, permission: Permission) -> Action {
-    let is_permitted = match change {
-        Change::Within => return Action::Keep,
-        Change::Higher => permission.higher,
-        Change::Lower => permission.lower,
-    };
-    if is_permitted { Action::Record } else { Action::Refuse }
-}
-
-/// What to do about a score that was refused; a patch follows. `command` is how coverage is called.
+/// The next step after a score was refused; a patch follows. `command` is how coverage is called.
 pub(crate) fn advice(change: Change, command: &str) -> String {
     match change {
         Change::Lower => format!(
-            "Add tests: `{command} --diff` lists the new lines that no test runs. If the drop is meant, \
+            "add tests: `{command} --diff` lists the new lines that no test runs; if the drop is intended, \
              record it with `{command} --devel --allow-lower`, or apply this patch with `git apply`:"
         ),
         Change::Within | Change::Higher => format!(
-            "Record the new score with `{command} --devel`, or, where this architecture is not at hand, \
-             apply this patch with `git apply`:"
+            "record the new score with `{command} --devel`, or, if this architecture is not available \
+             to you, apply this patch with `git apply`:"
         ),
     }
 }
 
-/// The verdict in one sentence: what was measured, the rule, and where that puts it.
+/// The result in one sentence: what was measured, and how that compares with the record.
 pub(crate) fn sentence(recorded: Recorded, measured: Lines) -> String {
     let Recorded { percent, tolerance } = recorded;
     let relation = match judge(recorded, measured) {
@@ -206,10 +210,8 @@ mod tests {
 
     #[test]
     fn a_drop_is_recorded_only_where_that_is_allowed() {
-        let ci = Permission { higher: false, lower: false };
-        let devel = Permission { higher: true, lower: false };
-        let lowering = Permission { higher: true, lower: true };
-        let row = |change| [ci, devel, lowering].map(|permission| action(change, permission));
+        let profiles = [Profile::Ci, Profile::Devel, Profile::DevelAllowingLower];
+        let row = |change| profiles.map(|profile| action(change, profile));
         assert_eq!(row(Change::Within), [Action::Keep; 3]);
         assert_eq!(row(Change::Higher), [Action::Refuse, Action::Record, Action::Record]);
         assert_eq!(row(Change::Lower), [Action::Refuse, Action::Refuse, Action::Record]);

@@ -6,14 +6,6 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// An executable file and what identifies it under all its names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ExecutableFile {
-    pub(crate) path: PathBuf,
-    /// Device and inode.
-    pub(crate) identity: (u64, u64),
-}
-
 /// The directories in a directory, sorted, except those that are repositories of their own: a
 /// submodule is another project. A directory that cannot be read is taken for empty.
 pub(crate) fn directories_in(directory: &Path) -> Vec<PathBuf> {
@@ -29,9 +21,9 @@ pub(crate) fn is_plain_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Every executable file below a build directory of cargo's, as far as a linker made it: not what
-/// build scripts left, and not the caches of incremental compilation.
-pub(crate) fn executables_below(build_dir: &Path) -> Vec<ExecutableFile> {
+/// Every executable file below a build directory of cargo's, with its device and inode, as far as a
+/// linker made it: not what build scripts left, and not the caches of incremental compilation.
+pub(crate) fn executables_below(build_dir: &Path) -> Vec<(PathBuf, (u64, u64))> {
     const CACHES: [&str; 3] = ["incremental", ".fingerprint", "fingerprint"];
     let is_wanted = |entry: &DirEntry| {
         let name = entry.file_name().to_string_lossy();
@@ -43,8 +35,7 @@ pub(crate) fn executables_below(build_dir: &Path) -> Vec<ExecutableFile> {
     let executable = |entry: DirEntry| {
         let metadata = entry.metadata().ok()?;
         let is_executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
-        let identity = (metadata.dev(), metadata.ino());
-        is_executable.then(|| ExecutableFile { path: entry.into_path(), identity })
+        is_executable.then(|| (entry.into_path(), (metadata.dev(), metadata.ino())))
     };
     entries.filter_map(Result::ok).filter_map(executable).collect()
 }

@@ -96,13 +96,15 @@ fn read_all(text: &str) -> Diagnostics {
     workspace::checkout_path(None, Some(text));
     let _ =
         workspace::read_packages(text.as_bytes()).map(|packages| workspace::crates(packages, "/r"));
-    let _ = coverage::report::Report::parse(text);
+    let _ = coverage::llvm_cov::parse_summary(text);
     coverage::scope::Workspace::parse(text);
     audit::advisory::parse(text);
     audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
     let _ = tools::audit_settings::AuditSettings::parse(&source());
     glob::problem(text);
-    coverage::extended_regex::problems(text);
+    coverage::exclude::problems(text);
+    coverage::diff::added_lines(text);
+    coverage::diff::code_lines(text, "/r");
     found
 }
 

@@ -1,11 +1,12 @@
 //! Finds LLVM's tools that read coverage profiles.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+use xshell::{Cmd, Shell, cmd};
 
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::tools::llvm_commands as llvm_tools;
-use crate::tools::llvm_version;
 
 /// Where the tools come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,27 +17,15 @@ pub(crate) enum Tools {
     Programs { llvm_cov: PathBuf, llvm_profdata: PathBuf },
 }
 
-impl Tools {
-    /// What `cargo llvm-cov` has to be told.
-    pub(crate) fn into_programs(self) -> Option<(PathBuf, PathBuf)> {
-        match self {
-            Tools::OfToolchain => None,
-            Tools::Programs { llvm_cov, llvm_profdata } => Some((llvm_cov, llvm_profdata)),
-        }
-    }
-}
-
-/// The component of the toolchain.
+/// Finds the component of the toolchain.
 pub(crate) fn of_toolchain(cx: &Context) -> Option<Tools> {
-    let output = cx.process(cargo::libdir(&cx.sh)).output().ok()?;
-    let libdir = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-    let bin = Path::new(libdir.trim()).with_file_name("bin");
+    let libdir = cx.process(cargo::libdir(&cx.sh)).read_text().ok()?;
+    let bin = Path::new(&libdir).with_file_name("bin");
     let is_there = ["llvm-cov", "llvm-profdata"].iter().all(|name| bin.join(name).is_file());
     is_there.then_some(Tools::OfToolchain)
 }
 
-/// What `LLVM_COV` and `LLVM_PROFDATA` name, if that can read what this toolchain's programs write;
-/// one alone is not enough.
+/// Finds what `LLVM_COV` and `LLVM_PROFDATA` name, if it reads the profiles of this toolchain.
 pub(crate) fn named(cx: &Context) -> Option<Tools> {
     let (llvm_cov, llvm_profdata) = match (cx.lookup("LLVM_COV"), cx.lookup("LLVM_PROFDATA")) {
         (Some(llvm_cov), Some(llvm_profdata)) => (llvm_cov.into(), llvm_profdata.into()),
@@ -46,7 +35,7 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
             return None;
         }
     };
-    let tools = write_profile(cx).and_then(|probe| try_out(cx, llvm_cov, llvm_profdata, &probe));
+    let tools = Probe::build(cx).and_then(|probe| probe.read_with(cx, llvm_cov, llvm_profdata));
     if tools.is_none() {
         terminal::say(
             "warning: LLVM_COV and LLVM_PROFDATA name tools that cannot read the profiles of this toolchain",
@@ -55,38 +44,76 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
     tools
 }
 
-/// The newest `llvm-cov-N` on PATH that can read what this toolchain's programs write.
+/// Finds the newest `llvm-cov-N` on `PATH` that reads the profiles of this toolchain.
 pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
     let dirs = cx.path.iter().flat_map(std::env::split_paths);
-    let names = dirs.flat_map(|dir| files::names_in(&dir));
-    let numbers = llvm_version::numbers(names);
+    let numbers = newest_first(dirs.flat_map(|dir| files::names_in(&dir)));
     if numbers.is_empty() {
         return None;
     }
-    let probe = write_profile(cx)?;
+    let probe = Probe::build(cx)?;
     numbers.into_iter().find_map(|number| {
         let find = |tool: &str| cx.find_program(&format!("{tool}-{number}"));
-        try_out(cx, find("llvm-cov")?, find("llvm-profdata")?, &probe)
+        probe.read_with(cx, find("llvm-cov")?, find("llvm-profdata")?)
     })
 }
 
-fn try_out(cx: &Context, llvm_cov: PathBuf, llvm_profdata: PathBuf, probe: &Path) -> Option<Tools> {
-    let merge = llvm_tools::merge(&cx.sh, &llvm_profdata, probe);
-    let export = llvm_tools::export(&cx.sh, &llvm_cov, probe);
-    (succeeds(cx, merge) && succeeds(cx, export))
-        .then_some(Tools::Programs { llvm_cov, llvm_profdata })
+/// The numbers of `llvm-cov-N` among the names of programs.
+fn newest_first(names: impl Iterator<Item = String>) -> Vec<u32> {
+    let number = |name: String| name.strip_prefix("llvm-cov-")?.parse().ok();
+    let mut numbers: Vec<u32> = names.filter_map(number).collect();
+    numbers.sort_unstable_by(|one, other| other.cmp(one));
+    numbers.dedup();
+    numbers
 }
 
-/// Builds and runs the smallest program there is: whether a version of LLVM reads the profiles of
-/// another cannot be told from the numbers.
-fn write_profile(cx: &Context) -> Option<PathBuf> {
-    let dir = cx.project.tools_dir().join("llvm-probe");
-    files::create_dir(&dir).ok()?;
-    files::write_atomically(&dir.join("probe.rs"), b"fn main() {}\n").ok()?;
-    let is_built = succeeds(cx, llvm_tools::compile(&cx.sh, &dir));
-    (is_built && succeeds(cx, llvm_tools::run(&cx.sh, &dir))).then_some(dir)
+/// A small program and its profile: version numbers do not tell whether one LLVM reads the profiles
+/// of another.
+struct Probe {
+    program: PathBuf,
+    profile: PathBuf,
 }
 
-fn succeeds(cx: &Context, cmd: xshell::Cmd<'_>) -> bool {
+impl Probe {
+    fn build(cx: &Context) -> Option<Probe> {
+        let dir = cx.project.tools_dir().join("llvm-probe");
+        files::create_dir(&dir).ok()?;
+        let source = dir.join("probe.rs");
+        files::write_atomically(&source, b"fn main() {}\n").ok()?;
+        let probe = Probe { program: dir.join("probe"), profile: dir.join("probe.profraw") };
+        let [compile, run] = probe.commands(&cx.sh, &source);
+        (succeeds(cx, compile) && succeeds(cx, run)).then_some(probe)
+    }
+
+    fn commands<'sh>(&self, sh: &'sh Shell, source: &Path) -> [Cmd<'sh>; 2] {
+        let Probe { program, profile } = self;
+        let compile = cmd!(sh, "rustc -C instrument-coverage -o {program} {source}");
+        [compile, cmd!(sh, "{program}").env("LLVM_PROFILE_FILE", profile)]
+    }
+
+    fn read_with(&self, cx: &Context, llvm_cov: PathBuf, llvm_profdata: PathBuf) -> Option<Tools> {
+        let Probe { program, profile } = self;
+        let merged = profile.with_extension("profdata");
+        let mut option = OsString::from("-instr-profile=");
+        option.push(&merged);
+        let merge = cmd!(cx.sh, "{llvm_profdata} merge -sparse -o {merged} {profile}");
+        let export = cmd!(cx.sh, "{llvm_cov} export -summary-only {option} {program}");
+        let reads = succeeds(cx, merge) && succeeds(cx, export);
+        reads.then_some(Tools::Programs { llvm_cov, llvm_profdata })
+    }
+}
+
+fn succeeds(cx: &Context, cmd: Cmd<'_>) -> bool {
     cx.process(cmd).succeeds().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_comes_first_and_9_is_older_than_19() {
+        let names = ["llvm-cov-9", "ls", "llvm-cov", "llvm-cov-19", "llvm-cov-19", "llvm-cov-x"];
+        assert_eq!(newest_first(names.map(str::to_owned).into_iter()), [19, 9]);
+    }
 }

@@ -119,10 +119,10 @@ fn every_fault_of_a_configuration_is_reported_at_once() {
             coverage_config_ARCH.json:3:21: error: `exclude_path`: LLVM reads `\d` as a plain `d`; write `[0-9]`
              3 |   "exclude_path": "a\\d|(b",
                |                     ^
-            coverage_config_ARCH.json:3:25: error: `exclude_path`: this group is not closed
+            coverage_config_ARCH.json:3:25: error: `exclude_path`: unclosed group
              3 |   "exclude_path": "a\\d|(b",
                |                         ^
-            coverage_config_ARCH.json:4:24: error: `crate_features`: features are separated by commas alone, without spaces
+            coverage_config_ARCH.json:4:24: error: `crate_features`: features are separated by commas, without spaces
              4 |   "crate_features": "x, y",
                |                        ^
             coverage_config_ARCH.json:5:16: error: `max_delta` must be a number from 0 to 100, not a string
@@ -151,7 +151,7 @@ fn of_a_key_that_stands_twice_the_last_wins_with_a_warning() {
         coverage_config_ARCH.json:2:1: warning: the key `coverage_score` stands on line 1 already, this one wins
          2 | "coverage_score": 86}
            | ^
-        90.00 % is recorded now: `coverage_config_ARCH.json`"#]].assert_eq(&said(&run));
+        recorded: 90.00 % in `coverage_config_ARCH.json`"#]].assert_eq(&said(&run));
     assert_eq!(sandbox.read(&file()), "{\"coverage_score\": 85,\n\"coverage_score\": 90.00}");
 }
 
@@ -222,7 +222,7 @@ fn a_link_and_a_misspelt_architecture_are_not_read_and_not_ignored() {
     let run = sandbox.xtask(&["coverage"]).assert_code(2);
     expect![[r#"
         warning: `coverage_config_x86-64.json`: unknown platform `x86-64`, did you mean `x86_64`?
-        warning: `coverage_config_ARCH.json`: is a link, which is not followed
+        warning: `coverage_config_ARCH.json`: symbolic links are not followed
         error: there is no `coverage_config_ARCH.json` in `.` or below it
         help: write these three lines to `coverage_config_ARCH.json` and record the score with `cargo xtask coverage --devel`:
         {
@@ -309,7 +309,7 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
         coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
          4 |   "owner": "us"
            |   ^
-        error: this clone knows no branch `dev` of `up`
+        error: this clone has no branch `dev` of `up`
         help: fetch it, or name a commit; REMOTE and BASE_BRANCH name the upstream repository and branch"#]].assert_eq(&said(&run.assert_code(75)));
 }
 

@@ -85,7 +85,7 @@ fn by_hand(sandbox: &Sandbox, arguments: &[&str]) -> String {
 
 fn said(run: &Run) -> String {
     let is_ours = |line: &&str| {
-        ["passed: ", "failed: ", "kept ", "error: ", "warning: "]
+        ["passed: ", "failed: ", "recorded: ", "kept ", "error: ", "warning: ", "note: ", "help: "]
             .iter()
             .any(|start| line.starts_with(start))
     };
@@ -239,7 +239,7 @@ fn the_lines_of_a_new_function_are_named_and_no_others() {
 
     let run = diff(&[]).assert_code(0);
     assert_eq!(run.stdout, "");
-    assert!(run.stderr.contains("no line of code was added since `origin/main`"));
+    assert!(run.stderr.contains("no lines of code were added since `origin/main`"));
 
     // Committed, staged, only in the tree, and not known to git: all of it counts.
     sandbox.git(&["checkout", "--quiet", "-b", "change"]);
@@ -264,7 +264,7 @@ fn the_lines_of_a_new_function_are_named_and_no_others() {
     let run = diff(&["--min-diff", "60"]);
     assert!(run.stderr.contains("passed: 60.00 % of the lines of code added"), "{}", run.stderr);
     let run = diff(&["main", "--min-diff", "60.01"]).assert_code(1);
-    assert!(run.stderr.contains("(3 of 5), less than the 60.01 %"), "{}", run.stderr);
+    assert!(run.stderr.contains("(3 of 5), the minimum is 60.01 %"), "{}", run.stderr);
     let run = diff(&["HEAD"]);
     assert_eq!(lines_of(&run), "src/lib.rs:18\nsrc/new.rs:3\n");
 }
@@ -321,9 +321,9 @@ fn every_form_of_a_report_is_written_where_it_is_said() {
     let json: serde_json::Value = serde_json::from_str(&sandbox.read("out.json")).unwrap();
     assert_eq!(json["type"], "llvm.coverage.json.export");
     expect![[r"
-        uncovered    lines   covered  file
-                1        5   80.00 %  src/lib.rs
-                1        5   80.00 %  all
+        uncovered  lines  covered  file
+                1      5  80.00 %  src/lib.rs
+                1      5  80.00 %  all
     "]]
     .assert_eq(run.stdout.strip_suffix(&format!("{page}\n")).unwrap());
     let left = |end: &str| {
@@ -468,7 +468,7 @@ fn the_builds_page_shows_the_summary_where_there_is_one() {
 
         failed: 80.00 % of lines (4 of 5) are covered, more than 0.50 points below the recorded 90.00 %
 
-        Add tests: `cargo xtask coverage --diff` lists the new lines that no test runs. If the drop is meant, record it with `cargo xtask coverage --devel --allow-lower`, or apply this patch with `git apply`:
+        help: add tests: `cargo xtask coverage --diff` lists the new lines that no test runs; if the drop is intended, record it with `cargo xtask coverage --devel --allow-lower`, or apply this patch with `git apply`:
 
         ```diff
         diff --git a/coverage_config_ARCH.json b/coverage_config_ARCH.json
@@ -543,5 +543,7 @@ fn where_no_llvm_fits_all_three_ways_are_named() {
     let stubs = sandbox.beside("stubs");
     sandbox.set("PATH", stubs.to_str().unwrap());
     let run = sandbox.xtask(&["coverage"]).assert_code(75);
-    expect!["error: the component `llvm-tools` is missing and rustup cannot add it; run `rustup component add llvm-tools`, or install a package `llvm-N` that can read the profiles of this toolchain, or set LLVM_COV and LLVM_PROFDATA"].assert_eq(said(&run).lines().last().unwrap());
+    expect![[r"
+        error: the component `llvm-tools` is missing and rustup cannot add it
+        help: run `rustup component add llvm-tools`, or install a package `llvm-N` that can read the profiles of this toolchain, or set LLVM_COV and LLVM_PROFDATA"]].assert_eq(&said(&run));
 }
