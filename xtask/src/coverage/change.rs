@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::coverage::diff;
 use crate::coverage::diff::{AddedLines, CodeLines, Patch, Uncovered};
 use crate::coverage::score::Score;
-use crate::host::{files, git};
+use crate::host::files;
 use crate::text::diagnostic::Rejected;
 
 /// The change whose lines are examined.
@@ -53,16 +53,15 @@ impl Change {
     /// Reads the added lines of the working tree, untracked files included. `scratch` is a file for
     /// an index of our own: git's stays as it is.
     pub(crate) fn read(&mut self, cx: &Context, scratch: &Path) -> anyhow::Result<()> {
-        let root = &cx.project.root;
-        let new_files = cx.process(git::untracked_sources(&cx.sh, root)).read()?;
-        let mut diff = git::diff(&cx.sh, root, &self.commit);
+        let new_files = cx.process(cx.git().untracked_sources()).read()?;
+        let mut diff = cx.git().diff(&self.commit);
         if !new_files.is_empty() {
             // Announced in an index, a new file takes part in the search for renames.
-            let index = cx.process(git::index_path(&cx.sh, root)).read_text()?;
+            let index = cx.process(cx.git().index_path()).read_text()?;
             // A git that was killed may have left its lock.
             files::remove(&scratch.with_extension("lock"))?;
             files::copy(Path::new(&index), scratch)?;
-            let announce = git::announce(&cx.sh, root).env("GIT_INDEX_FILE", scratch);
+            let announce = cx.git().announce().env("GIT_INDEX_FILE", scratch);
             cx.process(announce).stdin(new_files).read()?;
             diff = diff.env("GIT_INDEX_FILE", scratch);
         }
