@@ -32,9 +32,10 @@ use crate::outcome::Outcome;
 use crate::plan::alias;
 use crate::text::diagnostic::Rejected;
 use crate::text::shell;
+use crate::tools::annotation;
+use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::llvm::Tools;
-use crate::tools::provision::{Installing, Provision};
-use crate::tools::{annotation, requirement};
+use crate::tools::requirement;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let workspace = workspace(cx)?;
@@ -239,9 +240,9 @@ fn measurement(
     scope: &Scope,
     config: &Config,
 ) -> anyhow::Result<Measurement> {
-    let mut provision = Provision::new(cx, Installing::Allowed);
-    provision.ensure_all(&requirement::of_own("coverage"))?;
-    let tools = match provision.into_llvm_tools() {
+    let mut installer = Installer::new(cx, InstallPolicy::Allowed);
+    installer.ensure_all(&requirement::of_command(&["coverage"]))?;
+    let tools = match installer.into_llvm_tools() {
         Some(Tools::Programs { llvm_cov, llvm_profdata }) => Some((llvm_cov, llvm_profdata)),
         Some(Tools::OfToolchain) | None => None,
     };
