@@ -14,7 +14,7 @@ use crate::coverage::artifacts::Build;
 use crate::coverage::llvm_cov;
 use crate::coverage::llvm_cov::{File, Form, Measurement};
 use crate::coverage::scope::Workspace;
-use crate::host::{files, terminal, tree};
+use crate::host::{files, terminal};
 
 /// The build directory, below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
             Some(false) => return Ok(Tested::Failed { reason: "the tests do not build" }),
             None => bail!("cargo could not start to build the tests; see above"),
         }
-        let present = tree::executables_below(self.build_dir());
+        let present = files::executables_below(self.build_dir());
         for path in artifacts::stale(&present, &build, workspace) {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }

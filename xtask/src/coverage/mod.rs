@@ -26,13 +26,13 @@ use crate::coverage::record::{Configuration, Place};
 use crate::coverage::report::Summary;
 use crate::coverage::scope::{Package, Scope, Workspace};
 use crate::coverage::score::{Action, Lines, Recorded};
-use crate::host::buildkite_agent::Style;
+use crate::tools::buildkite_agent::Style;
 use crate::host::{cargo, files, terminal};
 use crate::outcome::Outcome;
 use crate::plan::alias;
 use crate::text::diagnostic::Rejected;
 use crate::text::shell;
-use crate::tools::annotation;
+use crate::tools::buildkite_agent;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::llvm::Tools;
 use crate::tools::requirement;
@@ -176,7 +176,7 @@ impl Verdict {
             added: added.map(|added| (added.sentence.as_str(), uncovered)),
         };
         let style = if passed { Style::Success } else { Style::Error };
-        annotation::annotate(cx, &summary.context(), style, &summary.markdown());
+        buildkite_agent::annotate(cx, &summary.context(), style, &summary.markdown());
         Ok(if passed { Outcome::Pass } else { Outcome::Fail })
     }
 }

@@ -11,7 +11,7 @@ use crate::coverage::report;
 use crate::coverage::scope::{Scope, Workspace};
 use crate::coverage::score::{Recorded, Score};
 use crate::host::terminal::report_warnings;
-use crate::host::{files, terminal, tree};
+use crate::host::{files, terminal};
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
 
 /// The configuration of a crate, and every file that records its score.
@@ -60,7 +60,7 @@ impl Configuration {
         let architecture = std::env::consts::ARCH;
         let config_file = nearest(cx, place, &config::file_name(architecture))?;
         let home = config_file.as_deref().and_then(Path::parent).unwrap_or(place.start);
-        let score_file = Some(home.join(SCORE_FILE)).filter(|path| tree::is_plain_file(path));
+        let score_file = Some(home.join(SCORE_FILE)).filter(|path| files::is_plain_file(path));
         let mut found = Diagnostics::default();
         let mut config = Config::default();
         let mut records = Vec::new();
@@ -186,7 +186,7 @@ fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Op
         }
         let candidates = directories.iter().map(|directory| directory.join(file_name));
         let mut candidates: Vec<PathBuf> =
-            candidates.filter(|path| tree::is_plain_file(path)).collect();
+            candidates.filter(|path| files::is_plain_file(path)).collect();
         if candidates.len() > 1 {
             let names: Vec<String> = candidates.iter().map(|path| relative(cx, path)).collect();
             let names = names.join(", ");
@@ -196,11 +196,11 @@ fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Op
             );
         }
         let is_start = directories == [place.start];
-        if !candidates.is_empty() || is_start && tree::is_plain_file(&place.start.join(SCORE_FILE))
+        if !candidates.is_empty() || is_start && files::is_plain_file(&place.start.join(SCORE_FILE))
         {
             return Ok(candidates.pop());
         }
-        let below = directories.iter().flat_map(|path| tree::directories_in(path));
+        let below = directories.iter().flat_map(|path| files::directories_in(path));
         directories = below.filter(is_searched).collect();
     }
     Ok(None)
@@ -211,7 +211,7 @@ fn warn_of_names(cx: &Context, directory: &Path, file_name: &str) {
     for name in files::names_in(directory) {
         let path = directory.join(&name);
         let problem = match name == file_name {
-            true if tree::is_plain_file(&path) => None,
+            true if files::is_plain_file(&path) => None,
             true => Some("symbolic links are not followed".to_owned()),
             false => config::problem_of_name(&name),
         };
