@@ -224,19 +224,3 @@ fn parse_boolean(value: &OsStr) -> Option<bool> {
     let is = |word| value.eq_ignore_ascii_case(word);
     (is("true") || is("false")).then(|| is("true"))
 }
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// Parses a line of words as the options of a command; an error as its text.
-    pub(crate) fn parse_line<O>(
-        command: &'static str,
-        usage: &'static str,
-        parse: fn(Args) -> Result<O, Rejected>,
-        line: &str,
-    ) -> Result<O, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new(command, usage, words)).map_err(|error| error.to_string())
-    }
-}
