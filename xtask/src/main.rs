@@ -7,6 +7,7 @@ mod cache;
 mod ci;
 mod cli;
 mod commit_format;
+mod container;
 mod context;
 mod coverage;
 mod host;
@@ -24,16 +25,19 @@ mod tools;
 
 use std::process::ExitCode;
 
+use crate::cli::args::Args;
+use crate::cli::container::Either;
 use crate::cli::{Command, Request};
 use crate::context::Context;
 use crate::host::terminal;
 use crate::outcome::Outcome;
+use crate::text::diagnostic::Rejected;
 
 /// A command with its options, ready to run.
 type Job = Box<dyn FnOnce(&Context) -> anyhow::Result<Outcome>>;
 
 /// Every command. Dispatch, `help` and the README come from this table.
-const COMMANDS: [Command<Job>; 6] = [
+const COMMANDS: [Command<Job>; 7] = [
     Command {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
@@ -50,13 +54,19 @@ const COMMANDS: [Command<Job>; 6] = [
         name: "ci",
         summary: "run the tests of the pipeline on this machine",
         usage: cli::ci::USAGE,
-        parse: |args| Ok(job(cli::ci::parse(args)?, ci::run)),
+        parse: ci_job,
     },
     Command {
         name: "commit-format",
         summary: "check the messages of the branch's commits",
         usage: cli::commit_format::USAGE,
         parse: |args| Ok(job(cli::commit_format::parse(args)?, commit_format::run)),
+    },
+    Command {
+        name: "container",
+        summary: "run a command, a shell or `ci` in the CI's container image",
+        usage: cli::container::USAGE,
+        parse: |args| Ok(job(cli::container::parse(args)?, container::run)),
     },
     Command {
         name: "coverage",
@@ -71,6 +81,14 @@ const COMMANDS: [Command<Job>; 6] = [
         parse: |args| Ok(job(cli::pipeline::parse(args)?, pipeline::run)),
     },
 ];
+
+/// With `--container` the rest of the arguments is for the `ci` inside.
+fn ci_job(args: Args) -> Result<Job, Rejected> {
+    Ok(match cli::container::parse_ci(args)? {
+        Either::Here(options) => job(options, ci::run),
+        Either::Inside(options) => job(options, container::run),
+    })
+}
 
 fn main() -> ExitCode {
     let result = run();

@@ -130,6 +130,21 @@ impl Args {
         Ok(self.value(short, long)?.map(PathBuf::from))
     }
 
+    /// Returns all arguments as they were given.
+    ///
+    /// # Errors
+    ///
+    /// Rejects what is not UTF-8 (exit code 2).
+    pub(crate) fn texts_as_given(&self) -> Result<Vec<String>, Rejected> {
+        let dashes = (!self.after_dashes.is_empty()).then(|| OsString::from("--"));
+        let words = self.words.iter().cloned().chain(dashes).chain(self.after_dashes.clone());
+        let text = |word: OsString| {
+            word.into_string()
+                .or_else(|word| self.error(format!("`{}` is not UTF-8 text", word.display())))
+        };
+        words.map(text).collect()
+    }
+
     /// Returns the positional arguments.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ Options:
       --list                      list the tests and run none
       --json                      with --list: print JSON
       --fail-fast                 stop at the first failure
+      --container                 run in the CI's container image (`cargo xtask help container`)
       --no-install                install nothing; a test whose tools are missing is unavailable
 
 The environment variables of `cargo xtask help pipeline` apply here too. If `CI` is set, an

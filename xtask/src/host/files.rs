@@ -177,6 +177,12 @@ pub(crate) fn temporary_dir() -> PathBuf {
     std::env::temp_dir().join(format!("rust-vmm-ci-{user}"))
 }
 
+/// The user and the group that a file belongs to.
+pub(crate) fn owner(path: &Path) -> Option<(u32, u32)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.uid(), metadata.gid()))
+}
+
 /// Identifies a file or directory, to tell it from a later one at the same path.
 pub(crate) fn identity(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;

@@ -192,6 +192,19 @@ impl Process {
         Ok(self.output()?.status)
     }
 
+    /// The command line as it is shown.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// Becomes the program: it gets the terminal, the signals and the exit code. Returns only if
+    /// that fails.
+    pub(crate) fn replace_this_process(mut self) -> anyhow::Error {
+        terminal::command_line(&self.line, self.is_shown);
+        let program = self.command.get_program().to_string_lossy().into_owned();
+        anyhow::Error::new(self.command.exec()).context(format!("cannot start `{program}`"))
+    }
+
     /// As [`Process::output`], also after an interrupt, and not to be interrupted: cleans up, so that
     /// it must take little time.
     pub(crate) fn clean_up(mut self) -> anyhow::Result<Output> {

@@ -35,6 +35,11 @@ pub(crate) fn command_line(line: &str, is_shown: bool) {
     }
 }
 
+/// Whether a person can type to this process and read what it writes.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
 /// Writes what goes on: anything but a result, an error or a warning.
 pub(crate) fn note(message: &str) {
     if verbosity() != Verbosity::Quiet {

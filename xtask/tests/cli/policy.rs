@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Sandbox, checkout};
 
 /// Which folders and files at the top each one may use, besides itself. Imports go down this list.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     (
         "main",
         &[
@@ -15,16 +15,19 @@ const IMPORTS: [(&str, &[&str]); 17] = [
             "ci",
             "cli",
             "commit_format",
+            "container",
             "context",
             "coverage",
             "host",
             "outcome",
             "pipeline",
+            "text",
         ],
     ),
     ("audit", CAPABILITY),
     ("bench", CAPABILITY),
     ("ci", CAPABILITY),
+    ("container", CAPABILITY),
     ("commit_format", CAPABILITY),
     ("coverage", CAPABILITY),
     ("pipeline", CAPABILITY),
@@ -40,7 +43,8 @@ const IMPORTS: [(&str, &[&str]); 17] = [
     ("plan", &["text"]),
 ];
 
-const CAPABILITIES: [&str; 6] = ["audit", "bench", "ci", "commit_format", "coverage", "pipeline"];
+const CAPABILITIES: [&str; 7] =
+    ["audit", "bench", "ci", "commit_format", "container", "coverage", "pipeline"];
 const CAPABILITY: &[&str] = &[
     "base", "cache", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text",
     "tools",

@@ -10,6 +10,7 @@ mod tools;
 
 mod audit;
 mod consumer;
+mod container;
 mod coverage;
 mod imported_history;
 mod newcomer;

@@ -1,0 +1,157 @@
+//! Pure. `container`: usage and options.
+
+use std::ffi::OsString;
+
+use crate::cli::args::Args;
+use crate::cli::ci;
+use crate::text::diagnostic::Rejected;
+use crate::text::nearest;
+
+pub(crate) const USAGE: &str = "\
+Runs a command in the container image of the CI, with this repository as its working directory.
+
+Usage: cargo xtask container [options] [[--] command [argument ...]]
+       cargo xtask ci --container [options] [test ...]
+
+Without a command it runs a shell. The exit code is that of the command. Named volumes hold the
+cargo registry and the target directory, so that the next run is warm; every file that the command
+makes in the repository belongs to you afterwards.
+
+Options:
+      --engine docker|podman      default: docker, or podman where docker does not answer
+      --image IMAGE               default: the image of ci-template/pipeline.json
+      --pull                      pull the image even if this machine has it
+      --env NAME[=VALUE]          set a variable in the container; may be given several times
+      --privileged                give the container all of the host's devices and capabilities
+      --ssh                       mount ~/.ssh, read-only
+      --dry-run                   print the command line and run nothing
+
+The variables that change the tests (`cargo xtask help pipeline`), REMOTE, BASE_BRANCH and those of
+Buildkite, of cargo's terminal and of colours are passed on.
+";
+
+/// What `container` was asked for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    /// The one that answers, where none is named.
+    pub(crate) engine: Option<EngineName>,
+    pub(crate) image: Option<String>,
+    pub(crate) pull: bool,
+    /// As the engines take them: `NAME` or `NAME=VALUE`.
+    pub(crate) variables: Vec<OsString>,
+    pub(crate) privileged: bool,
+    pub(crate) ssh: bool,
+    pub(crate) dry_run: bool,
+    pub(crate) task: Task,
+}
+
+/// What runs in the container.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) enum Task {
+    #[default]
+    Shell,
+    Command(Vec<String>),
+    /// `ci` with these arguments.
+    Ci(Vec<String>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EngineName {
+    Docker,
+    Podman,
+}
+
+impl EngineName {
+    pub(crate) const ALL: [EngineName; 2] = [EngineName::Docker, EngineName::Podman];
+
+    /// The name of the program.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            EngineName::Docker => "docker",
+            EngineName::Podman => "podman",
+        }
+    }
+}
+
+/// Parses the arguments of `container`.
+///
+/// # Errors
+///
+/// Rejects unknown options and engines (exit code 2).
+pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
+    let options = Options {
+        engine: engine(&mut args)?,
+        image: args.text("--image")?,
+        pull: args.switch("--pull")?,
+        variables: args.values(None, "--env")?,
+        privileged: args.switch("--privileged")?,
+        ssh: args.switch("--ssh")?,
+        dry_run: args.switch("--dry-run")?,
+        task: Task::Shell,
+    };
+    let words = args.positional()?;
+    let task = if words.is_empty() { Task::Shell } else { Task::Command(words) };
+    Ok(Options { task, ..options })
+}
+
+/// A `ci` for this machine, or for the inside of a container.
+pub(crate) enum Either {
+    Here(ci::Options),
+    Inside(Options),
+}
+
+/// Parses the arguments of `ci`, of which `--container` is not its own.
+///
+/// # Errors
+///
+/// Rejects what `ci` does, before a container starts (exit code 2).
+pub(crate) fn parse_ci(mut args: Args) -> Result<Either, Rejected> {
+    if !args.switch("--container")? {
+        return ci::parse(args).map(Either::Here);
+    }
+    let task = Task::Ci(args.texts_as_given()?);
+    ci::parse(args)?;
+    Ok(Either::Inside(Options { task, ..Options::default() }))
+}
+
+fn engine(args: &mut Args) -> Result<Option<EngineName>, Rejected> {
+    let Some(name) = args.text("--engine")? else { return Ok(None) };
+    let known = EngineName::ALL.into_iter().find(|engine| engine.program() == name);
+    if known.is_none() {
+        let hint = nearest::hint(&name, &EngineName::ALL.map(EngineName::program));
+        return args.error(format!("unknown container engine `{name}`{hint}"));
+    }
+    Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::words_parser;
+
+    #[test]
+    fn what_follows_the_dashes_is_the_command() {
+        let parse_words = words_parser(parse, USAGE);
+        let words = |line: &str| parse_words(line).unwrap().task;
+        let command =
+            |words: &[&str]| Task::Command(words.iter().map(ToString::to_string).collect());
+        assert_eq!(words(""), Task::Shell);
+        assert_eq!(words("cargo build"), command(&["cargo", "build"]));
+        assert_eq!(
+            words("--ssh -- cargo build --release"),
+            command(&["cargo", "build", "--release"])
+        );
+    }
+
+    #[test]
+    fn an_option_that_is_none_of_ours_is_refused() {
+        let parse_words = words_parser(parse, USAGE);
+        assert!(parse_words("cargo build --release").unwrap_err().contains("`--release`"));
+        assert_eq!(
+            parse_words("--engine dokcer").unwrap_err(),
+            "error: unknown container engine `dokcer`, did you mean `docker`?\n\
+             help: see `cargo xtask help container`"
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! `container`: runs a command in the container image of the CI.
+
+pub(crate) mod command_line;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use command_line::{Container, Owner};
+use xshell::cmd;
+
+use crate::cli::container::{EngineName, Options};
+use crate::context::Context;
+use crate::host::{files, terminal};
+use crate::inputs;
+use crate::outcome::Outcome;
+use crate::plan::settings::Settings;
+use crate::project::SETTINGS;
+use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
+
+/// An engine that answers.
+struct Engine {
+    program: &'static str,
+    /// The container's root is the caller.
+    is_rootless: bool,
+}
+
+pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    let engine = match (options.engine, options.dry_run) {
+        // The command line can be printed where no engine answers.
+        (Some(name), true) => Engine { program: name.program(), is_rootless: false },
+        (name, _) => find_engine(cx, name)?,
+    };
+    let image = match &options.image {
+        Some(image) => image.clone(),
+        None => shipped_image(cx)?,
+    };
+    let git_dir = git_dir_outside(cx)?;
+    let ssh_dir = options.ssh.then(|| ssh_dir(cx)).transpose()?;
+    let container = Container {
+        image: &image,
+        root: &cx.project.root,
+        git_dir: git_dir.as_deref(),
+        owner: owner(cx, &engine),
+        has_terminal: terminal::is_interactive(),
+        has_kvm: Path::new("/dev/kvm").exists(),
+        has_selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+        is_privileged: options.privileged,
+        ssh_dir: ssh_dir.as_deref(),
+        variables: variables(cx, options),
+    };
+    let words = command_line::words(&options.task, &inputs::own_alias(cx)?);
+    let cmd = cx.sh.cmd(engine.program).args(container.arguments(&words)?);
+    let process = cx.process(cmd).shown();
+    if options.dry_run {
+        let line = process.line().to_owned();
+        terminal::write_data(|out| Ok(writeln!(out, "{line}")?))?;
+        return Ok(Outcome::Pass);
+    }
+    provide_image(cx, &engine, &image, options.pull)?;
+    // A directory that the engine makes for the volume would be root's.
+    files::create_dir(&cx.project.root.join("target"))?;
+    // From here on the engine has the terminal, the signals and the exit code.
+    Err(process.replace_this_process())
+}
+
+/// The container's root writes files of the host's root, except where it is the caller.
+fn owner(cx: &Context, engine: &Engine) -> Option<Owner> {
+    let (user, group) = files::owner(&cx.project.root)?;
+    (user != 0 && !engine.is_rootless).then_some(Owner { user, group })
+}
+
+fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<Engine> {
+    let mut problems = Vec::new();
+    let candidates = EngineName::ALL.into_iter().filter(|it| name.is_none_or(|name| name == *it));
+    for name in candidates {
+        let program = name.program();
+        if cx.find_program(program).is_none() {
+            problems.push(format!("`{program}` is not installed"));
+            continue;
+        }
+        let format = match name {
+            EngineName::Docker => "{{.SecurityOptions}}",
+            EngineName::Podman => "rootless={{.Host.Security.Rootless}}",
+        };
+        match cx.process(cmd!(cx.sh, "{program} info --format {format}")).read_text() {
+            Ok(answer) => {
+                let is_rootless =
+                    answer.contains("rootless=true") || answer.contains("name=rootless");
+                return Ok(Engine { program, is_rootless });
+            }
+            Err(problem) => problems.push(format!("{problem:#}")),
+        }
+    }
+    bail!(
+        Failure::new(format!("no container engine answers: {}", problems.join("; ")))
+            .help("install docker or podman, start it, and allow this user to use it")
+    )
+}
+
+fn shipped_image(cx: &Context) -> anyhow::Result<String> {
+    let mut found = Diagnostics::default();
+    let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), &mut found);
+    settings.map(|settings| settings.image_for(None)).ok_or_else(|| Rejected(found.items).into())
+}
+
+fn provide_image(cx: &Context, engine: &Engine, image: &str, pull: bool) -> anyhow::Result<()> {
+    let program = engine.program;
+    let is_here = || cx.process(cmd!(cx.sh, "{program} image inspect {image}")).succeeds();
+    if !pull && is_here()? {
+        return Ok(());
+    }
+    if cx.process(cmd!(cx.sh, "{program} pull {image}")).shown().stream().succeeds()? {
+        return Ok(());
+    }
+    bail!(
+        Failure::new(format!("failed to pull the image `{image}`"))
+            .help("check the network, or name an image that this machine has with `--image`")
+    )
+}
+
+/// The repository's own directory where the mount of the root does not bring it along.
+fn git_dir_outside(cx: &Context) -> anyhow::Result<Option<PathBuf>> {
+    let root = &cx.project.root;
+    if root.join(".git").is_dir() {
+        return Ok(None);
+    }
+    let dir = PathBuf::from(cx.process(cx.git().common_dir()).read_text()?);
+    Ok(Some(dir).filter(|dir| !dir.starts_with(root)))
+}
+
+fn ssh_dir(cx: &Context) -> anyhow::Result<PathBuf> {
+    let dir = cx.lookup("HOME").map(|home| PathBuf::from(home).join(".ssh"));
+    match dir.filter(|dir| dir.is_dir()) {
+        Some(dir) => Ok(dir),
+        None => bail!(Rejected::new("`--ssh`: there is no `~/.ssh`")),
+    }
+}
+
+fn variables(cx: &Context, options: &Options) -> Vec<std::ffi::OsString> {
+    let names = cx.environment().keys().filter(|name| command_line::is_passed_on(name));
+    names.map(Into::into).chain(options.variables.iter().cloned()).collect()
+}

@@ -1,0 +1,117 @@
+//! `container` with engines that write down what they are told.
+
+use expect_test::expect;
+
+use crate::support::{Run, Sandbox};
+
+/// An engine that answers, has every image and runs nothing.
+const ENGINE: &str = r#"case "$1" in
+    info) echo rootless=true;;
+    image) exit 0;;
+    run) for word; do printf '%s\n' "$word"; done > ../told; exit 7;;
+esac"#;
+
+fn sandbox(engine: &str) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    // Nothing of the machine's own engines.
+    sandbox.set("PATH", &format!("{}:/usr/bin:/bin", sandbox.beside("stubs").display()));
+    for program in ["docker", "podman"] {
+        sandbox.stub(program, "echo 'no daemon' >&2; exit 1");
+    }
+    sandbox.stub(engine, ENGINE);
+    sandbox
+}
+
+fn container(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    sandbox.xtask(&[&["container"], arguments].concat())
+}
+
+fn told(sandbox: &Sandbox) -> Vec<String> {
+    let text = std::fs::read_to_string(sandbox.beside("told")).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_engine_that_answers_runs_the_command_and_gives_the_exit_code() {
+    let mut sandbox = sandbox("podman");
+    sandbox.set("TESTS_TO_SKIP", "[]").set("SECRET", "s3cret");
+    let run =
+        container(&sandbox, &["--image", "i:1", "--env", "SECRET", "--", "cargo", "test", "-q"]);
+    let run = run.assert_code(7);
+    let told = told(&sandbox);
+    assert!(told.ends_with(&["cargo", "test", "-q"].map(str::to_owned)), "{told:?}");
+    for word in ["i:1", "TESTS_TO_SKIP", "SECRET"] {
+        assert!(told.iter().any(|it| it == word), "{word}: {told:?}");
+    }
+    assert!(!told.iter().any(|it| it == "--tty"), "{told:?}");
+    assert!(run.stderr.starts_with("$ podman run "), "{}", run.stderr);
+    assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
+}
+
+#[test]
+fn without_a_command_there_is_a_shell_in_the_image_of_the_ci() {
+    let sandbox = sandbox("docker");
+    container(&sandbox, &[]).assert_code(7);
+    let told = told(&sandbox);
+    assert!(told.iter().any(|it| it.starts_with("rustvmm/dev:")), "{told:?}");
+    assert!(told.last().unwrap().contains("exec bash"), "{told:?}");
+}
+
+#[test]
+fn the_whole_ci_runs_inside_with_the_options_that_were_given() {
+    let sandbox = sandbox("docker");
+    let run =
+        sandbox.xtask(&["ci", "--container", "--fail-fast", "--skip=doc", "style", "--", "x"]);
+    run.assert_code(7);
+    let words = ["cargo", "xtask", "ci", "--fail-fast", "--skip=doc", "style", "--", "x"];
+    assert!(told(&sandbox).ends_with(&words.map(str::to_owned)));
+    let run = sandbox.xtask(&["ci", "--container", "--fial-fast"]).assert_code(2);
+    assert!(run.stderr.contains("did you mean `--fail-fast`?"), "{}", run.stderr);
+}
+
+#[test]
+fn where_no_engine_answers_each_says_why() {
+    let sandbox = sandbox("other");
+    let run = container(&sandbox, &["--", "true"]).assert_code(75);
+    expect![[r"
+        error: no container engine answers: `docker` failed: no daemon; `podman` failed: no daemon
+        help: install docker or podman, start it, and allow this user to use it
+    "]]
+    .assert_eq(&run.stderr);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_no_verdict() {
+    let sandbox = sandbox("docker");
+    let engine = "case \"$1\" in info) ;; *) echo \"$*\" >&2; exit 1;; esac";
+    sandbox.stub("docker", engine);
+    let run = container(&sandbox, &["--image", "no/such:1", "--", "true"]).assert_code(75);
+    expect![[r"
+        $ docker pull no/such:1
+        pull no/such:1
+        error: failed to pull the image `no/such:1`
+        help: check the network, or name an image that this machine has with `--image`
+    "]]
+    .assert_eq(&run.stderr);
+}
+
+#[test]
+fn a_dry_run_prints_a_line_to_copy_and_needs_no_engine() {
+    let sandbox = sandbox("other");
+    let run = container(&sandbox, &["--engine", "docker", "--dry-run", "--", "echo", "a b"]);
+    let run = run.assert_code(0);
+    assert!(run.stdout.starts_with("docker run "), "{}", run.stdout);
+    assert!(run.stdout.ends_with(" echo 'a b'\n"), "{}", run.stdout);
+}
+
+#[test]
+fn a_linked_worktree_brings_the_repository_that_it_belongs_to() {
+    let sandbox = sandbox("docker");
+    let tree = sandbox.beside("tree");
+    sandbox.git(&["worktree", "add", "--quiet", tree.to_str().unwrap()]);
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.args(["container", "--dry-run", "--engine=docker"]).current_dir(&tree);
+    let line = String::from_utf8(output.output().unwrap().stdout).unwrap();
+    let git_dir = sandbox.root().join(".git").display().to_string();
+    assert!(line.contains(&format!("source={git_dir},target={git_dir}")), "{line}");
+}
