@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use xshell::{Cmd, Shell};
 
+use crate::host::git::Git;
 use crate::host::process::{Process, Runner};
 use crate::host::signals;
 use crate::host::{child_environment, files, terminal};
@@ -67,6 +68,11 @@ impl Context {
     /// A program on `PATH`.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         files::find_program(self.path.as_deref()?, name)
+    }
+
+    /// Git in the project's root.
+    pub(crate) fn git(&self) -> Git<'_> {
+        Git { sh: &self.sh, root: &self.project.root }
     }
 
     /// A process that is not started yet.

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::scratch;
 use crate::host::scratch::Scratch;
-use crate::host::{cargo, files, git, terminal};
+use crate::host::{cargo, files, terminal};
 use crate::text::diagnostic::Rejected;
 
 /// The lock file of the working tree, or one generated in `scratch`. Where it is compared with a base
@@ -29,13 +29,13 @@ pub(crate) fn of_working_tree(
     let lock_file = cx.project.lock_file();
     let is_generated_for_both = match base {
         Some(id) => {
-            !succeeds(cx, git::is_tracked(&cx.sh, root, &lock_file))?
-                && !succeeds(cx, git::file_at(&cx.sh, root, id, "Cargo.lock"))?
+            !succeeds(cx, cx.git().is_tracked(&lock_file))?
+                && !succeeds(cx, cx.git().file_at(id, "Cargo.lock"))?
         }
         None => false,
     };
     if lock_file.exists() && !is_generated_for_both {
-        if !cx.is_ci() && succeeds(cx, git::is_ignored(&cx.sh, root, "Cargo.lock"))? {
+        if !cx.is_ci() && succeeds(cx, cx.git().is_ignored("Cargo.lock"))? {
             terminal::note(
                 "note: git ignores this Cargo.lock, so CI generates a new one\n\
                  help: `cargo update` brings yours up to date",
@@ -46,7 +46,7 @@ pub(crate) fn of_working_tree(
     if !cx.project.manifest().exists() {
         bail!(Rejected::new(format!("there is no Cargo.toml in `{}`", root.display())));
     }
-    let listing = cx.process(git::list_files(&cx.sh, root)).read()?;
+    let listing = cx.process(cx.git().list_files()).read()?;
     let names = listing.split(|byte| *byte == 0);
     // Through a link, cargo would write the one of the working tree.
     let names = names.filter(|name| !name.is_empty() && *name != b"Cargo.lock");
@@ -68,13 +68,13 @@ pub(crate) fn of_commit(
 ) -> anyhow::Result<Option<PathBuf>> {
     let (sh, root) = (&cx.sh, &cx.project.root);
     let dir = scratch.dir().join("base");
-    let output = cx.process(git::file_at(sh, root, id, "Cargo.lock")).output()?;
+    let output = cx.process(cx.git().file_at(id, "Cargo.lock")).output()?;
     if output.status.success() {
         let path = dir.join("Cargo.lock");
         files::create_dir(&dir).and_then(|()| files::write_atomically(&path, &output.stdout))?;
         return Ok(Some(path));
     }
-    if !cx.process(git::file_at(sh, root, id, "Cargo.toml")).succeeds()? {
+    if !cx.process(cx.git().file_at(id, "Cargo.toml")).succeeds()? {
         return Ok(None);
     }
     let index = scratch.dir().join("base.index");

@@ -12,7 +12,7 @@ use crate::base::upstream::{Against, Upstream};
 use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::process::Runner;
-use crate::host::{files, git, terminal};
+use crate::host::{files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_user_info;
 
@@ -77,12 +77,11 @@ pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Bas
 /// Rejects a commit without one (exit code 2). Fails if the clone is too shallow (exit code 75).
 pub(crate) fn merge_base(cx: &Context, tip: &Base) -> anyhow::Result<Base> {
     const NO_COMMON_ANCESTOR: i32 = 1;
-    let root = &cx.project.root;
-    let merge_base = git::merge_base(&cx.sh, root, "HEAD", &tip.id);
+    let merge_base = cx.git().merge_base("HEAD", &tip.id);
     if let Some(id) = cx.process(merge_base).read_unless(NO_COMMON_ANCESTOR)? {
         return Ok(Base { id, name: format!("the merge base with {}", tip.name) });
     }
-    if cx.process(git::is_shallow(&cx.sh, root)).read_text()? == "true" {
+    if cx.process(cx.git().is_shallow()).read_text()? == "true" {
         let message =
             format!("this clone is shallow and does not reach the merge base with `{}`", tip.name);
         bail!(Failure::new(message).help("run `git fetch --unshallow`"));
@@ -101,9 +100,8 @@ pub(crate) fn unrelated(base: &str) -> Rejected {
 ///
 /// Fails if it was never fetched (exit code 75).
 pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Base> {
-    let root = &cx.project.root;
     let upstream = Upstream::from_lookup(|name| cx.lookup(name));
-    let output = cx.process(git::remotes(&cx.sh, root)).output()?;
+    let output = cx.process(cx.git().remotes()).output()?;
     let references = upstream.known_references(&String::from_utf8_lossy(&output.stdout));
     for reference in &references {
         if let Some(id) = commit(cx, reference)? {
@@ -125,7 +123,7 @@ fn fetch_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<String>
         if commit(cx, &id)?.is_some() {
             return Ok(Some(id));
         }
-        let fetch = git::fetch(&cx.sh, &cx.project.root, &upstream.remote, &upstream.reference());
+        let fetch = cx.git().fetch(&upstream.remote, &upstream.reference());
         cx.process(fetch).shown().timeout(FETCH_TIMEOUT).read()?;
         if commit(cx, &id)?.is_some() {
             return Ok(Some(id));
@@ -136,14 +134,14 @@ fn fetch_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<String>
 
 fn remote_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<String>> {
     const NO_SUCH_REFERENCE: i32 = 2;
-    let ask = git::ls_remote(&cx.sh, &cx.project.root, &upstream.remote, &upstream.reference());
+    let ask = cx.git().ls_remote(&upstream.remote, &upstream.reference());
     let listing = cx.process(ask).timeout(TIMEOUT).read_unless(NO_SUCH_REFERENCE)?;
     Ok(listing.and_then(|listing| upstream.tip_in(&listing).map(str::to_owned)))
 }
 
 /// The full id of a commit, if this clone has it.
 pub(crate) fn commit(cx: &Context, name: &str) -> anyhow::Result<Option<String>> {
-    let output = cx.process(git::commit_id(&cx.sh, &cx.project.root, name)).output()?;
+    let output = cx.process(cx.git().commit_id(name)).output()?;
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok(output.status.success().then_some(id))
 }
@@ -153,11 +151,10 @@ fn last_known_tip(
     upstream: &Upstream,
     problem: &anyhow::Error,
 ) -> anyhow::Result<Option<String>> {
-    let root = &cx.project.root;
-    let remotes = cx.process(git::remotes(&cx.sh, root)).output()?;
+    let remotes = cx.process(cx.git().remotes()).output()?;
     for reference in upstream.tracking_references(&String::from_utf8_lossy(&remotes.stdout)) {
         let Some(id) = commit(cx, &reference)? else { continue };
-        let age = cx.process(git::commit_age(&cx.sh, root, &id)).output()?;
+        let age = cx.process(cx.git().commit_age(&id)).output()?;
         terminal::say(&format!(
             "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {}",
             String::from_utf8_lossy(&age.stdout).trim()

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::bench::session::Session;
-use crate::host::{cargo, files, git, terminal};
+use crate::host::{cargo, files, terminal};
 use crate::text::fingerprint::fingerprint;
 
 /// The lock file while the benchmarks run.
@@ -108,16 +108,15 @@ fn is_committed(session: &Session<'_>, journal: &Journal) -> anyhow::Result<bool
         return Ok(false);
     }
     let cx = session.cx;
-    let (root, path) = (&cx.project.root, &journal.path);
-    let is_known = session.runner.process(git::is_tracked(&cx.sh, root, path)).clean_up()?;
-    let is_same = session.runner.process(git::is_unchanged(&cx.sh, root, path)).clean_up()?;
+    let path = &journal.path;
+    let is_known = session.runner.process(cx.git().is_tracked(path)).clean_up()?;
+    let is_same = session.runner.process(cx.git().is_unchanged(path)).clean_up()?;
     Ok(is_known.status.success() && is_same.status.success())
 }
 
 fn head(session: &Session<'_>) -> anyhow::Result<Option<String>> {
     let cx = session.cx;
-    let output =
-        session.runner.process(git::commit_id(&cx.sh, &cx.project.root, "HEAD")).clean_up()?;
+    let output = session.runner.process(cx.git().commit_id("HEAD")).clean_up()?;
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok(output.status.success().then_some(id))
 }

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::host::files::Lock;
 use crate::host::process::Runner;
 use crate::host::signals::{self, Unfinished};
-use crate::host::{files, git, terminal};
+use crate::host::{files, terminal};
 use crate::{base, cache};
 
 /// Children get this variable, with the directory of the session as its value: whatever of a
@@ -63,8 +63,7 @@ impl<'a> Session<'a> {
     }
 
     fn remove_worktree(&self) -> anyhow::Result<()> {
-        let root = &self.cx.project.root;
-        let remove = || git::worktree_remove(&self.cx.sh, root, &self.worktree());
+        let remove = || self.cx.git().worktree_remove(&self.worktree());
         let removed = self.runner.process(remove()).clean_up()?.status.success();
         files::remove_dir(&self.worktree())?;
         if !removed {
@@ -100,7 +99,7 @@ impl Worktree {
         let cx = session.cx;
         // What git does not know any more is in the way.
         files::remove_dir(&dir)?;
-        let add = git::worktree_add(&cx.sh, &cx.project.root, &dir, id);
+        let add = cx.git().worktree_add(&dir, id);
         // A partial clone gets what it does not have from its remote now.
         session.runner.process(add).timeout(base::FETCH_TIMEOUT).read()?;
         Ok(Worktree { dir })

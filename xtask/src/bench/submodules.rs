@@ -9,8 +9,7 @@ use crate::base;
 use crate::bench::session::{Session, Worktree};
 use crate::bench::submodule;
 use crate::bench::submodule::Submodule;
-use crate::host::git;
-use crate::host::git::GitDir;
+use crate::host::git::{Git, GitDir};
 use crate::host::{files, terminal};
 
 /// A repository of this clone: itself, a submodule, or a submodule of a submodule.
@@ -106,7 +105,8 @@ fn export(session: &Session<'_>, from: GitDir<'_>, into: &Path, id: &str) -> any
 
 fn common_dir(session: &Session<'_>, tree: &Path) -> anyhow::Result<PathBuf> {
     let _tree = session.cx.sh.push_dir(tree);
-    let output = session.runner.process(git::common_dir(&session.cx.sh, tree)).read()?;
+    let output =
+        session.runner.process(Git { sh: &session.cx.sh, root: tree }.common_dir()).read()?;
     let path = output
         .strip_suffix(
             b"

@@ -20,8 +20,8 @@ use crate::ci::verdict::{Ended, Report, Total, Verdict};
 use crate::cli::ci::{Action, Options};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
+use crate::host::terminal;
 use crate::host::terminal::report_warnings;
-use crate::host::{git, terminal};
 use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::{Outcome, UNDETERMINED};
@@ -175,7 +175,7 @@ fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> Vec<Report> 
 /// The tracked files that differ from the last commit. Where git cannot tell, none do: nothing here
 /// depends on it.
 fn changed_files(cx: &Context) -> BTreeSet<String> {
-    let output = cx.process(git::changed_files(&cx.sh, &cx.project.root)).output();
+    let output = cx.process(cx.git().changed_files()).output();
     let names = output.map(|output| output.stdout).unwrap_or_default();
     let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()

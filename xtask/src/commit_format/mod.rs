@@ -19,7 +19,7 @@ use crate::commit_format::message_file::Cleanup;
 use crate::commit_format::report::CommitReport;
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
-use crate::host::{files, git, terminal};
+use crate::host::{files, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::Failure;
 use crate::text::diagnostic::{Diagnostics, Source};
@@ -34,14 +34,13 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 
 fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let bots = bots(cx)?;
-    let root = &cx.project.root;
     if base::commit(cx, "HEAD")?.is_none() {
         check_head_is_readable(cx)?;
         terminal::say("there are no commits yet");
         return Ok(Outcome::Pass);
     }
     let base = base::find(cx)?;
-    let list = git::list_commits(&cx.sh, root, &base.id, history::FORMAT);
+    let list = cx.git().list_commits(&base.id, history::FORMAT);
     let commits = history::parse(&cx.process(list).read()?)?;
     check_history_is_complete(cx, &commits, &base)?;
     let report = CommitReport::new(&base.name, history::classify(&commits, &bots));
@@ -56,9 +55,8 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
 /// git cannot read.
 fn check_head_is_readable(cx: &Context) -> anyhow::Result<()> {
     const IS_MISSING: i32 = 1;
-    let root = &cx.project.root;
-    let branch = cx.process(git::current_branch(&cx.sh, root)).read_text()?;
-    let reference = git::show_reference(&cx.sh, root, &branch);
+    let branch = cx.process(cx.git().current_branch()).read_text()?;
+    let reference = cx.git().show_reference(&branch);
     match cx.process(reference).read_unless(IS_MISSING)? {
         None => Ok(()),
         Some(_) => bail!(
@@ -98,7 +96,7 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
 /// If the history ends inside the branch, its own commits cannot be determined.
 fn check_history_is_complete(cx: &Context, commits: &[Commit], base: &Base) -> anyhow::Result<()> {
     let is_own = |id: &str| commits.iter().any(|commit| !commit.is_boundary && commit.id == id);
-    let path = cx.process(git::shallow_file(&cx.sh, &cx.project.root)).read_text()?;
+    let path = cx.process(cx.git().shallow_file()).read_text()?;
     let path = cx.project.root.join(path);
     let shallow = files::read_text_if_exists(&path, "shallow")?.unwrap_or_default();
     if shallow.lines().any(is_own) {
@@ -121,7 +119,7 @@ fn check_history_is_complete(cx: &Context, commits: &[Commit], base: &Base) -> a
 fn cleanup(cx: &Context) -> anyhow::Result<Cleanup> {
     // `core.commentString` is the newer name of `core.commentChar`.
     let names = r"^(core\.comment(char|string)|commit\.cleanup)$";
-    let output = cx.process(git::settings(&cx.sh, &cx.project.root, names)).output()?;
+    let output = cx.process(cx.git().settings(names)).output()?;
     // By this value git tells its hooks that no editor is used.
     let is_edited = cx.lookup("GIT_EDITOR").as_deref() != Some(":");
     Ok(Cleanup::from_settings(&String::from_utf8_lossy(&output.stdout), is_edited))

@@ -8,7 +8,7 @@ use crate::base;
 use crate::context::Context;
 use crate::coverage::diff;
 use crate::coverage::diff::AddedLines;
-use crate::host::{files, git};
+use crate::host::files;
 use crate::text::diagnostic::Rejected;
 
 /// Where a change starts.
@@ -43,18 +43,17 @@ pub(crate) fn start(cx: &Context, revision: Option<&str>) -> anyhow::Result<Star
 /// The lines that the working tree adds to that commit, files that git does not know yet included.
 /// `scratch` is a file for an index of our own: git's stays as it is.
 pub(crate) fn added(cx: &Context, start: &Start, scratch: &Path) -> anyhow::Result<AddedLines> {
-    let root = &cx.project.root;
-    let new_files = cx.process(git::untracked_sources(&cx.sh, root)).read()?;
-    let diff = git::diff(&cx.sh, root, &start.commit);
+    let new_files = cx.process(cx.git().untracked_sources()).read()?;
+    let diff = cx.git().diff(&start.commit);
     let diff = if new_files.is_empty() {
         cx.process(diff).read()?
     } else {
         // Announced in an index of its own, a new file takes part in the search for renames.
-        let index = cx.process(git::index_path(&cx.sh, root)).read_text()?;
+        let index = cx.process(cx.git().index_path()).read_text()?;
         // A git that was killed may have left its lock.
         files::remove(&scratch.with_extension("lock"))?;
         files::copy(Path::new(&index), scratch)?;
-        let announce = git::announce(&cx.sh, root).env("GIT_INDEX_FILE", scratch);
+        let announce = cx.git().announce().env("GIT_INDEX_FILE", scratch);
         cx.process(announce).stdin(new_files).read()?;
         let diff = cx.process(diff.env("GIT_INDEX_FILE", scratch)).read();
         files::remove(scratch)?;

@@ -27,191 +27,199 @@ fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     LOCAL_VARIABLES.iter().fold(cmd, Cmd::env_remove)
 }
 
-/// What a remote's reference points at now.
-pub(crate) fn ls_remote<'sh>(
-    sh: &'sh Shell,
-    root: &Path,
-    remote: &str,
-    reference: &str,
-) -> Cmd<'sh> {
-    git(sh, root).args(["ls-remote", "--exit-code", "--", remote, reference])
+/// `git` in a working tree. Its methods are command lines that do not run yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Git<'a> {
+    pub(crate) sh: &'a Shell,
+    pub(crate) root: &'a Path,
 }
 
-/// Brings a remote's reference here. No reference and no `FETCH_HEAD` of the user's is written: the
-/// commit is known by its id. Without `--refmap=` git would move the user's tracking branch, and
-/// with automatic maintenance it might repack the repository.
-pub(crate) fn fetch<'sh>(sh: &'sh Shell, root: &Path, remote: &str, reference: &str) -> Cmd<'sh> {
-    let options = [
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-recurse-submodules",
-        "--no-auto-maintenance",
-        "--refmap=",
-    ];
-    git(sh, root).args(options).args(["--", remote, reference])
-}
+impl<'a> Git<'a> {
+    fn cmd(self) -> Cmd<'a> {
+        git(self.sh, self.root)
+    }
 
-/// The commit that a name stands for.
-pub(crate) fn commit_id<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
-    let name = format!("{name}^{{commit}}");
-    git(sh, root).args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(name)
-}
+    /// What a remote's reference points at now.
+    pub(crate) fn ls_remote(self, remote: &str, reference: &str) -> Cmd<'a> {
+        self.cmd().args(["ls-remote", "--exit-code", "--", remote, reference])
+    }
 
-/// The branch that `HEAD` stands for, by its full name; it need not exist yet.
-pub(crate) fn current_branch<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["symbolic-ref", "HEAD"])
-}
+    /// Brings a remote's reference here. No reference and no `FETCH_HEAD` of the user's is written: the
+    /// commit is known by its id. Without `--refmap=` git would move the user's tracking branch, and
+    /// with automatic maintenance it might repack the repository.
+    pub(crate) fn fetch(self, remote: &str, reference: &str) -> Cmd<'a> {
+        let options = [
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            "--refmap=",
+        ];
+        self.cmd().args(options).args(["--", remote, reference])
+    }
 
-/// Exits with 1 if there is no such reference. `name` is a full name.
-pub(crate) fn show_reference<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
-    git(sh, root).args(["show-ref", "--verify", "--quiet", "--", name])
-}
+    /// The commit that a name stands for.
+    pub(crate) fn commit_id(self, name: &str) -> Cmd<'a> {
+        let name = format!("{name}^{{commit}}");
+        self.cmd().args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(name)
+    }
 
-/// What leads from a file to the text of standard input, whether or not they are tracked.
-pub(crate) fn diff_to_stdin<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
-    let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--"];
-    git(sh, root).args(options).arg(file).arg("-")
-}
+    /// The branch that `HEAD` stands for, by its full name; it need not exist yet.
+    pub(crate) fn current_branch(self) -> Cmd<'a> {
+        self.cmd().args(["symbolic-ref", "HEAD"])
+    }
 
-/// The commits of `HEAD` that are not in `base`, newest first, with the commits of the base that
-/// border on them. Messages are bytes as they are stored, converted to UTF-8 if their commit names
-/// an encoding.
-pub(crate) fn list_commits<'sh>(sh: &'sh Shell, root: &Path, base: &str, format: &str) -> Cmd<'sh> {
-    let format = format!("--format={format}");
-    let excluded = format!("^{base}");
-    git(sh, root)
-        .args(["-c", "i18n.logOutputEncoding=UTF-8", "rev-list", "--topo-order", "--boundary"])
-        .args([format, excluded])
-        .args(["HEAD", "--"])
-}
+    /// Exits with 1 if there is no such reference. `name` is a full name.
+    pub(crate) fn show_reference(self, name: &str) -> Cmd<'a> {
+        self.cmd().args(["show-ref", "--verify", "--quiet", "--", name])
+    }
 
-/// The commits at which the history of a shallow clone ends are in this file of the repository.
-pub(crate) fn shallow_file<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["rev-parse", "--git-path", "shallow"])
-}
+    /// What leads from a file to the text of standard input, whether or not they are tracked.
+    pub(crate) fn diff_to_stdin(self, file: &Path) -> Cmd<'a> {
+        let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--"];
+        self.cmd().args(options).arg(file).arg("-")
+    }
 
-/// Settings of the user's whose lower-case names match, one a line, the one that wins last.
-pub(crate) fn settings<'sh>(sh: &'sh Shell, root: &Path, names: &str) -> Cmd<'sh> {
-    git(sh, root).args(["config", "--get-regexp", names])
-}
+    /// The commits of `HEAD` that are not in `base`, newest first, with the commits of the base that
+    /// border on them. Messages are bytes as they are stored, converted to UTF-8 if their commit names
+    /// an encoding.
+    pub(crate) fn list_commits(self, base: &str, format: &str) -> Cmd<'a> {
+        let format = format!("--format={format}");
+        let excluded = format!("^{base}");
+        self.cmd()
+            .args(["-c", "i18n.logOutputEncoding=UTF-8", "rev-list", "--topo-order", "--boundary"])
+            .args([format, excluded])
+            .args(["HEAD", "--"])
+    }
 
-/// What git tracks and what it would track, each name ended by a NUL.
-pub(crate) fn list_files<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-}
+    /// The commits at which the history of a shallow clone ends are in this file of the repository.
+    pub(crate) fn shallow_file(self) -> Cmd<'a> {
+        self.cmd().args(["rev-parse", "--git-path", "shallow"])
+    }
 
-/// Whether git ignores a file.
-pub(crate) fn is_ignored<'sh>(sh: &'sh Shell, root: &Path, name: &str) -> Cmd<'sh> {
-    git(sh, root).args(["check-ignore", "--quiet", "--", name])
-}
+    /// Settings of the user's whose lower-case names match, one a line, the one that wins last.
+    pub(crate) fn settings(self, names: &str) -> Cmd<'a> {
+        self.cmd().args(["config", "--get-regexp", names])
+    }
 
-/// A file as a commit has it; `commit` is an id.
-pub(crate) fn file_at<'sh>(sh: &'sh Shell, root: &Path, commit: &str, name: &str) -> Cmd<'sh> {
-    git(sh, root).args(["cat-file", "blob"]).arg(format!("{commit}:{name}"))
-}
+    /// What git tracks and what it would track, each name ended by a NUL.
+    pub(crate) fn list_files(self) -> Cmd<'a> {
+        self.cmd().args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    }
 
-/// The URLs of the remotes, a key and a value on each line.
-pub(crate) fn remotes<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["config", "--get-regexp", r"^remote\..*\.url$"])
-}
+    /// Whether git ignores a file.
+    pub(crate) fn is_ignored(self, name: &str) -> Cmd<'a> {
+        self.cmd().args(["check-ignore", "--quiet", "--", name])
+    }
 
-/// What the working tree changes since a commit, in the one form that does not depend on the
-/// user's configuration. Nothing is written, not even fresher times in the index.
-pub(crate) fn diff<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
-    git(sh, root)
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .args(["-c", "core.quotePath=false", "diff", "--unified=0", "--inter-hunk-context=0"])
-        .args([
-            "--find-renames",
-            "-l0",
-            "--text",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--no-color",
-            "--no-relative",
+    /// A file as a commit has it; `commit` is an id.
+    pub(crate) fn file_at(self, commit: &str, name: &str) -> Cmd<'a> {
+        self.cmd().args(["cat-file", "blob"]).arg(format!("{commit}:{name}"))
+    }
+
+    /// The URLs of the remotes, a key and a value on each line.
+    pub(crate) fn remotes(self) -> Cmd<'a> {
+        self.cmd().args(["config", "--get-regexp", r"^remote\..*\.url$"])
+    }
+
+    /// What the working tree changes since a commit, in the one form that does not depend on the
+    /// user's configuration. Nothing is written, not even fresher times in the index.
+    pub(crate) fn diff(self, id: &str) -> Cmd<'a> {
+        self.cmd()
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .args(["-c", "core.quotePath=false", "diff", "--unified=0", "--inter-hunk-context=0"])
+            .args([
+                "--find-renames",
+                "-l0",
+                "--text",
+                "--no-ext-diff",
+                "--no-textconv",
+                "--no-color",
+                "--no-relative",
+            ])
+            .args(["--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", id, "--"])
+    }
+
+    /// Rust sources that git does not know and is not told to ignore, each ended by a zero byte.
+    pub(crate) fn untracked_sources(self) -> Cmd<'a> {
+        self.cmd().args(["ls-files", "--others", "--exclude-standard", "-z", "--", "*.rs"])
+    }
+
+    /// Where the index of this working tree is.
+    pub(crate) fn index_path(self) -> Cmd<'a> {
+        self.cmd().args(["rev-parse", "--path-format=absolute", "--git-path", "index"])
+    }
+
+    /// Tells an index, not the objects, that files will be added: those of standard input, each ended
+    /// by a zero byte.
+    pub(crate) fn announce(self) -> Cmd<'a> {
+        self.cmd().env("GIT_LITERAL_PATHSPECS", "1").args([
+            "add",
+            "--intent-to-add",
+            "--pathspec-from-file=-",
+            "--pathspec-file-nul",
         ])
-        .args(["--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", id, "--"])
-}
+    }
 
-/// Rust sources that git does not know and is not told to ignore, each ended by a zero byte.
-pub(crate) fn untracked_sources<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["ls-files", "--others", "--exclude-standard", "-z", "--", "*.rs"])
-}
+    /// How long ago a commit was made, in git's own words.
+    pub(crate) fn commit_age(self, id: &str) -> Cmd<'a> {
+        self.cmd().args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])
+    }
 
-/// Where the index of this working tree is.
-pub(crate) fn index_path<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["rev-parse", "--path-format=absolute", "--git-path", "index"])
-}
+    /// The newest commit that two commits have in common.
+    pub(crate) fn merge_base(self, one: &str, other: &str) -> Cmd<'a> {
+        self.cmd().args(["merge-base", "--end-of-options", one, other])
+    }
 
-/// Tells an index, not the objects, that files will be added: those of standard input, each ended
-/// by a zero byte.
-pub(crate) fn announce<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).env("GIT_LITERAL_PATHSPECS", "1").args([
-        "add",
-        "--intent-to-add",
-        "--pathspec-from-file=-",
-        "--pathspec-file-nul",
-    ])
-}
+    /// Says `true` where history was cut off when the repository was cloned.
+    pub(crate) fn is_shallow(self) -> Cmd<'a> {
+        self.cmd().args(["rev-parse", "--is-shallow-repository"])
+    }
 
-/// How long ago a commit was made, in git's own words.
-pub(crate) fn commit_age<'sh>(sh: &'sh Shell, root: &Path, id: &str) -> Cmd<'sh> {
-    git(sh, root).args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])
-}
+    /// Checks a commit out in a directory of its own. The user's hooks and watchers are not for it, and
+    /// relative paths would be noted in the user's configuration. Forced twice, also where git still
+    /// knows a worktree of that name whose directory is gone.
+    pub(crate) fn worktree_add(self, dir: &Path, id: &str) -> Cmd<'a> {
+        self.cmd()
+            .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
+            .args(["-c", "worktree.useRelativePaths=false"])
+            .args(["worktree", "add", "--quiet", "--force", "--force", "--detach", "--"])
+            .arg(dir)
+            .arg(id)
+    }
 
-/// The newest commit that two commits have in common.
-pub(crate) fn merge_base<'sh>(sh: &'sh Shell, root: &Path, one: &str, other: &str) -> Cmd<'sh> {
-    git(sh, root).args(["merge-base", "--end-of-options", one, other])
-}
+    /// Takes a worktree away with all that is in it, half-made ones too; it need not exist any more.
+    pub(crate) fn worktree_remove(self, dir: &Path) -> Cmd<'a> {
+        self.cmd().args(["worktree", "remove", "--force", "--force", "--"]).arg(dir)
+    }
 
-/// Says `true` where history was cut off when the repository was cloned.
-pub(crate) fn is_shallow<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["rev-parse", "--is-shallow-repository"])
-}
+    /// The tracked files that are not as the last commit has them, each ended by a zero byte.
+    pub(crate) fn changed_files(self) -> Cmd<'a> {
+        let cmd = self.cmd().env("GIT_OPTIONAL_LOCKS", "0");
+        cmd.args(["diff", "--name-only", "-z", "--no-ext-diff", "--no-renames"]).args([
+            "--ignore-submodules=all",
+            "HEAD",
+            "--",
+        ])
+    }
 
-/// Checks a commit out in a directory of its own. The user's hooks and watchers are not for it, and
-/// relative paths would be noted in the user's configuration. Forced twice, also where git still
-/// knows a worktree of that name whose directory is gone.
-pub(crate) fn worktree_add<'sh>(sh: &'sh Shell, root: &Path, dir: &Path, id: &str) -> Cmd<'sh> {
-    git(sh, root)
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
-        .args(["-c", "worktree.useRelativePaths=false"])
-        .args(["worktree", "add", "--quiet", "--force", "--force", "--detach", "--"])
-        .arg(dir)
-        .arg(id)
-}
+    /// Succeeds if a file is in the index.
+    pub(crate) fn is_tracked(self, file: &Path) -> Cmd<'a> {
+        self.cmd().args(["ls-files", "--error-unmatch", "--"]).arg(file)
+    }
 
-/// Takes a worktree away with all that is in it, half-made ones too; it need not exist any more.
-pub(crate) fn worktree_remove<'sh>(sh: &'sh Shell, root: &Path, dir: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["worktree", "remove", "--force", "--force", "--"]).arg(dir)
-}
+    /// Succeeds if a file is as the last commit has it.
+    pub(crate) fn is_unchanged(self, file: &Path) -> Cmd<'a> {
+        let cmd = self.cmd().env("GIT_OPTIONAL_LOCKS", "0");
+        cmd.args(["diff", "--quiet", "HEAD", "--"]).arg(file)
+    }
 
-/// The tracked files that are not as the last commit has them, each ended by a zero byte.
-pub(crate) fn changed_files<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    let cmd = git(sh, root).env("GIT_OPTIONAL_LOCKS", "0");
-    cmd.args(["diff", "--name-only", "-z", "--no-ext-diff", "--no-renames"]).args([
-        "--ignore-submodules=all",
-        "HEAD",
-        "--",
-    ])
-}
-
-/// Succeeds if a file is in the index.
-pub(crate) fn is_tracked<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["ls-files", "--error-unmatch", "--"]).arg(file)
-}
-
-/// Succeeds if a file is as the last commit has it.
-pub(crate) fn is_unchanged<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
-    let cmd = git(sh, root).env("GIT_OPTIONAL_LOCKS", "0");
-    cmd.args(["diff", "--quiet", "HEAD", "--"]).arg(file)
-}
-
-/// Where a repository keeps what all its worktrees share.
-pub(crate) fn common_dir<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
+    /// Where a repository keeps what all its worktrees share.
+    pub(crate) fn common_dir(self) -> Cmd<'a> {
+        self.cmd().args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
+    }
 }
 
 /// A repository by its own directory, whatever tree belongs to it.
@@ -275,14 +283,14 @@ mod tests {
     #[test]
     fn hostile_names_are_arguments_and_never_options() {
         let sh = Shell::new().unwrap();
-        let root = Path::new("/r");
+        let git = Git { sh: &sh, root: Path::new("/r") };
         assert_eq!(
-            line(fetch(&sh, root, "--upload-pack=x", "refs/heads/main;touch${IFS}x")),
+            line(git.fetch("--upload-pack=x", "refs/heads/main;touch${IFS}x")),
             "GIT_TERMINAL_PROMPT=0 git -c safe.directory=/r fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules \
              --no-auto-maintenance --refmap= -- --upload-pack=x 'refs/heads/main;touch${IFS}x'"
         );
         assert_eq!(
-            line(commit_id(&sh, root, "-x")),
+            line(git.commit_id("-x")),
             "GIT_TERMINAL_PROMPT=0 git -c safe.directory=/r rev-parse --verify --quiet --end-of-options '-x^{commit}'"
         );
     }

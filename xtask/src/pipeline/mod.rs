@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use crate::cli::pipeline::{Destination, Options};
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
-use crate::host::{buildkite_agent, files, git, terminal};
+use crate::host::{buildkite_agent, files, terminal};
 use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
@@ -74,7 +74,7 @@ fn check(
         return Ok(Outcome::Pass);
     }
     let text = text(pipeline, format)?;
-    let diff = git::diff_to_stdin(&cx.sh, &cx.project.root, &file);
+    let diff = cx.git().diff_to_stdin(&file);
     let output = cx.process(diff).stdin(text).output()?;
     terminal::write_data(|out| Ok(out.write_all(&output.stdout)?))?;
     terminal::say(&format!(
