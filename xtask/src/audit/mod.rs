@@ -21,8 +21,8 @@ use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::annotation;
-use crate::tools::provision::{Installing, Provision};
-use crate::tools::requirement::{self, Prerequisite};
+use crate::tools::installer::{InstallPolicy, Installer};
+use crate::tools::requirement;
 use crate::{base, cache};
 
 /// # Errors
@@ -70,13 +70,12 @@ fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
 /// Installs cargo-audit if it is missing. As that takes minutes, it checks first that there is a
 /// database.
 fn install_cargo_audit(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
-    let mut provision = Provision::new(cx, Installing::Allowed);
-    let mut needs = requirement::of_own("audit");
-    needs.retain(|need| *need != Prerequisite::AdvisoryDatabase);
-    if !provision.has_tools(&needs) {
+    let mut installer = Installer::new(cx, InstallPolicy::Allowed);
+    let needs = requirement::of_command(&["audit", "--offline"]);
+    if !installer.has_tools(&needs) {
         database.check_reachable(cx)?;
     }
-    Ok(provision.ensure_all(&needs)?)
+    Ok(installer.ensure_all(&needs)?)
 }
 
 struct Audit<'a> {

@@ -40,9 +40,8 @@ use crate::host::cargo;
 use crate::host::terminal;
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
-use crate::tools::provision::{Installing, Provision};
-use crate::tools::requirement as prerequisite;
-use crate::tools::requirement::Prerequisite;
+use crate::tools::installer::{InstallPolicy, Installer};
+use crate::tools::requirement;
 
 /// What is compared with what.
 struct Task<'a> {
@@ -217,9 +216,8 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
 }
 
 fn provide_critcmp(cx: &Context) -> anyhow::Result<()> {
-    let tool = prerequisite::program(prerequisite::CRITCMP).expect("critcmp is one of our tools");
-    let need = [Prerequisite::CargoTool { tool }];
-    Ok(Provision::new(cx, Installing::Allowed).ensure_all(&need)?)
+    let needs = requirement::of_command(&["bench"]);
+    Ok(Installer::new(cx, InstallPolicy::Allowed).ensure_all(&needs)?)
 }
 
 fn workspace(cx: &Context, sh: &Shell) -> anyhow::Result<Workspace> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::ci::verdict::{SoftFail, Verdict};
 use crate::plan::placeholder;
 use crate::plan::step::Step;
 use crate::text::shell as shell_text;
@@ -21,66 +22,12 @@ pub(crate) struct LocalStep {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) timeout_minutes: u64,
     pub(crate) soft_fail: SoftFail,
-    /// Why the step is not run at all, if so.
-    pub(crate) obstacle: Option<Obstacle>,
+    /// The verdict of a step that does not run here.
+    pub(crate) verdict: Option<Verdict>,
     /// What differs from CI, one sentence each.
     pub(crate) notes: Vec<String>,
     /// Exit status 75 means "could not find out" only where the whole command is one of ours.
     pub(crate) is_own_command: bool,
-}
-
-/// Why a step is left out of a local run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Obstacle {
-    /// The description itself says so.
-    Skipped { reason: String },
-    /// It needs what only Buildkite or another machine has.
-    Unavailable { reason: String },
-}
-
-impl Obstacle {
-    pub(crate) fn describe(&self) -> String {
-        match self {
-            Obstacle::Skipped { reason } => format!("skipped: {reason}"),
-            Obstacle::Unavailable { reason } => format!("unavailable: {reason}"),
-        }
-    }
-}
-
-/// Which failures do not fail the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SoftFail {
-    Never,
-    Always,
-    /// For these exit statuses only.
-    ExitStatuses(Vec<i64>),
-}
-
-impl SoftFail {
-    /// Whether a failure with this exit status leaves the run as it is.
-    pub(crate) fn covers(&self, exit_status: i32) -> bool {
-        match self {
-            SoftFail::Never => false,
-            SoftFail::Always => true,
-            SoftFail::ExitStatuses(list) => list.contains(&i64::from(exit_status)),
-        }
-    }
-
-    fn from_value(value: Option<&Value>) -> SoftFail {
-        match value {
-            Some(Value::Bool(true)) => SoftFail::Always,
-            Some(Value::String(text)) if text == "true" => SoftFail::Always,
-            Some(Value::Array(items)) => {
-                let status = |item: &Value| item.get("exit_status").cloned();
-                let statuses: Vec<Value> = items.iter().filter_map(status).collect();
-                if statuses.iter().any(|status| status == "*") {
-                    return SoftFail::Always;
-                }
-                SoftFail::ExitStatuses(statuses.iter().filter_map(Value::as_i64).collect())
-            }
-            _ => SoftFail::Never,
-        }
-    }
 }
 
 impl LocalStep {
@@ -104,10 +51,15 @@ impl LocalStep {
             environment: environment(step, lookup),
             timeout_minutes: step.timeout_minutes(),
             soft_fail: SoftFail::from_value(step.test.forwarded.get("soft_fail")),
-            obstacle: obstacle(step),
+            verdict: verdict(step),
             notes: notes(step),
             is_own_command: is_own_command(&step.test.command),
         }
+    }
+
+    /// Whether the command line may select the step by this name.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.test_name == name || self.label == name
     }
 }
 
@@ -120,28 +72,31 @@ fn is_own_command(command: &str) -> bool {
     arguments.is_some_and(|text| !text.contains([';', '|', '&', '\n', '(', '`']))
 }
 
-/// The step's `env` and what the docker plugin's `environment` sets. An entry without `=` passes a
-/// variable on, which happens here by itself.
+/// Returns the step's `env` and what the docker plugin's `environment` sets. An entry without `=`
+/// passes a variable on, which happens here by itself.
 fn environment(step: &Step<'_>, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
-    let mut variables = Vec::new();
-    if let Some(Value::Object(env)) = step.test.forwarded.get("env") {
-        let set = env.iter().filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
-        variables.extend(set);
-    }
     let docker = step.docker_plugin();
-    if let Some(Value::Object(entries)) = docker.get("environment") {
-        let set =
-            entries.iter().filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
-        variables.extend(set);
+    let sources = [step.test.forwarded.get("env"), docker.get("environment")];
+    let pairs = sources.into_iter().flatten().flat_map(pairs);
+    pairs.map(|(name, value)| (name, shell_text::interpolate(&value, lookup))).collect()
+}
+
+/// Variables as an object or as a list of `NAME=value`.
+fn pairs(variables: &Value) -> Vec<(String, String)> {
+    match variables {
+        Value::Object(map) => {
+            let pair = |(name, value): (&String, &Value)| Some((name.clone(), scalar_text(value)?));
+            map.iter().filter_map(pair).collect()
+        }
+        Value::Array(entries) => {
+            let pair = |entry: &Value| {
+                let (name, value) = entry.as_str()?.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            };
+            entries.iter().filter_map(pair).collect()
+        }
+        _ => Vec::new(),
     }
-    if let Some(Value::Array(entries)) = docker.get("environment") {
-        let pairs =
-            entries.iter().filter_map(Value::as_str).filter_map(|entry| entry.split_once('='));
-        variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    }
-    let interpolated =
-        |(name, value): (String, String)| (name, shell_text::interpolate(&value, lookup));
-    variables.into_iter().map(interpolated).collect()
 }
 
 fn scalar_text(value: &Value) -> Option<String> {
@@ -152,27 +107,29 @@ fn scalar_text(value: &Value) -> Option<String> {
     }
 }
 
-fn obstacle(step: &Step<'_>) -> Option<Obstacle> {
-    let forwarded = &step.test.forwarded;
-    match forwarded.get("skip") {
+/// The verdict that is known without running the step.
+fn verdict(step: &Step<'_>) -> Option<Verdict> {
+    let value = |key: &str| step.test.forwarded.get(key);
+    match value("skip") {
         Some(Value::Bool(true)) => {
-            return Some(Obstacle::Skipped { reason: "the description says `skip`".to_owned() });
+            return Some(Verdict::Skipped { reason: "the description says `skip`".to_owned() });
         }
         Some(Value::String(reason)) if !reason.is_empty() && reason != "false" => {
-            return Some(Obstacle::Skipped { reason: reason.clone() });
+            return Some(Verdict::Skipped { reason: reason.clone() });
         }
         _ => (),
     }
-    let only_buildkite = |key: &str| Obstacle::Unavailable {
-        reason: format!("`{key}` makes several jobs of the step, which only Buildkite does"),
+    let jobs = value("parallelism").and_then(scalar_text);
+    let key = if value("matrix").is_some_and(|matrix| !matrix.is_null()) {
+        "matrix"
+    } else if jobs.and_then(|jobs| jobs.parse::<i64>().ok()).is_some_and(|jobs| jobs > 1) {
+        "parallelism"
+    } else {
+        return None;
     };
-    if forwarded.get("matrix").is_some_and(|matrix| !matrix.is_null()) {
-        return Some(only_buildkite("matrix"));
-    }
-    let jobs = forwarded.get("parallelism").and_then(scalar_text);
-    jobs.and_then(|jobs| jobs.parse::<i64>().ok())
-        .is_some_and(|jobs| jobs > 1)
-        .then(|| only_buildkite("parallelism"))
+    Some(Verdict::unavailable(format!(
+        "`{key}` makes several jobs of the step, which only Buildkite does"
+    )))
 }
 
 fn notes(step: &Step<'_>) -> Vec<String> {
@@ -248,34 +205,19 @@ mod tests {
     }
 
     #[test]
-    fn soft_fail_is_read_as_buildkite_reads_it() {
-        for (text, wanted) in [
-            ("true", SoftFail::Always),
-            (r#""true""#, SoftFail::Always),
-            (r#""false""#, SoftFail::Never),
-            (r#"[{"exit_status": "*"}]"#, SoftFail::Always),
-            (r#"[{"exit_status": 3}]"#, SoftFail::ExitStatuses(vec![3])),
-        ] {
-            assert_eq!(local(&format!(r#""command": "c", "soft_fail": {text}"#)).soft_fail, wanted);
-        }
-        assert!(SoftFail::ExitStatuses(vec![3]).covers(3));
-        assert!(!SoftFail::ExitStatuses(vec![3]).covers(4));
-    }
-
-    #[test]
     fn what_only_buildkite_can_do_is_unavailable_and_a_condition_is_noted() {
         assert!(matches!(
-            local(r#""command": "c", "matrix": ["a"]"#).obstacle,
-            Some(Obstacle::Unavailable { .. })
+            local(r#""command": "c", "matrix": ["a"]"#).verdict,
+            Some(Verdict::Unavailable { .. })
         ));
         assert!(matches!(
-            local(r#""command": "c", "parallelism": 2"#).obstacle,
-            Some(Obstacle::Unavailable { .. })
+            local(r#""command": "c", "parallelism": 2"#).verdict,
+            Some(Verdict::Unavailable { .. })
         ));
-        assert_eq!(local(r#""command": "c", "parallelism": 1"#).obstacle, None);
+        assert_eq!(local(r#""command": "c", "parallelism": 1"#).verdict, None);
         assert_eq!(
-            local(r#""command": "c", "skip": "broken upstream""#).obstacle,
-            Some(Obstacle::Skipped { reason: "broken upstream".to_owned() })
+            local(r#""command": "c", "skip": "broken upstream""#).verdict,
+            Some(Verdict::Skipped { reason: "broken upstream".to_owned() })
         );
         assert_eq!(local(r#""command": "c", "conditional": "a == 'b'""#).notes.len(), 1);
     }

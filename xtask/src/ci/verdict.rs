@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::outcome::{Outcome, UNDETERMINED};
 use crate::text::style::{Colour, paint};
 use crate::text::table::{Align, Columns};
 
-/// How one test ended.
+/// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Passed,
@@ -23,7 +26,7 @@ pub(crate) enum Verdict {
     /// Could not run here; `fix` is what the user can do about it.
     Unavailable {
         reason: String,
-        fix: String,
+        fix: Option<String>,
     },
     /// The run ended before this test's turn.
     NotRun {
@@ -33,13 +36,61 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    pub(crate) fn unavailable(reason: impl Into<String>) -> Verdict {
+        Verdict::Unavailable { reason: reason.into(), fix: None }
+    }
+
+    /// Judges a command that ran. Exit status 75 means "could not be determined" only where the
+    /// whole command is one of ours.
+    pub(crate) fn of(ended: Ended, soft_fail: &SoftFail, is_own_command: bool) -> Verdict {
+        match ended {
+            Ended::Exit(0) => Verdict::Passed,
+            Ended::Exit(code) if is_own_command && code == i32::from(UNDETERMINED) => {
+                Verdict::unavailable("the command above says why")
+            }
+            ended if soft_fail.covers(ended) => Verdict::SoftFailed { ended },
+            ended => Verdict::Failed { ended },
+        }
+    }
+
     /// Whether running the test again is what the user wants to do next.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(self, Verdict::Failed { .. } | Verdict::SoftFailed { .. })
     }
+
+    /// Why the test did not run, if it did not.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let (reason, fix) = match self {
+            Verdict::Skipped { reason } | Verdict::NotRun { reason } => (reason, None),
+            Verdict::Unavailable { reason, fix } => (reason, fix.as_ref()),
+            _ => return None,
+        };
+        let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
+        Some(format!("{}: {reason}{fix}", self.kind().0))
+    }
+
+    fn kind(&self) -> (&'static str, Colour) {
+        match self {
+            Verdict::Passed => ("passed", Colour::Green),
+            Verdict::Failed { .. } => ("failed", Colour::Red),
+            Verdict::SoftFailed { .. } => ("soft-failed", Colour::Yellow),
+            Verdict::Skipped { .. } => ("skipped", Colour::Dim),
+            Verdict::Unavailable { .. } => ("unavailable", Colour::Yellow),
+            Verdict::NotRun { .. } => ("not run", Colour::Dim),
+            Verdict::Interrupted => ("interrupted", Colour::Red),
+        }
+    }
+
+    fn cell(&self) -> String {
+        match self {
+            Verdict::Failed { ended } => format!("FAILED ({})", ended.describe()),
+            Verdict::SoftFailed { ended } => format!("soft-failed ({})", ended.describe()),
+            _ => self.kind().0.to_owned(),
+        }
+    }
 }
 
-/// How the process of a failed test ended.
+/// How the process of a test ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Exit(i32),
@@ -47,10 +98,54 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
-    pub(crate) fn describe(self) -> String {
+    fn describe(self) -> String {
         match self {
             Ended::Exit(status) => format!("exit {status}"),
             Ended::Signal(signal) => format!("signal {signal}"),
+        }
+    }
+
+    /// The exit status that docker reports.
+    fn status(self) -> i32 {
+        match self {
+            Ended::Exit(status) => status,
+            Ended::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Which failures do not fail the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SoftFail {
+    Never,
+    Always,
+    /// For these exit statuses only.
+    ExitStatuses(Vec<i64>),
+}
+
+impl SoftFail {
+    /// Reads the value of `soft_fail` as Buildkite does.
+    pub(crate) fn from_value(value: Option<&Value>) -> SoftFail {
+        match value {
+            Some(Value::Bool(true)) => SoftFail::Always,
+            Some(Value::String(text)) if text == "true" => SoftFail::Always,
+            Some(Value::Array(items)) => {
+                let statuses = || items.iter().filter_map(|item| item.get("exit_status"));
+                if statuses().any(|status| status == "*") {
+                    return SoftFail::Always;
+                }
+                SoftFail::ExitStatuses(statuses().filter_map(Value::as_i64).collect())
+            }
+            _ => SoftFail::Never,
+        }
+    }
+
+    /// Whether a failure leaves the result of the run as it is.
+    fn covers(&self, ended: Ended) -> bool {
+        match self {
+            SoftFail::Never => false,
+            SoftFail::Always => true,
+            SoftFail::ExitStatuses(list) => list.contains(&i64::from(ended.status())),
         }
     }
 }
@@ -65,28 +160,17 @@ pub(crate) struct Report {
     pub(crate) timeout_minutes: u64,
 }
 
-/// What the verdicts say about the run as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Total {
-    Passed,
-    Failed,
-    Undetermined,
-}
-
-/// Failed if any test failed; else undetermined if nothing could run, or if this is CI, where
-/// nobody looks at the table, and something was unavailable; else passed.
-pub(crate) fn total(reports: &[Report], is_ci: bool) -> Total {
-    let count =
-        |wanted: fn(&Verdict) -> bool| reports.iter().filter(|it| wanted(&it.verdict)).count();
-    let failed = count(|verdict| matches!(verdict, Verdict::Failed { .. } | Verdict::Interrupted));
-    let unavailable = count(|verdict| matches!(verdict, Verdict::Unavailable { .. }));
-    let ran = count(|verdict| matches!(verdict, Verdict::Passed | Verdict::SoftFailed { .. }));
-    if failed > 0 {
-        Total::Failed
-    } else if unavailable > 0 && (is_ci || ran == 0) {
-        Total::Undetermined
+/// Failed if any test failed; else undetermined if nothing could run, or if this is CI, where a
+/// table is read by no one, and something was unavailable; else passed.
+pub(crate) fn outcome(reports: &[Report], is_ci: bool) -> Outcome {
+    let any = |wanted: fn(&Verdict) -> bool| reports.iter().any(|it| wanted(&it.verdict));
+    let has_run = any(|verdict| matches!(verdict, Verdict::Passed | Verdict::SoftFailed { .. }));
+    if any(|verdict| matches!(verdict, Verdict::Failed { .. } | Verdict::Interrupted)) {
+        Outcome::Fail
+    } else if any(|verdict| matches!(verdict, Verdict::Unavailable { .. })) && (is_ci || !has_run) {
+        Outcome::Unavailable
     } else {
-        Total::Passed
+        Outcome::Pass
     }
 }
 
@@ -102,13 +186,12 @@ pub(crate) fn render(reports: &[Report], is_coloured: bool) -> String {
     let mut text = format!("{}\n", columns.line(&TITLES));
     for (report, [label, verdict, time, share]) in reports.iter().zip(rows) {
         // Painted only now: the codes take no room on a terminal.
-        let verdict = paint(&columns.cell(1, &verdict), colour(&report.verdict), is_coloured);
-        text.push_str(&columns.line(&[label, verdict, time, share]));
-        text.push('\n');
+        let verdict = paint(&columns.cell(1, &verdict), report.verdict.kind().1, is_coloured);
+        text += &format!("{}\n", columns.line(&[label, verdict, time, share]));
     }
     for report in reports {
-        if let Some(reason) = reason(&report.verdict) {
-            text.push_str(&format!("{}: {reason}\n", report.label));
+        if let Some(reason) = report.verdict.reason() {
+            text += &format!("{}: {reason}\n", report.label);
         }
     }
     text + &summary(reports) + "\n"
@@ -118,46 +201,10 @@ fn cells(report: &Report) -> [String; 4] {
     let share = |elapsed| share(elapsed, report.timeout_minutes);
     [
         report.label.clone(),
-        word(&report.verdict),
+        report.verdict.cell(),
         report.elapsed.map(seconds).unwrap_or_default(),
         report.elapsed.map(share).unwrap_or_default(),
     ]
-}
-
-fn word(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Passed => "passed".to_owned(),
-        Verdict::Failed { ended } => format!("FAILED ({})", ended.describe()),
-        Verdict::SoftFailed { ended } => format!("soft-failed ({})", ended.describe()),
-        Verdict::Skipped { .. } => "skipped".to_owned(),
-        Verdict::Unavailable { .. } => "unavailable".to_owned(),
-        Verdict::NotRun { .. } => "not run".to_owned(),
-        Verdict::Interrupted => "interrupted".to_owned(),
-    }
-}
-
-fn reason(verdict: &Verdict) -> Option<String> {
-    match verdict {
-        Verdict::Skipped { reason } => Some(format!("skipped: {reason}")),
-        Verdict::Unavailable { reason, fix } if fix.is_empty() => {
-            Some(format!("unavailable: {reason}"))
-        }
-        Verdict::Unavailable { reason, fix } => Some(format!("unavailable: {reason}; {fix}")),
-        Verdict::NotRun { reason } => Some(format!("not run: {reason}")),
-        Verdict::Passed
-        | Verdict::Failed { .. }
-        | Verdict::SoftFailed { .. }
-        | Verdict::Interrupted => None,
-    }
-}
-
-fn colour(verdict: &Verdict) -> Colour {
-    match verdict {
-        Verdict::Passed => Colour::Green,
-        Verdict::Failed { .. } | Verdict::Interrupted => Colour::Red,
-        Verdict::SoftFailed { .. } | Verdict::Unavailable { .. } => Colour::Yellow,
-        Verdict::Skipped { .. } | Verdict::NotRun { .. } => Colour::Dim,
-    }
 }
 
 fn seconds(elapsed: Duration) -> String {
@@ -175,16 +222,7 @@ fn share(elapsed: Duration, timeout_minutes: u64) -> String {
 
 fn summary(reports: &[Report]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for report in reports {
-        let kind = match report.verdict {
-            Verdict::Passed => "passed",
-            Verdict::Failed { .. } => "failed",
-            Verdict::SoftFailed { .. } => "soft-failed",
-            Verdict::Skipped { .. } => "skipped",
-            Verdict::Unavailable { .. } => "unavailable",
-            Verdict::NotRun { .. } => "not run",
-            Verdict::Interrupted => "interrupted",
-        };
+    for (kind, _) in reports.iter().map(|report| report.verdict.kind()) {
         match counts.iter_mut().find(|(name, _)| *name == kind) {
             Some((_, count)) => *count += 1,
             None => counts.push((kind, 1)),
@@ -211,7 +249,7 @@ mod tests {
     fn unavailable() -> Verdict {
         Verdict::Unavailable {
             reason: "no musl target".to_owned(),
-            fix: "run `rustup target add x`".to_owned(),
+            fix: Some("run `rustup target add x`".to_owned()),
         }
     }
 
@@ -253,16 +291,42 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_decides_and_unavailable_counts_where_nobody_looks() {
+    fn a_failure_decides_and_unavailable_counts_in_ci() {
         let passed = report("a", Verdict::Passed, Some(1));
         let missing = report("b", unavailable(), None);
         let failed = report("c", Verdict::Failed { ended: Ended::Exit(1) }, Some(1));
         let soft = report("d", Verdict::SoftFailed { ended: Ended::Exit(1) }, Some(1));
-        assert_eq!(total(&[passed.clone(), missing.clone(), failed], false), Total::Failed);
-        assert_eq!(total(&[passed.clone(), missing.clone()], false), Total::Passed);
-        assert_eq!(total(&[passed.clone(), missing.clone()], true), Total::Undetermined);
-        assert_eq!(total(&[missing], false), Total::Undetermined);
-        assert_eq!(total(&[soft, passed], true), Total::Passed);
-        assert_eq!(total(&[], true), Total::Passed);
+        assert_eq!(outcome(&[passed.clone(), missing.clone(), failed], false), Outcome::Fail);
+        assert_eq!(outcome(&[passed.clone(), missing.clone()], false), Outcome::Pass);
+        assert_eq!(outcome(&[passed.clone(), missing.clone()], true), Outcome::Unavailable);
+        assert_eq!(outcome(&[missing], false), Outcome::Unavailable);
+        assert_eq!(outcome(&[soft, passed], true), Outcome::Pass);
+        assert_eq!(outcome(&[], true), Outcome::Pass);
+    }
+
+    #[test]
+    fn soft_fail_is_read_as_buildkite_reads_it() {
+        for (text, wanted) in [
+            ("true", SoftFail::Always),
+            (r#""true""#, SoftFail::Always),
+            (r#""false""#, SoftFail::Never),
+            (r#"[{"exit_status": "*"}]"#, SoftFail::Always),
+            (r#"[{"exit_status": 3}]"#, SoftFail::ExitStatuses(vec![3])),
+        ] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(SoftFail::from_value(Some(&value)), wanted);
+        }
+        assert!(SoftFail::ExitStatuses(vec![3]).covers(Ended::Exit(3)));
+        assert!(!SoftFail::ExitStatuses(vec![3]).covers(Ended::Exit(4)));
+    }
+
+    #[test]
+    fn exit_status_75_is_unavailable_only_for_our_own_commands() {
+        let verdict = |ended, is_own| Verdict::of(ended, &SoftFail::Never, is_own);
+        assert_eq!(verdict(Ended::Exit(0), false), Verdict::Passed);
+        assert!(matches!(verdict(Ended::Exit(75), true), Verdict::Unavailable { .. }));
+        assert!(verdict(Ended::Exit(75), false).is_failure());
+        let soft = Verdict::of(Ended::Signal(9), &SoftFail::ExitStatuses(vec![137]), false);
+        assert_eq!(soft, Verdict::SoftFailed { ended: Ended::Signal(9) });
     }
 }

@@ -36,9 +36,9 @@ use crate::plan::alias;
 use crate::text::diagnostic::Rejected;
 use crate::text::shell as shell_text;
 use crate::tools::annotation;
+use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::llvm::Tools;
-use crate::tools::provision::{Installing, Provision};
-use crate::tools::requirement as prerequisite;
+use crate::tools::requirement;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let workspace = workspace(cx)?;
@@ -229,10 +229,10 @@ fn measurement(
     scope: &Scope,
     configuration: &Configuration,
 ) -> anyhow::Result<Measurement> {
-    let needs = prerequisite::of_own("coverage");
-    let mut provision = Provision::new(cx, Installing::Allowed);
-    provision.ensure_all(&needs)?;
-    let tools = provision.into_llvm_tools();
+    let needs = requirement::of_command(&["coverage"]);
+    let mut installer = Installer::new(cx, InstallPolicy::Allowed);
+    installer.ensure_all(&needs)?;
+    let tools = installer.into_llvm_tools();
     let is_named = cx.lookup("LLVM_COV").or_else(|| cx.lookup("LLVM_PROFDATA")).is_some();
     if is_named && tools == Some(Tools::OfToolchain) {
         terminal::note(

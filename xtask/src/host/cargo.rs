@@ -1,4 +1,4 @@
-//! Cargo's command lines.
+//! The command lines of cargo, rustc and rustup.
 
 use std::path::Path;
 
@@ -59,4 +59,41 @@ pub(crate) fn resolve(sh: &Shell, locked: bool) -> Cmd<'_> {
 /// The compiler's version, to the commit, with the host that it is for.
 pub(crate) fn compiler_version(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "rustc --version --verbose")
+}
+
+pub(crate) fn add_component<'sh>(
+    sh: &'sh Shell,
+    component: &str,
+    toolchain: Option<&str>,
+) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("--toolchain={name}"));
+    cmd!(sh, "rustup component add {toolchain...} {component}")
+}
+
+pub(crate) fn add_target<'sh>(sh: &'sh Shell, triple: &str, toolchain: Option<&str>) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("--toolchain={name}"));
+    cmd!(sh, "rustup target add {toolchain...} {triple}")
+}
+
+/// Installs what a toolchain file or an override of this directory names.
+pub(crate) fn install_active_toolchain(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "rustup toolchain install")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_added_to_the_toolchain_that_the_command_names() {
+        let sh = Shell::new().unwrap();
+        assert_eq!(
+            add_component(&sh, "miri", Some("nightly")).to_string(),
+            "rustup component add --toolchain=nightly miri"
+        );
+        assert_eq!(
+            add_target(&sh, "x86_64-unknown-linux-musl", None).to_string(),
+            "rustup target add x86_64-unknown-linux-musl"
+        );
+    }
 }

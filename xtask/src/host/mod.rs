@@ -1,4 +1,4 @@
-//! Effects that capabilities share: processes, files, git, cargo, rustup, the terminal.
+//! Effects that capabilities share: processes, files, git, cargo, the terminal.
 
 pub(crate) mod buildkite_agent;
 pub(crate) mod cargo;
@@ -6,7 +6,6 @@ pub(crate) mod child_environment;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod process;
-pub(crate) mod rustup;
 pub(crate) mod scratch;
 pub(crate) mod signals;
 pub(crate) mod terminal;

@@ -3,8 +3,8 @@
 pub(crate) mod advisory_database;
 pub(crate) mod annotation;
 pub(crate) mod audit_settings;
+pub(crate) mod installer;
 pub(crate) mod llvm;
 pub(crate) mod llvm_commands;
 pub(crate) mod llvm_version;
-pub(crate) mod provision;
 pub(crate) mod requirement;

@@ -1,31 +1,25 @@
-//! Pure. What a command needs before it can run: cargo subcommands, toolchain parts, a database.
-//!
-//! A shell line cannot be understood in general. What is looked for are the words that the tests of
-//! Rust crates are made of; a need that is not seen shows as a failure of the test itself.
+//! Pure. What a command needs before it can run, and the tools that are installed on demand.
 
-use crate::plan::placeholder;
-use crate::text::shell::is_assignment;
-
-/// Something that has to be there before a test runs. Ordered from cheap to expensive to find out
-/// and to repair, which is the order in which they are probed.
+/// Something that has to be there before a test runs. Ordered from cheap to expensive to probe and
+/// to install, which is the order in which they are probed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Prerequisite {
+pub(crate) enum Requirement {
     /// The toolchain that a toolchain file or the user has chosen.
     ActiveToolchain,
     /// The advisory database can be fetched.
     AdvisoryDatabase,
     /// The toolchain after `cargo +`.
     Toolchain { name: String },
-    /// A part of the toolchain, such as `clippy`; `toolchain` is what follows `cargo +`.
+    /// A component of the toolchain, such as `clippy`; `toolchain` is what follows `cargo +`.
     Component { name: &'static str, toolchain: Option<String> },
     /// The standard library of a target.
     Target { triple: String, toolchain: Option<String> },
     /// LLVM's tools that read coverage profiles.
     LlvmTools,
-    /// A subcommand of cargo that is neither built in nor one of our tools.
+    /// A cargo subcommand that is neither built in nor one of our tools.
     Subcommand { name: String },
-    /// A program that is installed by cargo: most are subcommands of it.
-    CargoTool { tool: &'static Tool },
+    /// A program that is installed by cargo.
+    Tool(&'static Tool),
 }
 
 /// A program that is installed from crates.io where it is missing.
@@ -35,323 +29,35 @@ pub(crate) struct Tool {
     pub(crate) package: &'static str,
     /// Installed where it is missing; one on PATH is used whatever its version.
     pub(crate) version: &'static str,
-    /// What cargo is told to run it; None where it runs by its own name.
-    pub(crate) subcommand: Option<&'static str>,
 }
 
-/// The tools that are installed on demand.
-pub(crate) const TOOLS: [Tool; 4] = [
-    Tool { package: "cargo-all-features", version: "1.12.0", subcommand: Some("all-features") },
-    Tool { package: "cargo-audit", version: "0.22.2", subcommand: Some("audit") },
-    Tool { package: "cargo-llvm-cov", version: "0.9.1", subcommand: Some("llvm-cov") },
-    Tool { package: CRITCMP, version: "0.1.8", subcommand: None },
+const TOOLS: [Tool; 4] = [
+    Tool { package: "cargo-all-features", version: "1.12.0" },
+    Tool { package: "cargo-audit", version: "0.22.2" },
+    Tool { package: "cargo-llvm-cov", version: "0.9.1" },
+    Tool { package: "critcmp", version: "0.1.8" },
 ];
 
-/// Subcommands that every cargo has, or rustup's components bring: nobody needs to look for them.
-const BUILT_IN: [&str; 26] = [
-    "add",
-    "b",
-    "bench",
-    "build",
-    "c",
-    "check",
-    "clean",
-    "clippy",
-    "d",
-    "doc",
-    "fetch",
-    "fix",
-    "fmt",
-    "generate-lockfile",
-    "metadata",
-    "miri",
-    "package",
-    "publish",
-    "r",
-    "run",
-    "rustc",
-    "rustdoc",
-    "t",
-    "test",
-    "tree",
-    "update",
-];
+/// Returns the tool that runs by that name.
+pub(crate) fn tool(program: &str) -> Option<Requirement> {
+    TOOLS.iter().find(|tool| tool.package == program).map(Requirement::Tool)
+}
 
-/// Compares the results of two benchmark runs.
-pub(crate) const CRITCMP: &str = "critcmp";
-
-/// The tool of that subcommand.
-pub(crate) fn tool(subcommand: &str) -> Option<&'static Tool> {
-    let package = match subcommand {
-        // One package brings four of them.
-        "build-all-features" | "check-all-features" | "test-all-features" => "all-features",
-        _ => subcommand,
+/// Returns the requirements of a command of this tool, cheap ones first. `words` are the command
+/// and its arguments.
+pub(crate) fn of_command(words: &[&str]) -> Vec<Requirement> {
+    let (first, program) = match words.first().copied() {
+        Some("coverage") => (Some(Requirement::LlvmTools), "cargo-llvm-cov"),
+        Some("audit") => (fetched_database(words), "cargo-audit"),
+        Some("bench") => (None, "critcmp"),
+        _ => return Vec::new(),
     };
-    TOOLS.iter().find(|tool| tool.subcommand == Some(package))
+    first.into_iter().chain(tool(program)).collect()
 }
 
-/// The tool that runs by that name.
-pub(crate) fn program(name: &str) -> Option<&'static Tool> {
-    TOOLS.iter().find(|tool| tool.package == name)
-}
-
-/// Everything that a command with its `{xtask}` still in place needs, cheap things first.
-/// `toolchain` is what the step's own `RUSTUP_TOOLCHAIN` says.
-pub(crate) fn prerequisites(command: &str, toolchain: Option<&str>) -> Vec<Prerequisite> {
-    let mut needs = Vec::new();
-    let mut exported = toolchain.map(str::to_owned);
-    for words in simple_commands(command) {
-        let mut words = words.iter().map(String::as_str).peekable();
-        let is_export = words.next_if_eq(&"export").is_some();
-        let mut toolchain = exported.clone();
-        while let Some(assignment) = words.next_if(|word| is_assignment(word)) {
-            if let Some(name) = assignment.strip_prefix("RUSTUP_TOOLCHAIN=") {
-                toolchain = Some(name.to_owned());
-            }
-        }
-        if is_export {
-            exported = toolchain;
-            continue;
-        }
-        let words: Vec<&str> = words.collect();
-        match words.as_slice() {
-            // What follows needs what this brings.
-            ["rustup" | "rustup-init", ..] | ["cargo", "install" | "binstall", ..] => break,
-            ["cargo", words @ ..] => cargo_needs(words, toolchain, &mut needs),
-            [placeholder::XTASK, words @ ..] => own_needs(words, &mut needs),
-            [name, ..] => needs.extend(program(name).map(|tool| Prerequisite::CargoTool { tool })),
-            [] => (),
-        }
-    }
-    needs.sort();
-    needs.dedup();
-    needs
-}
-
-/// What a command of this tool needs, cheap things first.
-pub(crate) fn of_own(command: &str) -> Vec<Prerequisite> {
-    let mut needs = Vec::new();
-    own_needs(&[command], &mut needs);
-    needs.sort();
-    needs
-}
-
-fn own_needs(words: &[&str], needs: &mut Vec<Prerequisite>) {
-    let tool = match words.first().copied() {
-        Some("coverage") => {
-            needs.push(Prerequisite::LlvmTools);
-            tool("llvm-cov")
-        }
-        Some("audit") => {
-            needs.extend(fetched_database(words));
-            tool("audit")
-        }
-        Some("bench") => program(CRITCMP),
-        _ => return,
-    };
-    needs.extend(tool.map(|tool| Prerequisite::CargoTool { tool }));
-}
-
-/// The database, unless the command is told not to fetch one.
-fn fetched_database(words: &[&str]) -> Option<Prerequisite> {
+/// Returns the database, unless the command is told not to fetch one.
+pub(crate) fn fetched_database(words: &[&str]) -> Option<Requirement> {
     const LOCAL: [&str; 4] = ["--offline", "--db", "--no-fetch", "-n"];
     let is_local = |word: &&str| LOCAL.contains(&word.split('=').next().unwrap_or_default());
-    (!words.iter().any(is_local)).then_some(Prerequisite::AdvisoryDatabase)
-}
-
-fn cargo_needs(words: &[&str], toolchain: Option<String>, needs: &mut Vec<Prerequisite>) {
-    let (toolchain, words) = match words {
-        [first, rest @ ..] if first.starts_with('+') => (Some(first[1..].to_owned()), rest),
-        _ => (toolchain, words),
-    };
-    // A path, or what a shell would still expand, cannot be looked at.
-    if toolchain.as_ref().is_some_and(|name| !is_name(name)) {
-        return;
-    }
-    needs.push(match &toolchain {
-        Some(name) => Prerequisite::Toolchain { name: name.clone() },
-        None => Prerequisite::ActiveToolchain,
-    });
-    let mut subcommands = words.iter().take_while(|word| !word.starts_with('-'));
-    let Some(&subcommand) = subcommands.next() else { return };
-    match tool(subcommand) {
-        Some(tool) => needs.push(Prerequisite::CargoTool { tool }),
-        None if is_name(subcommand) && !BUILT_IN.contains(&subcommand) => {
-            needs.push(Prerequisite::Subcommand { name: subcommand.to_owned() });
-        }
-        None => (),
-    }
-    // `cargo all-features clippy` needs what `cargo clippy` needs.
-    let inner = if subcommand == "all-features" { subcommands.next() } else { Some(&subcommand) };
-    let component = match inner {
-        Some(&"fmt") => Some("rustfmt"),
-        Some(&"clippy") => Some("clippy"),
-        Some(&"miri") => Some("miri"),
-        _ => None,
-    };
-    if let Some(name) = component {
-        needs.push(Prerequisite::Component { name, toolchain: toolchain.clone() });
-    }
-    match subcommand {
-        "audit" => needs.extend(fetched_database(words)),
-        "llvm-cov" => needs.push(Prerequisite::LlvmTools),
-        _ => (),
-    }
-    needs.extend(
-        targets(words).map(|triple| Prerequisite::Target { triple, toolchain: toolchain.clone() }),
-    );
-}
-
-/// The values of `--target`, before a `--` that ends cargo's own options. One whose standard library
-/// is built along needs none.
-fn targets(words: &[&str]) -> impl Iterator<Item = String> {
-    let own: Vec<&str> = words.iter().copied().take_while(|word| *word != "--").collect();
-    let builds_library =
-        own.iter().any(|word| word.trim_start_matches("-Z").starts_with("build-std"));
-    let own = if builds_library { Vec::new() } else { own };
-    let separate =
-        own.windows(2).filter(|pair| pair[0] == "--target").map(|pair| pair[1].to_owned());
-    let joined = own.iter().filter_map(|word| word.strip_prefix("--target=")).map(str::to_owned);
-    let triples: Vec<String> = separate.chain(joined).filter(|triple| is_triple(triple)).collect();
-    triples.into_iter()
-}
-
-/// Whether a word is a target's name and nothing that a shell would still expand.
-fn is_triple(word: &str) -> bool {
-    word.contains('-') && is_name(word) && word.strip_suffix(".json").is_none()
-}
-
-/// Whether a word is a name, and nothing that a shell would still expand.
-fn is_name(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-}
-
-/// The words of each simple command of a shell line; quotes are removed, nothing is expanded.
-fn simple_commands(line: &str) -> Vec<Vec<String>> {
-    let mut commands = vec![Vec::new()];
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\'' => word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '\'')),
-            '"' => word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '"')),
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            _ if c.is_whitespace() || ";&|()".contains(c) => {
-                if let (Some(word), Some(words)) = (word.take(), commands.last_mut()) {
-                    words.push(word);
-                }
-                if c == '\n' || !c.is_whitespace() {
-                    commands.push(Vec::new());
-                }
-            }
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    if let (Some(word), Some(words)) = (word, commands.last_mut()) {
-        words.push(word);
-    }
-    commands
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(command: &str, wanted: &[&str]) {
-        check_with(command, None, wanted);
-    }
-
-    #[track_caller]
-    fn check_with(command: &str, toolchain: Option<&str>, wanted: &[&str]) {
-        let shown: Vec<String> = prerequisites(command, toolchain)
-            .into_iter()
-            .filter(|need| *need != Prerequisite::ActiveToolchain)
-            .map(|need| match need {
-                Prerequisite::ActiveToolchain => unreachable!(),
-                Prerequisite::Subcommand { name } => format!("cargo {name}"),
-                Prerequisite::AdvisoryDatabase => "database".to_owned(),
-                Prerequisite::Toolchain { name } => format!("+{name}"),
-                Prerequisite::Component { name, toolchain } => format!("{name}{}", on(toolchain)),
-                Prerequisite::Target { triple, toolchain } => format!("{triple}{}", on(toolchain)),
-                Prerequisite::LlvmTools => "llvm".to_owned(),
-                Prerequisite::CargoTool { tool } => tool.package.to_owned(),
-            })
-            .collect();
-        assert_eq!(shown, wanted, "{command}");
-    }
-
-    fn on(toolchain: Option<String>) -> String {
-        toolchain.map(|name| format!(" on {name}")).unwrap_or_default()
-    }
-
-    #[test]
-    fn the_commands_of_the_shipped_description_are_understood() {
-        check("cargo fmt --all -- --check --target x-y", &["rustfmt"]);
-        check(
-            "RUSTFLAGS=\"-D warnings\" cargo all-features build --release --target x86_64-unknown-linux-musl",
-            &["x86_64-unknown-linux-musl", "cargo-all-features"],
-        );
-        check(
-            "cargo all-features clippy --all-targets -- -D warnings",
-            &["clippy", "cargo-all-features"],
-        );
-        check("{xtask} coverage", &["llvm", "cargo-llvm-cov"]);
-        check("{xtask} commit-format", &[]);
-        check("{xtask} bench --rounds 3", &["critcmp"]);
-        check("cargo doc --workspace --no-deps", &[]);
-    }
-
-    #[test]
-    fn what_is_cheap_to_find_out_comes_first() {
-        check("{xtask} audit", &["database", "cargo-audit"]);
-        check("cargo audit -q; cargo fmt", &["database", "rustfmt", "cargo-audit"]);
-    }
-
-    #[test]
-    fn the_toolchain_of_the_environment_counts() {
-        check_with("cargo clippy", Some("nightly"), &["+nightly", "clippy on nightly"]);
-        check("RUSTUP_TOOLCHAIN=nightly cargo miri test", &["+nightly", "miri on nightly"]);
-        check("export RUSTUP_TOOLCHAIN=nightly; cargo fmt", &["+nightly", "rustfmt on nightly"]);
-        check("RUSTUP_TOOLCHAIN=nightly true; cargo fmt", &["rustfmt"]);
-        for unknown in ["+$$T", "+$$(cat f)", "+/path"] {
-            check(&format!("cargo {unknown} clippy --target a-b"), &[]);
-        }
-        assert_eq!(prerequisites("cargo +nightly test", None).len(), 1);
-        assert_eq!(prerequisites("cargo test", None), [Prerequisite::ActiveToolchain]);
-    }
-
-    #[test]
-    fn what_a_command_brings_itself_or_does_without_is_no_need() {
-        check("rustup toolchain install x && cargo +x clippy", &[]);
-        check("cargo fmt && cargo install cargo-audit && cargo audit", &["rustfmt"]);
-        check("cargo build -Z build-std=core --target aarch64-unknown-hermit", &[]);
-        check("cargo build -Zbuild-std --target=aarch64-unknown-hermit", &[]);
-        check("cargo build --target my-target.json", &[]);
-        check("{xtask} audit --offline", &["cargo-audit"]);
-        check("{xtask} audit --db=x", &["cargo-audit"]);
-        check("cargo audit --no-fetch", &["cargo-audit"]);
-    }
-
-    #[test]
-    fn a_subcommand_that_cargo_does_not_have_is_a_need() {
-        check("cargo fuzz run a", &["cargo fuzz"]);
-        check("cargo test-all-features", &["cargo-all-features"]);
-        check("cargo $SUBCOMMAND", &[]);
-    }
-
-    #[test]
-    fn the_commands_of_consumers_are_understood() {
-        check(
-            "RUST_BACKTRACE=1 MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-backtrace=full' cargo +nightly miri test",
-            &["+nightly", "miri on nightly"],
-        );
-        check(
-            "printf '\ndenylist=[\"rawfd\"]' >> Cargo.toml; RUSTFLAGS=\"-D warnings\" cargo all-features check --target=x86_64-pc-windows-gnu",
-            &["x86_64-pc-windows-gnu", "cargo-all-features"],
-        );
-        check("cd a && (cargo build --target $T || cargo clippy)", &["clippy"]);
-        check("echo cargo fmt", &[]);
-        check("cargo bench -- --save-baseline a && critcmp a b", &["critcmp"]);
-    }
+    (!words.iter().any(is_local)).then_some(Requirement::AdvisoryDatabase)
 }
