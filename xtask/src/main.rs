@@ -22,10 +22,53 @@ mod tools;
 
 use std::process::ExitCode;
 
-use crate::cli::Command;
+use crate::cli::{Command, Request};
 use crate::context::Context;
 use crate::host::terminal;
 use crate::outcome::Outcome;
+
+/// A command with its options, ready to run.
+type Job = Box<dyn FnOnce(&Context) -> anyhow::Result<Outcome>>;
+
+/// Every command. Dispatch, `help` and the README come from this table.
+const COMMANDS: [Command<Job>; 6] = [
+    Command {
+        name: "audit",
+        summary: "look up the dependencies in the advisory database",
+        usage: cli::audit::USAGE,
+        parse: |args| Ok(job(cli::audit::parse(args)?, audit::run)),
+    },
+    Command {
+        name: "bench",
+        summary: "benchmark the change and its base",
+        usage: cli::bench::USAGE,
+        parse: |args| Ok(job(cli::bench::parse(args)?, bench::run)),
+    },
+    Command {
+        name: "ci",
+        summary: "run the tests of the pipeline on this machine",
+        usage: cli::ci::USAGE,
+        parse: |args| Ok(job(cli::ci::parse(args)?, ci::run)),
+    },
+    Command {
+        name: "commit-format",
+        summary: "check the messages of the branch's commits",
+        usage: cli::commit_format::USAGE,
+        parse: |args| Ok(job(cli::commit_format::parse(args)?, commit_format::run)),
+    },
+    Command {
+        name: "coverage",
+        summary: "compare the line coverage with the recorded score",
+        usage: cli::coverage::USAGE,
+        parse: |args| Ok(job(cli::coverage::parse(args)?, coverage::run)),
+    },
+    Command {
+        name: "pipeline",
+        summary: "print the pipeline that Buildkite runs",
+        usage: cli::pipeline::USAGE,
+        parse: |args| Ok(job(cli::pipeline::parse(args)?, pipeline::run)),
+    },
+];
 
 fn main() -> ExitCode {
     let result = run();
@@ -36,28 +79,19 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<Outcome> {
-    let (command, verbosity) = cli::parse(std::env::args_os().skip(1).collect())?;
-    terminal::set_verbosity(verbosity);
-    if let Command::Help(text) = &command {
-        return help(text);
-    }
-    dispatch(&context::prepare(Context::from_process()?), &command)
-}
-
-fn dispatch(cx: &Context, command: &Command) -> anyhow::Result<Outcome> {
-    match command {
-        Command::Audit(options) => audit::run(cx, options),
-        Command::Bench(options) => bench::run(cx, options),
-        Command::Ci(options) => ci::run(cx, options),
-        Command::CommitFormat(options) => commit_format::run(cx, options),
-        Command::Coverage(options) => coverage::run(cx, options),
-        Command::Help(text) => help(text),
-        Command::Pipeline(options) => pipeline::run(cx, options),
+    match cli::parse(&COMMANDS, std::env::args_os().skip(1).collect())? {
+        Request::Run(job, verbosity) => {
+            terminal::set_verbosity(verbosity);
+            job(&context::prepare(Context::from_process()?))
+        }
+        // Standard output: the text is what was asked for.
+        Request::Help(text) => {
+            terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
+            Ok(Outcome::Pass)
+        }
     }
 }
 
-/// The text goes to standard output, because it is what was asked for.
-fn help(text: &str) -> anyhow::Result<Outcome> {
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
-    Ok(Outcome::Pass)
+fn job<O: 'static>(options: O, run: fn(&Context, &O) -> anyhow::Result<Outcome>) -> Job {
+    Box::new(move |cx| run(cx, &options))
 }

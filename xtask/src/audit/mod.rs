@@ -20,7 +20,7 @@ use crate::host::{files, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::advisory_database::AdvisoryDatabase;
-use crate::tools::annotation;
+use crate::tools::buildkite_agent;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
 use crate::{base, cache};
@@ -53,7 +53,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let text = report.render();
     terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
-    annotation::show_check(cx, "cargo-audit", outcome, "advisories", &text);
+    buildkite_agent::show_check(cx, "cargo-audit", outcome, "advisories", &text);
     Ok(outcome)
 }
 

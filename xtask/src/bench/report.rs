@@ -9,10 +9,10 @@ use crate::bench::render::Heading;
 use crate::bench::results::Results;
 use crate::cli::bench::Options;
 use crate::context::Context;
-use crate::host::buildkite_agent::Style;
 use crate::host::{files, terminal};
 use crate::outcome::Outcome;
-use crate::tools::annotation;
+use crate::tools::buildkite_agent;
+use crate::tools::buildkite_agent::Style;
 
 /// Notices before anything is measured that the result could not be written.
 pub(crate) fn check_destination(cx: &Context, options: &Options) -> anyhow::Result<()> {
@@ -72,5 +72,5 @@ fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, failed
         (false, Some(_)) => Style::Success,
         (false, None) => Style::Info,
     };
-    annotation::annotate(cx, &context, style, &report::markdown(heading, comparison));
+    buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
 }

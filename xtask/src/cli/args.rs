@@ -91,15 +91,13 @@ impl Args {
     /// its value unless it is an option.
     pub(crate) fn optional_value(&mut self, name: &'static str) -> Result<OptionalValue, Rejected> {
         let mut result = OptionalValue::NotGiven;
-        while let Some(at) = self.words.iter().position(|word| is_option(word, name)) {
-            let word = self.words.remove(at);
-            let joined = word.as_bytes().get(name.len() + 1..).map(OsStr::from_bytes);
+        while let Some((at, joined)) = self.take(name) {
             let next = self.words.get(at).filter(|next| !next.as_bytes().starts_with(b"-"));
             result = match (joined, next) {
                 (Some(value), _) if value.is_empty() => {
                     return self.error(format!("`{name}=` needs a value that is not empty"));
                 }
-                (Some(value), _) => OptionalValue::Value(value.to_owned()),
+                (Some(value), _) => OptionalValue::Value(value),
                 (None, Some(_)) => OptionalValue::Value(self.words.remove(at)),
                 (None, None) => OptionalValue::WithoutValue,
             };
@@ -159,29 +157,39 @@ impl Args {
 
     fn boolean(&mut self, name: &'static str, value_expected: bool) -> Result<bool, Rejected> {
         let mut result = false;
-        while let Some(at) = self.words.iter().position(|word| is_option(word, name)) {
-            let word = self.words.remove(at).to_string_lossy().into_owned();
-            let next = self.words.get(at).map(|word| word.to_string_lossy().into_owned());
-            result = match (word.split_once('='), next) {
-                (Some((_, value)), _) => self.parse_boolean(name, value)?,
-                (None, Some(next)) if parse_boolean(&next).is_some() => {
-                    self.words.remove(at);
-                    self.parse_boolean(name, &next)?
+        while let Some((at, joined)) = self.take(name) {
+            let is_value = |next: &&OsString| {
+                parse_boolean(next).is_some()
+                    || value_expected && !next.as_bytes().starts_with(b"-")
+            };
+            let next = self.words.get(at).filter(is_value).is_some();
+            let value = joined.or_else(|| next.then(|| self.words.remove(at)));
+            result = match value.map(|value| parse_boolean(&value).ok_or(value)) {
+                None => true,
+                Some(Ok(flag)) => flag,
+                Some(Err(value)) => {
+                    let value = value.to_string_lossy();
+                    return self.error(format!("`{name}` takes `true` or `false`, not `{value}`"));
                 }
-                (None, Some(next)) if value_expected && !next.starts_with('-') => {
-                    self.parse_boolean(name, &next)?
-                }
-                (None, _) => true,
             };
         }
         Ok(result)
     }
 
-    fn parse_boolean(&self, name: &str, value: &str) -> Result<bool, Rejected> {
-        match parse_boolean(value) {
-            Some(flag) => Ok(flag),
-            None => self.error(format!("`{name}` takes `true` or `false`, not `{value}`")),
-        }
+    /// Takes an option out: its place, and the value that `=` joins to it.
+    fn take(&mut self, name: &str) -> Option<(usize, Option<OsString>)> {
+        let joined = |word: &OsString| {
+            let rest = word.as_bytes().strip_prefix(name.as_bytes())?;
+            match rest.split_first() {
+                None => Some(None),
+                Some((b'=', value)) => Some(Some(OsStr::from_bytes(value).to_owned())),
+                Some(_) => None,
+            }
+        };
+        let found = self.words.iter().enumerate();
+        let (at, value) = found.filter_map(|(at, word)| Some((at, joined(word)?))).next()?;
+        self.words.remove(at);
+        Some((at, value))
     }
 
     fn options(&self) -> impl Iterator<Item = &'static str> {
@@ -208,15 +216,23 @@ fn as_pair(word: OsString, short: Option<&str>, long: &str) -> Vec<OsString> {
     }
 }
 
-fn is_option(word: &OsString, name: &str) -> bool {
-    let word = word.to_string_lossy();
-    word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+fn parse_boolean(value: &OsStr) -> Option<bool> {
+    let is = |word| value.eq_ignore_ascii_case(word);
+    (is("true") || is("false")).then(|| is("true"))
 }
 
-fn parse_boolean(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Parses a line of words as the options of a command; an error as its text.
+    pub(crate) fn parse_line<O>(
+        command: &'static str,
+        usage: &'static str,
+        parse: fn(Args) -> Result<O, Rejected>,
+        line: &str,
+    ) -> Result<O, String> {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        parse(Args::new(command, usage, words)).map_err(|error| error.to_string())
     }
 }

@@ -86,11 +86,10 @@ fn number<T: FromStr>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
+    use crate::cli::args::tests::parse_line;
 
     fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("bench", USAGE, words)).map_err(|error| error.to_string())
+        parse_line("bench", USAGE, parse, line)
     }
 
     #[test]

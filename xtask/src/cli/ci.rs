@@ -79,11 +79,10 @@ fn parse_action(args: &mut Args) -> Result<Action, Rejected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
+    use crate::cli::args::tests::parse_line;
 
     fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("ci", USAGE, words)).map_err(|error| error.to_string())
+        parse_line("ci", USAGE, parse, line)
     }
 
     #[test]

@@ -169,11 +169,10 @@ fn percent(args: &mut Args, name: &'static str) -> Result<Option<Score>, Rejecte
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
+    use crate::cli::args::tests::parse_line;
 
     fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("coverage", USAGE, words)).map_err(|error| error.to_string())
+        parse_line("coverage", USAGE, parse, line)
     }
 
     #[test]

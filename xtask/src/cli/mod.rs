@@ -1,4 +1,4 @@
-//! Pure. The command line: arguments in, one [`Command`] out.
+//! Pure. The command line: arguments in, a command to run or a text to print out.
 
 pub(crate) mod args;
 pub(crate) mod audit;
@@ -11,100 +11,61 @@ pub(crate) mod pipeline;
 use std::ffi::OsString;
 
 use crate::cli::args::Args;
-
 use crate::text::diagnostic::{Rejected, Verbosity};
 use crate::text::nearest;
 
+/// An entry of the table of commands. `J` is the command with its options.
+pub(crate) struct Command<J> {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) usage: &'static str,
+    pub(crate) parse: fn(Args) -> Result<J, Rejected>,
+}
+
 /// What the user asked for.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Command {
-    Audit(audit::Options),
-    Bench(bench::Options),
-    Ci(ci::Options),
-    CommitFormat(commit_format::Options),
-    Coverage(coverage::Options),
-    Pipeline(pipeline::Options),
+pub(crate) enum Request<J> {
+    Run(J, Verbosity),
+    /// A text to print.
     Help(String),
 }
-
-/// Everything about a command but its work.
-struct Entry {
-    name: &'static str,
-    summary: &'static str,
-    usage: &'static str,
-    parse: fn(Args) -> Result<Command, Rejected>,
-}
-
-const COMMANDS: [Entry; 6] = [
-    Entry {
-        name: "audit",
-        summary: "look up the dependencies in the advisory database",
-        usage: audit::USAGE,
-        parse: |args| audit::parse(args).map(Command::Audit),
-    },
-    Entry {
-        name: "bench",
-        summary: "measure the change and its base",
-        usage: bench::USAGE,
-        parse: |args| bench::parse(args).map(Command::Bench),
-    },
-    Entry {
-        name: "ci",
-        summary: "run the tests of the pipeline on this machine",
-        usage: ci::USAGE,
-        parse: |args| ci::parse(args).map(Command::Ci),
-    },
-    Entry {
-        name: "commit-format",
-        summary: "check the messages of the branch's commits",
-        usage: commit_format::USAGE,
-        parse: |args| commit_format::parse(args).map(Command::CommitFormat),
-    },
-    Entry {
-        name: "coverage",
-        summary: "compare the line coverage with the recorded score",
-        usage: coverage::USAGE,
-        parse: |args| coverage::parse(args).map(Command::Coverage),
-    },
-    Entry {
-        name: "pipeline",
-        summary: "print the pipeline that Buildkite runs",
-        usage: pipeline::USAGE,
-        parse: |args| pipeline::parse(args).map(Command::Pipeline),
-    },
-];
 
 /// Parses the arguments after the program's name.
 ///
 /// # Errors
 ///
-/// Rejects what no command or option is (exit code 2).
-pub(crate) fn parse(arguments: Vec<OsString>) -> Result<(Command, Verbosity), Rejected> {
+/// Rejects an unknown command, an unknown option and an invalid value (exit code 2).
+pub(crate) fn parse<J>(
+    commands: &[Command<J>],
+    arguments: Vec<OsString>,
+) -> Result<Request<J>, Rejected> {
     let mut words = arguments.into_iter();
     let Some(first) = words.next() else { return Err(usage_error("no command given")) };
     let rest: Vec<OsString> = words.collect();
-    let first = first.to_string_lossy();
-    if ["help", "--help", "-h"].contains(&first.as_ref()) {
-        return Ok((Command::Help(help(&rest)?), Verbosity::Normal));
+    if is_help(&first) {
+        return help(commands, &rest).map(Request::Help);
     }
-    let entry = entry(&first)?;
-    let mut own = rest.iter().take_while(|word| *word != "--");
-    if own.any(|word| word == "--help" || word == "-h") {
-        return Ok((Command::Help(entry.help()), Verbosity::Normal));
+    let command = find(commands, &first.to_string_lossy())?;
+    if rest.iter().take_while(|word| *word != "--").any(|word| word != "help" && is_help(word)) {
+        return Ok(Request::Help(command.help()));
     }
-    let mut args = Args::new(entry.name, entry.usage, rest);
+    let mut args = Args::new(command.name, command.usage, rest);
     let verbosity = verbosity(&mut args)?;
-    Ok(((entry.parse)(args)?, verbosity))
+    Ok(Request::Run((command.parse)(args)?, verbosity))
+}
+
+fn is_help(word: &OsString) -> bool {
+    ["help", "--help", "-h"].iter().any(|name| word == name)
 }
 
 /// The text of `help` with its arguments.
-fn help(arguments: &[OsString]) -> Result<String, Rejected> {
+fn help<J>(commands: &[Command<J>], arguments: &[OsString]) -> Result<String, Rejected> {
     if let Some(word) = arguments.get(1) {
         return Err(usage_error(format!("unexpected argument `{}`", word.to_string_lossy())));
     }
-    match arguments.first().filter(|word| !["help", "--help", "-h"].iter().any(|it| word == it)) {
-        Some(topic) => Ok(entry(&topic.to_string_lossy())?.help()),
-        None => Ok(overview()),
+    match arguments.first().filter(|word| !is_help(word)) {
+        Some(topic) => Ok(find(commands, &topic.to_string_lossy())?.help()),
+        None => Ok(overview(commands)),
     }
 }
 
@@ -124,7 +85,7 @@ fn usage_error(message: impl Into<String>) -> Rejected {
     Rejected::new(message).help("see `cargo xtask help`")
 }
 
-impl Entry {
+impl<J> Command<J> {
     /// The text of `help` for the command.
     fn help(&self) -> String {
         format!("{}{COMMON_OPTIONS}", self.usage)
@@ -139,67 +100,76 @@ Common options:
   -h, --help                      print this help
 ";
 
-fn entry(name: &str) -> Result<&'static Entry, Rejected> {
-    COMMANDS.iter().find(|entry| entry.name == name).ok_or_else(|| {
-        let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).chain(["help"]).collect();
+fn find<'c, J>(commands: &'c [Command<J>], name: &str) -> Result<&'c Command<J>, Rejected> {
+    commands.iter().find(|command| command.name == name).ok_or_else(|| {
+        let names: Vec<&str> = commands.iter().map(|it| it.name).chain(["help"]).collect();
         usage_error(format!("unknown command `{name}`{}", nearest::hint(name, &names)))
     })
 }
 
 /// The text of `cargo xtask help`; the README shows it too, and a test keeps them equal.
-fn overview() -> String {
-    let mut text = "The shared CI of the rust-vmm crates.\n\nUsage: cargo xtask <command> [options]\n\nCommands:\n".to_owned();
-    let lines = COMMANDS.iter().map(|entry| (entry.name, entry.summary));
-    for (name, summary) in lines.chain([("help [command]", "say what a command does and takes")]) {
-        text += &format!("  {name:<14} {summary}\n");
-    }
-    text.push_str(
-        "\nExit codes: 0 passed, 1 a check failed, 2 usage or configuration error,\n\
-         75 could not be determined, 130 or 143 interrupted.\n\
-         `cargo xtask` works from the root of the repository.\n",
-    );
-    text
+fn overview<J>(commands: &[Command<J>]) -> String {
+    let commands = commands.iter().map(|command| (command.name, command.summary));
+    let lines: String = commands
+        .chain([("help [command]", "print the help of a command")])
+        .map(|(name, summary)| format!("  {name:<14} {summary}\n"))
+        .collect();
+    format!(
+        "\
+The shared CI of the rust-vmm crates.
+
+Usage: cargo xtask <command> [options]
+
+Commands:
+{lines}
+Exit codes: 0 passed, 1 a check failed, 2 usage or configuration error,
+75 could not be determined, 130 or 143 interrupted.
+`cargo xtask` works from the root of the repository.
+"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse_words(line: &str) -> Result<Command, String> {
-        let parsed = parse(line.split_whitespace().map(OsString::from).collect());
-        parsed.map(|(command, _)| command).map_err(|error| error.to_string())
+    const COMMANDS: [Command<Vec<String>>; 1] = [Command {
+        name: "pipeline",
+        summary: "print",
+        usage: "Usage: cargo xtask pipeline\n",
+        parse: Args::positional,
+    }];
+
+    fn parse_line(line: &str) -> Result<Request<Vec<String>>, String> {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        parse(&COMMANDS, words).map_err(|error| error.to_string())
     }
 
     #[test]
     fn an_unknown_command_names_the_nearest() {
         assert_eq!(
-            parse_words("pipelin").unwrap_err(),
+            parse_line("pipelin").unwrap_err(),
             "error: unknown command `pipelin`, did you mean `pipeline`?\nhelp: see `cargo xtask help`"
         );
         assert_eq!(
-            parse_words("").unwrap_err(),
+            parse_line("").unwrap_err(),
             "error: no command given\nhelp: see `cargo xtask help`"
         );
     }
 
     #[test]
     fn help_is_found_anywhere_before_a_double_dash() {
-        for entry in &COMMANDS {
-            let wanted = Command::Help(entry.help());
-            assert_eq!(parse_words(&format!("help {}", entry.name)), Ok(wanted));
-            assert!(matches!(parse_words(&format!("{} --help", entry.name)), Ok(Command::Help(_))));
-            assert!(matches!(
-                parse_words(&format!("{} x -h --bad", entry.name)),
-                Ok(Command::Help(_))
-            ));
+        let help = Ok(Request::Help(COMMANDS[0].help()));
+        for line in ["help pipeline", "pipeline --help", "pipeline x -h --bad"] {
+            assert_eq!(parse_line(line), help, "{line}");
         }
+        let words = vec!["help".to_owned(), "-h".to_owned()];
+        assert_eq!(parse_line("pipeline help -- -h"), Ok(Request::Run(words, Verbosity::Normal)));
     }
 
     #[test]
-    fn every_usage_starts_with_its_command() {
-        for entry in &COMMANDS {
-            assert!(entry.usage.contains(&format!("Usage: cargo xtask {}", entry.name)));
-            assert!(entry.usage.lines().all(|line| line.chars().count() <= 100), "{}", entry.name);
-        }
+    fn quiet_and_verbose_exclude_each_other() {
+        assert_eq!(parse_line("pipeline -q"), Ok(Request::Run(Vec::new(), Verbosity::Quiet)));
+        assert!(parse_line("pipeline -q --verbose").unwrap_err().contains("contradicts"));
     }
 }

@@ -110,11 +110,10 @@ fn parse_destination(args: &mut Args) -> Result<Destination, Rejected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
+    use crate::cli::args::tests::parse_line;
 
     fn parse_words(line: &str) -> Result<Options, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(Args::new("pipeline", USAGE, words)).map_err(|error| error.to_string())
+        parse_line("pipeline", USAGE, parse, line)
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::host::{files, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::Failure;
 use crate::text::diagnostic::{Diagnostics, Source};
-use crate::tools::annotation;
+use crate::tools::buildkite_agent;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     match &options.message_file {
@@ -47,7 +47,7 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let text = report.render();
     terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
-    annotation::show_check(cx, "commit-format", outcome, "commit messages", &text);
+    buildkite_agent::show_check(cx, "commit-format", outcome, "commit messages", &text);
     Ok(outcome)
 }
 

@@ -17,7 +17,7 @@ use crate::coverage::llvm_cov;
 use crate::coverage::llvm_cov::{Measurement, Report};
 use crate::coverage::report;
 use crate::coverage::scope::Workspace;
-use crate::host::{files, terminal, tree};
+use crate::host::{files, terminal};
 
 /// Below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
@@ -183,9 +183,9 @@ impl<'a> Session<'a> {
     }
 
     fn remove_stale(&self, build: &Build, workspace: &Workspace) -> anyhow::Result<()> {
-        let present = tree::executables_below(self.build_dir()).into_iter();
+        let present = files::executables_below(self.build_dir()).into_iter();
         let present: Vec<Executable> =
-            present.map(|file| Executable { path: file.path, identity: file.identity }).collect();
+            present.map(|(path, identity)| Executable { path, identity }).collect();
         for file in artifacts::stale(&present, build, workspace) {
             files::remove(&file.path)
                 .context("an executable of an earlier build would be counted")?;

@@ -29,13 +29,13 @@ use crate::coverage::llvm_cov::{Measurement, Report};
 use crate::coverage::scope::{Package, Scope, Workspace};
 use crate::coverage::score::{Action, Lines, Permission, Recorded};
 use crate::coverage::summary::Summary;
-use crate::host::buildkite_agent::Style;
 use crate::host::{cargo, files, terminal};
 use crate::outcome::Outcome;
 use crate::plan::alias;
 use crate::text::diagnostic::Rejected;
 use crate::text::shell as shell_text;
-use crate::tools::annotation;
+use crate::tools::buildkite_agent;
+use crate::tools::buildkite_agent::Style;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::llvm::Tools;
 use crate::tools::requirement;
@@ -121,7 +121,7 @@ impl Verdict {
         let is_enough = added.is_none_or(|added| added.patch.reaches(minimum));
         let passed = self.passed && is_enough;
         let style = if passed { Style::Success } else { Style::Error };
-        annotation::annotate(cx, &summary.context(), style, &summary.markdown());
+        buildkite_agent::annotate(cx, &summary.context(), style, &summary.markdown());
         Ok(if passed { Outcome::Pass } else { Outcome::Fail })
     }
 }

@@ -11,7 +11,7 @@ use crate::coverage::patch;
 use crate::coverage::scope::{Scope, Workspace};
 use crate::coverage::score::{Recorded, Score};
 use crate::host::terminal::report_warnings;
-use crate::host::{files, terminal, tree};
+use crate::host::{files, terminal};
 use crate::text::diagnostic::Rejected;
 use crate::text::diagnostic::{Diagnostics, Source};
 
@@ -61,7 +61,7 @@ impl Configuration {
         let file_name = config::file_name(architecture);
         let config_file = nearest(cx, place, &file_name)?;
         let home = config_file.as_deref().and_then(Path::parent).unwrap_or(start);
-        let score_file = Some(home.join(SCORE_FILE)).filter(|path| tree::is_plain_file(path));
+        let score_file = Some(home.join(SCORE_FILE)).filter(|path| files::is_plain_file(path));
         let mut found = Diagnostics::default();
         let mut configuration = Configuration {
             config: Config::default(),
@@ -222,11 +222,11 @@ fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Op
         }
         let candidates = directories.iter().map(|directory| directory.join(file_name));
         let candidates: Vec<PathBuf> =
-            candidates.filter(|path| tree::is_plain_file(path)).collect();
+            candidates.filter(|path| files::is_plain_file(path)).collect();
         match candidates.as_slice() {
-            [] if directories == [start] && tree::is_plain_file(&start.join(SCORE_FILE)) => break,
+            [] if directories == [start] && files::is_plain_file(&start.join(SCORE_FILE)) => break,
             [] => {
-                let below = directories.iter().flat_map(|path| tree::directories_in(path));
+                let below = directories.iter().flat_map(|path| files::directories_in(path));
                 directories = below.filter(is_searched).collect();
             }
             [only] => return Ok(Some(only.clone())),
@@ -250,7 +250,7 @@ fn report_names(cx: &Context, directory: &Path, file_name: &str) {
     for name in files::names_in(directory) {
         let path = directory.join(&name);
         let problem = match name == file_name {
-            true if tree::is_plain_file(&path) => None,
+            true if files::is_plain_file(&path) => None,
             true => Some("is a link, which is not followed".to_owned()),
             false => config::problem_of_name(&name),
         };

@@ -1,13 +1,14 @@
-//! Reading and writing files whole.
+//! Reading and writing files whole, and walking directories. Links are not followed.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use walkdir::{DirEntry, WalkDir};
 
 use crate::text::diagnostic::{Rejected, Source};
 
@@ -158,7 +159,6 @@ impl Write for Comparison {
 /// Makes a directory that nobody else can look into, and those above it. One that another user
 /// made is refused.
 pub(crate) fn create_private_dir(path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     let cannot_create = || format!("cannot create the directory `{}`", path.display());
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(cannot_create)?;
     let owner = fs::metadata(path).with_context(cannot_create)?.uid();
@@ -170,7 +170,6 @@ pub(crate) fn create_private_dir(path: &Path) -> anyhow::Result<()> {
 
 /// This user's own part of the directory for temporary files.
 pub(crate) fn temporary_dir() -> PathBuf {
-    use std::os::unix::fs::MetadataExt;
     let user = fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or_default();
     std::env::temp_dir().join(format!("rust-vmm-ci-{user}"))
 }
@@ -238,15 +237,49 @@ pub(crate) fn is_empty_dir(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
+/// The directories in a directory, sorted, except those that are repositories of their own: a
+/// submodule is another project. A directory that cannot be read is taken for empty.
+pub(crate) fn directories_in(directory: &Path) -> Vec<PathBuf> {
+    let walk = WalkDir::new(directory).min_depth(1).max_depth(1).sort_by_file_name();
+    let entries = walk.into_iter().filter_map(Result::ok);
+    let is_ours =
+        |entry: &DirEntry| entry.file_type().is_dir() && !entry.path().join(".git").exists();
+    entries.filter(is_ours).map(DirEntry::into_path).collect()
+}
+
+/// Whether a path is a plain file and no link to one.
+pub(crate) fn is_plain_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Returns the executable files below one of cargo's build directories with their device and inode,
+/// as far as a linker made them: not what build scripts left, and not the caches of incremental
+/// compilation.
+pub(crate) fn executables_below(build_dir: &Path) -> Vec<(PathBuf, (u64, u64))> {
+    const CACHES: [&str; 3] = ["incremental", ".fingerprint", "fingerprint"];
+    let is_wanted = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        let is_cache = entry.file_type().is_dir() && CACHES.contains(&name.as_ref());
+        let is_build_script = name.replace('-', "_").starts_with("build_script_build");
+        !is_cache && !is_build_script
+    };
+    let entries = WalkDir::new(build_dir).into_iter().filter_entry(is_wanted);
+    let executable = |entry: DirEntry| {
+        let metadata = entry.metadata().ok()?;
+        let is_executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+        is_executable.then(|| (entry.into_path(), (metadata.dev(), metadata.ino())))
+    };
+    entries.filter_map(Result::ok).filter_map(executable).collect()
+}
+
 /// Whether there is a directory of that name anywhere below another.
 pub(crate) fn has_dir_below(dir: &Path, name: &str) -> bool {
-    let mut entries = walkdir::WalkDir::new(dir).into_iter().flatten();
+    let mut entries = WalkDir::new(dir).into_iter().flatten();
     entries.any(|entry| entry.file_type().is_dir() && entry.file_name() == name)
 }
 
 /// Whether a path is a file that may be executed.
 pub(crate) fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 

@@ -1,6 +1,5 @@
 //! Effects that capabilities share: processes, files, git, cargo, the terminal.
 
-pub(crate) mod buildkite_agent;
 pub(crate) mod cargo;
 pub(crate) mod child_environment;
 pub(crate) mod files;
@@ -9,4 +8,3 @@ pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod signals;
 pub(crate) mod terminal;
-pub(crate) mod tree;

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use crate::cli::pipeline::{Destination, Options};
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
-use crate::host::{buildkite_agent, files, terminal};
+use crate::host::{files, terminal};
 use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
@@ -20,6 +20,7 @@ use crate::pipeline::render::{Format, Pipeline};
 use crate::plan::Plan;
 use crate::text::diagnostic::Diagnostics;
 use crate::text::shell as shell_text;
+use crate::tools::buildkite_agent;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut found = Diagnostics::default();

@@ -169,6 +169,20 @@ fn the_readme_shows_the_help_text() {
 }
 
 #[test]
+fn every_command_has_a_help_text_of_at_most_100_columns() {
+    let sandbox = Sandbox::new();
+    let overview = sandbox.xtask(&["help"]).assert_code(0).stdout;
+    let table = overview.split("Commands:\n").nth(1).unwrap().split("  help").next().unwrap();
+    let names: Vec<&str> = table.lines().filter_map(|it| it.split_whitespace().next()).collect();
+    assert!(names.contains(&"ci"), "{overview}");
+    for name in names {
+        let help = sandbox.xtask(&["help", name]).assert_code(0).stdout;
+        assert!(help.contains(&format!("Usage: cargo xtask {name}")), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    }
+}
+
+#[test]
 fn the_changelog_has_the_version() {
     let changelog = fs::read_to_string(checkout().join("CHANGELOG.md")).unwrap();
     let version = env!("CARGO_PKG_VERSION");

@@ -484,7 +484,7 @@ fn the_builds_page_shows_the_summary_where_there_is_one() {
     "#]].assert_eq(&shown);
     sandbox.stub("buildkite-agent", "echo no such job >&2; exit 1");
     let run = sandbox.run("env", &["BUILDKITE=true", XTASK, "coverage"]).assert_code(1);
-    assert!(run.stderr.contains("warning: the build's page cannot be annotated: no such job"));
+    assert!(run.stderr.contains("warning: cannot annotate the build: no such job"));
 }
 
 /// A toolchain without LLVM's tools, and a rustup that cannot add them.

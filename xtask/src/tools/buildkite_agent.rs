@@ -1,0 +1,88 @@
+//! The Buildkite agent: uploads steps and annotates the build, where there is one.
+
+use xshell::{Cmd, Shell, cmd};
+
+use crate::context::Context;
+use crate::host::terminal;
+use crate::outcome::Outcome;
+use crate::text::markdown;
+
+/// More Markdown than this is refused by Buildkite.
+///
+/// Source: <https://buildkite.com/docs/agent/v3/cli-annotate>, "maximum size is 1 MiB".
+const ANNOTATION_LIMIT_BYTES: usize = 1 << 20;
+
+/// How Buildkite shows an annotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Info,
+    Success,
+    Error,
+}
+
+impl Style {
+    fn name(self) -> &'static str {
+        match self {
+            Style::Info => "info",
+            Style::Success => "success",
+            Style::Error => "error",
+        }
+    }
+}
+
+/// Puts the Markdown of its standard input on the build's page. A later annotation with the same
+/// context replaces the earlier one.
+fn annotation<'sh>(sh: &'sh Shell, context: &str, style: Style) -> Cmd<'sh> {
+    let style = style.name();
+    cmd!(sh, "buildkite-agent annotate --context={context} --style={style}")
+}
+
+/// Adds the steps of its standard input to the running build, right after the step of this job.
+pub(crate) fn upload(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "buildkite-agent pipeline upload")
+}
+
+/// Annotates the Buildkite job that this process runs in; elsewhere, or without the agent, does
+/// nothing. A failure to annotate changes no verdict.
+pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str) {
+    if cx.lookup("BUILDKITE").is_none() || cx.find_program("buildkite-agent").is_none() {
+        return;
+    }
+    let text = markdown::shortened(markdown, ANNOTATION_LIMIT_BYTES);
+    let cmd = annotation(&cx.sh, context, style);
+    let problem = match cx.process(cmd).stdin(text.as_bytes()).output() {
+        Ok(output) if output.status.success() => return,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    terminal::say(&format!("warning: cannot annotate the build: {problem}"));
+}
+
+/// Annotates the build with a failed check. One that passes is annotated only where it replaces what
+/// an earlier attempt of the job reported.
+pub(crate) fn show_check(cx: &Context, context: &str, outcome: Outcome, heading: &str, text: &str) {
+    let is_retry = cx.lookup("BUILDKITE_RETRY_COUNT").is_some_and(|count| count != "0");
+    match outcome {
+        Outcome::Fail => {
+            annotate(cx, context, Style::Error, &markdown::verbatim(heading, text));
+        }
+        Outcome::Pass if is_retry => {
+            annotate(cx, context, Style::Success, &markdown::verbatim(heading, text));
+        }
+        Outcome::Pass | Outcome::Unavailable => (),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_is_never_taken_for_an_option() {
+        let sh = Shell::new().unwrap();
+        assert_eq!(
+            annotation(&sh, "-coverage", Style::Error).to_string(),
+            "buildkite-agent annotate --context=-coverage --style=error"
+        );
+    }
+}
