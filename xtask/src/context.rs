@@ -1,4 +1,4 @@
-//! What every command gets, built once: the world as it was when we started.
+//! What every command gets, built once: the world as it was at the start.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::project::{self, Project};
 use crate::text::diagnostic::Rejected;
 use crate::text::style;
 
-/// The shell that builds command lines, the project, the environment, and who runs processes.
+/// The shell that builds command lines, the project, the environment, and the process runner.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) sh: Shell,
@@ -26,37 +26,43 @@ pub(crate) struct Context {
     environment: BTreeMap<String, String>,
 }
 
-/// The variables that change what is done; one that is not text is an error and not ignored.
-const SETTINGS: [&str; 11] = [
-    "TESTS_TO_SKIP",
-    "TIMEOUTS_MIN",
-    "DOCKER_PLUGIN_CONFIG",
-    "X86_LINUX_AGENT_TAGS",
-    "AARCH64_LINUX_AGENT_TAGS",
-    "DEFAULT_AGENT_TAG_HYPERVISOR",
-    "PACKAGE",
-    "REMOTE",
-    "BASE_BRANCH",
-    "BUILDKITE_REPO",
-    "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
-];
+/// Variables that change what is done; a value that is not UTF-8 is an error and not ignored.
+const SETTINGS: &str = "TESTS_TO_SKIP TIMEOUTS_MIN DOCKER_PLUGIN_CONFIG X86_LINUX_AGENT_TAGS \
+     AARCH64_LINUX_AGENT_TAGS DEFAULT_AGENT_TAG_HYPERVISOR PACKAGE REMOTE BASE_BRANCH \
+     BUILDKITE_REPO BUILDKITE_PULL_REQUEST_BASE_BRANCH";
 
 impl Context {
-    /// Reads the world. Nobody below asks for the environment or the current directory again.
+    /// Reads the world: nothing below asks for the environment or the current directory again.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a directory outside of a git repository and a setting that is not UTF-8 (exit code
+    /// 2).
     pub(crate) fn from_process() -> anyhow::Result<Context> {
         signals::watch()?;
         let current_dir = std::env::current_dir().context("cannot find the current directory")?;
-        let runner = Runner { shown_from: current_dir.clone(), ..Runner::default() };
-        let project = Project::discover(current_dir)?;
+        let project = Project::discover(current_dir.clone())?;
         let sh = Shell::new().context("cannot find the current directory")?;
         sh.change_dir(&project.root);
-        for name in SETTINGS {
+        for name in SETTINGS.split(' ') {
             if std::env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
                 bail!(Rejected::new(format!("{name} is not UTF-8 text")));
             }
         }
-        let environment = std::env::vars_os().filter_map(utf8).collect();
+        // What is not UTF-8 cannot be a setting of ours; children inherit it all the same.
+        let utf8 = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(utf8).collect();
         let path = std::env::var_os("PATH");
+        let changes = child_environment::changes(&environment, project::MANIFEST_DIR);
+        let set = changes.set.into_iter().map(|(name, value)| (name, value.into()));
+        // A tool on PATH is preferred; those installed here come last.
+        let dirs = path.iter().flat_map(std::env::split_paths);
+        let dirs = dirs.chain([project.tools_dir().join("bin")]);
+        let child_path = path.as_ref().and_then(|_| std::env::join_paths(dirs).ok());
+        let set = set.chain(child_path.map(|path| ("PATH".to_owned(), path))).collect();
+        let runner = Runner { shown_from: current_dir, removed: changes.removed, set };
         Ok(Context { sh, project, runner, path, environment })
     }
 
@@ -88,17 +94,17 @@ impl Context {
     pub(crate) fn cargo_home(&self) -> PathBuf {
         let home = || PathBuf::from(self.lookup("HOME").unwrap_or_default()).join(".cargo");
         let named = self.lookup("CARGO_HOME").map_or_else(home, PathBuf::from);
-        // Cargo takes a relative one from where it runs, and here that is the root.
+        // Cargo resolves a relative one from its working directory, which is the root.
         self.project.root.join(named)
     }
 
-    /// Where programs keep what they can make again, as the XDG base directory specification says.
+    /// The user's cache directory, as the XDG base directory specification defines it.
     pub(crate) fn cache_home(&self) -> Option<PathBuf> {
         let absolute = |name| self.lookup(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
         absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
     }
 
-    /// Whether nobody is looking: most CI services set `CI`.
+    /// Whether this runs in CI: `CI` is set and not `false` or `0`.
     pub(crate) fn is_ci(&self) -> bool {
         self.lookup("CI").is_some_and(|value| value != "false" && value != "0")
     }
@@ -112,24 +118,4 @@ impl Context {
     pub(crate) fn interrupted_by() -> Option<i32> {
         signals::interrupted_by()
     }
-}
-
-/// Sees to it that children get the caller's environment and not what `cargo run` made of it.
-pub(crate) fn prepare(mut cx: Context) -> Context {
-    let changes = child_environment::changes(cx.environment(), project::MANIFEST_DIR);
-    cx.runner.removed = changes.removed;
-    cx.runner.set = changes.set.into_iter().map(|(name, value)| (name, value.into())).collect();
-    // A tool on PATH is used; those installed here come last.
-    if let Some(path) = &cx.path {
-        let dirs = std::env::split_paths(path).chain([cx.project.tools_dir().join("bin")]);
-        if let Ok(path) = std::env::join_paths(dirs) {
-            cx.runner.set.push(("PATH".to_owned(), path));
-        }
-    }
-    cx
-}
-
-fn utf8((name, value): (OsString, OsString)) -> Option<(String, String)> {
-    // What is not text cannot be a setting of ours; children inherit it all the same.
-    Some((name.into_string().ok()?, value.into_string().ok()?))
 }

@@ -82,7 +82,7 @@ fn run() -> anyhow::Result<Outcome> {
     match cli::parse(&COMMANDS, std::env::args_os().skip(1).collect())? {
         Request::Run(job, verbosity) => {
             terminal::set_verbosity(verbosity);
-            job(&context::prepare(Context::from_process()?))
+            job(&Context::from_process()?)
         }
         // Standard output: the text is what was asked for.
         Request::Help(text) => {

@@ -1,4 +1,4 @@
-//! Where things are: the consumer's root, this checkout, and every file that is read or written.
+//! Paths: the consumer's root, this checkout, and every file that is read or written.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Pure. A step as this machine runs it: what of it applies here, and what cannot.
+//! Pure. A step as this machine runs it, and how that differs from CI.
 
 use serde_json::Value;
 
@@ -14,9 +14,9 @@ pub(crate) struct LocalStep {
     pub(crate) test_name: String,
     /// The text for `sh -e -c`: placeholders filled, `$$` unescaped.
     pub(crate) command: String,
-    /// As the description has it, with `{xtask}` in place: what it needs can be read off it.
+    /// The command with `{xtask}` still in place, to read its requirements from.
     pub(crate) described_command: String,
-    /// As it is uploaded, for people to read.
+    /// The command as it is uploaded, for messages.
     pub(crate) uploaded_command: String,
     /// Variables to set, in this order.
     pub(crate) environment: Vec<(String, String)>,
@@ -26,20 +26,20 @@ pub(crate) struct LocalStep {
     pub(crate) verdict: Option<Verdict>,
     /// What differs from CI, one sentence each.
     pub(crate) notes: Vec<String>,
-    /// Exit status 75 means "could not find out" only where the whole command is one of ours.
+    /// Exit status 75 means "could not be determined" only where the whole command is one of ours.
     pub(crate) is_own_command: bool,
 }
 
 impl LocalStep {
-    /// `xtask_path` is the executable that `{xtask}` stands for here, `xtask_alias` what it stands
-    /// for in an uploaded step, `lookup` the caller's environment.
+    /// Derives the local form of a step. `{xtask}` becomes `xtask_path` here and `xtask_alias` in an
+    /// uploaded step; `lookup` is the caller's environment.
     pub(crate) fn of(
         step: &Step<'_>,
         xtask_path: &str,
         xtask_alias: &str,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> LocalStep {
-        // The escapes are the description's; a `$` of our own path is no escape.
+        // Only the description has escapes: a `$` in our own path is literal.
         let unescaped = shell_text::unescape_dollars(&step.test.command);
         let xtask = shell_text::quote(xtask_path);
         LocalStep {

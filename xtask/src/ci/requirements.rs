@@ -101,7 +101,8 @@ fn targets(words: &[&str]) -> impl Iterator<Item = String> {
         "--target" => own.get(at + 1).copied(),
         _ => word.strip_prefix("--target="),
     });
-    let is_triple = |word: &&str| word.contains('-') && is_name(word) && !word.ends_with(".json");
+    let is_triple =
+        |word: &&str| word.contains('-') && is_name(word) && word.strip_suffix(".json").is_none();
     let triples: Vec<String> = values.filter(is_triple).map(str::to_owned).collect();
     triples.into_iter().filter(move |_| !builds_std)
 }
@@ -111,7 +112,7 @@ fn is_name(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
-/// The words of each simple command of a shell line; quotes are removed, nothing is expanded.
+/// Splits a shell line into simple commands and those into words, without quotes and expansions.
 fn simple_commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;

@@ -63,11 +63,11 @@ fn run_one(
     step: &LocalStep,
     installer: &mut Installer<'_>,
 ) -> (Verdict, Option<Duration>) {
-    // Buildkite folds its log at such a line; people can read it as a heading.
-    terminal::say(&format!("--- {}", step.label));
     if let Some(verdict) = &step.verdict {
         return (verdict.clone(), None);
     }
+    // Buildkite folds its log at such a line.
+    terminal::note(&format!("--- {}", step.label));
     for note in &step.notes {
         terminal::note(&format!("note: {note}"));
     }

@@ -1,10 +1,10 @@
-//! Pure. Which tests were asked for on the command line.
+//! Pure. Which tests the command line selects.
 
 use std::collections::HashSet;
 
 use crate::text::nearest;
 
-/// Names or labels of tests; no chosen ones means all.
+/// Names or labels of tests; an empty `chosen` selects all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selection<'a> {
     pub(crate) chosen: &'a [String],
@@ -18,7 +18,7 @@ impl Selection<'_> {
     }
 }
 
-/// One sentence for each name that is neither a test nor a label; `tests` are pairs of both.
+/// Returns a message for each name that is neither a test nor a label; `tests` are pairs of both.
 pub(crate) fn unknown_names(selection: &Selection<'_>, tests: &[(&str, &str)]) -> Vec<String> {
     let is_known = |name: &str| tests.iter().any(|(test, label)| *test == name || *label == name);
     let mut known: Vec<&str> = tests.iter().map(|(test, _)| *test).collect();

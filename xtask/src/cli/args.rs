@@ -9,7 +9,7 @@ use pico_args::Arguments;
 use crate::text::diagnostic::Rejected;
 use crate::text::nearest;
 
-/// Arguments that options are taken out of, one after another.
+/// The arguments of a command. Options are taken out one after another.
 pub(crate) struct Args {
     command: &'static str,
     /// Every option of the command is named there.
@@ -78,7 +78,7 @@ impl Args {
         }
     }
 
-    /// The value of an option; of several the last counts, as scripts that append options expect.
+    /// The value of an option; if repeated, the last one wins, as scripts that append options expect.
     pub(crate) fn value(
         &mut self,
         short: Option<&'static str>,
@@ -105,12 +105,12 @@ impl Args {
         Ok(result)
     }
 
-    /// As [`Args::value`], for a value that has to be text.
+    /// As [`Args::value`], for UTF-8 text.
     pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, Rejected> {
         Ok(self.texts(long)?.pop())
     }
 
-    /// As [`Args::values`], for values that have to be text.
+    /// As [`Args::values`], for UTF-8 text.
     pub(crate) fn texts(&mut self, long: &'static str) -> Result<Vec<String>, Rejected> {
         let values = self.values(None, long)?;
         let text = |value: OsString| {
@@ -130,7 +130,11 @@ impl Args {
         Ok(self.value(short, long)?.map(PathBuf::from))
     }
 
-    /// The words that belong to no option; an option among them is unknown.
+    /// Returns the positional arguments.
+    ///
+    /// # Errors
+    ///
+    /// Rejects an option that is left over: it is unknown (exit code 2).
     pub(crate) fn positional(self) -> Result<Vec<String>, Rejected> {
         if let Some(option) = self.words.iter().find(|word| word.to_string_lossy().starts_with('-'))
         {
@@ -144,7 +148,7 @@ impl Args {
         Ok(words.map(|word| word.to_string_lossy().into_owned()).collect())
     }
 
-    /// For commands that take options only.
+    /// Ends the parsing of a command that takes options only.
     pub(crate) fn finish(self) -> Result<(), Rejected> {
         let (command, usage) = (self.command, self.usage);
         match self.positional()?.first() {
@@ -162,7 +166,7 @@ impl Args {
                 parse_boolean(next).is_some()
                     || value_expected && !next.as_bytes().starts_with(b"-")
             };
-            let next = self.words.get(at).filter(is_value).is_some();
+            let next = self.words.get(at).as_ref().is_some_and(is_value);
             let value = joined.or_else(|| next.then(|| self.words.remove(at)));
             result = match value.map(|value| parse_boolean(&value).ok_or(value)) {
                 None => true,
@@ -187,7 +191,7 @@ impl Args {
             }
         };
         let found = self.words.iter().enumerate();
-        let (at, value) = found.filter_map(|(at, word)| Some((at, joined(word)?))).next()?;
+        let (at, value) = found.find_map(|(at, word)| Some((at, joined(word)?)))?;
         self.words.remove(at);
         Some((at, value))
     }

@@ -10,28 +10,28 @@ Runs the tests of the pipeline on this machine, as Buildkite would on a machine 
 
 Usage: cargo xtask ci [options] [test ...]
 
-With names (`style`, or a label such as `clippy-x86_64`) only those tests run. A missing cargo tool
-is installed into target/xtask-tools, a missing part of the toolchain is added with rustup. What
-cannot run here is `unavailable`, with the reason and the fix.
+Names (`style`, or a label such as `clippy-x86_64`) select tests; without names all run. A missing
+cargo tool is installed into target/xtask-tools, a missing component of the toolchain is added with
+rustup. A test that cannot run here is `unavailable`, with the reason and the fix.
 
 Options:
-  -t, --test-description FILE     take the tests from FILE (default: the shipped description, which
-                                  `shipped` names too); may be given several times
+  -t, --test-description FILE     take the tests from FILE (default: the shipped tests,
+                                  `-t shipped`); may be repeated
       --workspace-selective BOOL  in a Cargo workspace: run the tests for each member crate
-      --skip NAME                 leave a test out; may be given several times
-      --list                      print what would run, and run nothing
-      --json                      with --list: print it as JSON
+      --skip NAME                 leave a test out; may be repeated
+      --list                      list the tests and run none
+      --json                      with --list: print JSON
       --fail-fast                 stop at the first failure
-      --no-install                install nothing: what is missing makes a test unavailable
+      --no-install                install nothing; a test whose tools are missing is unavailable
 
-The variables that `cargo xtask help pipeline` lists count here too. With `CI` set, an unavailable
-test makes the exit code 75.
+The environment variables of `cargo xtask help pipeline` apply here too. If `CI` is set, an
+unavailable test makes the exit code 75.
 ";
 
-/// What `ci` was asked for.
+/// The options of `ci`.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
-    /// In order; empty means the shipped one.
+    /// In order; empty for the shipped tests.
     pub(crate) test_descriptions: Vec<PathBuf>,
     /// Names or labels; empty means all.
     pub(crate) tests: Vec<String>,
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     pub(crate) no_install: bool,
 }
 
-/// What becomes of the tests that were asked for.
+/// What to do with the selected tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Action {
     #[default]

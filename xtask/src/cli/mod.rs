@@ -110,10 +110,11 @@ fn find<'c, J>(commands: &'c [Command<J>], name: &str) -> Result<&'c Command<J>,
 /// The text of `cargo xtask help`; the README shows it too, and a test keeps them equal.
 fn overview<J>(commands: &[Command<J>]) -> String {
     let commands = commands.iter().map(|command| (command.name, command.summary));
-    let lines: String = commands
+    let lines: Vec<String> = commands
         .chain([("help [command]", "print the help of a command")])
         .map(|(name, summary)| format!("  {name:<14} {summary}\n"))
         .collect();
+    let lines = lines.concat();
     format!(
         "\
 The shared CI of the rust-vmm crates.

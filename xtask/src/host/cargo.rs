@@ -19,12 +19,12 @@ pub(crate) fn install<'sh>(sh: &'sh Shell, package: &str, version: &str, root: &
     cmd!(sh, "cargo install --locked --root {root} {package}@{version}")
 }
 
-/// Makes a new lock file in the current directory's workspace.
+/// Creates a lock file in the current directory's workspace.
 pub(crate) fn generate_lock_file(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "cargo generate-lockfile")
 }
 
-/// Whether a cargo of that toolchain answers; `toolchain` is what follows `cargo +`.
+/// Succeeds if the toolchain and the subcommand are installed; `toolchain` is what follows `cargo +`.
 pub(crate) fn version<'sh>(
     sh: &'sh Shell,
     toolchain: Option<&str>,
@@ -49,8 +49,8 @@ pub(crate) fn libdir(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "rustc --print target-libdir")
 }
 
-/// Reads the lock file and writes it where that is needed, as a build does, and brings here what
-/// the host needs. With `locked`, fails instead of writing.
+/// Reads the lock file, updates it where that is needed, as a build does, and downloads the
+/// dependencies of the host. With `locked`, fails instead of writing.
 pub(crate) fn resolve(sh: &Shell, locked: bool) -> Cmd<'_> {
     let locked = locked.then_some("--locked");
     cmd!(sh, "cargo tree --quiet --depth 0 {locked...}")
@@ -75,7 +75,7 @@ pub(crate) fn add_target<'sh>(sh: &'sh Shell, triple: &str, toolchain: Option<&s
     cmd!(sh, "rustup target add {toolchain...} {triple}")
 }
 
-/// Installs what a toolchain file or an override of this directory names.
+/// Installs the toolchain that a toolchain file or an override of this directory names.
 pub(crate) fn install_active_toolchain(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "rustup toolchain install")
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-/// Changes that make the caller's environment of ours.
+/// The changes that turn our environment into the caller's.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub(crate) removed: Vec<String>,
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn where_cargo_did_not_run_us_nothing_changes() {
         let mut pairs = RUN_BY_CARGO.to_vec();
-        pairs[2] = ("CARGO_MANIFEST_DIR", "/somebody/else");
+        pairs[2] = ("CARGO_MANIFEST_DIR", "/other");
         assert_eq!(changes_of(&pairs), Changes::default());
     }
 }

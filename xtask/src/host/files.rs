@@ -12,7 +12,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::text::diagnostic::{Rejected, Source};
 
-/// Reads a text file. The error names the path as `name` gives it.
+/// Reads a text file; errors call it `name`.
 pub(crate) fn read_text(path: &Path, name: &str) -> anyhow::Result<String> {
     let bytes = read_bytes(path, name)?;
     String::from_utf8(bytes).map_err(|error| {
@@ -80,7 +80,7 @@ pub(crate) fn stream_atomically(
     let beside = target.with_file_name(beside);
     let written = write_beside(&beside, &target, write);
     if written.is_err() {
-        // What is left of a failed attempt is of no use to anybody.
+        // A partial file is of no use.
         let _ = fs::remove_file(&beside);
     }
     written.with_context(|| format!("cannot write `{}`", path.display()))
@@ -96,7 +96,7 @@ fn write_beside(
     file.flush()?;
     if let Ok(metadata) = fs::metadata(target) {
         fs::set_permissions(beside, metadata.permissions())?;
-        // Where root works in a mount that somebody else owns, their file stays theirs.
+        // Root in a container must not take over the file of the user who owns the mount.
         let _ = std::os::unix::fs::chown(beside, Some(metadata.uid()), Some(metadata.gid()));
     }
     file.get_ref().sync_all()?;
@@ -126,7 +126,7 @@ pub(crate) fn has_content(
 ) -> anyhow::Result<bool> {
     let file = File::open(path).map_err(|error| unreadable(name, &error))?;
     let mut comparison = Comparison { file: BufReader::new(file), is_equal: true };
-    // Also what cannot be read at all is found out, a directory for example.
+    // A directory can be opened but not read.
     comparison.file.fill_buf().map_err(|error| unreadable(name, &error))?;
     write(&mut comparison)?;
     let rest = comparison.file.fill_buf().map_err(|error| unreadable(name, &error))?;
@@ -156,8 +156,11 @@ impl Write for Comparison {
     }
 }
 
-/// Makes a directory that nobody else can look into, and those above it. One that another user
-/// made is refused.
+/// Creates a directory that only this user can read, and its parents.
+///
+/// # Errors
+///
+/// Fails if the directory belongs to another user (exit code 75).
 pub(crate) fn create_private_dir(path: &Path) -> anyhow::Result<()> {
     let cannot_create = || format!("cannot create the directory `{}`", path.display());
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(cannot_create)?;
@@ -174,13 +177,13 @@ pub(crate) fn temporary_dir() -> PathBuf {
     std::env::temp_dir().join(format!("rust-vmm-ci-{user}"))
 }
 
-/// What tells a file or directory from one that has taken its place.
+/// Identifies a file or directory, to tell it from a later one at the same path.
 pub(crate) fn identity(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
     Some(format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
-/// How long ago a file was written, if that can be known.
+/// The time since a file was written, if it is known.
 pub(crate) fn age(path: &Path) -> Option<Duration> {
     fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
 }
@@ -208,12 +211,12 @@ fn unreadable(name: &str, error: &io::Error) -> anyhow::Error {
     }
 }
 
-/// Makes a directory and those above it.
+/// Creates a directory and its parents.
 pub(crate) fn create_dir(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot make `{}`", path.display()))
+    fs::create_dir_all(path).with_context(|| format!("cannot create `{}`", path.display()))
 }
 
-/// Removes a directory with all that is in it, if it exists.
+/// Removes a directory and its contents, if it exists.
 pub(crate) fn remove_dir(path: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -223,7 +226,7 @@ pub(crate) fn remove_dir(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Gives a file or a directory another name in the same directory, if it exists.
+/// Renames a file or directory, if it exists.
 pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> anyhow::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
@@ -306,7 +309,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     copied.with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display()))
 }
 
-/// Removes a file; one that is gone already is fine.
+/// Removes a file, if it exists.
 pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -316,13 +319,13 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// A lock on a file, held until this is dropped or the process ends, whatever ends it.
+/// A lock on a file, held until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
-/// Locks a file, which is created if need be; if another process holds the lock, says so with
+/// Locks a file, which is created if it is missing. If another process holds the lock, calls
 /// `on_wait` and waits.
 pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> {
     let file = File::options().create(true).append(true).open(path);

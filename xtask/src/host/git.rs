@@ -39,12 +39,12 @@ impl<'a> Git<'a> {
         git(self.sh, self.root)
     }
 
-    /// What a remote's reference points at now.
+    /// The current commit of a remote's reference.
     pub(crate) fn ls_remote(self, remote: &str, reference: &str) -> Cmd<'a> {
         self.cmd().args(["ls-remote", "--exit-code", "--", remote, reference])
     }
 
-    /// Brings a remote's reference here. No reference and no `FETCH_HEAD` of the user's is written: the
+    /// Fetches a remote's reference. No reference and no `FETCH_HEAD` of the user's is written: the
     /// commit is known by its id. Without `--refmap=` git would move the user's tracking branch, and
     /// with automatic maintenance it might repack the repository.
     pub(crate) fn fetch(self, remote: &str, reference: &str) -> Cmd<'a> {
@@ -76,7 +76,7 @@ impl<'a> Git<'a> {
         self.cmd().args(["show-ref", "--verify", "--quiet", "--", name])
     }
 
-    /// What leads from a file to the text of standard input, whether or not they are tracked.
+    /// The difference between a file and standard input, tracked or not.
     pub(crate) fn diff_to_stdin(self, file: &Path) -> Cmd<'a> {
         let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--"];
         self.cmd().args(options).arg(file).arg("-")
@@ -99,12 +99,12 @@ impl<'a> Git<'a> {
         self.cmd().args(["rev-parse", "--git-path", "shallow"])
     }
 
-    /// Settings of the user's whose lower-case names match, one a line, the one that wins last.
+    /// The user's settings whose lower-case names match, one per line; the last of a name wins.
     pub(crate) fn settings(self, names: &str) -> Cmd<'a> {
         self.cmd().args(["config", "--get-regexp", names])
     }
 
-    /// What git tracks and what it would track, each name ended by a NUL.
+    /// Tracked files and untracked ones that are not ignored, each followed by a zero byte.
     pub(crate) fn list_files(self) -> Cmd<'a> {
         self.cmd().args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
     }
@@ -142,7 +142,7 @@ impl<'a> Git<'a> {
             .args(["--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", id, "--"])
     }
 
-    /// Rust sources that git does not know and is not told to ignore, each ended by a zero byte.
+    /// Untracked Rust sources that are not ignored, each followed by a zero byte.
     pub(crate) fn untracked_sources(self) -> Cmd<'a> {
         self.cmd().args(["ls-files", "--others", "--exclude-standard", "-z", "--", "*.rs"])
     }
@@ -163,7 +163,7 @@ impl<'a> Git<'a> {
         ])
     }
 
-    /// How long ago a commit was made, in git's own words.
+    /// The age of a commit, as git words it.
     pub(crate) fn commit_age(self, id: &str) -> Cmd<'a> {
         self.cmd().args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])
     }
@@ -173,7 +173,7 @@ impl<'a> Git<'a> {
         self.cmd().args(["merge-base", "--end-of-options", one, other])
     }
 
-    /// Says `true` where history was cut off when the repository was cloned.
+    /// Prints `true` for a shallow clone.
     pub(crate) fn is_shallow(self) -> Cmd<'a> {
         self.cmd().args(["rev-parse", "--is-shallow-repository"])
     }
@@ -216,7 +216,7 @@ impl<'a> Git<'a> {
         cmd.args(["diff", "--quiet", "HEAD", "--"]).arg(file)
     }
 
-    /// Where a repository keeps what all its worktrees share.
+    /// The directory that all worktrees of a repository share.
     pub(crate) fn common_dir(self) -> Cmd<'a> {
         self.cmd().args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
     }
@@ -227,7 +227,7 @@ impl<'a> Git<'a> {
 pub(crate) struct GitDir<'a>(pub(crate) &'a Path);
 
 impl GitDir<'_> {
-    /// `GIT_DIR` tells git that it may: nobody has to own the directory.
+    /// With `--git-dir` git does not check who owns the directory.
     fn git<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
         git(sh, self.0).arg("--git-dir").arg(self.0)
     }

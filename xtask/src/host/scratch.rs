@@ -37,7 +37,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed is in nobody's way.
+        // A directory that cannot be removed does no harm.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
@@ -48,7 +48,7 @@ fn remove_orphans(parent: &Path, name: &str) {
         let id = file_name.to_str().and_then(|it| it.strip_prefix(name)?.strip_prefix('-'));
         let Some(id) = id.and_then(|id| id.parse().ok()) else { continue };
         if kill(Pid::from_raw(id), None) == Err(Errno::ESRCH) {
-            // Whoever comes next tries again.
+            // The next run tries again.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -1,5 +1,4 @@
-//! Pure. What is wrong with an input, and where: findings with file, line, column and the line
-//! itself.
+//! Pure. Findings about an input, with file, line, column and the offending line.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
@@ -222,7 +221,7 @@ impl Rejected {
         self
     }
 
-    /// More findings than this help nobody; the rest is counted.
+    /// Findings beyond this number are only counted.
     const SHOWN: usize = 50;
 }
 
@@ -240,7 +239,7 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
-/// Something that could not be determined, and the next step.
+/// Why something could not be determined, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) message: String,

@@ -1,4 +1,4 @@
-//! Pure. Markdown for the page of a build.
+//! Pure. Markdown for the annotations of a build.
 
 use std::borrow::Cow;
 
@@ -7,15 +7,15 @@ pub(crate) fn verbatim(heading: &str, text: &str) -> String {
     format!("**{heading}**\n\n{}", fenced("text", text))
 }
 
-/// A block of text in that language. The text may hold anything that strangers write, so the fence
-/// is longer than every run of backticks in it.
+/// A fenced code block. The text is foreign, so the fence is longer than every run of backticks in
+/// it.
 pub(crate) fn fenced(language: &str, text: &str) -> String {
     let runs = text.split(|c: char| c != '`').map(str::len);
     let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
 }
 
-/// As many whole lines as a page takes, with a word about the rest.
+/// Cuts a text to whole lines within a limit and says that the rest is in the log.
 pub(crate) fn shortened(text: &str, limit_bytes: usize) -> Cow<'_, str> {
     const REST: &str = "\n(The rest is in the log of the job.)\n";
     if text.len() <= limit_bytes {

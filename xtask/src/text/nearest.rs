@@ -1,4 +1,4 @@
-//! Pure. The valid name that somebody most likely meant.
+//! Pure. The valid name that was most likely meant.
 
 /// How many single-character edits (insert, delete, replace, swap two neighbours) lead from one
 /// word to the other.
@@ -32,7 +32,7 @@ pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    // A word of thousands of letters is nobody's slip, and the comparison is quadratic.
+    // A word of thousands of letters is no typo, and the comparison is quadratic.
     if word.len() > 200 {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Pure. Text that strangers wrote, on its way to a terminal or a log.
+//! Pure. Foreign text on its way to a terminal or a log.
 
 /// The text with a sign in place of every control character, which could drive a terminal.
 pub(crate) fn visible(text: &str) -> String {

@@ -169,7 +169,7 @@ impl<'a> Installer<'a> {
         if self.policy == InstallPolicy::Forbidden {
             return missing("");
         }
-        terminal::say(&format!(
+        terminal::note(&format!(
             "`{package}` is missing: installing {package}@{version} into {}",
             dir.display()
         ));
@@ -197,7 +197,7 @@ impl<'a> Installer<'a> {
         if self.policy == InstallPolicy::Forbidden {
             return missing("");
         }
-        terminal::say(&format!("{what} is missing: adding it with rustup"));
+        terminal::note(&format!("{what} is missing: adding it with rustup"));
         if self.install(add()) && is_there() {
             return Ok(());
         }
