@@ -190,8 +190,8 @@ impl Args {
                 Some(_) => None,
             }
         };
-        let found = self.words.iter().enumerate();
-        let (at, value) = found.find_map(|(at, word)| Some((at, joined(word)?)))?;
+        let mut words = self.words.iter().enumerate();
+        let (at, value) = words.find_map(|(at, word)| Some((at, joined(word)?)))?;
         self.words.remove(at);
         Some((at, value))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::context::Context;
-use crate::host::{files, git, terminal};
+use crate::host::{files, terminal};
 use crate::text::diagnostic::{Failure, Rejected, Source};
 use crate::tools::audit_settings::AuditSettings;
 
