@@ -308,7 +308,7 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
         coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
          4 |   "owner": "us"
            |   ^
-        error: this clone knows no branch `dev` of `up`
+        error: this clone has no branch `dev` of `up`
         help: fetch it, or name a commit; REMOTE and BASE_BRANCH name the upstream repository and branch"#]].assert_eq(&said(&run.assert_code(75)));
 }
 
