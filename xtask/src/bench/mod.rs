@@ -9,7 +9,6 @@ pub(crate) mod known;
 pub(crate) mod lock_file;
 pub(crate) mod machine;
 pub(crate) mod measure;
-pub(crate) mod plot;
 pub(crate) mod render;
 pub(crate) mod report;
 pub(crate) mod results;

@@ -1,9 +1,8 @@
-//! Shows what was measured: critcmp's table, a picture, JSON, the page of the build, the gate.
+//! Shows what was measured: critcmp's table, JSON, the page of the build, the gate.
 
 use crate::bench::comparison::Comparison;
 use crate::bench::critcmp;
 use crate::bench::measure::{Bench, Runs};
-use crate::bench::plot;
 use crate::bench::render as report;
 use crate::bench::render::Heading;
 use crate::bench::results::Results;
@@ -29,9 +28,6 @@ pub(crate) fn report(
     let cx = bench.session.cx;
     let limit = options.schedule.fail_above_percent;
     let comparison = runs.compare(&options.schedule);
-    let title = format!("Benchmarks: the change against {}", heading.base_name);
-    let picture = bench.dir.join("bench.svg");
-    files::write_atomically(&picture, plot::svg(&title, &comparison).as_bytes())?;
     if let Some(path) = &options.json {
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
@@ -39,7 +35,6 @@ pub(crate) fn report(
     let failed = comparison.slower().next().is_some();
     annotate(cx, heading, &comparison, failed);
     show_table(cx, bench, runs)?;
-    terminal::say(&format!("plot: {}", picture.display()));
     if let Some(limit) = limit {
         for line in report::gate_lines(&comparison, limit) {
             terminal::say(&line);
