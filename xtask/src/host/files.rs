@@ -175,12 +175,6 @@ pub(crate) fn temporary_dir() -> PathBuf {
     std::env::temp_dir().join(format!("rust-vmm-ci-{user}"))
 }
 
-/// What tells a file or directory from one that has taken its place.
-pub(crate) fn identity(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    Some(format!("{}:{}", metadata.dev(), metadata.ino()))
-}
-
 /// How long ago a file was written, if that can be known.
 pub(crate) fn age(path: &Path) -> Option<Duration> {
     fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()

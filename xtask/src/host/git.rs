@@ -171,21 +171,17 @@ pub(crate) fn is_shallow<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     git(sh, root).args(["rev-parse", "--is-shallow-repository"])
 }
 
-/// Checks a commit out in a directory of its own. The user's hooks and watchers are not for it, and
-/// relative paths would be noted in the user's configuration. Forced twice, also where git still
-/// knows a worktree of that name whose directory is gone.
-pub(crate) fn worktree_add<'sh>(sh: &'sh Shell, root: &Path, dir: &Path, id: &str) -> Cmd<'sh> {
-    git(sh, root)
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
-        .args(["-c", "worktree.useRelativePaths=false"])
-        .args(["worktree", "add", "--quiet", "--force", "--force", "--detach", "--"])
-        .arg(dir)
-        .arg(id)
+/// Makes a repository without hooks in a directory, for objects of the kind that `commit` is of.
+pub(crate) fn init<'sh>(sh: &'sh Shell, dir: &Path, commit: &str) -> Cmd<'sh> {
+    let format = if commit.len() == 40 { "sha1" } else { "sha256" };
+    let cmd = git(sh, dir).args(["init", "--quiet", "--template="]);
+    cmd.arg(format!("--object-format={format}")).arg("--").arg(dir)
 }
 
-/// Takes a worktree away with all that is in it, half-made ones too; it need not exist any more.
-pub(crate) fn worktree_remove<'sh>(sh: &'sh Shell, root: &Path, dir: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["worktree", "remove", "--force", "--force", "--"]).arg(dir)
+/// Writes the files of a commit into the directory of its repository.
+pub(crate) fn check_out<'sh>(sh: &'sh Shell, dir: &Path, commit: &str) -> Cmd<'sh> {
+    let options = ["checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules"];
+    git(sh, dir).arg("-C").arg(dir).args(options).args([commit, "--"])
 }
 
 /// The tracked files that are not as the last commit has them, each ended by a zero byte.
@@ -203,15 +199,10 @@ pub(crate) fn is_tracked<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'
     git(sh, root).args(["ls-files", "--error-unmatch", "--"]).arg(file)
 }
 
-/// Succeeds if a file is as the last commit has it.
-pub(crate) fn is_unchanged<'sh>(sh: &'sh Shell, root: &Path, file: &Path) -> Cmd<'sh> {
-    let cmd = git(sh, root).env("GIT_OPTIONAL_LOCKS", "0");
-    cmd.args(["diff", "--quiet", "HEAD", "--"]).arg(file)
-}
-
-/// Where a repository keeps what all its worktrees share.
-pub(crate) fn common_dir<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    git(sh, root).args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
+/// Where the repository of a tree keeps what all its worktrees share.
+pub(crate) fn common_dir<'sh>(sh: &'sh Shell, tree: &Path) -> Cmd<'sh> {
+    let options = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+    git(sh, tree).arg("-C").arg(tree).args(options)
 }
 
 /// A repository by its own directory, whatever tree belongs to it.
@@ -234,6 +225,11 @@ impl GitDir<'_> {
     pub(crate) fn submodule_paths<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
         let blob = format!("--blob={id}:.gitmodules");
         self.git(sh).args(["config", "-z", &blob, "--get-regexp", r"^submodule\..*\.path$"])
+    }
+
+    /// The tags in the form of git's file `packed-refs`.
+    pub(crate) fn list_tags<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
+        self.git(sh).args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"])
     }
 
     /// Succeeds if a commit is here.

@@ -4,7 +4,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use xshell::Cmd;
 
-use crate::host::signals::{Group, GroupEnd, NESTED, Unfinished};
+use crate::host::signals::{Group, GroupEnd, NESTED};
 use crate::host::terminal;
 use crate::text::sanitize::mask_user_info;
 use crate::text::shell::quote;
@@ -55,13 +54,6 @@ impl Runner {
             timeout: None,
             whole_group: false,
         }
-    }
-
-    /// The same, with one more variable that children get.
-    pub(crate) fn with_variable(&self, name: &str, value: impl Into<OsString>) -> Runner {
-        let mut runner = self.clone();
-        runner.set.push((name.to_owned(), value.into()));
-        runner
     }
 
     fn shown_line(&self, command: &Command) -> String {
@@ -190,15 +182,6 @@ impl Process {
     /// As [`Process::output`].
     pub(crate) fn status(self) -> anyhow::Result<ExitStatus> {
         Ok(self.output()?.status)
-    }
-
-    /// As [`Process::output`], also after an interrupt, and not to be interrupted: cleans up, so that
-    /// it must take little time.
-    pub(crate) fn clean_up(mut self) -> anyhow::Result<Output> {
-        terminal::command_line(&self.line, self.is_shown);
-        let _unfinished = Unfinished::begin();
-        self.command.stdin(Stdio::null()).process_group(0);
-        Ok(self.command.output()?)
     }
 
     /// Runs the process to its end; whether it exited with 0.
