@@ -101,7 +101,8 @@ fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
     parts.extend(base.missing_submodules.iter().map(|path| ("without submodule", path.as_str())));
     let variables = cx.environment().iter().filter(|(name, _)| affects_build(name));
     parts.extend(variables.map(|(name, value)| (name.as_str(), value.as_str())));
-    Ok(parts.into_iter().map(|(name, value)| format!("{name} {value:?}\n")).collect())
+    let lines = parts.into_iter().map(|(name, value)| format!("{name} {value:?}"));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Whether an environment variable changes what is built. One too many costs a measurement, one too
