@@ -213,7 +213,7 @@ fn a_cache_directory_inside_the_tree_or_not_to_be_written_is_not_used() {
     std::os::unix::fs::symlink(measured.sandbox.root(), &link).unwrap();
     for cache in [inside.as_path(), link.as_path(), file.as_path(), Path::new("/proc/no")] {
         measured.sandbox.set("XDG_CACHE_HOME", cache.to_str().unwrap());
-        let run = measured.bench(&[]).assert_code(0);
+        let run = measured.bench(&["--fresh"]).assert_code(0);
         assert!(run.stderr.contains(temporary.to_str().unwrap()), "{}", run.stderr);
     }
     assert!(!inside.exists());
@@ -237,6 +237,6 @@ fn without_critcmp_and_a_network_it_is_missing() {
     let run = measured.bench(&[]).assert_code(75);
     says(
         &run,
-        "`critcmp` is missing and cannot be installed; run `cargo install --locked critcmp@0.1.8`",
+        "error: `critcmp` is missing and cannot be installed\nhelp: run `cargo install --locked critcmp@0.1.8`",
     );
 }
