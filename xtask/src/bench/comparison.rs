@@ -17,10 +17,10 @@ pub(crate) struct Comparison {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// Of the run in the middle; None where the side does not have the benchmark.
+    /// Of the median run; None where the side does not have the benchmark.
     pub(crate) base: Option<Estimate>,
     pub(crate) change: Option<Estimate>,
-    /// How much slower the base's run in the middle was than its fastest; None with a single run.
+    /// How much slower the base's median run was than its fastest; None with a single run.
     pub(crate) noise_percent: Option<f64>,
     /// How much slower the fastest run of the change was than that of the base.
     slowdown_at_best_percent: Option<f64>,
@@ -36,12 +36,12 @@ impl Comparison {
         names.sort();
         names.dedup();
         let median = |side: &Results, name: &str| Some(side.benchmarks.get(name)?.median);
-        let (base_middle, change_middle) = (Results::middle(base), Results::middle(change));
+        let (base_median, change_median) = (Results::median(base), Results::median(change));
         let row = |name: &String| {
             let mut row = Row {
                 name: name.clone(),
-                base: median(&base_middle, name),
-                change: median(&change_middle, name),
+                base: median(&base_median, name),
+                change: median(&change_median, name),
                 noise_percent: noise_percent(base, name),
                 slowdown_at_best_percent: slowdown_at_best_percent(base, change, name),
                 is_slower: false,

@@ -1,6 +1,6 @@
-//! Criterion's benchmarks, as cargo runs them.
+//! The command lines of criterion's benchmarks, and of `critcmp`, which compares their results.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use xshell::{Cmd, Shell};
 
@@ -12,22 +12,21 @@ pub(crate) struct Selection {
     pub(crate) features: Option<String>,
 }
 
-/// What of it runs, and where the results go.
+/// Which benchmarks run, and where their results go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Destination<'a> {
     /// Shared by everything that is to be compared.
     pub(crate) criterion_home: &'a Path,
-    /// What the results are known by there. Criterion has directories of its own beside them, so
-    /// that `base`, `change`, `new` and `report` are taken.
+    /// The name of the results there. Criterion reserves `base`, `change`, `new` and `report`.
     pub(crate) baseline: &'a str,
-    /// Where cargo builds; None means where it always does.
+    /// Where cargo builds; None means its default.
     pub(crate) target_dir: Option<&'a Path>,
     /// A regular expression; None means every benchmark.
     pub(crate) filter: Option<&'a str>,
 }
 
 /// Builds and runs the bench target `main`. Values are joined to their options, so that none can be
-/// taken for another option. Plots cost time and nobody looks at them.
+/// taken for another option. Plots would only cost time.
 pub(crate) fn bench<'sh>(
     sh: &'sh Shell,
     selection: &Selection,
@@ -47,6 +46,23 @@ pub(crate) fn bench<'sh>(
     cmd.args(["--", "--noplot", "--save-baseline", destination.baseline])
         .args(destination.filter)
         .env("CRITERION_HOME", destination.criterion_home)
+}
+
+/// Writes what criterion knows about one baseline as JSON to standard output. `critcmp` ignores
+/// `CRITERION_HOME`: it looks for results in `criterion` below what `--target-dir` names.
+pub(crate) fn export<'sh>(sh: &'sh Shell, target_dir: &Path, baseline: &str) -> Cmd<'sh> {
+    sh.cmd("critcmp").arg("--target-dir").arg(target_dir).args(["--export", baseline])
+}
+
+/// Writes the table of exported baselines, one column each.
+pub(crate) fn compare<'sh>(
+    sh: &'sh Shell,
+    target_dir: &Path,
+    exported: &[PathBuf],
+    coloured: bool,
+) -> Cmd<'sh> {
+    let color = if coloured { "always" } else { "never" };
+    sh.cmd("critcmp").arg("--target-dir").arg(target_dir).args(["--color", color]).args(exported)
 }
 
 #[cfg(test)]
@@ -73,6 +89,18 @@ mod tests {
             line(&selection, Some(Path::new("/t/base")), Some("^(?:a|b)$")),
             "CRITERION_HOME=/t/criterion cargo bench --bench main '--features=a b;c' --package=--x \
              --target-dir /t/base -- --noplot --save-baseline base-1 '^(?:a|b)$'"
+        );
+    }
+
+    #[test]
+    fn critcmp_always_gets_the_directory() {
+        let sh = Shell::new().unwrap();
+        let dir = Path::new("/t");
+        assert_eq!(export(&sh, dir, "base").to_string(), "critcmp --target-dir /t --export base");
+        let files = ["/t/base.json", "/t/change.json"].map(PathBuf::from);
+        assert_eq!(
+            compare(&sh, dir, &files, false).to_string(),
+            "critcmp --target-dir /t --color never /t/base.json /t/change.json"
         );
     }
 }

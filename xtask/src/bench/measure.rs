@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use xshell::{Cmd, Shell};
+use xshell::Shell;
 
 use crate::bench::comparison::Comparison;
-use crate::bench::critcmp;
 use crate::bench::criterion;
 use crate::bench::criterion::{Destination, Selection};
 use crate::bench::results::Results;
 use crate::bench::schedule;
 use crate::bench::schedule::{Schedule, SideName};
-use crate::bench::session;
-use crate::bench::session::Session;
 use crate::context::Context;
 use crate::host::files::Lock;
 use crate::host::{cargo, files, terminal};
@@ -21,7 +18,7 @@ use crate::text::sanitize::visible;
 
 /// Everything that both sides share.
 pub(crate) struct Bench<'a> {
-    pub(crate) session: &'a Session<'a>,
+    pub(crate) cx: &'a Context,
     /// Below the user's own build directory.
     pub(crate) dir: PathBuf,
     _lock: Lock,
@@ -42,13 +39,12 @@ pub(crate) struct Side<'a> {
 impl<'a> Side<'a> {
     /// Without a `target_dir` the side is built where the user builds.
     pub(crate) fn new(
-        session: &Session<'_>,
+        cx: &Context,
         sh: &'a Shell,
         selection: Selection,
         target_dir: Option<PathBuf>,
     ) -> anyhow::Result<Side<'a>> {
-        let output =
-            session.runner.process(cargo::compiler_version(sh)).stream_stderr().output()?;
+        let output = cx.process(cargo::compiler_version(sh)).stream_stderr().output()?;
         if !output.status.success() {
             return Err(anyhow!("the compiler does not run, see above"));
         }
@@ -95,11 +91,11 @@ enum Run {
 
 impl<'a> Bench<'a> {
     /// Nothing of an earlier run is counted: its results are removed.
-    pub(crate) fn new(session: &'a Session<'a>, target_dir: &Path) -> anyhow::Result<Bench<'a>> {
+    pub(crate) fn new(cx: &'a Context, target_dir: &Path) -> anyhow::Result<Bench<'a>> {
         let dir = target_dir.join("xtask-bench");
         // Several repositories may share a build directory.
-        let lock = files::create_dir(&dir).and_then(|()| session::lock(&dir.join("lock")));
-        let bench = Bench { session, dir, _lock: lock? };
+        let lock = files::create_dir(&dir).and_then(|()| lock(&dir.join("lock")));
+        let bench = Bench { cx, dir, _lock: lock? };
         files::remove_dir(&bench.criterion_home())?;
         Ok(bench)
     }
@@ -181,7 +177,7 @@ impl<'a> Bench<'a> {
             filter,
         };
         let run = criterion::bench(side.sh, &side.selection, &destination);
-        let status = self.session.runner.process(run).shown().stream().status()?;
+        let status = self.cx.process(run).shown().stream().status()?;
         if Context::interrupted_by().is_some() {
             bail!("interrupted");
         }
@@ -191,34 +187,17 @@ impl<'a> Bench<'a> {
         if !files::has_dir_below(&criterion_home, baseline) {
             return Ok(Run::Nothing);
         }
-        let export = critcmp::export(&self.session.cx.sh, &self.dir, baseline);
-        let output = self.session.runner.process(export).output()?;
-        if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
-            return Err(anyhow!("critcmp: {}", words.trim()));
-        }
-        let results = Results::parse(&String::from_utf8_lossy(&output.stdout));
-        let results = results.context("`critcmp --export` printed something unknown");
-        results.map(Run::Measured)
-    }
-
-    /// Writes results for `critcmp`, under the name of their column.
-    pub(crate) fn write_export(&self, name: &str, results: &Results) -> anyhow::Result<PathBuf> {
-        let path = self.dir.join(format!("{name}.json"));
-        files::write_atomically(&path, results.export_as(name).as_bytes())?;
-        Ok(path)
-    }
-
-    /// Passes critcmp's table on as it is. A reader that goes away is not critcmp's failure.
-    pub(crate) fn show(&self, table: Cmd<'_>) -> anyhow::Result<()> {
-        let output = self.session.runner.process(table).shown().stream_stderr().output()?;
-        if !output.status.success() {
-            return Err(anyhow!("critcmp failed"));
-        }
-        terminal::write_data(|out| Ok(out.write_all(&output.stdout)?))
+        let export = criterion::export(&self.cx.sh, &self.dir, baseline);
+        let results = Results::parse(&self.cx.process(export).read_text()?);
+        results.map(Run::Measured).context("`critcmp --export` printed something unknown")
     }
 
     fn criterion_home(&self) -> PathBuf {
         self.dir.join("criterion")
     }
+}
+
+/// Two runs at the same time would disturb each other.
+pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
+    files::lock(path, || terminal::note("waiting for another run of benchmarks to end"))
 }

@@ -1,50 +1,44 @@
-//! `bench`: measures the change as it is in the working tree, and its base in a worktree outside
-//! the tree.
+//! `bench`: measures the change as it is in the working tree, and its base in a checkout outside of
+//! it.
 
-pub(crate) mod cache_key;
+pub(crate) mod checkout;
 pub(crate) mod comparison;
-pub(crate) mod critcmp;
 pub(crate) mod criterion;
 pub(crate) mod known;
-pub(crate) mod lock_file;
-pub(crate) mod machine;
 pub(crate) mod measure;
-pub(crate) mod plot;
-pub(crate) mod render;
 pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod schedule;
-pub(crate) mod session;
-pub(crate) mod submodule;
-pub(crate) mod submodules;
 pub(crate) mod target;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use xshell::Shell;
 
-use crate::base;
 use crate::base::Base;
+use crate::bench::checkout::Checkout;
+use crate::bench::comparison::Comparison;
 use crate::bench::criterion::Selection;
-use crate::bench::known::Store;
-use crate::bench::lock_file::LockFile;
+use crate::bench::known::Known;
 use crate::bench::measure::{Bench, Ended, Runs, Side, Sides};
-use crate::bench::render as report_rules;
-use crate::bench::render::Heading;
-use crate::bench::session::{Session, Worktree};
+use crate::bench::report::Heading;
+use crate::bench::results::Results;
 use crate::bench::target::{Benchmarks, Workspace};
 use crate::cli::bench::Options;
 use crate::context::Context;
-use crate::host::cargo;
-use crate::host::terminal;
+use crate::host::{cargo, files, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
+use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
+use crate::{base, cache};
 
 /// What is compared with what.
 struct Task<'a> {
+    /// Outside the tree, the same for every run in this repository.
+    cache_dir: PathBuf,
     options: &'a Options,
     /// Of the change.
     selection: Selection,
@@ -53,7 +47,8 @@ struct Task<'a> {
 }
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let session = Session::open(cx)?;
+    let cache_dir = cache::dir(cx)?;
+    let _lock = measure::lock(&cache_dir.join("bench.lock"))?;
     let workspace = workspace(cx, &cx.sh)?;
     let selection = Selection {
         package: options.package.clone().or_else(|| cx.lookup("PACKAGE")),
@@ -70,37 +65,31 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     if let Some(warning) = change.warning() {
         terminal::say(&warning);
     }
-    report::check_destination(cx, options)?;
+    if let Some(path) = &options.json {
+        files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
+    }
     provide_critcmp(cx)?;
     let base = base::find_against(cx, options.against)?;
-    compare(&session, &workspace, &Task { options, selection, change, base })
+    compare(cx, &workspace, &Task { cache_dir, options, selection, change, base })
 }
 
-/// What is made here is put in order again when the session ends, however it ends.
-fn compare(
-    session: &Session<'_>,
-    workspace: &Workspace,
-    task: &Task<'_>,
-) -> anyhow::Result<Outcome> {
-    let cx = session.cx;
-    let bench = Bench::new(session, Path::new(&workspace.target_dir))?;
-    let lock_file = LockFile::settle(session, Path::new(&workspace.root))?;
-    let worktree = Worktree::add(session, &task.base.id)?;
-    let missing_submodules = submodules::fill(session, &worktree, &task.base.id)?;
-    lock_file.lend_to(&worktree.dir)?;
-    warn_of_configuration_above(cx, &worktree.dir);
+fn compare(cx: &Context, workspace: &Workspace, task: &Task<'_>) -> anyhow::Result<Outcome> {
+    let bench = Bench::new(cx, Path::new(&workspace.target_dir))?;
+    let checkout = Checkout::new(cx, task.cache_dir.join("bench-base"), &task.base.id)?;
+    checkout.copy_lock_file(cx, Path::new(&workspace.root))?;
+    warn_of_configuration_above(cx, &checkout.dir);
     let base_sh = Shell::new().context("cannot find the current directory")?;
-    base_sh.change_dir(&worktree.dir);
-    let change = Side::new(session, &cx.sh, task.selection.clone(), None)?;
+    base_sh.change_dir(&checkout.dir);
+    let change = Side::new(cx, &cx.sh, task.selection.clone(), None)?;
     let base = match base_selection(cx, &base_sh, task)? {
         Some(selection) => {
-            let side = Side::new(session, &base_sh, selection, Some(bench.base_dir()))?;
-            Some(Side { missing_submodules, ..side })
+            let side = Side::new(cx, &base_sh, selection, Some(bench.base_dir()))?;
+            Some(Side { missing_submodules: checkout.missing_submodules.clone(), ..side })
         }
         None => None,
     };
     if let Some(base) = &base
-        && let Some(note) = report_rules::different_compilers(&change.compiler, &base.compiler)
+        && let Some(note) = report::different_compilers(&change.compiler, &base.compiler)
     {
         terminal::say(&note);
     }
@@ -113,10 +102,13 @@ fn measure_and_report(
     task: &Task<'_>,
 ) -> anyhow::Result<Outcome> {
     let Task { options, selection, base: found, .. } = task;
-    let store = Store::new(bench.session, sides.base.as_ref(), &found.id)?;
+    let known = match &sides.base {
+        Some(base) => Some(Known::new(bench.cx, &task.cache_dir, base, &found.id)?),
+        None => None,
+    };
     let mut runs = Runs::default();
     if options.schedule.may_reuse_base() && !options.fresh {
-        runs.base.extend(store.find(found));
+        runs.base.extend(known.as_ref().and_then(|known| known.load(found)));
     }
     let base_reused = !runs.base.is_empty();
     match bench.measure_all(&options.schedule, sides, &mut runs)? {
@@ -138,8 +130,8 @@ fn measure_and_report(
             return Ok(Outcome::Unavailable);
         }
     }
-    if !base_reused && !runs.base.is_empty() {
-        store.keep(&runs.base);
+    if let Some(known) = known.filter(|_| !base_reused && !runs.base.is_empty()) {
+        known.save(&runs.base);
     }
     let heading = Heading {
         base_name: &found.name,
@@ -149,7 +141,60 @@ fn measure_and_report(
         features: selection.features.as_deref(),
         schedule: options.schedule,
     };
-    report::report(bench, options, &heading, &runs)
+    show(bench, options, &heading, &runs)
+}
+
+/// Shows critcmp's table, and the other forms that were asked for.
+fn show(
+    bench: &Bench<'_>,
+    options: &Options,
+    heading: &Heading<'_>,
+    runs: &Runs,
+) -> anyhow::Result<Outcome> {
+    let cx = bench.cx;
+    let comparison = runs.compare(&options.schedule);
+    if let Some(path) = &options.json {
+        let text = report::json(heading, &comparison);
+        files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
+    }
+    let failed = comparison.slower().next().is_some();
+    annotate(cx, heading, &comparison, failed);
+    show_table(bench, runs)?;
+    if let Some(limit) = options.schedule.fail_above_percent {
+        for line in report::gate_lines(&comparison, limit) {
+            terminal::say(&line);
+        }
+    }
+    Ok(if failed { Outcome::Fail } else { Outcome::Pass })
+}
+
+fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
+    let cx = bench.cx;
+    let mut exported = Vec::new();
+    for (name, results) in [("base", &runs.base), ("change", &runs.change)] {
+        if !results.is_empty() {
+            let path = bench.dir.join(format!("{name}.json"));
+            let text = Results::median(results).export_as(name);
+            files::write_atomically(&path, text.as_bytes())?;
+            exported.push(path);
+        }
+    }
+    let table = criterion::compare(&cx.sh, &bench.dir, &exported, cx.colours_stdout());
+    let table = cx.process(table).shown().read()?;
+    // A reader that goes away loses the table and nothing else.
+    terminal::write_data(|out| Ok(out.write_all(&table)?))
+}
+
+fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, failed: bool) {
+    // Each platform and package has an annotation of its own.
+    let package = heading.package.map(|name| format!("-{name}")).unwrap_or_default();
+    let context = format!("bench-{}{package}", std::env::consts::ARCH);
+    let style = match (failed, heading.schedule.fail_above_percent) {
+        (true, _) => Style::Error,
+        (false, Some(_)) => Style::Success,
+        (false, None) => Style::Info,
+    };
+    buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
 }
 
 /// Cargo and rustup also read what lies in the directories above: both sides should have the same

@@ -1,76 +1,239 @@
-//! Shows what was measured: critcmp's table, a picture, JSON, the page of the build, the gate.
+//! Pure. The forms of a comparison: the lines of the gate, JSON, and Markdown for an annotation.
 
-use crate::bench::comparison::Comparison;
-use crate::bench::critcmp;
-use crate::bench::measure::{Bench, Runs};
-use crate::bench::plot;
-use crate::bench::render as report;
-use crate::bench::render::Heading;
-use crate::bench::results::Results;
-use crate::cli::bench::Options;
-use crate::context::Context;
-use crate::host::{files, terminal};
-use crate::outcome::Outcome;
-use crate::tools::buildkite_agent;
-use crate::tools::buildkite_agent::Style;
+use serde_json::{Value, json};
 
-/// Notices before anything is measured that the result could not be written.
-pub(crate) fn check_destination(cx: &Context, options: &Options) -> anyhow::Result<()> {
-    let Some(path) = &options.json else { return Ok(()) };
-    files::check_destination(&cx.project.resolve(path), &path.display().to_string())
+use crate::bench::comparison::{Comparison, Nanoseconds, Row};
+use crate::bench::results::Estimate;
+use crate::bench::schedule::Schedule;
+use crate::text::sanitize::visible;
+
+/// What stands beside the numbers.
+#[derive(Debug)]
+pub(crate) struct Heading<'a> {
+    /// `origin/main`.
+    pub(crate) base_name: &'a str,
+    pub(crate) base_commit: &'a str,
+    /// Whether the base was measured by an earlier run.
+    pub(crate) base_reused: bool,
+    pub(crate) package: Option<&'a str>,
+    pub(crate) features: Option<&'a str>,
+    pub(crate) schedule: Schedule,
 }
 
-pub(crate) fn report(
-    bench: &Bench<'_>,
-    options: &Options,
-    heading: &Heading<'_>,
-    runs: &Runs,
-) -> anyhow::Result<Outcome> {
-    let cx = bench.session.cx;
-    let limit = options.schedule.fail_above_percent;
-    let comparison = runs.compare(&options.schedule);
-    let title = format!("Benchmarks: the change against {}", heading.base_name);
-    let picture = bench.dir.join("bench.svg");
-    files::write_atomically(&picture, plot::svg(&title, &comparison).as_bytes())?;
-    if let Some(path) = &options.json {
-        let text = report::json(heading, &comparison);
-        files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
+impl Heading<'_> {
+    fn short_commit(&self) -> &str {
+        self.base_commit.get(..12).unwrap_or(self.base_commit)
     }
+}
+
+/// What to say if two compilers build the sides, of which each is what `rustc --version --verbose`
+/// says there.
+pub(crate) fn different_compilers(change: &str, base: &str) -> Option<String> {
+    let version = |text: &str| visible(text.lines().next().unwrap_or_default());
+    (change != base).then(|| {
+        let (change, base) = (version(change), version(base));
+        format!("note: `{change}` builds the change and `{base}` the base")
+    })
+}
+
+/// What the gate has found, one line per benchmark that fails it and one in the end.
+pub(crate) fn gate_lines(comparison: &Comparison, fail_above_percent: f64) -> Vec<String> {
+    let mut lines: Vec<String> = comparison.slower().map(slower_line).collect();
+    let compared = comparison.rows.iter().filter(|row| row.ratio().is_some()).count();
+    lines.push(match lines.len() {
+        0 => format!(
+            "none of {compared} benchmarks is slower by more than {fail_above_percent} % and the noise"
+        ),
+        count => format!(
+            "{count} of {compared} benchmarks slower by more than {fail_above_percent} % and the noise"
+        ),
+    });
+    lines
+}
+
+fn slower_line(row: &Row) -> String {
+    format!(
+        "slower: `{}` takes {:.2} times as long as on the base ({}, was {}), the noise of the base is {:.1} %",
+        visible(&row.name),
+        row.ratio().unwrap_or(f64::NAN),
+        time(row.change),
+        time(row.base),
+        row.noise_percent.unwrap_or(f64::NAN),
+    )
+}
+
+/// Everything that was found, for programs. Times are in nanoseconds.
+pub(crate) fn json(heading: &Heading<'_>, comparison: &Comparison) -> String {
     let failed = comparison.slower().next().is_some();
-    annotate(cx, heading, &comparison, failed);
-    show_table(cx, bench, runs)?;
-    terminal::say(&format!("plot: {}", picture.display()));
-    if let Some(limit) = limit {
-        for line in report::gate_lines(&comparison, limit) {
-            terminal::say(&line);
-        }
-    }
-    Ok(if failed { Outcome::Fail } else { Outcome::Pass })
+    let value = json!({
+        "base": {
+            "name": heading.base_name,
+            "commit": heading.base_commit,
+            "reused": heading.base_reused,
+        },
+        "package": heading.package,
+        "features": heading.features,
+        "rounds": heading.schedule.rounds.unwrap_or(1),
+        "fail_above_percent": heading.schedule.fail_above_percent,
+        "failed": failed,
+        "benchmarks": comparison.rows.iter().map(json_row).collect::<Vec<Value>>(),
+    });
+    format!("{value:#}\n")
 }
 
-/// Lets `critcmp` write its table: of each benchmark the run in the middle.
-fn show_table(cx: &Context, bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
-    let coloured = cx.colours_stdout();
-    let mut exported = Vec::new();
-    for (name, results) in [("base", &runs.base), ("change", &runs.change)] {
-        if !results.is_empty() {
-            exported.push(bench.write_export(name, &Results::middle(results))?);
-        }
-    }
-    bench.show(critcmp::compare(&cx.sh, &bench.dir, &exported, coloured))
+fn json_row(row: &Row) -> Value {
+    let side = |estimate: Option<Estimate>| {
+        estimate.map(|it| json!({"median_ns": it.ns, "low_ns": it.low_ns, "high_ns": it.high_ns}))
+    };
+    json!({
+        "name": row.name,
+        "base": side(row.base),
+        "change": side(row.change),
+        "ratio": row.ratio(),
+        "noise_percent": row.noise_percent,
+        "slower": row.is_slower,
+    })
 }
 
-fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, failed: bool) {
-    // Each platform and package has a table of its own on the page.
-    let platform = std::env::consts::ARCH;
-    let context = match heading.package {
-        Some(package) => format!("bench-{platform}-{package}"),
-        None => format!("bench-{platform}"),
-    };
-    let style = match (failed, heading.schedule.fail_above_percent) {
-        (true, _) => Style::Error,
-        (false, Some(_)) => Style::Success,
-        (false, None) => Style::Info,
-    };
-    buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
+/// A table for the page of a build.
+pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String {
+    let package = heading.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+    let reused = if heading.base_reused { ", measured by an earlier run" } else { "" };
+    let mut lines = vec![
+        format!(
+            "**Benchmarks{package}** against `{}` ({}{reused})",
+            visible(heading.base_name).replace('`', "'"),
+            heading.short_commit()
+        ),
+        String::new(),
+    ];
+    // First of all, since a page takes only so much.
+    if let Some(limit) = heading.schedule.fail_above_percent {
+        let slower = comparison.slower().count();
+        lines.push(match slower {
+            0 => format!("Nothing is slower by more than {limit} % and the noise."),
+            _ => format!("**{slower} slower by more than {limit} % and the noise.**"),
+        });
+        lines.push(String::new());
+    }
+    lines.push("| benchmark | base | change | ratio | noise |".to_owned());
+    lines.push("|---|---:|---:|---:|---:|".to_owned());
+    lines.extend(comparison.rows.iter().map(markdown_row));
+    lines.join("\n") + "\n"
+}
+
+fn markdown_row(row: &Row) -> String {
+    let name = visible(&row.name).replace('|', "\\|").replace('`', "'");
+    let ratio = row.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+    let ratio = if row.is_slower { format!("**{ratio}**") } else { ratio };
+    let noise = row.noise_percent.map(|noise| format!("{noise:.1} %")).unwrap_or_default();
+    format!("| `{name}` | {} | {} | {ratio} | {noise} |", time(row.base), time(row.change))
+}
+
+fn time(estimate: Option<Estimate>) -> String {
+    estimate.map(|it| Nanoseconds(it.ns).to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::comparison::tests::runs;
+    use expect_test::expect;
+
+    fn comparison() -> Comparison {
+        let base = runs(&[&[("a|b", 100.0), ("gone", 5.0)], &[("a|b", 125.0)], &[("a|b", 150.0)]]);
+        let change = runs(&[&[("a|b", 210.0), ("new", 2e6)]]);
+        Comparison::of(&base, &change, Some(10.0))
+    }
+
+    fn heading() -> Heading<'static> {
+        Heading {
+            base_name: "origin/main",
+            base_commit: "0123456789abcdef0123456789abcdef01234567",
+            base_reused: false,
+            package: Some("vm-memory"),
+            features: None,
+            schedule: Schedule { rounds: Some(3), fail_above_percent: Some(10.0) },
+        }
+    }
+
+    #[test]
+    fn compilers_that_differ_are_named() {
+        let change = "rustc 1.90.0 (1159e78c4 2025-09-14)\nbinary: rustc\n";
+        let base = "rustc 1.89.0 (29483883e 2025-08-04)\nbinary: rustc\n";
+        assert_eq!(different_compilers(change, change), None);
+        assert_eq!(
+            different_compilers(change, base).unwrap(),
+            "note: `rustc 1.90.0 (1159e78c4 2025-09-14)` builds the change and \
+             `rustc 1.89.0 (29483883e 2025-08-04)` the base"
+        );
+    }
+
+    #[test]
+    fn the_gate_names_each_slower_benchmark_with_its_ratio_and_the_noise() {
+        expect![[r"
+            slower: `a|b` takes 1.68 times as long as on the base (210 ns, was 125 ns), the noise of the base is 25.0 %
+            1 of 1 benchmarks slower by more than 10 % and the noise"]]
+        .assert_eq(&gate_lines(&comparison(), 10.0).join("\n"));
+        let same = runs(&[&[("a", 1.0)], &[("a", 1.0)]]);
+        expect!["none of 1 benchmarks is slower by more than 2.5 % and the noise"]
+            .assert_eq(&gate_lines(&Comparison::of(&same, &same, Some(2.5)), 2.5).join("\n"));
+    }
+
+    #[test]
+    fn the_page_of_a_build_shows_a_table() {
+        expect![[r"
+            **Benchmarks of `vm-memory`** against `origin/main` (0123456789ab)
+
+            **1 slower by more than 10 % and the noise.**
+
+            | benchmark | base | change | ratio | noise |
+            |---|---:|---:|---:|---:|
+            | `a\|b` | 125 ns | 210 ns | **1.68** | 25.0 % |
+            | `gone` | 5.00 ns |  |  |  |
+            | `new` |  | 2.00 ms |  |  |
+        "]]
+        .assert_eq(&markdown(&heading(), &comparison()));
+    }
+
+    #[test]
+    fn programs_get_everything() {
+        expect![[r#"
+            {
+              "base": {
+                "name": "origin/main",
+                "commit": "0123456789abcdef0123456789abcdef01234567",
+                "reused": false
+              },
+              "package": "vm-memory",
+              "features": null,
+              "rounds": 3,
+              "fail_above_percent": 10.0,
+              "failed": true,
+              "benchmarks": [
+                {
+                  "name": "a|b",
+                  "base": {
+                    "median_ns": 125.0,
+                    "low_ns": 112.5,
+                    "high_ns": 137.5
+                  },
+                  "change": {
+                    "median_ns": 210.0,
+                    "low_ns": 189.0,
+                    "high_ns": 231.0
+                  },
+                  "ratio": 1.68,
+                  "noise_percent": 25.0,
+                  "slower": true
+                }
+              ]
+            }
+        "#]]
+        .assert_eq(&json(&heading(), &{
+            let mut comparison = comparison();
+            comparison.rows.truncate(1);
+            comparison
+        }));
+    }
 }

@@ -47,18 +47,17 @@ impl Results {
         serde_json::json!({ "name": name, "benchmarks": benchmarks }).to_string()
     }
 
-    /// Of each benchmark the run in the middle, by its median; of an even number of runs the
-    /// faster of both in the middle.
-    pub(crate) fn middle(runs: &[Results]) -> Results {
+    /// Returns the median run of each benchmark; of an even number of runs the faster one.
+    pub(crate) fn median(runs: &[Results]) -> Results {
         let names = runs.iter().flat_map(|results| results.benchmarks.keys());
-        let middle = |name: &String| {
+        let median_run = |name: &String| {
             let mut of_name: Vec<&Benchmark> =
                 runs.iter().filter_map(|results| results.benchmarks.get(name)).collect();
             of_name.sort_by(|one, other| one.median.ns.total_cmp(&other.median.ns));
             let at = of_name.len().saturating_sub(1) / 2;
             Some((name.clone(), (*of_name.get(at)?).clone()))
         };
-        Results { benchmarks: names.filter_map(middle).collect() }
+        Results { benchmarks: names.filter_map(median_run).collect() }
     }
 }
 
@@ -125,13 +124,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn of_each_benchmark_the_run_in_the_middle_stands_for_all() {
+    fn the_median_run_of_each_benchmark_represents_all() {
         let runs = [
             results(&[("a", 3.0), ("b", 10.0)]),
             results(&[("a", 1.0), ("b", 20.0)]),
             results(&[("a", 2.0)]),
         ];
-        assert_eq!(Results::middle(&runs), results(&[("a", 2.0), ("b", 10.0)]));
+        assert_eq!(Results::median(&runs), results(&[("a", 2.0), ("b", 10.0)]));
     }
 
     #[test]

@@ -21,16 +21,16 @@ impl fmt::Display for SideName {
 /// With fewer rounds a single disturbance of the machine could pass for a slowdown.
 pub(crate) const MIN_GATED_ROUNDS: usize = 3;
 
-/// How often the sides are measured, and what for.
+/// How often each side is measured, and whether a slowdown fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Schedule {
-    /// None means once, in whatever order is convenient.
+    /// None means once, the change first.
     pub(crate) rounds: Option<usize>,
     /// A slowdown beyond this many percent, and beyond the noise, is a failure.
     pub(crate) fail_above_percent: Option<f64>,
 }
 
-/// Nobody waits for more.
+/// More would take days.
 const MAX_ROUNDS: usize = 1000;
 
 impl Schedule {
@@ -68,8 +68,7 @@ impl Schedule {
         runs
     }
 
-    /// The runs that a benchmark has to be slower in as well before that is believed, in stages;
-    /// all that was measured counts each time. Each stage doubles the number of rounds: on a
+    /// Further runs that confirm a slowdown, in stages; all runs so far count each time. Each stage doubles the number of rounds: on a
     /// machine so busy that every other run takes twice as long, the first runs alone would be
     /// wrong about one benchmark in six, and these stages about one in three thousand.
     pub(crate) fn confirmations(&self) -> Vec<Vec<SideName>> {
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sides_run_in_turn() {
+    fn sides_alternate() {
         assert_eq!(letters(None, None), "cb");
         assert_eq!(letters(Some(2), None), "bcbc");
         assert_eq!(letters(None, Some(10.0)), "bcbcbcb");
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_confirms_what_it_has_found() {
+    fn a_gate_confirms_slowdowns() {
         let stages = |schedule: Schedule| -> Vec<usize> {
             schedule.confirmations().iter().map(Vec::len).collect()
         };
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_single_look_may_reuse_an_old_measurement() {
+    fn only_a_single_run_may_reuse_a_known_base() {
         assert!(Schedule::new(None, None).unwrap().may_reuse_base());
         assert!(!Schedule::new(Some(1), None).unwrap().may_reuse_base());
         assert!(!Schedule::new(None, Some(1.0)).unwrap().may_reuse_base());

@@ -13,27 +13,27 @@ Runs the benchmarks of the change and of its base and shows critcmp's table of b
 
 Usage: cargo xtask bench [options]
 
-The change is the working tree as it is. The base is the upstream branch, in a worktree outside the
-tree. What runs is `cargo bench --bench main --all-features`. A base that was measured before is
-not measured again. Without --fail-above a slowdown is shown and does not fail.
+The change is the working tree as it is. The base is the upstream branch, checked out outside of the
+tree. Both run `cargo bench --bench main --all-features`. A base that was measured before is not
+measured again. Without --fail-above a slowdown is shown and does not fail.
 
 Options:
       --package NAME              the package to measure, in a workspace
-      --features LIST             the default features and these, not all of them
+      --features LIST             the default features and these, instead of all
       --against tip|merge-base    compare with the tip of the base (default), or with the commit at
                                   which the change left it
       --rounds N                  measure base and change N times, in turn, and compare the medians
       --fail-above PCT            fail if a benchmark is slower by more than PCT percent and by more
-                                  than the base differs from itself (measures 3 rounds if not told)
-      --fresh                     measure the base even if that was done before
-      --json FILE                 write everything that was found to FILE
+                                  than the noise of the base (3 rounds unless --rounds is given)
+      --fresh                     measure the base even if it was measured before
+      --json FILE                 write all results to FILE
 
 Environment (empty is unset):
-  PACKAGE                         stands for --package
-  REMOTE, BASE_BRANCH             the base (default: origin and main); Buildkite's own variables win
+  PACKAGE                         same as --package
+  REMOTE, BASE_BRANCH             the base (default: origin and main); Buildkite's variables win
 ";
 
-/// What `bench` was asked for.
+/// The options of `bench`.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
     pub(crate) package: Option<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Options {
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let package = args.texts("--package")?;
     if 1 < package.len() {
-        return args.error("`--package` names one package: results of several would mix");
+        return args.error("`--package` takes one package: results of several would mix");
     }
     let package = package.into_iter().next();
     // As cargo does, which takes the option several times.
@@ -89,7 +89,7 @@ mod tests {
     use crate::testing::words_parser;
 
     #[test]
-    fn every_option_is_understood() {
+    fn every_option_is_parsed() {
         let parse_words = words_parser(parse, USAGE);
         let options = parse_words("--package a --features=x,y --against merge-base").unwrap();
         assert_eq!(options.package.as_deref(), Some("a"));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_an_error() {
+    fn invalid_values_are_errors() {
         let parse_words = words_parser(parse, USAGE);
         assert!(parse_words("--against top").unwrap_err().contains("`tip`"));
         for bad in ["ten", "NaN", "inf", "-1", "10%", "1,5"] {
@@ -123,7 +123,7 @@ mod tests {
             let error = parse_words(&format!("--rounds {bad}")).unwrap_err();
             assert!(error.contains("`--rounds` takes a number from 1"), "{error}");
         }
-        assert!(parse_words("--package a --package b").unwrap_err().contains("names one package"));
+        assert!(parse_words("--package a --package b").unwrap_err().contains("takes one package"));
         assert!(parse_words("--rounds").unwrap_err().contains("`--rounds` needs a value"));
         assert!(parse_words("somewhere").unwrap_err().contains("unexpected argument `somewhere`"));
         assert!(parse_words("--pakage a").unwrap_err().contains("did you mean `--package`?"));

@@ -49,11 +49,9 @@ pub(crate) fn libdir(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "rustc --print target-libdir")
 }
 
-/// Reads the lock file, updates it where that is needed, as a build does, and downloads the
-/// dependencies of the host. With `locked`, fails instead of writing.
-pub(crate) fn resolve(sh: &Shell, locked: bool) -> Cmd<'_> {
-    let locked = locked.then_some("--locked");
-    cmd!(sh, "cargo tree --quiet --depth 0 {locked...}")
+/// Reads the lock file and writes it where that is needed, as a build does.
+pub(crate) fn resolve(sh: &Shell) -> Cmd<'_> {
+    cmd!(sh, "cargo tree --quiet --depth 0")
 }
 
 /// The compiler's version, to the commit, with the host that it is for.

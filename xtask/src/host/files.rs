@@ -183,12 +183,6 @@ pub(crate) fn owner(path: &Path) -> Option<(u32, u32)> {
     Some((metadata.uid(), metadata.gid()))
 }
 
-/// Identifies a file or directory, to tell it from a later one at the same path.
-pub(crate) fn identity(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    Some(format!("{}:{}", metadata.dev(), metadata.ino()))
-}
-
 /// The time since a file was written, if it is known.
 pub(crate) fn age(path: &Path) -> Option<Duration> {
     fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()

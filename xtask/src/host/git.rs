@@ -178,21 +178,17 @@ impl<'a> Git<'a> {
         self.cmd().args(["rev-parse", "--is-shallow-repository"])
     }
 
-    /// Checks a commit out in a directory of its own. The user's hooks and watchers are not for it, and
-    /// relative paths would be noted in the user's configuration. Forced twice, also where git still
-    /// knows a worktree of that name whose directory is gone.
-    pub(crate) fn worktree_add(self, dir: &Path, id: &str) -> Cmd<'a> {
-        self.cmd()
-            .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
-            .args(["-c", "worktree.useRelativePaths=false"])
-            .args(["worktree", "add", "--quiet", "--force", "--force", "--detach", "--"])
-            .arg(dir)
-            .arg(id)
+    /// Makes a repository without hooks in the root, for objects of the kind that `commit` is of.
+    pub(crate) fn init(self, commit: &str) -> Cmd<'a> {
+        let format = if commit.len() == 40 { "sha1" } else { "sha256" };
+        let cmd = self.cmd().args(["init", "--quiet", "--template="]);
+        cmd.arg(format!("--object-format={format}")).arg("--").arg(self.root)
     }
 
-    /// Takes a worktree away with all that is in it, half-made ones too; it need not exist any more.
-    pub(crate) fn worktree_remove(self, dir: &Path) -> Cmd<'a> {
-        self.cmd().args(["worktree", "remove", "--force", "--force", "--"]).arg(dir)
+    /// Writes the files of a commit into the root of its repository.
+    pub(crate) fn check_out(self, commit: &str) -> Cmd<'a> {
+        let options = ["checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules"];
+        self.cmd().arg("-C").arg(self.root).args(options).args([commit, "--"])
     }
 
     /// The tracked files that are not as the last commit has them, each ended by a zero byte.
@@ -210,15 +206,10 @@ impl<'a> Git<'a> {
         self.cmd().args(["ls-files", "--error-unmatch", "--"]).arg(file)
     }
 
-    /// Succeeds if a file is as the last commit has it.
-    pub(crate) fn is_unchanged(self, file: &Path) -> Cmd<'a> {
-        let cmd = self.cmd().env("GIT_OPTIONAL_LOCKS", "0");
-        cmd.args(["diff", "--quiet", "HEAD", "--"]).arg(file)
-    }
-
     /// The directory that all worktrees of a repository share.
     pub(crate) fn common_dir(self) -> Cmd<'a> {
-        self.cmd().args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
+        let options = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+        self.cmd().arg("-C").arg(self.root).args(options)
     }
 }
 
@@ -242,6 +233,11 @@ impl GitDir<'_> {
     pub(crate) fn submodule_paths<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
         let blob = format!("--blob={id}:.gitmodules");
         self.git(sh).args(["config", "-z", &blob, "--get-regexp", r"^submodule\..*\.path$"])
+    }
+
+    /// The tags in the form of git's file `packed-refs`.
+    pub(crate) fn list_tags<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
+        self.git(sh).args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"])
     }
 
     /// Succeeds if a commit is here.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use xshell::Cmd;
 
-use crate::host::signals::{Group, GroupEnd, NESTED, Unfinished};
+use crate::host::signals::{Group, GroupEnd, NESTED};
 use crate::host::terminal;
 use crate::text::sanitize::mask_user_info;
 use crate::text::shell::quote;
@@ -55,13 +55,6 @@ impl Runner {
             timeout: None,
             whole_group: false,
         }
-    }
-
-    /// The same, with one more variable that children get.
-    pub(crate) fn with_variable(&self, name: &str, value: impl Into<OsString>) -> Runner {
-        let mut runner = self.clone();
-        runner.set.push((name.to_owned(), value.into()));
-        runner
     }
 
     fn shown_line(&self, command: &Command) -> String {
@@ -203,15 +196,6 @@ impl Process {
         terminal::command_line(&self.line, self.is_shown);
         let program = self.command.get_program().to_string_lossy().into_owned();
         anyhow::Error::new(self.command.exec()).context(format!("cannot start `{program}`"))
-    }
-
-    /// As [`Process::output`], also after an interrupt, and not to be interrupted: cleans up, so that
-    /// it must take little time.
-    pub(crate) fn clean_up(mut self) -> anyhow::Result<Output> {
-        terminal::command_line(&self.line, self.is_shown);
-        let _unfinished = Unfinished::begin();
-        self.command.stdin(Stdio::null()).process_group(0);
-        Ok(self.command.output()?)
     }
 
     /// Runs the process to its end; whether it exited with 0.

@@ -3,53 +3,30 @@
 //! Every child is the leader of a process group of its own, so that an interrupt can stop it with
 //! all that it started.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use signal_hook::iterator::Signals;
 
-/// As long as this lasts, an interrupt ends what runs, and not this process while nothing runs: it
-/// has something to put in order.
-#[derive(Debug)]
-pub(crate) struct Unfinished(());
-
-impl Unfinished {
-    pub(crate) fn begin() -> Unfinished {
-        running().unfinished += 1;
-        Unfinished(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        running().unfinished -= 1;
-    }
-}
-
 /// The processes that an interrupt has to stop, and the signal that came.
 struct Running {
     groups: Vec<Pid>,
-    /// How many have something to put in order, see [`Unfinished`].
-    unfinished: usize,
     signal: Option<Signal>,
 }
 
-static RUNNING: Mutex<Running> =
-    Mutex::new(Running { groups: Vec::new(), unfinished: 0, signal: None });
+static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), signal: None });
 
 impl Running {
     /// Whether nobody waits for a process, and so nobody would notice an interrupt.
     fn is_idle(&self) -> bool {
-        self.groups.is_empty() && self.unfinished == 0
+        self.groups.is_empty()
     }
 }
 
@@ -206,40 +183,4 @@ fn stop_children(signal: Signal) {
 #[expect(clippy::exit, reason = "nobody is waiting for a child, so nobody would notice the signal")]
 fn end_process(signal: Signal) -> ! {
     std::process::exit(128 + signal as i32)
-}
-
-/// Kills every process of an earlier run of ours that is still there: those whose environment has
-/// this variable with this value. Returns how many there were.
-pub(crate) fn kill_all_with_variable(name: &str, value: &OsStr) -> usize {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    let mut entry = OsString::from(format!("{name}="));
-    entry.push(value);
-    let deadline = Instant::now() + PATIENCE;
-    let found = processes_with(&entry);
-    let mut left = found.clone();
-    while !left.is_empty() && Instant::now() < deadline {
-        for process in &left {
-            // One that is gone needs no signal.
-            let _ = kill(*process, Signal::SIGKILL);
-        }
-        thread::sleep(Duration::from_millis(10));
-        left = processes_with(&entry);
-    }
-    found.len()
-}
-
-/// Where there is no `/proc` none are found. A process that has ended has no environment.
-fn processes_with(entry: &OsStr) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let has_entry = |environment: &[u8]| {
-        environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
-    };
-    entries
-        .filter_map(|process| {
-            let process = process.ok()?;
-            let id: i32 = process.file_name().to_str()?.parse().ok()?;
-            let environment = std::fs::read(process.path().join("environ")).ok()?;
-            has_entry(&environment).then(|| Pid::from_raw(id))
-        })
-        .collect()
 }

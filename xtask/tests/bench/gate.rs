@@ -1,4 +1,4 @@
-//! A gate that does not cry wolf.
+//! The gate fails on slowdowns, and on nothing else.
 
 use crate::measured::{Measured, SLOWED};
 

@@ -76,7 +76,7 @@ impl Measured {
         self.edit("src/rtc.rs", signature, &twice);
     }
 
-    /// Changes the remote's `main` as somebody else would, who has this clone's `main`.
+    /// Changes the remote's `main` as another contributor with this clone's `main` would.
     pub(crate) fn move_the_base(&self, change: impl FnOnce(&Measured)) {
         self.sandbox.git(&["switch", "--quiet", "main"]);
         change(self);

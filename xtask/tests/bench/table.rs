@@ -75,9 +75,9 @@ fn uncommitted_work_is_what_is_measured() {
 }
 
 #[test]
-fn programs_get_json_and_people_a_picture() {
+fn the_json_file_has_both_sides_of_each_benchmark() {
     let measured = Measured::new();
-    let run = measured.bench(&["--json", "../result.json", "--against=merge-base"]).assert_code(0);
+    measured.bench(&["--json", "../result.json", "--against=merge-base"]).assert_code(0);
     let text = std::fs::read_to_string(measured.sandbox.beside("result.json")).unwrap();
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["base"]["name"], "the merge base with origin/main");
@@ -96,11 +96,6 @@ fn programs_get_json_and_people_a_picture() {
         })
         .collect();
     assert_eq!(names, ALL);
-
-    let picture = run.stderr.lines().find_map(|line| line.strip_prefix("plot: ")).unwrap();
-    let picture = std::fs::read_to_string(picture).unwrap();
-    assert_eq!(picture.matches("<g>").count(), 3);
-    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whatever happens, the user's repository is as it was.
+//! The user's repository stays unchanged, whenever a run ends.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::measured::{Measured, path_with_critcmp};
+use crate::measured::{Measured, path_with_critcmp, table};
 
 /// Everything in the repository and in its `.git`, except the objects, which only ever grow: names,
 /// modes, times of modification and contents.
@@ -64,7 +64,7 @@ fn with_work_in_progress() -> Measured {
 }
 
 impl Measured {
-    /// As somebody else's clone would, so that there is something to fetch.
+    /// Pushes from another clone, so that there is something to fetch.
     fn move_the_base_from_elsewhere(&self) {
         let other = self.sandbox.beside("other");
         for arguments in [&["commit", "--allow-empty", "-qm", "Move"][..], &["push", "-q"]] {
@@ -81,7 +81,7 @@ impl Measured {
         format!("{worktrees}{status}{references}")
     }
 
-    /// Nothing but the store of known bases and two lock files stays outside the tree.
+    /// Nothing but the measurements of known bases and two lock files stays outside the tree.
     fn leftovers(&self) -> Vec<String> {
         let cache = self.sandbox.beside("home/.cache");
         let entries = walkdir::WalkDir::new(cache).min_depth(3).into_iter().flatten();
@@ -95,18 +95,18 @@ impl Measured {
 enum Moment {
     /// A command with these words is about to run.
     Before(&'static str, &'static str),
-    /// A command with these words has just run, and nobody knows yet.
+    /// A command with these words has just run, and its end was not noticed yet.
     After(&'static str, &'static str),
     /// This was said for the n-th time.
     Said(&'static str, usize),
 }
 
-const MOMENTS: [Moment; 15] = [
+const MOMENTS: [Moment; 14] = [
     Moment::Before("git", "ls-remote"),
     Moment::After("git", " fetch --quiet"),
-    Moment::Before("cargo", "tree --quiet"),
-    Moment::Before("git", "worktree add"),
-    Moment::After("git", "worktree add"),
+    Moment::After("git", " init "),
+    Moment::Before("git", " checkout "),
+    Moment::After("git", " checkout "),
     Moment::After("git", "ls-tree"),
     Moment::Before("rustc", "--verbose"),
     Moment::Said("Compiling rtc-device", 1),
@@ -115,11 +115,10 @@ const MOMENTS: [Moment; 15] = [
     Moment::Said("Benchmarking read_the_time: Collecting", 2),
     Moment::After("critcmp", "--export base"),
     Moment::Before("critcmp", "--color"),
-    Moment::Before("git", "worktree remove"),
-    Moment::After("git", "worktree remove"),
+    Moment::After("critcmp", "--color"),
 ];
 
-/// Starts a run and returns when the moment has come.
+/// Starts a run and returns at that moment.
 fn run_up_to(measured: &Measured, moment: Moment, arguments: &[&str]) -> Child {
     let reached = measured.sandbox.beside("reached");
     let _ = fs::remove_file(&reached);
@@ -137,7 +136,7 @@ fn run_up_to(measured: &Measured, moment: Moment, arguments: &[&str]) -> Child {
     let (mut line, mut said, mut seen) = (String::new(), String::new(), 0);
     let deadline = Instant::now() + Duration::from_secs(300);
     loop {
-        assert!(Instant::now() < deadline, "{moment:?} does not come: {said}");
+        assert!(Instant::now() < deadline, "{moment:?} was not reached: {said}");
         match moment {
             Moment::Said(words, count) => {
                 line.clear();
@@ -150,12 +149,12 @@ fn run_up_to(measured: &Measured, moment: Moment, arguments: &[&str]) -> Child {
             }
             _ if reached.exists() => break,
             _ => {
-                assert!(child.try_wait().unwrap().is_none(), "{moment:?} did not come");
+                assert!(child.try_wait().unwrap().is_none(), "{moment:?} was not reached");
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
     }
-    // Somebody has to read what is still said.
+    // A full pipe would block the run.
     std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
     child
 }
@@ -171,13 +170,22 @@ fn without_stubs(measured: &Measured) {
 }
 
 #[track_caller]
-fn assert_unchanged(measured: &Measured, before: &(BTreeMap<String, String>, String), when: &str) {
+fn assert_tree_unchanged(
+    measured: &Measured,
+    before: &(BTreeMap<String, String>, String),
+    when: &str,
+) {
     let now = snapshot(measured);
     let names = before.0.keys().chain(now.keys().filter(|name| !before.0.contains_key(*name)));
     let changed: Vec<&String> =
         names.filter(|name| now.get(*name) != before.0.get(*name)).collect();
     assert!(changed.is_empty(), "{when}: {changed:?} have changed");
     assert_eq!(measured.status(), before.1, "{when}");
+}
+
+#[track_caller]
+fn assert_unchanged(measured: &Measured, before: &(BTreeMap<String, String>, String), when: &str) {
+    assert_tree_unchanged(measured, before, when);
     assert_eq!(measured.leftovers(), Vec::<String>::new(), "{when}");
 }
 
@@ -202,13 +210,6 @@ fn ctrl_c_changes_nothing_at_any_moment() {
         let mut child = run_up_to(&measured, moment, &["--fresh"]);
         let started = Instant::now();
         signal(&measured, &child, "-INT");
-        if let Moment::Before(_, "worktree remove") | Moment::After(_, "worktree remove") = moment {
-            // Tidying up is not interrupted, and here it would take its time.
-            without_stubs(&measured);
-            measured
-                .sandbox
-                .run("sh", &["-c", "pkill -P $(pgrep -P $0) sleep", &child.id().to_string()]);
-        }
         let status = child.wait().unwrap();
         assert_eq!(status.code(), Some(130), "{moment:?}");
         assert!(started.elapsed() < Duration::from_secs(10), "{moment:?}: {:?}", started.elapsed());
@@ -217,160 +218,96 @@ fn ctrl_c_changes_nothing_at_any_moment() {
     }
 }
 
+/// Kills a run, and then what it has left running, which would disturb the next one.
+fn kill(measured: &Measured, mut child: Child) {
+    let children = measured.sandbox.run("pgrep", &["-P", &child.id().to_string()]).stdout;
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    for id in children.split_whitespace() {
+        // Each leads a process group of its own. It may have ended by now.
+        measured.sandbox.run("kill", &["-KILL", "--", &format!("-{id}")]);
+    }
+}
+
 #[test]
-fn the_next_run_puts_in_order_what_a_killed_one_has_left() {
+fn a_run_that_is_killed_changes_nothing_and_the_next_one_works() {
     let measured = with_work_in_progress();
     let before = (snapshot(&measured), measured.status());
     for moment in MOMENTS {
         measured.move_the_base_from_elsewhere();
-        let mut child = run_up_to(&measured, moment, &["--fresh"]);
-        signal(&measured, &child, "-KILL");
-        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        let child = run_up_to(&measured, moment, &["--fresh"]);
+        kill(&measured, child);
         without_stubs(&measured);
+        assert_tree_unchanged(&measured, &before, &format!("killed: {moment:?}"));
         measured.bench(&[]).assert_code(0);
-        assert_unchanged(&measured, &before, &format!("killed: {moment:?}"));
+        assert_unchanged(&measured, &before, &format!("the next run: {moment:?}"));
     }
 }
 
 #[test]
-fn a_killed_run_whose_cache_is_gone_is_put_in_order_as_well() {
-    let measured = with_work_in_progress();
-    let before = (snapshot(&measured), measured.status());
-    let moment = Moment::Said("Compiling rtc-device", 1);
-    let mut child = run_up_to(&measured, moment, &["--fresh"]);
-    signal(&measured, &child, "-KILL");
-    child.wait().unwrap();
-    // As a container does that had the tree from outside: its processes and its home are gone.
-    let marked = format!("pkill -KILL -f '{}'", measured.sandbox.beside("").display());
-    measured.sandbox.run("sh", &["-c", &marked]);
-    fs::remove_dir_all(measured.sandbox.beside("home/.cache")).unwrap();
-    measured.bench(&[]).assert_code(0);
-    assert_unchanged(&measured, &before, "killed, and the cache is gone");
-}
-
-#[test]
-fn a_lock_file_that_cargo_makes_as_it_was_committed_is_put_back() {
-    let measured = Measured::new();
-    let committed = measured.sandbox.read("Cargo.lock");
-    let stale = committed.replace(
-        "name = \"rtc-device\"\nversion = \"0.1.0\"",
-        "name = \"rtc-device\"\nversion = \"0.0.9\"",
-    );
-    assert_ne!(stale, committed);
-    measured.sandbox.write("Cargo.lock", &stale);
-    measured.bench(&[]).assert_code(0);
-    assert_eq!(measured.sandbox.read("Cargo.lock"), stale);
-    let lock_file = measured.sandbox.root().join("Cargo.lock");
-    fs::remove_file(&lock_file).unwrap();
-    measured.bench(&[]).assert_code(0);
-    assert!(!lock_file.exists());
-}
-
-#[test]
-fn a_lock_file_that_git_ignores_is_as_it_was() {
+fn a_base_without_a_lock_file_gets_the_versions_of_the_change() {
     let measured = Measured::new();
     measured.sandbox.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);
     measured.sandbox.write(".gitignore", "/target/\nCargo.lock\n");
+    measured.edit(
+        "benches/main.rs",
+        "\"read_the_time\"",
+        "include_str!(\"../Cargo.lock\").lines().nth(1).unwrap()",
+    );
     measured.sandbox.commit_all("Keep no lock file");
     measured.sandbox.git(&["push", "--quiet", "origin", "change:main"]);
-    let lock_file = measured.sandbox.root().join("Cargo.lock");
-    let current = fs::read_to_string(&lock_file).unwrap();
-    let stale = current.replace(
-        "name = \"rtc-device\"\nversion = \"0.1.0\"",
-        "name = \"rtc-device\"\nversion = \"0.0.9\"",
+    let lock_file = measured.sandbox.read("Cargo.lock").replacen("automatically", "by-hand", 1);
+    measured.sandbox.write("Cargo.lock", lock_file);
+    let names = table(&measured.bench(&[]).assert_code(0));
+    // The names come from the lock file's second line, and both sides have the same.
+    assert_eq!(names.len(), 4, "{names:?}");
+    fs::remove_file(measured.sandbox.root().join("Cargo.lock")).unwrap();
+    measured.bench(&["--fresh"]).assert_code(0);
+    assert!(
+        measured.sandbox.root().join("Cargo.lock").exists(),
+        "cargo makes one, as it always does"
     );
-    assert_ne!(stale, current);
-    for text in [Some(current), Some(stale), None] {
-        match &text {
-            Some(text) => fs::write(&lock_file, text).unwrap(),
-            None => fs::remove_file(&lock_file).unwrap(),
-        }
-        measured.sandbox.git(&["status"]);
-        let before = (snapshot(&measured), measured.status());
-        let what = text.as_deref().map_or("missing", |_| "there");
-        measured.bench(&[]).assert_code(0);
-        assert_unchanged_but_times(&measured, &before, &format!("{what}, after a run"));
-
-        let moment = Moment::Said("Benchmarking read_the_time: Collecting", 1);
-        let mut child = run_up_to(&measured, moment, &[]);
-        signal(&measured, &child, "-INT");
-        assert_eq!(child.wait().unwrap().code(), Some(130));
-        assert_unchanged_but_times(&measured, &before, &format!("{what}, interrupted"));
-
-        let mut child = run_up_to(&measured, moment, &[]);
-        signal(&measured, &child, "-KILL");
-        child.wait().unwrap();
-        measured.bench(&[]).assert_code(0);
-        assert_unchanged_but_times(&measured, &before, &format!("{what}, killed"));
-    }
-}
-
-/// Commits a manifest that the lock file does not fit, so that cargo has to write it, and kills the
-/// run right after cargo has done so, when only the file itself tells what cargo made of it.
-fn killed_after_cargo_has_written(measured: &Measured) -> (String, String) {
-    measured.edit("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
-    measured.sandbox.commit_all("Raise the version");
-    let committed = measured.sandbox.read("Cargo.lock");
-    let reached = measured.sandbox.beside("reached");
-    let script = format!(
-        "PATH='{}' cargo \"$@\"; code=$?\n\
-         case \"$*\" in *--locked*) ;; *tree*) touch {}; sleep 1000;; esac\nexit $code",
-        path_with_critcmp(),
-        reached.display()
-    );
-    measured.sandbox.stub("cargo", &script);
-    let mut child = measured.command(&[]).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !reached.exists() {
-        assert!(Instant::now() < deadline, "cargo does not write the lock file");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    signal(measured, &child, "-KILL");
-    child.wait().unwrap();
-    without_stubs(measured);
-    let written = measured.sandbox.read("Cargo.lock");
-    assert_ne!(written, committed);
-    (committed, written)
 }
 
 #[test]
-fn a_lock_file_that_a_killed_run_has_written_is_put_back_and_kept() {
+fn build_scripts_of_the_base_can_ask_git() {
     let measured = Measured::new();
-    let (committed, written) = killed_after_cargo_has_written(&measured);
-    let edited = format!("{written}# by hand\n");
-    measured.sandbox.write("Cargo.lock", &edited);
-    let run = measured.bench(&[]).assert_code(0);
-    assert_eq!(measured.sandbox.read("Cargo.lock"), committed);
-    let (_, kept) = run.stderr.split_once("`Cargo.lock` is put back; what was there is `").unwrap();
-    let kept = kept.split_once('`').unwrap().0;
-    assert_eq!(fs::read_to_string(kept).unwrap(), edited, "nothing of the user's is lost");
+    let script = r#"fn main() {
+        let git = |words: &[&str]| {
+            let output = std::process::Command::new("git").args(words).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let top = git(&["rev-parse", "--show-toplevel"]);
+        assert_eq!(std::path::Path::new(&top), std::env::current_dir().unwrap());
+        let dirty = if git(&["status", "--porcelain"]).is_empty() { "clean" } else { "dirty" };
+        println!("cargo:rustc-env=DESCRIBED={}-{dirty}", git(&["describe"]));
+    }"#;
+    measured.sandbox.write("build.rs", script);
+    measured.edit("benches/main.rs", "\"read_the_time\"", "env!(\"DESCRIBED\")");
+    measured.sandbox.commit_all("Ask git");
+    measured.sandbox.git(&["tag", "--annotate", "--message", "First", "v1"]);
+    measured.sandbox.git(&["push", "--quiet", "origin", "change:main"]);
+    measured.edit("README.md", "Measured", "Changed");
+    let names = table(&measured.bench(&[]).assert_code(0));
+    for name in ["v1-clean", "v1-dirty"] {
+        assert!(names.contains(&name.to_owned()), "{names:?}");
+    }
 }
 
 #[test]
-fn a_lock_file_that_was_committed_after_a_killed_run_stays() {
+fn a_partial_clone_fetches_the_base_from_its_remote() {
     let measured = Measured::new();
-    let (_, written) = killed_after_cargo_has_written(&measured);
-    measured.sandbox.commit_all("Take the lock file along");
-    let run = measured.bench(&[]).assert_code(0);
-    assert!(run.stderr.contains("`Cargo.lock` was committed meanwhile"), "{}", run.stderr);
-    assert_eq!(measured.sandbox.read("Cargo.lock"), written);
-}
-
-/// A lock file that cargo had to write is put back, but not its time.
-#[track_caller]
-fn assert_unchanged_but_times(
-    measured: &Measured,
-    before: &(BTreeMap<String, String>, String),
-    when: &str,
-) {
-    let now = snapshot(measured);
-    let lock_file = |files: &BTreeMap<String, String>| {
-        files.get("Cargo.lock").map(|text| text.splitn(3, ' ').nth(2).unwrap().to_owned())
-    };
-    assert_eq!(lock_file(&now), lock_file(&before.0), "{when}");
-    let mut expected = before.0.clone();
-    if let Some(text) = now.get("Cargo.lock") {
-        expected.insert("Cargo.lock".to_owned(), text.clone());
-    }
-    assert_unchanged(measured, &(expected, before.1.clone()), when);
+    measured.move_the_base(|measured| measured.edit("README.md", "Measured", "Moved"));
+    let partial = measured.sandbox.beside("partial");
+    let url = format!("file://{}", measured.remote().display());
+    let remote = measured.remote();
+    let configure = ["-C", remote.to_str().unwrap(), "config", "uploadpack.allowFilter", "true"];
+    measured.sandbox.git(&configure);
+    measured.sandbox.git(&["push", "--quiet", "origin", "change"]);
+    let clone = ["clone", "--quiet", "--filter=blob:none", "--branch=change", &url];
+    measured.sandbox.git(&[&clone[..], &[partial.to_str().unwrap()]].concat());
+    let output = measured.command(&[]).current_dir(&partial).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("group "), "{said}");
 }
