@@ -29,7 +29,7 @@ pub(crate) struct Context {
 /// Variables that change what is done; a value that is not UTF-8 is an error and not ignored.
 const SETTINGS: &str = "TESTS_TO_SKIP TIMEOUTS_MIN DOCKER_PLUGIN_CONFIG X86_LINUX_AGENT_TAGS \
      AARCH64_LINUX_AGENT_TAGS DEFAULT_AGENT_TAG_HYPERVISOR PACKAGE REMOTE BASE_BRANCH \
-     BUILDKITE_REPO BUILDKITE_PULL_REQUEST_BASE_BRANCH";
+     BUILDKITE_REPO BUILDKITE_PULL_REQUEST_BASE_BRANCH BUILDKITE_PIPELINE_DEFAULT_BRANCH";
 
 impl Context {
     /// Reads the world: nothing below asks for the environment or the current directory again.

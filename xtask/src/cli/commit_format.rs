@@ -19,7 +19,8 @@ Options:
       --message-file FILE         check the message in FILE, for a commit-msg hook
 
 Environment:
-  REMOTE, BASE_BRANCH             the base (default: origin and main); BUILDKITE_REPO and
+  REMOTE, BASE_BRANCH             the base (default: origin and main, or the remote's default branch
+                                  if it has no main); BUILDKITE_REPO and
                                   BUILDKITE_PULL_REQUEST_BASE_BRANCH take precedence
 
 Files:

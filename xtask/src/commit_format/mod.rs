@@ -35,7 +35,6 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let bots = bots(cx)?;
     if base::commit(cx, "HEAD")?.is_none() {
-        check_head_is_readable(cx)?;
         terminal::say("there are no commits yet");
         return Ok(Outcome::Pass);
     }
@@ -49,21 +48,6 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
     buildkite_agent::show_check(cx, "commit-format", outcome, "commit messages", &text);
     Ok(outcome)
-}
-
-/// Without any commit, `HEAD` names a branch that does not exist. Anything else is a repository that
-/// git cannot read.
-fn check_head_is_readable(cx: &Context) -> anyhow::Result<()> {
-    const IS_MISSING: i32 = 1;
-    let branch = cx.process(cx.git().current_branch()).read_text()?;
-    let reference = cx.git().show_reference(&branch);
-    match cx.process(reference).read_unless(IS_MISSING)? {
-        None => Ok(()),
-        Some(_) => bail!(
-            Failure::new(format!("git failed to read the last commit of `{branch}`"))
-                .help("run `git fsck`")
-        ),
-    }
 }
 
 fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {

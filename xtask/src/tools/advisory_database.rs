@@ -77,7 +77,7 @@ impl AdvisoryDatabase {
             };
             return if self.dir.is_dir() { Ok(()) } else { Err(missing()) };
         }
-        let cmd = cx.git().ls_remote(&self.url, "HEAD");
+        let cmd = cx.git().ls_remote(&self.url, &["HEAD"]);
         let reason = match cx.process(cmd).timeout(TIMEOUT).output() {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(_) => String::new(),

@@ -299,6 +299,67 @@ fn without_a_network_the_last_known_base_serves() {
     check(&clone).assert_code(75);
 }
 
+/// A clone of a repository whose only branch is `master`, with a commit of its own.
+fn clone_of_master() -> (Sandbox, Sandbox) {
+    let upstream = Sandbox::empty();
+    upstream.git(&["init", "--quiet", "--initial-branch", "master"]);
+    good(&upstream, "First");
+    let clone = Sandbox::empty();
+    clone.git(&["clone", "--quiet", upstream.root().to_str().unwrap(), "."]);
+    clone.git(&["checkout", "--quiet", "-b", "change"]);
+    commit(&clone, "No sign-off");
+    (upstream, clone)
+}
+
+#[test]
+fn without_main_the_default_branch_of_the_remote_is_the_base() {
+    let (upstream, mut clone) = clone_of_master();
+    let note =
+        "note: `origin` has no branch `main`; the base is its default branch `origin/master`\n";
+    let run = check(&clone).assert_code(1);
+    assert_eq!(run.stderr, note);
+    assert!(run.stdout.contains("1 of 1 commit since origin/master failed"), "{}", run.stdout);
+    // Without a network the clone knows it, too.
+    clone.git(&["remote", "set-url", "origin", "/nowhere"]);
+    let run = check(&clone).assert_code(1);
+    assert!(run.stderr.contains(note), "{}", run.stderr);
+    assert!(run.stdout.contains("1 of 1 commit since origin/master failed"), "{}", run.stdout);
+    // A detached `HEAD` stands for no branch.
+    clone.git(&["remote", "set-url", "origin", upstream.root().to_str().unwrap()]);
+    upstream.git(&["checkout", "--quiet", "--detach"]);
+    check(&clone).assert_code(2);
+    clone.set("BUILDKITE_PIPELINE_DEFAULT_BRANCH", "master");
+    assert_eq!(check(&clone).assert_code(1).stderr, note);
+    // A branch that is named is not replaced.
+    clone.set("BASE_BRANCH", "main");
+    let run = check(&clone).assert_code(2);
+    assert!(run.stderr.contains("failed to find the base `origin/main`"), "{}", run.stderr);
+}
+
+#[test]
+fn replace_objects_do_not_hide_what_is_pushed() {
+    let sandbox = sandbox();
+    commit(&sandbox, "No sign-off");
+    let bad = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.git(&["commit", "--quiet", "--amend", "--allow-empty", "--signoff", "--no-edit"]);
+    let good = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.git(&["reset", "--quiet", bad.trim()]);
+    sandbox.git(&["replace", bad.trim(), good.trim()]);
+    assert!(sandbox.git(&["log", "-1"]).contains("Signed-off-by"), "the replacement is in effect");
+    check(&sandbox).assert_code(1);
+}
+
+#[test]
+fn a_branch_whose_commit_is_missing_is_damaged_and_not_unborn() {
+    let sandbox = sandbox();
+    commit(&sandbox, "No sign-off");
+    let id = sandbox.git(&["rev-parse", "HEAD"]);
+    let (dir, name) = id.trim().split_at(2);
+    fs::remove_file(sandbox.root().join(".git/objects").join(dir).join(name)).unwrap();
+    let run = check(&sandbox).assert_code(75);
+    assert_eq!(run.stderr, "error: git failed to read `HEAD`\nhelp: run `git fsck`\n");
+}
+
 #[test]
 fn a_passphrase_that_ssh_asks_for_is_not_waited_for() {
     let upstream = sandbox();
