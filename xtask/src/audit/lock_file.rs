@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, bail};
 use xshell::Cmd;
 
+use crate::audit::Network;
 use crate::base::export;
 use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::scratch;
 use crate::host::scratch::Scratch;
 use crate::host::{cargo, files, terminal};
-use crate::text::diagnostic::Rejected;
+use crate::text::diagnostic::{Failure, Rejected};
+use crate::text::sanitize::mask_user_info;
 
 /// The lock file of the working tree, or one generated in `scratch`. Where it is compared with a base
 /// and neither has one under version control, one is generated for both: an old one of the working
@@ -19,11 +21,13 @@ use crate::text::diagnostic::Rejected;
 ///
 /// # Errors
 ///
-/// Rejects a directory without a manifest and a manifest that cargo cannot read (exit code 2).
+/// Rejects a directory without a manifest, a manifest that cargo cannot read, and a lock file that does
+/// not fit the manifests (exit code 2).
 pub(crate) fn of_working_tree(
     cx: &Context,
     base: Option<&str>,
     scratch: &Scratch,
+    network: Network,
 ) -> anyhow::Result<PathBuf> {
     let root = &cx.project.root;
     let lock_file = cx.project.lock_file();
@@ -34,6 +38,12 @@ pub(crate) fn of_working_tree(
         }
         None => false,
     };
+    if !cx.project.manifest().exists() {
+        bail!(
+            Rejected::new(format!("there is no Cargo.toml in `{}`", root.display()))
+                .help("run this in the repository of a crate")
+        );
+    }
     if lock_file.exists() && !is_generated_for_both {
         if !cx.is_ci() && succeeds(cx, cx.git().is_ignored("Cargo.lock"))? {
             terminal::note(
@@ -41,10 +51,8 @@ pub(crate) fn of_working_tree(
                  help: `cargo update` brings yours up to date",
             );
         }
+        check_fits_manifests(cx, network)?;
         return Ok(lock_file);
-    }
-    if !cx.project.manifest().exists() {
-        bail!(Rejected::new(format!("there is no Cargo.toml in `{}`", root.display())));
     }
     let listing = cx.process(cx.git().list_files()).read()?;
     let names = listing.split(|byte| *byte == 0);
@@ -52,7 +60,7 @@ pub(crate) fn of_working_tree(
     let names = names.filter(|name| !name.is_empty() && *name != b"Cargo.lock");
     let dir = scratch.dir().join("tree");
     scratch::mirror(root, names, &dir)?;
-    generate(cx, &dir)
+    generate(cx, &dir, network)
 }
 
 /// The lock file of a commit, or one generated from its manifests, in `scratch`; none if the commit
@@ -65,6 +73,7 @@ pub(crate) fn of_commit(
     cx: &Context,
     id: &str,
     scratch: &Scratch,
+    network: Network,
 ) -> anyhow::Result<Option<PathBuf>> {
     let (sh, root) = (&cx.sh, &cx.project.root);
     let dir = scratch.dir().join("base");
@@ -79,20 +88,60 @@ pub(crate) fn of_commit(
     }
     let index = scratch.dir().join("base.index");
     export(sh, &cx.runner, GitDir(&root.join(".git")), &index, &dir, id)?;
-    generate(cx, &dir).map(Some)
+    generate(cx, &dir, network).map(Some)
 }
 
-fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
+/// Has cargo compare the lock file of the working tree with the manifests. Nothing is written.
+fn check_fits_manifests(cx: &Context, network: Network) -> anyhow::Result<()> {
+    let process = cx.process(cargo::resolve_workspace(&cx.sh, network.is_offline));
+    let message = "cargo could not check the lock file";
+    let output = process.timeout(network.timeout).output();
+    let output = output.context(Failure::new(message).help(network.help()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let stderr = mask_user_info(&String::from_utf8_lossy(&output.stderr));
+    if stderr.contains("--locked was passed") {
+        bail!(
+            Rejected::new("Cargo.lock does not fit the manifests")
+                .help("run `cargo update --workspace` and commit Cargo.lock")
+        );
+    }
+    if ["failed to parse lock file", "changed between lock files"]
+        .iter()
+        .any(|it| stderr.contains(it))
+    {
+        bail!(
+            Rejected::new(format!("cargo rejects Cargo.lock: {}", stderr.trim()))
+                .help("repair it, or run `cargo generate-lockfile` and commit it")
+        );
+    }
+    check_manifests(cx)?;
+    bail!(Failure::new(format!("{message}: {}", stderr.trim())).help(network.help()))
+}
+
+fn generate(cx: &Context, dir: &Path, network: Network) -> anyhow::Result<PathBuf> {
     let _in_tree = cx.sh.push_dir(dir);
-    let status = cx.process(cargo::generate_lock_file(&cx.sh)).shown().stream().status()?;
-    if status.success() {
+    let process = cx.process(cargo::generate_lock_file(&cx.sh)).shown().stream();
+    let failure = Failure::new("cargo failed to generate a lock file").help(network.help());
+    if process.timeout(network.timeout).status().context(failure.clone())?.success() {
         return Ok(dir.join("Cargo.lock"));
     }
-    // Reading the manifests needs no network: if that fails too, they are at fault.
-    if !succeeds(cx, cargo::metadata(&cx.sh))? {
-        bail!(Rejected::new("cargo failed to read the manifests, see above"));
+    check_manifests(cx)?;
+    bail!(failure)
+}
+
+/// Reading the manifests needs no network: if that fails too, they are at fault.
+fn check_manifests(cx: &Context) -> anyhow::Result<()> {
+    let output = cx.process(cargo::metadata(&cx.sh)).output()?;
+    if output.status.success() {
+        return Ok(());
     }
-    Err(anyhow!("cargo failed to generate a lock file, see above"))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    bail!(
+        Rejected::new(format!("cargo failed to read the manifests: {}", stderr.trim()))
+            .help("`cargo metadata --no-deps` must succeed")
+    )
 }
 
 fn succeeds(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<bool> {

@@ -90,12 +90,21 @@ pub(crate) fn merge_base(cx: &Context, tip: &Base) -> anyhow::Result<Base> {
     if let Some(id) = cx.process(merge_base).read_unless(NO_COMMON_ANCESTOR)? {
         return Ok(Base { id, name: format!("the merge base with {}", tip.name) });
     }
-    if cx.process(cx.git().is_shallow()).read_text()? == "true" {
+    if is_shallow(cx)? {
         let message =
             format!("this clone is shallow and does not reach the merge base with `{}`", tip.name);
         bail!(Failure::new(message).help("run `git fetch --unshallow`"));
     }
     Err(unrelated(&tip.name).into())
+}
+
+/// Whether the history of this clone is cut off.
+///
+/// # Errors
+///
+/// Fails if git cannot answer (exit code 75).
+pub(crate) fn is_shallow(cx: &Context) -> anyhow::Result<bool> {
+    Ok(cx.process(cx.git().is_shallow()).read_text()? == "true")
 }
 
 /// The error for a base that shares no history with `HEAD`.

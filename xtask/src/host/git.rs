@@ -245,6 +245,11 @@ impl GitDir<'_> {
         self.git(sh).args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"])
     }
 
+    /// When the last commit was made, in seconds since 1970.
+    pub(crate) fn commit_time<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
+        self.git(sh).args(["log", "-1", "--format=%ct"])
+    }
+
     /// Succeeds if a commit is here.
     pub(crate) fn has_commit<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
         self.git(sh).args(["cat-file", "-e"]).arg(format!("{id}^{{commit}}"))

@@ -100,7 +100,7 @@ fn read_all(text: &str) -> Diagnostics {
     coverage::scope::Workspace::parse(text);
     audit::advisory::parse(text);
     audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
-    let _ = tools::audit_settings::AuditSettings::parse(&source());
+    let _ = tools::audit_settings::AuditSettings::parse("f", text);
     glob::problem(text);
     coverage::exclude::problems(text);
     coverage::diff::added_lines(text);
