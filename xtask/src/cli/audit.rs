@@ -13,8 +13,8 @@ Usage: cargo xtask audit [options]
 
 Fails for vulnerable, unmaintained, unsound and yanked dependencies, as `cargo audit --deny
 warnings` does, and reads the same `.cargo/audit.toml`. A Cargo.lock that does not fit the manifests
-is an error; if there is none, one is generated outside the source tree. A broken database is fetched
-again, once. Without a database there is no verdict (exit code 75).
+is an error; if there is none, one is generated outside the source tree. A broken database is
+fetched again, once. Without a database there is no verdict (exit code 75).
 
 Options:
       --only-changed [BASE]       do not fail on advisories already present at BASE (default: where

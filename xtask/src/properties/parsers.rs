@@ -1,5 +1,6 @@
 //! Whatever the bytes of an input are, reading it ends with an answer.
 
+use crate::commit_format::message_file::Known;
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
@@ -116,10 +117,9 @@ fn no_input_makes_a_reader_panic() {
             assert!(!item.to_string().is_empty());
         }
         commit_format::message::check(&bytes);
-        commit_format::message_file::as_committed(
-            &bytes,
-            &commit_format::message_file::Cleanup::from_settings("", true),
-        );
+        let settings = commit_format::message_file::Settings::default();
+        let known = Known { settings: &settings, command: None, is_edited: None };
+        commit_format::message_file::as_committed(&bytes, known);
         let _ = commit_format::history::parse(&bytes);
         let _ = workspace::read_packages(&bytes);
     });
