@@ -13,6 +13,7 @@ use xshell::{Cmd, cmd};
 
 use crate::audit::advisory::{Finding, Response};
 use crate::audit::dependency_graph::DependencyGraph;
+use crate::audit::lock_file::Workspace;
 use crate::audit::report::{AuditReport, LockOrigin};
 use crate::base::upstream::Against;
 use crate::cli::audit::{Base, Options};
@@ -48,7 +49,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     install_cargo_audit(cx, &database)?;
     let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit"))?;
     let network = Network { is_offline: options.offline, timeout: options.timeout };
-    let lock_file = lock_file::of_working_tree(cx, base.as_deref(), &scratch, network)?;
+    let workspace = Workspace::find(cx, options.manifest_path.as_deref(), &scratch, network)?;
+    let lock_file = workspace.lock_file(base.as_deref())?;
     let audit = Audit { cx, database: &database, named_dir: options.database.is_some(), network };
     let findings = audit.findings(&lock_file)?;
     if !database.is_fetched {
@@ -56,14 +58,18 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     let known = match &base {
         None => None,
-        Some(id) => match lock_file::of_commit(cx, id, &scratch, network)? {
+        Some(id) => match workspace.lock_file_of(id)? {
             Some(lock_file) => Some(audit.known_findings(&lock_file)?),
             None => Some(Vec::new()),
         },
     };
     let lock = files::read_text(&lock_file, &lock_file.display().to_string())?;
     let is_generated = lock_file.starts_with(scratch.dir());
-    let origin = if is_generated { LockOrigin::Generated } else { LockOrigin::Tree };
+    let origin = if is_generated {
+        LockOrigin::Generated
+    } else {
+        LockOrigin::Tree { manifest_option: lock_file::manifest_option(&workspace.dir) }
+    };
     let report =
         AuditReport::new(findings, known.as_deref(), &DependencyGraph::parse(&lock), origin);
     let text = report.render();

@@ -17,6 +17,7 @@ is an error; if there is none, one is generated outside the source tree. A broke
 fetched again, once. Without a database there is no verdict (exit code 75).
 
 Options:
+      --manifest-path PATH        audit the workspace of this Cargo.toml (default: the root)
       --only-changed [BASE]       do not fail on advisories already present at BASE (default: where
                                   HEAD left the upstream branch)
       --db DIR                    keep the database in DIR
@@ -27,6 +28,7 @@ Options:
 /// The options of `audit`.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
+    pub(crate) manifest_path: Option<PathBuf>,
     pub(crate) only_changed: Option<Base>,
     pub(crate) database: Option<PathBuf>,
     pub(crate) offline: bool,
@@ -42,6 +44,7 @@ pub(crate) enum Base {
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
+    let manifest_path = args.path(None, "--manifest-path")?;
     let only_changed = match args.optional_value("--only-changed")? {
         OptionalValue::NotGiven => None,
         OptionalValue::WithoutValue => Some(Base::Upstream),
@@ -66,7 +69,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         },
     };
     args.finish()?;
-    Ok(Options { only_changed, database, offline, timeout })
+    Ok(Options { manifest_path, only_changed, database, offline, timeout })
 }
 
 #[cfg(test)]
@@ -81,7 +84,9 @@ mod tests {
         assert_eq!(options.database, Some(PathBuf::from("d")));
         assert_eq!(options.only_changed, Some(Base::Revision("origin/main".to_owned())));
         assert!(options.offline);
-        let options = parse_words("--only-changed --timeout=7").unwrap();
+        let options =
+            parse_words("--only-changed --timeout=7 --manifest-path a/Cargo.toml").unwrap();
+        assert_eq!(options.manifest_path, Some(PathBuf::from("a/Cargo.toml")));
         assert_eq!(options.only_changed, Some(Base::Upstream));
         assert_eq!(options.timeout, Duration::from_secs(7));
         for bad in ["0", "-1", "x", "1.5", "99999999999999999999999"] {

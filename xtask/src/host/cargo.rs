@@ -27,8 +27,15 @@ pub(crate) fn resolve_workspace(sh: &Shell, is_offline: bool) -> Cmd<'_> {
 }
 
 /// Creates a lock file in the current directory's workspace.
-pub(crate) fn generate_lock_file(sh: &Shell) -> Cmd<'_> {
-    cmd!(sh, "cargo generate-lockfile")
+pub(crate) fn generate_lock_file(sh: &Shell, is_offline: bool) -> Cmd<'_> {
+    let offline = is_offline.then_some("--offline");
+    cmd!(sh, "cargo generate-lockfile {offline...}")
+}
+
+/// The root manifest of the workspace that a manifest belongs to.
+pub(crate) fn locate_workspace<'sh>(sh: &'sh Shell, manifest: &Path) -> Cmd<'sh> {
+    let options = ["--workspace", "--message-format", "plain", "--manifest-path"];
+    cmd!(sh, "cargo locate-project {options...} {manifest}")
 }
 
 /// Succeeds if the toolchain and the subcommand are installed; `toolchain` is what follows `cargo +`.

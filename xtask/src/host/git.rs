@@ -115,8 +115,13 @@ impl<'a> Git<'a> {
     }
 
     /// Whether git ignores a file.
-    pub(crate) fn is_ignored(self, name: &str) -> Cmd<'a> {
-        self.cmd().args(["check-ignore", "--quiet", "--", name])
+    pub(crate) fn is_ignored(self, name: &Path) -> Cmd<'a> {
+        self.cmd().args(["check-ignore", "--quiet", "--"]).arg(name)
+    }
+
+    /// The name of a file if a commit has it; `commit` is an id.
+    pub(crate) fn list_path(self, commit: &str, name: &Path) -> Cmd<'a> {
+        self.cmd().args(["ls-tree", "--name-only", "--full-tree", commit, "--"]).arg(name)
     }
 
     /// A file as a commit has it; `commit` is an id.

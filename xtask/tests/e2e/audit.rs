@@ -470,6 +470,37 @@ fn what_cannot_be_audited_is_a_configuration_error() {
 }
 
 #[test]
+fn a_workspace_that_is_not_at_the_root_has_its_own_lock_file() {
+    let sandbox = sandbox();
+    sandbox.git(&["clone", "--quiet", ".", "staging"]);
+    fs::remove_dir_all(sandbox.root().join("staging/.git")).unwrap();
+    let manifest = "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+    sandbox.write("Cargo.toml", format!("{manifest}\n[workspace]\nexclude = [\"staging\"]\n"));
+    let lock = "version = 3\n\n[[package]]\nname = \"one\"\nversion = \"0.1.0\"\n";
+    sandbox.write("Cargo.lock", lock);
+    fs::remove_dir_all(sandbox.root().join("benches")).unwrap();
+    sandbox.commit_all("Add a workspace");
+    audit(&sandbox, &[]).assert_code(0);
+    let staging: &[&str] = &["--manifest-path", "staging/Cargo.toml"];
+    let run = audit(&sandbox, staging).assert_code(1);
+    let repair = "  cargo update --manifest-path staging/Cargo.toml anes@0.1.6\n";
+    assert!(run.stdout.contains(repair), "{}", run.stdout);
+    sandbox.run("sh", &["-c", &format!("{} --dry-run", repair.trim())]).assert_code(0);
+    let run = audit(&sandbox, &[staging, &["--only-changed", "HEAD"]].concat()).assert_code(0);
+    assert!(run.stdout.contains("known  RUSTSEC-2024-9423"), "{}", run.stdout);
+    sandbox.git(&["rm", "--quiet", "--cached", "staging/Cargo.lock"]);
+    sandbox.git(&["commit", "--quiet", "--message", "Remove it"]);
+    let run = audit(&sandbox, &[staging, &["--only-changed", "HEAD"]].concat()).assert_code(0);
+    assert!(run.stdout.contains("rtc-device > criterion > anes"), "{}", run.stdout);
+    sandbox.write("staging/Cargo.lock", "");
+    let run = audit(&sandbox, staging).assert_code(2);
+    let repair = "help: run `cargo update --workspace --manifest-path staging/Cargo.toml` and ";
+    assert!(run.stderr.contains(repair), "{}", run.stderr);
+    let run = audit(&sandbox, &["--manifest-path", "nowhere/Cargo.toml"]).assert_code(2);
+    assert!(run.stderr.contains("error: cargo rejects `nowhere/Cargo.toml`: "), "{}", run.stderr);
+}
+
+#[test]
 fn a_failure_is_shown_on_the_page_of_the_build() {
     let mut sandbox = sandbox();
     sandbox.stub("buildkite-agent", "echo \"$@\" > ../arguments; cat > ../page");
