@@ -23,6 +23,7 @@ use crate::host::{files, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_user_info;
+use crate::text::shell::quote;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
 use crate::tools::installer::{InstallPolicy, Installer};
@@ -105,7 +106,11 @@ fn commit(cx: &Context, base: &Base) -> anyhow::Result<String> {
         Base::Upstream => return Ok(base::find_against(cx, Against::MergeBase)?.id),
         Base::Revision(name) => name,
     };
-    if let Some(id) = base::commit(cx, name)? {
+    let problem = || {
+        Failure::new(format!("git failed to resolve `{name}`"))
+            .help(format!("`git rev-parse {}` must succeed", quote(name)))
+    };
+    if let Some(id) = base::commit(cx, name).with_context(problem)? {
         return Ok(id);
     }
     if base::is_shallow(cx)? {

@@ -276,7 +276,9 @@ fn a_base_that_git_cannot_tell_is_undetermined() {
     let configuration = sandbox.read(".git/config");
     sandbox.write(".git/config", "[core\n");
     let run = audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(75);
-    assert!(run.stderr.contains("error: `git` failed: "), "{}", run.stderr);
+    let problem = "error: git failed to resolve `HEAD`: `git` failed: ";
+    assert!(run.stderr.contains(problem), "{}", run.stderr);
+    assert!(run.stderr.ends_with("help: `git rev-parse HEAD` must succeed\n"), "{}", run.stderr);
     sandbox.write(".git/config", configuration);
     // Without a revision the upstream branch is the base.
     sandbox.git(&["clone", "--quiet", "--bare", ".", sandbox.beside("upstream").to_str().unwrap()]);
