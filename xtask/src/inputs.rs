@@ -11,7 +11,7 @@ use crate::plan::Inputs;
 use crate::plan::alias;
 use crate::plan::alias::{Choice, Ours};
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
 use crate::plan::placeholder;
 use crate::plan::platform;
 use crate::plan::platform::Platform;
@@ -44,7 +44,7 @@ pub(crate) fn inputs(
     let Some(settings) = Settings::parse(&settings, found) else {
         return Err(Rejected(std::mem::take(&mut found.items)).into());
     };
-    let overrides = Overrides::from_lookup(|name| cx.lookup(name), found);
+    let environment = Environment::from_lookup(|name| cx.lookup(name), found);
     let platforms = match request.platform_file {
         Some(path) => {
             let name = path.display().to_string();
@@ -62,7 +62,7 @@ pub(crate) fn inputs(
             Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
         }
     };
-    Ok(Inputs { settings, overrides, platforms, descriptions, shared, workspace })
+    Ok(Inputs { settings, environment, platforms, descriptions, shared, workspace })
 }
 
 /// The members of the workspace with their own files, whose tests are added to `descriptions`.

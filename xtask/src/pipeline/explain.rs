@@ -55,14 +55,14 @@ fn reasons(step: &Step<'_>) -> Vec<String> {
     if step.description.is_patched(&step.test.name) {
         reasons.push("changed by .buildkite/overrides.json".to_owned());
     }
-    let overrides = &step.inputs.overrides;
-    if overrides.timeout_minutes(&step.test.name).is_some() {
+    let environment = &step.inputs.environment;
+    if environment.timeout_minutes(&step.test.name).is_some() {
         reasons.push("timeout by TIMEOUTS_MIN".to_owned());
     }
-    if overrides.docker_plugin(&step.test.name).is_some() {
+    if environment.docker_plugin(&step.test.name).is_some() {
         reasons.push("docker plugin by DOCKER_PLUGIN_CONFIG".to_owned());
     }
-    if overrides.agents(&step.test.name, step.platform).is_some() {
+    if environment.agents(&step.test.name, step.platform).is_some() {
         reasons.push("agent tags by variable".to_owned());
     }
     if step.test.forwarded.contains_key("if_changed") {

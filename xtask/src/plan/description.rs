@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::plan::glob;
-use crate::plan::overrides::{Deltas, Patch};
+use crate::plan::overrides::{Overrides, Patch};
 use crate::plan::platform::{HYPERVISORS, Platform, unknown_hypervisor, unknown_platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use crate::text::json;
@@ -18,7 +18,7 @@ pub(crate) struct TestDescription {
     pub(crate) source: Source,
     pub(crate) tests: Vec<Test>,
     /// Where a consumer changes the shipped tests.
-    deltas: Option<Deltas>,
+    overrides: Option<Overrides>,
 }
 
 /// Whether a test concerns one crate or the workspace as a whole.
@@ -146,30 +146,33 @@ impl TestDescription {
         let mut known: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
         let mut seen = HashSet::new();
         known.retain(|name| seen.insert(*name));
-        let deltas = overrides.map(|overrides| Deltas::parse(overrides, &known, found));
+        let overrides = overrides.map(|source| Overrides::parse(source, &known, found));
         let tests = items.iter().zip(&names).filter_map(|(item, name)| {
-            let patch = name.as_ref().and_then(|name| deltas.as_ref()?.patch(name));
-            let mut test = match (patch, &deltas) {
-                (Some(patch), Some(deltas)) => patched_test(&source, item, patch, deltas, found)?,
+            let patch = name.as_ref().and_then(|name| overrides.as_ref()?.patch(name));
+            let mut test = match (patch, &overrides) {
+                (Some(patch), Some(overrides)) => {
+                    patched_test(&source, item, patch, overrides, found)?
+                }
                 _ => parse_test(&source, item, found)?,
             };
-            test.is_left_out = deltas.as_ref().is_some_and(|deltas| deltas.skips(&test.name));
+            test.is_left_out =
+                overrides.as_ref().is_some_and(|overrides| overrides.skips(&test.name));
             Some(test)
         });
         let tests = tests.collect();
-        TestDescription { source, tests, deltas }
+        TestDescription { source, tests, overrides }
     }
 
     /// Whether a consumer changes something about a test.
     pub(crate) fn is_patched(&self, test_name: &str) -> bool {
-        self.deltas.as_ref().is_some_and(|deltas| deltas.patch(test_name).is_some())
+        self.overrides.as_ref().is_some_and(|overrides| overrides.patch(test_name).is_some())
     }
 
     /// An error about a test's command, where the command comes from.
     pub(crate) fn command_error(&self, test: &Test, message: String) -> Diagnostic {
-        let patch = self.deltas.as_ref().and_then(|deltas| {
-            let patch = deltas.patch(&test.name).filter(|patch| patch.changes_command())?;
-            Some((&deltas.source, patch.offset))
+        let patch = self.overrides.as_ref().and_then(|overrides| {
+            let patch = overrides.patch(&test.name).filter(|patch| patch.changes_command())?;
+            Some((&overrides.source, patch.offset))
         });
         let (source, offset) = patch.unwrap_or((&self.source, test.command_offset));
         source.error(offset, message)
@@ -182,14 +185,14 @@ fn patched_test(
     source: &Source,
     item: &Node,
     patch: &Patch,
-    deltas: &Deltas,
+    overrides: &Overrides,
     found: &mut Diagnostics,
 ) -> Option<Test> {
     let mut findings = Diagnostics::default();
     let test = parse_test(source, &patch.apply(item), &mut findings);
     let is_news = |item: &Diagnostic| item.severity == Severity::Error && patch.is_valid;
     for error in findings.items.into_iter().filter(is_news) {
-        found.push(deltas.source.error(patch.offset, error.message));
+        found.push(overrides.source.error(patch.offset, error.message));
     }
     let mut test = test?;
     test.command = patch.extend_command(&test.command);

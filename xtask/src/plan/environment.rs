@@ -13,7 +13,7 @@ use crate::text::nearest;
 
 /// The variables of the pipeline, read. A variable that is set and empty counts as unset.
 #[derive(Debug, Default)]
-pub(crate) struct Overrides {
+pub(crate) struct Environment {
     skipped_tests: Vec<String>,
     timeouts_minutes: BTreeMap<String, u64>,
     docker_plugin: Option<Targeted>,
@@ -40,17 +40,17 @@ struct Mention {
     offset: usize,
 }
 
-impl Overrides {
+impl Environment {
     pub(crate) fn from_lookup(
         lookup: impl Fn(&str) -> Option<String>,
         found: &mut Diagnostics,
-    ) -> Overrides {
-        let mut overrides = Overrides::default();
+    ) -> Environment {
+        let mut environment = Environment::default();
         let mut variable = |name: &'static str| {
             let text = lookup(name).filter(|text| !text.is_empty())?;
             let source = Rc::new(Source::new(name, text));
             let node = json::parse(&source, found)?;
-            Reader { variable: name, source, found: &mut *found, overrides: &mut overrides }
+            Reader { variable: name, source, found: &mut *found, environment: &mut environment }
                 .read(&node);
             Some(())
         };
@@ -69,9 +69,9 @@ impl Overrides {
                 let source = Source::new("DEFAULT_AGENT_TAG_HYPERVISOR", name.as_str());
                 found.push(source.error(0, unknown_hypervisor(&name)));
             }
-            overrides.hypervisor = Some(name);
+            environment.hypervisor = Some(name);
         }
-        overrides
+        environment
     }
 
     pub(crate) fn skips(&self, test: &str) -> bool {
@@ -126,17 +126,17 @@ struct Reader<'a> {
     variable: &'static str,
     source: Rc<Source>,
     found: &'a mut Diagnostics,
-    overrides: &'a mut Overrides,
+    environment: &'a mut Environment,
 }
 
 impl Reader<'_> {
     fn read(mut self, node: &Node) {
         match self.variable {
-            "TESTS_TO_SKIP" => self.overrides.skipped_tests = self.names(node),
-            "TIMEOUTS_MIN" => self.overrides.timeouts_minutes = self.timeouts(node),
-            "DOCKER_PLUGIN_CONFIG" => self.overrides.docker_plugin = self.targeted(node),
-            "X86_LINUX_AGENT_TAGS" => self.overrides.x86_64_agents = self.targeted(node),
-            _ => self.overrides.aarch64_agents = self.targeted(node),
+            "TESTS_TO_SKIP" => self.environment.skipped_tests = self.names(node),
+            "TIMEOUTS_MIN" => self.environment.timeouts_minutes = self.timeouts(node),
+            "DOCKER_PLUGIN_CONFIG" => self.environment.docker_plugin = self.targeted(node),
+            "X86_LINUX_AGENT_TAGS" => self.environment.x86_64_agents = self.targeted(node),
+            _ => self.environment.aarch64_agents = self.targeted(node),
         }
     }
 
@@ -145,7 +145,7 @@ impl Reader<'_> {
     }
 
     fn mention(&mut self, name: &str, offset: usize) {
-        self.overrides.mentions.push(Mention {
+        self.environment.mentions.push(Mention {
             name: name.to_owned(),
             source: Rc::clone(&self.source),
             offset,
@@ -238,15 +238,15 @@ mod tests {
     use crate::testing::lookup;
     use expect_test::{Expect, expect};
 
-    fn read(variables: &[(&str, &str)]) -> (Overrides, Diagnostics) {
+    fn read(variables: &[(&str, &str)]) -> (Environment, Diagnostics) {
         let mut found = Diagnostics::default();
-        (Overrides::from_lookup(lookup(variables), &mut found), found)
+        (Environment::from_lookup(lookup(variables), &mut found), found)
     }
 
     #[track_caller]
     fn check(variables: &[(&str, &str)], want: &Expect) {
-        let (overrides, mut found) = read(variables);
-        overrides.warn_of_unknown_tests(&["style", "coverage"], &mut found);
+        let (environment, mut found) = read(variables);
+        environment.warn_of_unknown_tests(&["style", "coverage"], &mut found);
         let lines: Vec<String> = found.items.iter().map(ToString::to_string).collect();
         let heads: Vec<&str> = lines.iter().filter_map(|text| text.lines().next()).collect();
         want.assert_eq(&heads.join("\n"));
@@ -254,19 +254,19 @@ mod tests {
 
     #[test]
     fn timeouts_are_read_from_the_lookup() {
-        let (overrides, _) = read(&[("TIMEOUTS_MIN", r#"{"style": 30}"#)]);
-        assert_eq!(overrides.timeout_minutes("style"), Some(30));
-        assert_eq!(overrides.timeout_minutes("coverage"), None);
+        let (environment, _) = read(&[("TIMEOUTS_MIN", r#"{"style": 30}"#)]);
+        assert_eq!(environment.timeout_minutes("style"), Some(30));
+        assert_eq!(environment.timeout_minutes("coverage"), None);
     }
 
     #[test]
     fn agent_tags_of_x86_64_leave_riscv64_alone() {
-        let (overrides, _) =
+        let (environment, _) =
             read(&[("X86_LINUX_AGENT_TAGS", r#"{"tests": ["u"], "cfg": {"queue": "q"}}"#)]);
-        assert!(overrides.agents("u", Some(Platform::X86_64)).is_some());
-        assert!(overrides.agents("u", Some(Platform::Riscv64)).is_none());
-        assert!(overrides.agents("u", None).is_none());
-        assert!(overrides.agents("v", Some(Platform::X86_64)).is_none());
+        assert!(environment.agents("u", Some(Platform::X86_64)).is_some());
+        assert!(environment.agents("u", Some(Platform::Riscv64)).is_none());
+        assert!(environment.agents("u", None).is_none());
+        assert!(environment.agents("v", Some(Platform::X86_64)).is_none());
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) mod workspace;
 use std::collections::HashSet;
 
 use crate::plan::description::{Scope, Test, TestDescription};
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
 use crate::plan::platform::Platform;
 use crate::plan::settings::Settings;
 use crate::plan::step::Step;
@@ -28,7 +28,7 @@ use crate::text::diagnostic::Diagnostics;
 #[derive(Debug)]
 pub(crate) struct Inputs {
     pub(crate) settings: Settings,
-    pub(crate) overrides: Overrides,
+    pub(crate) environment: Environment,
     /// The platforms that the root allows.
     pub(crate) platforms: Vec<Platform>,
     /// The shared ones first, then those that crates have of their own.
@@ -84,7 +84,7 @@ impl<'a> Plan<'a> {
         }
         plan.check_placeholders(found);
         let known: Vec<&str> = plan.all_tests().map(|test| test.name.as_str()).collect();
-        inputs.overrides.warn_of_unknown_tests(&known, found);
+        inputs.environment.warn_of_unknown_tests(&known, found);
         plan
     }
 
@@ -95,7 +95,7 @@ impl<'a> Plan<'a> {
     /// The tests that give no step, and why.
     pub(crate) fn left_out(&self) -> Vec<(&'a str, &'static str)> {
         let reason = |test: &Test| {
-            if self.inputs.overrides.skips(&test.name) {
+            if self.inputs.environment.skips(&test.name) {
                 Some("TESTS_TO_SKIP")
             } else if test.is_left_out {
                 Some("skipped by .buildkite/overrides.json")
@@ -130,7 +130,7 @@ impl<'a> Plan<'a> {
     fn wanted(&self, description: usize) -> impl Iterator<Item = (usize, &'a Test)> + use<'a> {
         let inputs = self.inputs;
         let tests = inputs.descriptions[description].tests.iter().enumerate();
-        tests.filter(|(_, test)| !test.is_left_out && !inputs.overrides.skips(&test.name))
+        tests.filter(|(_, test)| !test.is_left_out && !inputs.environment.skips(&test.name))
     }
 
     fn add_shared_tests(&mut self, description: usize, found: &mut Diagnostics) {
@@ -254,7 +254,7 @@ pub(crate) mod tests {
             Source::new("pipeline.json", include_str!("../../../ci-template/pipeline.json"));
         let inputs = Inputs {
             settings: Settings::parse(&settings, &mut found).unwrap(),
-            overrides: Overrides::from_lookup(lookup(variables), &mut found),
+            environment: Environment::from_lookup(lookup(variables), &mut found),
             platforms: platforms.to_vec(),
             shared: 1,
             workspace: None,

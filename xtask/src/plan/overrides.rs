@@ -14,7 +14,7 @@ use crate::text::shell as shell_text;
 
 /// The file, read and found valid for the tests that it was checked against.
 #[derive(Debug)]
-pub(crate) struct Deltas {
+pub(crate) struct Overrides {
     pub(crate) source: Source,
     patches: Vec<Patch>,
     skipped: Vec<String>,
@@ -32,12 +32,12 @@ pub(crate) struct Patch {
     pub(crate) is_valid: bool,
 }
 
-impl Deltas {
+impl Overrides {
     /// Reads the file; `known` are the names of the tests that there are.
-    pub(crate) fn parse(source: Source, known: &[&str], found: &mut Diagnostics) -> Deltas {
+    pub(crate) fn parse(source: Source, known: &[&str], found: &mut Diagnostics) -> Overrides {
         let (patches, skipped) =
             Reader { source: &source, known, found }.read().unwrap_or_default();
-        Deltas { source, patches, skipped }
+        Overrides { source, patches, skipped }
     }
 
     pub(crate) fn patch(&self, test_name: &str) -> Option<&Patch> {

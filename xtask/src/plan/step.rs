@@ -55,7 +55,7 @@ impl<'a> Step<'a> {
     }
 
     pub(crate) fn timeout_minutes(&self) -> u64 {
-        let overridden = self.inputs.overrides.timeout_minutes(&self.test.name);
+        let overridden = self.inputs.environment.timeout_minutes(&self.test.name);
         overridden.or(self.test.timeout_minutes).unwrap_or(self.inputs.settings.timeout_minutes)
     }
 
@@ -85,7 +85,7 @@ impl<'a> Step<'a> {
         docker.insert("image".to_owned(), settings.image_for(self.platform).into());
         docker.extend(settings.docker_plugin_config.clone());
         docker.extend(self.test.docker_plugin.clone());
-        if let Some(cfg) = self.inputs.overrides.docker_plugin(&self.test.name) {
+        if let Some(cfg) = self.inputs.environment.docker_plugin(&self.test.name) {
             docker.extend(cfg.clone());
         }
         docker
@@ -130,7 +130,7 @@ impl<'a> Step<'a> {
     }
 
     fn agents(&self) -> Map<String, Value> {
-        if let Some(tags) = self.inputs.overrides.agents(&self.test.name, self.platform) {
+        if let Some(tags) = self.inputs.environment.agents(&self.test.name, self.platform) {
             return tags.clone();
         }
         let mut agents = self.inputs.settings.agents.clone();
@@ -141,7 +141,8 @@ impl<'a> Step<'a> {
         // An emulated guest has no hypervisor of the host's to ask for.
         if !self.platform.is_some_and(Platform::is_emulated) {
             let hypervisor = self.test.hypervisor.as_deref();
-            let default = self.inputs.overrides.hypervisor.as_deref().unwrap_or(DEFAULT_HYPERVISOR);
+            let default =
+                self.inputs.environment.hypervisor.as_deref().unwrap_or(DEFAULT_HYPERVISOR);
             agents.insert("hypervisor".to_owned(), hypervisor.unwrap_or(default).into());
         }
         if let Some(queue) = &self.test.queue {

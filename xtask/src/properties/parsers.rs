@@ -3,7 +3,7 @@
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
 use crate::plan::settings::Settings;
 use crate::plan::{glob, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
@@ -84,7 +84,7 @@ fn read_all(text: &str) -> Diagnostics {
     TestDescription::parse(source(), &mut found);
     TestDescription::parse_shipped(Source::new("shipped", SHIPPED), Some(source()), &mut found);
     Settings::parse(&source(), &mut found);
-    let variables = Overrides::from_lookup(|_| Some(text.to_owned()), &mut found);
+    let variables = Environment::from_lookup(|_| Some(text.to_owned()), &mut found);
     variables.warn_of_unknown_tests(&["style"], &mut found);
     platform::parse_platform_file(&source(), &mut found);
     commit_format::settings::bots(Some(&source()), &mut found);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::pipeline::render::{Format, Pipeline};
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
 use crate::plan::platform::Platform;
 use crate::plan::settings::Settings;
 use crate::plan::{Inputs, Plan};
@@ -72,7 +72,7 @@ fn pipeline(description: &Value, overrides: Option<&Value>) -> String {
     let source = Source::new("t.json", description.to_string());
     let inputs = Inputs {
         settings: Settings::parse(&Source::new("p.json", SETTINGS), &mut found).unwrap(),
-        overrides: Overrides::default(),
+        environment: Environment::default(),
         platforms: Platform::ALL.to_vec(),
         descriptions: vec![TestDescription::parse_shipped(source, overrides, &mut found)],
         shared: 1,

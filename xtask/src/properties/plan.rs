@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::pipeline::render::{Format, Pipeline};
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
 use crate::plan::platform::Platform;
 use crate::plan::settings::Settings;
 use crate::plan::workspace::{Crate, Workspace};
@@ -210,7 +210,7 @@ impl World {
         });
         let inputs = Inputs {
             settings: Settings::parse(&Source::new("p.json", SETTINGS), &mut found).unwrap(),
-            overrides: Overrides::from_lookup(|name| self.variable(name), &mut found),
+            environment: Environment::from_lookup(|name| self.variable(name), &mut found),
             platforms: self.platforms.clone(),
             descriptions,
             shared: 1,
