@@ -7,11 +7,12 @@ use anyhow::{Context as _, bail};
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::plan::Inputs;
 use crate::plan::alias;
 use crate::plan::alias::{Choice, Ours};
 use crate::plan::description::TestDescription;
 use crate::plan::environment::Environment;
+use crate::plan::inputs::{self as plan_inputs, Inputs};
+use crate::plan::overrides;
 use crate::plan::placeholder;
 use crate::plan::platform;
 use crate::plan::platform::Platform;
@@ -38,13 +39,9 @@ pub(crate) struct Request<'a> {
 pub(crate) fn inputs(
     cx: &Context,
     request: Request<'_>,
-    found: &mut Diagnostics,
+    found: &Diagnostics,
 ) -> anyhow::Result<Inputs> {
-    let settings = Source::new(cx.project.settings_name(), SETTINGS);
-    let Some(settings) = Settings::parse(&settings, found) else {
-        return Err(Rejected(std::mem::take(&mut found.items)).into());
-    };
-    let environment = Environment::from_lookup(|name| cx.lookup(name), found);
+    let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), found);
     let platforms = match request.platform_file {
         Some(path) => {
             let name = path.display().to_string();
@@ -53,25 +50,22 @@ pub(crate) fn inputs(
         }
         None => platforms(&cx.project.platform_file(), ".platform", found)?,
     };
-    let mut descriptions = shared_descriptions(cx, request.descriptions, found)?;
-    let shared = descriptions.len();
+    let shared = shared_descriptions(cx, request.descriptions, found)?;
     let workspace = match request.selective {
         Selective { enabled: false, .. } => None,
         Selective { with_dependents, .. } => {
-            let crates = crates(cx, request.descriptions, &mut descriptions, found)?;
+            let crates = crates(cx, request.descriptions, found)?;
             Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
         }
     };
-    Ok(Inputs { settings, environment, platforms, descriptions, shared, workspace })
+    let tests = plan_inputs::tests(&shared, workspace.as_ref());
+    let names: Vec<&str> = tests.map(|test| test.name.as_str()).collect();
+    let environment = Environment::from_lookup(|name| cx.lookup(name), &names, found);
+    Ok(Inputs { settings, environment, platforms, shared, workspace })
 }
 
-/// The members of the workspace with their own files, whose tests are added to `descriptions`.
-fn crates(
-    cx: &Context,
-    given: &[PathBuf],
-    descriptions: &mut Vec<TestDescription>,
-    found: &mut Diagnostics,
-) -> anyhow::Result<Vec<Crate>> {
+/// The members of the workspace with their own files.
+fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Result<Vec<Crate>> {
     let metadata = cx.process(cargo::metadata(&cx.sh)).stream_stderr().output()?;
     if !metadata.status.success() {
         let root = cx.project.root.display();
@@ -93,9 +87,8 @@ fn crates(
         let is_shared = || files::canonical(&path).is_some_and(|path| shared.contains(&path));
         let Some(text) = files::read_text_if_exists(&path, &description)? else { continue };
         if !is_shared() {
-            member.own_description = Some(descriptions.len());
             let source = Source::new(description, text);
-            descriptions.push(TestDescription::parse(source, found));
+            member.own_description = Some(TestDescription::parse(source, found));
         }
     }
     Ok(crates)
@@ -109,9 +102,8 @@ fn checkout_path(cx: &Context) -> anyhow::Result<String> {
 
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
 pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
-    let mut tests = inputs.descriptions.iter().flat_map(|description| &description.tests);
-    let is_needed = tests.any(|test| test.command.contains(placeholder::XTASK));
-    if !is_needed {
+    let needs_alias = |command: &str| placeholder::occurs(command, placeholder::XTASK);
+    if !inputs.tests().any(|test| needs_alias(&test.command)) {
         return Ok(alias::USUAL.to_owned());
     }
     let problem = match choose_alias(cx)? {
@@ -162,7 +154,7 @@ fn is_plainly_configured(cx: &Context, ours: &Ours) -> anyhow::Result<bool> {
 fn shared_descriptions(
     cx: &Context,
     paths: &[PathBuf],
-    found: &mut Diagnostics,
+    found: &Diagnostics,
 ) -> anyhow::Result<Vec<TestDescription>> {
     let shipped = [PathBuf::from(SHIPPED)];
     let paths = if paths.is_empty() { &shipped[..] } else { paths };
@@ -170,7 +162,10 @@ fn shared_descriptions(
     for path in paths {
         let description = if path.as_os_str() == SHIPPED {
             let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
-            TestDescription::parse_shipped(source, overrides_file(cx)?, found)
+            match overrides_file(cx)? {
+                Some(overrides) => overrides::apply(source, overrides, found),
+                None => TestDescription::parse(source, found),
+            }
         } else {
             let name = path.display().to_string();
             let text = files::read_text(&cx.project.resolve(path), &name)?;
@@ -189,7 +184,7 @@ fn overrides_file(cx: &Context) -> anyhow::Result<Option<Source>> {
 }
 
 /// The platforms of a file that need not exist.
-fn platforms(path: &Path, name: &str, found: &mut Diagnostics) -> anyhow::Result<Vec<Platform>> {
+fn platforms(path: &Path, name: &str, found: &Diagnostics) -> anyhow::Result<Vec<Platform>> {
     let text = files::read_text_if_exists(path, name)?;
     let Some(text) = text else { return Ok(Platform::DEFAULT.to_vec()) };
     Ok(platform::parse_platform_file(&Source::new(name, text), found))

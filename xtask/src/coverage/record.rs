@@ -61,12 +61,12 @@ impl Configuration {
         let config_file = nearest(cx, place, &config::file_name(architecture))?;
         let home = config_file.as_deref().and_then(Path::parent).unwrap_or(place.start);
         let score_file = Some(home.join(SCORE_FILE)).filter(|path| files::is_plain_file(path));
-        let mut found = Diagnostics::default();
+        let found = Diagnostics::default();
         let mut config = Config::default();
         let mut records = Vec::new();
         if let Some(path) = score_file {
             let source = read(cx, &path)?;
-            let number = config::parse_score_file(&source, &mut found);
+            let number = config::parse_score_file(&source, &found);
             records.extend(number.map(|number| Record { path, source, number }));
         } else if config_file.is_none() {
             bail!(config::missing(&relative(cx, place.start), architecture, &command));
@@ -75,7 +75,7 @@ impl Configuration {
         if let Some(path) = config_file {
             let source = read(cx, &path)?;
             file.clone_from(&source.name);
-            config = Config::parse(&source, &mut found).unwrap_or_default();
+            config = Config::parse(&source, &found);
             let number = config.score.clone();
             records.extend(number.map(|number| Record { path, source, number }));
         }

@@ -52,7 +52,7 @@ fn reasons(step: &Step<'_>) -> Vec<String> {
     let source = &step.description.source;
     let line = source.line_at(step.test.command_offset);
     let mut reasons = vec![format!("{}:{line}", source.name)];
-    if step.description.is_patched(&step.test.name) {
+    if step.test.patch.is_some() {
         reasons.push("changed by .buildkite/overrides.json".to_owned());
     }
     let environment = &step.inputs.environment;
@@ -89,8 +89,8 @@ fn dependencies(step: &Step<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::inputs::tests::inputs;
     use crate::plan::platform::Platform;
-    use crate::plan::tests::inputs;
     use crate::plan::workspace::{Crate, Workspace};
     use crate::text::diagnostic::Diagnostics;
     use expect_test::expect;
@@ -121,7 +121,7 @@ mod tests {
             checkout: "rust-vmm-ci".to_owned(),
             with_dependents: true,
         });
-        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let plan = Plan::build(&inputs, &Diagnostics::default());
         let mut text = Vec::new();
         write(&plan, &mut text).unwrap();
         expect![[r"

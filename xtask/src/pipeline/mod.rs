@@ -23,14 +23,14 @@ use crate::text::shell as shell_text;
 use crate::tools::buildkite_agent;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let mut found = Diagnostics::default();
+    let found = Diagnostics::default();
     let request = Request {
         descriptions: options.test_description.as_slice(),
         platform_file: options.platform_allowlist.as_deref(),
         selective: options.workspace,
     };
-    let inputs = gather::inputs(cx, request, &mut found)?;
-    let plan = Plan::build(&inputs, &mut found);
+    let inputs = gather::inputs(cx, request, &found)?;
+    let plan = Plan::build(&inputs, &found);
     report_warnings(&found.into_warnings()?);
     for warning in upload::warnings(&plan, options.destination == Destination::Upload) {
         terminal::say(&format!("warning: {warning}"));

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::plan::platform::Platform;
 use crate::plan::step::Step;
 use crate::plan::{Plan, Row};
 use crate::text::nearest;
@@ -144,7 +143,7 @@ impl Format {
 #[derive(Default)]
 struct Parts {
     /// `None` where the command differs between crates.
-    bodies: HashMap<(u32, u32, Option<Platform>), Option<Rc<str>>>,
+    bodies: HashMap<Row, Option<Rc<str>>>,
     gates: HashMap<(usize, bool), Rc<str>>,
     gates_bytes: usize,
 }
@@ -178,7 +177,7 @@ impl Writer<'_> {
     }
 
     fn body(&mut self, row: Row, step: &Step<'_>) -> anyhow::Result<Rc<str>> {
-        let key = row.test_and_platform();
+        let key = row.without_crate();
         if let Some(Some(known)) = self.parts.bodies.get(&key) {
             return Ok(Rc::clone(known));
         }

@@ -6,6 +6,7 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+use crate::plan::description::TestDescription;
 use crate::plan::glob;
 use crate::plan::platform::Platform;
 
@@ -39,8 +40,8 @@ pub(crate) struct Crate {
     pub(crate) path: String,
     /// What the crate's own platform file allows.
     pub(crate) platforms: Vec<Platform>,
-    /// Index of the crate's own description among all descriptions.
-    pub(crate) own_description: Option<usize>,
+    /// What `.buildkite/test_description.json` of the crate says.
+    pub(crate) own_description: Option<TestDescription>,
     /// Indices of the members that it depends on directly, whatever the kind of dependency.
     pub(crate) dependencies: Vec<usize>,
 }

@@ -5,7 +5,7 @@ use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
 use crate::plan::environment::Environment;
 use crate::plan::settings::Settings;
-use crate::plan::{glob, platform, workspace};
+use crate::plan::{glob, overrides, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
 use crate::properties::{SETTINGS, SHIPPED};
 use crate::text::diagnostic::{Diagnostics, Source};
@@ -79,17 +79,16 @@ fn any_byte(random: &mut Random) -> u8 {
 
 /// Reads the text with everything that reads files and variables.
 fn read_all(text: &str) -> Diagnostics {
-    let mut found = Diagnostics::default();
+    let found = Diagnostics::default();
     let source = || Source::new("input", text);
-    TestDescription::parse(source(), &mut found);
-    TestDescription::parse_shipped(Source::new("shipped", SHIPPED), Some(source()), &mut found);
-    Settings::parse(&source(), &mut found);
-    let variables = Environment::from_lookup(|_| Some(text.to_owned()), &mut found);
-    variables.warn_of_unknown_tests(&["style"], &mut found);
-    platform::parse_platform_file(&source(), &mut found);
-    commit_format::settings::bots(Some(&source()), &mut found);
-    coverage::config::Config::parse(&source(), &mut found);
-    coverage::config::parse_score_file(&source(), &mut found);
+    TestDescription::parse(source(), &found);
+    overrides::apply(Source::new("shipped", SHIPPED), source(), &found);
+    Settings::parse(&source(), &found);
+    Environment::from_lookup(|_| Some(text.to_owned()), &["style"], &found);
+    platform::parse_platform_file(&source(), &found);
+    commit_format::settings::bots(Some(&source()), &found);
+    coverage::config::Config::parse(&source(), &found);
+    coverage::config::parse_score_file(&source(), &found);
     let ours = Ours { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
     alias::choose(text, &ours);
     alias::is_configured(text, &ours);
@@ -112,7 +111,7 @@ fn read_all(text: &str) -> Diagnostics {
 fn no_input_makes_a_reader_panic() {
     check(300, |random| {
         let bytes = any_bytes(random);
-        for item in read_all(&String::from_utf8_lossy(&bytes)).items {
+        for item in read_all(&String::from_utf8_lossy(&bytes)).into_items() {
             assert!(!item.to_string().is_empty());
         }
         commit_format::message::check(&bytes);
