@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use xshell::Shell;
 
 use crate::cli::pipeline::Selective;
 use crate::context::Context;
@@ -12,6 +13,7 @@ use crate::plan::alias::{Choice, Ours};
 use crate::plan::description::TestDescription;
 use crate::plan::environment::Environment;
 use crate::plan::inputs::{self as plan_inputs, Inputs};
+use crate::plan::metadata::Metadata;
 use crate::plan::overrides;
 use crate::plan::placeholder;
 use crate::plan::platform;
@@ -64,18 +66,29 @@ pub(crate) fn inputs(
     Ok(Inputs { settings, environment, platforms, shared, workspace })
 }
 
+/// What cargo says about the workspace of a shell's current directory.
+///
+/// # Errors
+///
+/// If cargo cannot be asked or answers something unexpected (exit code 75), or if it refuses the
+/// manifests (2).
+pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
+    let output = cx.process(cargo::metadata(sh)).output()?;
+    if !output.status.success() {
+        let directory = sh.current_dir();
+        let words = String::from_utf8_lossy(&output.stderr);
+        let words = words.trim().trim_start_matches("error: ");
+        let message =
+            format!("cargo cannot read the workspace of `{}`: {words}", directory.display());
+        bail!(Rejected::new(message));
+    }
+    Metadata::parse(&output.stdout).context("`cargo metadata` printed something unexpected")
+}
+
 /// The members of the workspace with their own files.
 fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Result<Vec<Crate>> {
-    let metadata = cx.process(cargo::metadata(&cx.sh)).stream_stderr().output()?;
-    if !metadata.status.success() {
-        let root = cx.project.root.display();
-        bail!(Rejected::new(format!("cargo cannot read the workspace of `{root}`, see above")));
-    }
-    let packages = workspace::read_packages(&metadata.stdout)
-        .context("`cargo metadata` printed something unexpected")?;
-    drop(metadata);
-    let mut crates = workspace::crates(packages, &cx.project.root.to_string_lossy())
-        .map_err(|outside| Rejected::new(outside.to_string()))?;
+    let packages = metadata(cx, &cx.sh)?.packages;
+    let mut crates = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     // A description that the command line names is shared; its crate does not read it once more.
     let mut shared: Vec<PathBuf> = given.iter().map(|path| cx.project.resolve(path)).collect();
     shared.push(cx.project.shipped_description());

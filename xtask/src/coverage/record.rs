@@ -8,10 +8,10 @@ use crate::context::Context;
 use crate::coverage::config;
 use crate::coverage::config::{Config, Features, Number};
 use crate::coverage::report;
-use crate::coverage::scope::{Scope, Workspace};
 use crate::coverage::score::{Recorded, Score};
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
+use crate::plan::metadata::{Package, problem_of_feature};
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
 
 /// The configuration of a crate, and every file that records its score.
@@ -113,13 +113,9 @@ impl Configuration {
     /// # Errors
     ///
     /// Rejects a feature that no measured crate has (exit code 2).
-    pub(crate) fn check_features(
-        &self,
-        workspace: &Workspace,
-        scope: &Scope,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn check_features(&self, packages: &[Package]) -> anyhow::Result<()> {
         let Features::Chosen(names) = &self.config.features else { return Ok(()) };
-        match names.iter().find_map(|name| workspace.problem_of_feature(name, scope)) {
+        match names.iter().find_map(|name| problem_of_feature(packages, name)) {
             Some(problem) => {
                 bail!(Rejected::new(format!("{}: `crate_features`: {problem}", self.file)))
             }

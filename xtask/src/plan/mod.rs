@@ -8,6 +8,7 @@ pub(crate) mod description;
 pub(crate) mod environment;
 pub(crate) mod glob;
 pub(crate) mod inputs;
+pub(crate) mod metadata;
 pub(crate) mod overrides;
 pub(crate) mod placeholder;
 pub(crate) mod platform;

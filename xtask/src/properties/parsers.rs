@@ -1,9 +1,12 @@
 //! Whatever the bytes of an input are, reading it ends with an answer.
 
+use std::path::Path;
+
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
 use crate::plan::environment::Environment;
+use crate::plan::metadata::Metadata;
 use crate::plan::settings::Settings;
 use crate::plan::{glob, overrides, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
@@ -23,7 +26,7 @@ const USUAL: [&str; 12] = [
     "[alias]\nxtask = \"run --package xtask --\"\n[[a.b]]\nc = [\"d\", { e = 1 }]\n",
     "    xtask                alias: run --package xtask --\n",
     r#"{"coverage_score": 91.25, "exclude_path": "a|(b[c]d)+", "crate_features": "x,y"}"#,
-    r#"{"packages": [{"name": "a", "dependencies": [{"path": "/r/b"}], "manifest_path": "/r/a/Cargo.toml"}]}"#,
+    r#"{"packages": [{"name": "a", "dependencies": [{"path": "/r/b"}], "manifest_path": "/r/a/Cargo.toml"}], "workspace_root": "/r"}"#,
     "Title\n\nBody\n\nSigned-off-by: A B <a@example.com>\n",
 ];
 
@@ -93,10 +96,9 @@ fn read_all(text: &str) -> Diagnostics {
     alias::choose(text, &ours);
     alias::is_configured(text, &ours);
     workspace::checkout_path(None, Some(text));
-    let _ =
-        workspace::read_packages(text.as_bytes()).map(|packages| workspace::crates(packages, "/r"));
+    let _ = Metadata::parse(text.as_bytes())
+        .map(|metadata| workspace::crates(metadata.packages, Path::new("/r")));
     let _ = coverage::llvm_cov::parse_summary(text);
-    coverage::scope::Workspace::parse(text);
     audit::advisory::parse(text);
     audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
     let _ = tools::audit_settings::AuditSettings::parse(&source());
@@ -120,6 +122,6 @@ fn no_input_makes_a_reader_panic() {
             &commit_format::message_file::Cleanup::from_settings("", true),
         );
         let _ = commit_format::history::parse(&bytes);
-        let _ = workspace::read_packages(&bytes);
+        let _ = Metadata::parse(&bytes);
     });
 }

@@ -244,8 +244,7 @@ fn two_at_the_same_depth_ask_for_a_package() {
     assert_eq!(sandbox.read(&format!("crates/one/{}", file())), CONFIG);
     assert_eq!(sandbox.read(&format!("crates/two/{}", file())), CONFIG.replace("85.2", "1.00"));
     let run = sandbox.xtask(&["coverage", "--package", "tow"]).assert_code(2);
-    expect!["error: there is no package `tow` in this workspace, did you mean `two`?"]
-        .assert_eq(&said(&run));
+    expect!["error: there is no package `tow`, did you mean `two`?"].assert_eq(&said(&run));
     let run = sandbox.xtask(&["coverage", "--package", "one", "--test-scope", "crat"]);
     expect![[r"
         error: unknown test scope `crat`, did you mean `crate`?
