@@ -1,6 +1,9 @@
 //! What `pipeline` and `ci` build their plan from, read once and in one place.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use anyhow::{Context as _, bail};
 use xshell::Shell;
@@ -73,7 +76,16 @@ pub(crate) fn inputs(
 /// If cargo cannot be asked or answers something unexpected (exit code 75), or if it refuses the
 /// manifests (2).
 pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
-    let output = cx.process(cargo::metadata(sh)).output()?;
+    let (sender, receiver) = mpsc::channel();
+    let pass_on = move |stdout| sender.send(stdout).map_err(io::Error::other);
+    let cargo = cx.process(cargo::metadata(sh)).stdout_to(pass_on);
+    let (output, metadata) = thread::scope(|scope| {
+        let cargo = scope.spawn(|| cargo.output());
+        // Read as it comes: ten thousand crates make ten megabytes.
+        let metadata = receiver.recv().map(Metadata::read);
+        (cargo.join(), metadata)
+    });
+    let output = output.expect("no panic while cargo runs")?;
     if !output.status.success() {
         let directory = sh.current_dir();
         let words = String::from_utf8_lossy(&output.stderr);
@@ -82,7 +94,7 @@ pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
             format!("cargo cannot read the workspace of `{}`: {words}", directory.display());
         bail!(Rejected::new(message));
     }
-    Metadata::parse(&output.stdout).context("`cargo metadata` printed something unexpected")
+    metadata?.context("`cargo metadata` printed something unexpected")
 }
 
 /// The members of the workspace with their own files.
@@ -101,7 +113,7 @@ fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Resul
         let Some(text) = files::read_text_if_exists(&path, &description)? else { continue };
         if !is_shared() {
             let source = Source::new(description, text);
-            member.own_description = Some(TestDescription::parse(source, found));
+            member.own_description = Some(Box::new(TestDescription::parse(source, found)));
         }
     }
     Ok(crates)

@@ -101,7 +101,7 @@ mod tests {
             "workspace_root": "/r", "target_directory": "/r/target", "packages": packages,
             "workspace_default_members": default.collect::<Vec<_>>(),
         });
-        Metadata::parse(metadata.to_string().as_bytes()).unwrap()
+        Metadata::read(metadata.to_string().as_bytes()).unwrap()
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) fn tests<'a>(
     workspace: Option<&'a Workspace>,
 ) -> impl Iterator<Item = &'a Test> {
     let crates = workspace.into_iter().flat_map(|workspace| &workspace.crates);
-    let own = crates.filter_map(|member| member.own_description.as_ref());
+    let own = crates.filter_map(|member| member.own_description.as_deref());
     shared.iter().chain(own).flat_map(|description| &description.tests)
 }
 

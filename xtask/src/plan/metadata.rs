@@ -1,10 +1,12 @@
 //! Pure. What `cargo metadata --no-deps` says about a workspace, as far as it matters here.
 //!
-//! Of a kilobyte for each package little is kept: there are workspaces of ten thousand.
+//! It is read as cargo prints it, and of a kilobyte for each package little is kept: there are
+//! workspaces of ten thousand.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -54,8 +56,8 @@ impl Metadata {
     /// # Errors
     ///
     /// If it is not what cargo prints.
-    pub(crate) fn parse(json: &[u8]) -> serde_json::Result<Metadata> {
-        let Read(metadata): Read<Metadata> = serde_json::from_slice(json)?;
+    pub(crate) fn read(json: impl io::Read) -> serde_json::Result<Metadata> {
+        let Kept(metadata): Kept<Metadata> = serde_json::from_reader(io::BufReader::new(json))?;
         if metadata.root.as_os_str().is_empty() {
             return Err(serde_json::Error::missing_field("workspace_root"));
         }
@@ -116,23 +118,23 @@ trait Record: Default {
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Reads a record, also as an item of a list.
-struct Read<T>(T);
+/// A record as it is read, also as an item of a list.
+struct Kept<T>(T);
 
-impl<'de, T: Record> Deserialize<'de> for Read<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Read<T>, D::Error> {
-        deserializer.deserialize_map(Read(T::default()))
+impl<'de, T: Record> Deserialize<'de> for Kept<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kept<T>, D::Error> {
+        deserializer.deserialize_map(Kept(T::default()))
     }
 }
 
-impl<'de, T: Record> Visitor<'de> for Read<T> {
-    type Value = Read<T>;
+impl<'de, T: Record> Visitor<'de> for Kept<T> {
+    type Value = Kept<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Read<T>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Kept<T>, A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             self.0.read(&key, &mut map)?;
         }
@@ -152,8 +154,8 @@ impl Record for Metadata {
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
             "packages" => {
-                let packages: Vec<Read<Package>> = map.next_value()?;
-                self.packages = packages.into_iter().map(|Read(package)| package).collect();
+                let packages: Vec<Kept<Package>> = map.next_value()?;
+                self.packages = packages.into_iter().map(|Kept(package)| package).collect();
             }
             "target_directory" => self.target_directory = map.next_value()?,
             "workspace_default_members" => self.default_members = map.next_value()?,
@@ -175,19 +177,19 @@ impl Record for Package {
                 self.features = features.into_keys().collect();
             }
             "targets" => {
-                let targets: Vec<Read<Target>> = map.next_value()?;
+                let targets: Vec<Kept<Target>> = map.next_value()?;
                 let benches =
-                    targets.iter().filter(|Read(it)| it.kind.iter().any(|it| it == "bench"));
-                self.benches = benches.map(|Read(target)| target.name.clone()).collect();
-                self.targets = targets.into_iter().map(|Read(target)| target.name).collect();
+                    targets.iter().filter(|Kept(it)| it.kind.iter().any(|it| it == "bench"));
+                self.benches = benches.map(|Kept(target)| target.name.clone()).collect();
+                self.targets = targets.into_iter().map(|Kept(target)| target.name).collect();
             }
             "dependencies" => {
-                let dependencies: Vec<Read<Dependency>> = map.next_value()?;
-                let is_criterion = |Read(it): &Read<Dependency>| {
+                let dependencies: Vec<Kept<Dependency>> = map.next_value()?;
+                let is_criterion = |Kept(it): &Kept<Dependency>| {
                     it.name == "criterion" || it.rename.as_deref() == Some("criterion")
                 };
                 self.depends_on_criterion = dependencies.iter().any(is_criterion);
-                let paths = dependencies.into_iter().filter_map(|Read(it)| it.path);
+                let paths = dependencies.into_iter().filter_map(|Kept(it)| it.path);
                 self.path_dependencies = paths.collect();
             }
             _ => _ = map.next_value::<IgnoredAny>()?,
@@ -251,7 +253,7 @@ mod tests {
             "workspace_members": ["r", "a"], "workspace_default_members": ["a"],
             "target_directory": "/r/target", "workspace_root": "/r", "metadata": null
         }"#;
-        Metadata::parse(json.as_bytes()).unwrap()
+        Metadata::read(json.as_bytes()).unwrap()
     }
 
     #[test]
@@ -267,7 +269,7 @@ mod tests {
         assert_eq!(*root.path_dependencies, ["/r/a/b"]);
         assert_eq!((root.depends_on_criterion, inner.depends_on_criterion), (true, false));
         for text in ["{}", "{", "error", "[]"] {
-            assert!(Metadata::parse(text.as_bytes()).is_err(), "{text}");
+            assert!(Metadata::read(text.as_bytes()).is_err(), "{text}");
         }
     }
 

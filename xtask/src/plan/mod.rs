@@ -64,7 +64,7 @@ impl<'a> Plan<'a> {
             plan.add_shared_tests(index, description, found);
         }
         for (index, member) in inputs.workspace.iter().flat_map(|it| &it.crates).enumerate() {
-            let own = member.own_description.as_ref().map(|it| plan.wanted(it));
+            let own = member.own_description.as_deref().map(|it| plan.wanted(it));
             for (number, test) in own.unwrap_or_default() {
                 let krate = Some(index_u32(index));
                 let row = Row { shared: None, test: index_u32(number), krate, platform: None };
@@ -94,7 +94,7 @@ impl<'a> Plan<'a> {
         let member = row.krate.map(|index| index as usize);
         let own = || {
             let workspace = self.inputs.workspace.as_ref()?;
-            workspace.crates[member?].own_description.as_ref()
+            workspace.crates[member?].own_description.as_deref()
         };
         let description = match row.shared {
             Some(index) => &self.inputs.shared[index as usize],

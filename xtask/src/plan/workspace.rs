@@ -39,7 +39,7 @@ pub(crate) struct Crate {
     /// What the crate's own platform file allows.
     pub(crate) platforms: Vec<Platform>,
     /// What `.buildkite/test_description.json` of the crate says.
-    pub(crate) own_description: Option<TestDescription>,
+    pub(crate) own_description: Option<Box<TestDescription>>,
     /// Indices of the members that it depends on directly, whatever the kind of dependency.
     pub(crate) dependencies: Vec<usize>,
 }

@@ -96,7 +96,7 @@ fn read_all(text: &str) -> Diagnostics {
     alias::choose(text, &ours);
     alias::is_configured(text, &ours);
     workspace::checkout_path(None, Some(text));
-    let _ = Metadata::parse(text.as_bytes())
+    let _ = Metadata::read(text.as_bytes())
         .map(|metadata| workspace::crates(metadata.packages, Path::new("/r")));
     let _ = coverage::llvm_cov::parse_summary(text);
     audit::advisory::parse(text);
@@ -122,6 +122,6 @@ fn no_input_makes_a_reader_panic() {
             &commit_format::message_file::Cleanup::from_settings("", true),
         );
         let _ = commit_format::history::parse(&bytes);
-        let _ = Metadata::parse(&bytes);
+        let _ = Metadata::read(bytes.as_slice());
     });
 }

@@ -199,7 +199,7 @@ impl World {
                 name: member.name.clone(),
                 path: member.path.clone(),
                 platforms: member.platforms.clone(),
-                own_description: Some(description(&member.path, &member.tests, &found)),
+                own_description: Some(Box::new(description(&member.path, &member.tests, &found))),
                 dependencies: Vec::new(),
             });
             let crates = members.collect();
