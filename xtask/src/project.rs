@@ -114,11 +114,6 @@ impl Project {
         self.root.join("Cargo.lock")
     }
 
-    /// Our own part of the user's cache directory.
-    pub(crate) fn cache_dir(cache_home: &Path) -> PathBuf {
-        cache_home.join("rust-vmm-ci")
-    }
-
     /// Where missing cargo tools are installed.
     pub(crate) fn tools_dir(&self) -> PathBuf {
         self.root.join("target/xtask-tools")

@@ -13,6 +13,7 @@ use xshell::{Cmd, cmd};
 use crate::audit::advisory::{Finding, Response};
 use crate::audit::dependency_graph::DependencyGraph;
 use crate::audit::report::{AuditReport, LockOrigin};
+use crate::base;
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::scratch::Scratch;
@@ -23,7 +24,6 @@ use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
-use crate::{base, cache};
 
 /// # Errors
 ///
@@ -33,7 +33,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let base = options.only_changed.as_deref().map(|name| commit(cx, name)).transpose()?;
     let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
     install_cargo_audit(cx, &database)?;
-    let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit"))?;
+    let scratch = cx.cache_dir().and_then(|dir| Scratch::new(&dir, "audit"))?;
     let lock_file = lock_file::of_working_tree(cx, base.as_deref(), &scratch)?;
     let audit = Audit { cx, database: &database, named_dir: options.database.is_some() };
     let findings = audit.findings(&lock_file)?;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use xshell::Shell;
 
+use crate::base;
 use crate::base::Base;
 use crate::bench::checkout::Checkout;
 use crate::bench::comparison::Comparison;
@@ -35,7 +36,6 @@ use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
-use crate::{base, cache};
 
 /// What is compared with what.
 struct Task<'a> {
@@ -49,7 +49,7 @@ struct Task<'a> {
 }
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let cache_dir = cache::dir(cx)?;
+    let cache_dir = cx.cache_dir()?;
     let _lock = measure::lock(&cache_dir.join("bench.lock"))?;
     let workspace = inputs::metadata(cx, &cx.sh)?;
     let selection = Selection {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Sandbox, checkout};
 
 /// Which folders and files at the top each one may use, besides itself. Imports go down this list.
-const IMPORTS: [(&str, &[&str]); 18] = [
+const IMPORTS: [(&str, &[&str]); 17] = [
     (
         "main",
         &[
@@ -38,17 +38,14 @@ const IMPORTS: [(&str, &[&str]); 18] = [
     ("host", &["project", "text"]),
     ("project", &["text"]),
     ("outcome", &["text"]),
-    ("cache", &["context", "host", "project", "text"]),
     ("cli", &["base", "bench", "coverage", "pipeline", "text"]),
     ("plan", &["text"]),
 ];
 
 const CAPABILITIES: [&str; 7] =
     ["audit", "bench", "ci", "commit_format", "container", "coverage", "pipeline"];
-const CAPABILITY: &[&str] = &[
-    "base", "cache", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text",
-    "tools",
-];
+const CAPABILITY: &[&str] =
+    &["base", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text", "tools"];
 const SHARED: &[&str] = &["cli", "context", "host", "outcome", "plan", "project", "text", "tools"];
 
 /// What a file that starts with `//! Pure.` may not name.
