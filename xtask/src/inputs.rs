@@ -8,7 +8,6 @@ use std::thread;
 use anyhow::{Context as _, bail};
 use xshell::Shell;
 
-use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
 use crate::plan::alias;
@@ -36,7 +35,10 @@ pub(crate) struct Request<'a> {
     /// Empty means the shipped one.
     pub(crate) descriptions: &'a [PathBuf],
     pub(crate) platform_file: Option<&'a Path>,
-    pub(crate) selective: Selective,
+    /// Whether each crate of a workspace gets steps of its own.
+    pub(crate) is_selective: bool,
+    /// Whether a crate's steps also run when a crate that it depends on changes.
+    pub(crate) with_dependents: bool,
 }
 
 /// Reads everything that decides about the steps. Findings go to `found`; only what leaves nothing
@@ -56,12 +58,12 @@ pub(crate) fn inputs(
         None => platforms(&cx.project.platform_file(), ".platform", found)?,
     };
     let shared = shared_descriptions(cx, request.descriptions, found)?;
-    let workspace = match request.selective {
-        Selective { enabled: false, .. } => None,
-        Selective { with_dependents, .. } => {
-            let crates = crates(cx, request.descriptions, found)?;
-            Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
-        }
+    let workspace = if request.is_selective {
+        let crates = crates(cx, request.descriptions, found)?;
+        let with_dependents = request.with_dependents;
+        Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
+    } else {
+        None
     };
     let tests = plan_inputs::tests(&shared, workspace.as_ref());
     let names: Vec<&str> = tests.map(|test| test.name.as_str()).collect();

@@ -25,8 +25,9 @@ use crate::bench::known::Known;
 use crate::bench::measure::{Bench, Ended, Runs, Side, Sides};
 use crate::bench::report::Heading;
 use crate::bench::results::Results;
+use crate::bench::schedule::Schedule;
 use crate::bench::target::Benchmarks;
-use crate::cli::bench::Options;
+use crate::cli::bench::{Against, Options};
 use crate::context::Context;
 use crate::host::{files, terminal};
 use crate::inputs;
@@ -42,6 +43,7 @@ struct Task<'a> {
     /// Outside the tree, the same for every run in this repository.
     cache_dir: PathBuf,
     options: &'a Options,
+    schedule: Schedule,
     /// Of the change.
     selection: Selection,
     change: Benchmarks<'a>,
@@ -49,6 +51,7 @@ struct Task<'a> {
 }
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    let schedule = Schedule::new(options.rounds, options.fail_above_percent)?;
     let cache_dir = cx.cache_dir()?;
     let _lock = measure::lock(&cache_dir.join("bench.lock"))?;
     let workspace = inputs::metadata(cx, &cx.sh)?;
@@ -71,8 +74,11 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
     }
     provide_critcmp(cx)?;
-    let base = base::find_against(cx, options.against)?;
-    compare(cx, &workspace, &Task { cache_dir, options, selection, change, base })
+    let mut base = base::find(cx)?;
+    if options.against == Against::MergeBase {
+        base = base::merge_base(cx, &base)?;
+    }
+    compare(cx, &workspace, &Task { cache_dir, options, schedule, selection, change, base })
 }
 
 fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Result<Outcome> {
@@ -103,17 +109,17 @@ fn measure_and_report(
     sides: &Sides<'_>,
     task: &Task<'_>,
 ) -> anyhow::Result<Outcome> {
-    let Task { options, selection, base: found, .. } = task;
+    let Task { options, schedule, selection, base: found, .. } = task;
     let known = match &sides.base {
         Some(base) => Some(Known::new(bench.cx, &task.cache_dir, base, &found.id)?),
         None => None,
     };
     let mut runs = Runs::default();
-    if options.schedule.may_reuse_base() && !options.fresh {
+    if schedule.may_reuse_base() && !options.fresh {
         runs.base.extend(known.as_ref().and_then(|known| known.load(found)));
     }
     let base_reused = !runs.base.is_empty();
-    match bench.measure_all(&options.schedule, sides, &mut runs)? {
+    match bench.measure_all(schedule, sides, &mut runs)? {
         Ended::Measured => (),
         Ended::ChangeFailed => {
             let hint = if task.change.have_criterion() {
@@ -141,7 +147,7 @@ fn measure_and_report(
         base_reused,
         package: selection.package.as_deref(),
         features: selection.features.as_deref(),
-        schedule: options.schedule,
+        schedule: *schedule,
     };
     show(bench, options, &heading, &runs)
 }
@@ -154,7 +160,7 @@ fn show(
     runs: &Runs,
 ) -> anyhow::Result<Outcome> {
     let cx = bench.cx;
-    let comparison = runs.compare(&options.schedule);
+    let comparison = runs.compare(&heading.schedule);
     if let Some(path) = &options.json {
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
@@ -162,7 +168,7 @@ fn show(
     let failed = comparison.slower().next().is_some();
     annotate(cx, heading, &comparison, failed);
     show_table(bench, runs)?;
-    if let Some(limit) = options.schedule.fail_above_percent {
+    if let Some(limit) = heading.schedule.fail_above_percent {
         for line in report::gate_lines(&comparison, limit) {
             terminal::say(&line);
         }

@@ -13,7 +13,6 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::selection::Selection;
 use crate::ci::verdict::{Report, Verdict};
 use crate::cli::ci::{Action, Options};
-use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::terminal;
 use crate::inputs;
@@ -29,8 +28,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let request = Request {
         descriptions: &options.test_descriptions,
         platform_file: None,
+        is_selective: options.workspace_selective,
         // Gates are for Buildkite: here every step of the plan runs.
-        selective: Selective { enabled: options.workspace_selective, with_dependents: false },
+        with_dependents: false,
     };
     let inputs = inputs::inputs(cx, request, &found)?;
     let plan = Plan::build(&inputs, &found);

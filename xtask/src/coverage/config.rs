@@ -2,10 +2,10 @@
 //! measured.
 
 use crate::coverage::exclude;
-use crate::coverage::score::Score;
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostics, Rejected, Severity, Source};
 use crate::text::fields::{self, Field};
+use crate::text::percent::Percent;
 
 const PREFIX: &str = "coverage_config_";
 const SUFFIX: &str = ".json";
@@ -45,7 +45,7 @@ pub(crate) struct Number {
 
 impl Number {
     /// The text with another score at this place, and nothing else changed.
-    pub(crate) fn replace(&self, text: &str, score: Score) -> String {
+    pub(crate) fn replace(&self, text: &str, score: Percent) -> String {
         format!("{}{score}{}", &text[..self.start], &text[self.end..])
     }
 }
@@ -129,7 +129,7 @@ fn features(field: Field<'_>) -> Option<Features> {
 pub(crate) fn parse_score_file(source: &Source, found: &Diagnostics) -> Option<Number> {
     let start = source.text.len() - source.text.trim_start().len();
     let text = source.text.trim();
-    let number = Score::from_text(text).and_then(|_| {
+    let number = Percent::from_text(text).and_then(|_| {
         let percent = text.parse().ok()?;
         Some(Number { percent, start, end: start + text.len() })
     });
@@ -255,7 +255,7 @@ mod tests {
     fn only_the_number_is_replaced() {
         let check = |text: &str, want: &str| {
             let number = parse(text).0.score.unwrap();
-            assert_eq!(number.replace(text, Score::from_text("90.1").unwrap()), want);
+            assert_eq!(number.replace(text, Percent::from_text("90.1").unwrap()), want);
         };
         check(
             "{\r\n\t\"x\" : [1,2],\"coverage_score\" :85.123456,\n \"exclude_path\":\"\"}",
@@ -273,7 +273,7 @@ mod tests {
         let read = |text: &str| {
             let found = Diagnostics::default();
             parse_score_file(&Source::new("tests/coverage", text), &found)
-                .map(|number| number.replace(text, Score::from_text("90").unwrap()))
+                .map(|number| number.replace(text, Percent::from_text("90").unwrap()))
         };
         assert_eq!(read("85.2\n").as_deref(), Some("90.00\n"));
         assert_eq!(read(" 85").as_deref(), Some(" 90.00"));

@@ -89,7 +89,7 @@ struct Measured {
 impl Measured {
     fn new(files: Vec<File>, config: &Config, root: &str) -> Measured {
         let is_excluded = |file: &File| {
-            let path = report::relative(&file.path, root);
+            let path = diff::relative(&file.path, root);
             config.exclude_path.as_ref().is_some_and(|pattern| exclude::matches(pattern, path))
         };
         let (excluded, counted) = files.into_iter().partition(is_excluded);

@@ -8,11 +8,12 @@ use crate::context::Context;
 use crate::coverage::config;
 use crate::coverage::config::{Config, Features, Number};
 use crate::coverage::report;
-use crate::coverage::score::{Recorded, Score};
+use crate::coverage::score::Recorded;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
 use crate::plan::metadata::{Package, problem_of_feature};
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
+use crate::text::percent::Percent;
 
 /// The configuration of a crate, and every file that records its score.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Configuration {
     /// # Errors
     ///
     /// Fails if a file has changed since it was read or cannot be written (exit code 75).
-    pub(crate) fn write(&self, score: Score) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, score: Percent) -> anyhow::Result<()> {
         for Record { path, source, .. } in &self.records {
             if files::read_text(path, &source.name)? != source.text {
                 let help = format!("record the score with `{} --set {score}`", self.command);
@@ -152,7 +153,7 @@ impl Configuration {
     }
 
     /// Returns what [`Configuration::write`] would change, as a patch.
-    pub(crate) fn patch(&self, score: Score) -> String {
+    pub(crate) fn patch(&self, score: Percent) -> String {
         let patches = self.records.iter().map(|Record { source, number, .. }| {
             report::patch(&source.name, &source.text, &number.replace(&source.text, score))
         });

@@ -9,14 +9,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::cli::pipeline::{Destination, Options};
+use crate::cli::pipeline::{Destination, Format, Options};
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
 use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
-use crate::pipeline::render::{Format, Pipeline};
+use crate::pipeline::render::Pipeline;
 use crate::plan::Plan;
 use crate::text::diagnostic::Diagnostics;
 use crate::text::shell as shell_text;
@@ -27,7 +27,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let request = Request {
         descriptions: options.test_description.as_slice(),
         platform_file: options.platform_allowlist.as_deref(),
-        selective: options.workspace,
+        is_selective: options.workspace_selective,
+        with_dependents: options.dependents,
     };
     let inputs = gather::inputs(cx, request, &found)?;
     let plan = Plan::build(&inputs, &found);

@@ -7,29 +7,9 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::cli::pipeline::Format;
 use crate::plan::step::Step;
 use crate::plan::{Plan, Row};
-use crate::text::nearest;
-
-/// The text form of a pipeline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Format {
-    #[default]
-    Yaml,
-    Json,
-}
-
-impl Format {
-    pub(crate) fn from_name(name: &str) -> Result<Format, String> {
-        match name {
-            "yaml" => Ok(Format::Yaml),
-            "json" => Ok(Format::Json),
-            other => {
-                Err(format!("unknown format `{other}`{}", nearest::hint(other, &["yaml", "json"])))
-            }
-        }
-    }
-}
 
 /// A plan in the shape that Buildkite takes; `{xtask}` becomes `xtask`.
 #[derive(Clone, Copy, Debug)]

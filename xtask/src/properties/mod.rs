@@ -8,7 +8,8 @@ mod plan;
 
 use serde_json::{Map, Value};
 
-use crate::pipeline::render::{Format, Pipeline};
+use crate::cli::pipeline::Format;
+use crate::pipeline::render::Pipeline;
 use crate::plan::description::Test;
 use crate::properties::arbitrary::{Random, any_text, any_value};
 use crate::text::diagnostic::{Diagnostics, Source};

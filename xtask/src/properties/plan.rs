@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::pipeline::render::{Format, Pipeline};
+use crate::cli::pipeline::Format;
+use crate::pipeline::render::Pipeline;
 use crate::plan::Plan;
 use crate::plan::description::TestDescription;
 use crate::plan::environment::Environment;

@@ -6,6 +6,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
+pub(crate) mod percent;
 pub(crate) mod sanitize;
 pub(crate) mod shell;
 pub(crate) mod style;
