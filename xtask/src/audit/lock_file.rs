@@ -2,10 +2,10 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::audit::Network;
 use crate::base::export;
 use crate::context::Context;
 use crate::host::git::GitDir;
@@ -15,6 +15,26 @@ use crate::host::{cargo, files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_user_info;
 use crate::text::shell::quote;
+
+/// How steps use the network.
+#[derive(Clone, Copy)]
+pub(crate) struct Network {
+    pub(crate) is_offline: bool,
+    /// The limit for each step.
+    pub(crate) timeout: Duration,
+}
+
+impl Network {
+    /// The next step after a failure that may be the network's.
+    pub(crate) fn help(self) -> &'static str {
+        if self.is_offline {
+            "run it once without `--offline`"
+        } else {
+            "check the network; `--timeout SECONDS` raises the time limit, `--offline` uses what was \
+             fetched before"
+        }
+    }
+}
 
 /// The workspace whose lock file is audited.
 pub(crate) struct Workspace<'a> {

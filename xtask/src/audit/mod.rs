@@ -13,9 +13,9 @@ use xshell::{Cmd, cmd};
 
 use crate::audit::advisory::{Finding, Response};
 use crate::audit::dependency_graph::DependencyGraph;
-use crate::audit::lock_file::Workspace;
+use crate::audit::lock_file::{Network, Workspace};
 use crate::audit::report::{AuditReport, LockOrigin};
-use crate::base::upstream::Against;
+use crate::base;
 use crate::cli::audit::{Base, Options};
 use crate::context::Context;
 use crate::host::scratch::Scratch;
@@ -28,7 +28,6 @@ use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
-use crate::{base, cache};
 
 /// An advisory database to which nothing was added for so long misses new advisories.
 const MAX_AGE_DAYS: u64 = 90;
@@ -48,7 +47,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         );
     }
     install_cargo_audit(cx, &database)?;
-    let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit"))?;
+    let scratch = cx.cache_dir().and_then(|dir| Scratch::new(&dir, "audit"))?;
     let network = Network { is_offline: options.offline, timeout: options.timeout };
     let workspace = Workspace::find(cx, options.manifest_path.as_deref(), &scratch, network)?;
     let lock_file = workspace.lock_file(base.as_deref())?;
@@ -80,30 +79,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// How steps use the network.
-#[derive(Clone, Copy)]
-struct Network {
-    is_offline: bool,
-    /// The limit for each step.
-    timeout: Duration,
-}
-
-impl Network {
-    /// The next step after a failure that may be the network's.
-    fn help(self) -> &'static str {
-        if self.is_offline {
-            "run it once without `--offline`"
-        } else {
-            "check the network; `--timeout SECONDS` raises the time limit, `--offline` uses what was \
-             fetched before"
-        }
-    }
-}
-
 /// The id of the commit that the command line names.
 fn commit(cx: &Context, base: &Base) -> anyhow::Result<String> {
     let name = match base {
-        Base::Upstream => return Ok(base::find_against(cx, Against::MergeBase)?.id),
+        Base::Upstream => return Ok(base::merge_base(cx, &base::find(cx)?)?.id),
         Base::Revision(name) => name,
     };
     let problem = || {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use xshell::Shell;
 
-use crate::base::upstream::{Against, Upstream};
+use crate::base::upstream::Upstream;
 use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::process::Runner;
@@ -63,19 +63,6 @@ pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
                 Failure::new(format!("failed to find the base `{name}`: {problem:#}")).help(FIX)
             ),
         },
-    }
-}
-
-/// As [`find`], or the commit at which `HEAD` left that branch.
-///
-/// # Errors
-///
-/// As [`find`] and [`merge_base`].
-pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Base> {
-    let tip = find(cx)?;
-    match against {
-        Against::Tip => Ok(tip),
-        Against::MergeBase => merge_base(cx, &tip),
     }
 }
 

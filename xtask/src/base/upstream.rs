@@ -102,26 +102,6 @@ fn repository(url: &str) -> String {
     address.strip_suffix(".git").unwrap_or(address).trim_end_matches('/').to_owned()
 }
 
-/// Which commit of the upstream branch is the base.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Against {
-    /// The tip of the branch: what the change would be merged into.
-    #[default]
-    Tip,
-    /// The commit at which the change left the branch.
-    MergeBase,
-}
-
-impl Against {
-    pub(crate) fn from_name(name: &str) -> Result<Against, String> {
-        match name {
-            "tip" => Ok(Against::Tip),
-            "merge-base" => Ok(Against::MergeBase),
-            _ => Err(format!("`--against` takes `tip` or `merge-base`, not `{name}`")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -131,8 +131,8 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
     const NAME: &str = ".buildkite/commit-format.json";
     let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
     let source = text.map(|text| Source::new(NAME, text));
-    let mut found = Diagnostics::default();
-    let bots = settings::bots(source.as_ref(), &mut found);
+    let found = Diagnostics::default();
+    let bots = settings::bots(source.as_ref(), &found);
     report_warnings(&found.into_warnings()?);
     Ok(bots)
 }

@@ -1,12 +1,15 @@
 //! Whatever the bytes of an input are, reading it ends with an answer.
 
+use std::path::Path;
+
 use crate::commit_format::message_file::Known;
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
+use crate::plan::metadata::Metadata;
 use crate::plan::settings::Settings;
-use crate::plan::{glob, platform, workspace};
+use crate::plan::{glob, overrides, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
 use crate::properties::{SETTINGS, SHIPPED};
 use crate::text::diagnostic::{Diagnostics, Source};
@@ -24,7 +27,7 @@ const USUAL: [&str; 12] = [
     "[alias]\nxtask = \"run --package xtask --\"\n[[a.b]]\nc = [\"d\", { e = 1 }]\n",
     "    xtask                alias: run --package xtask --\n",
     r#"{"coverage_score": 91.25, "exclude_path": "a|(b[c]d)+", "crate_features": "x,y"}"#,
-    r#"{"packages": [{"name": "a", "dependencies": [{"path": "/r/b"}], "manifest_path": "/r/a/Cargo.toml"}]}"#,
+    r#"{"packages": [{"name": "a", "dependencies": [{"path": "/r/b"}], "manifest_path": "/r/a/Cargo.toml"}], "workspace_root": "/r"}"#,
     "Title\n\nBody\n\nSigned-off-by: A B <a@example.com>\n",
 ];
 
@@ -80,25 +83,23 @@ fn any_byte(random: &mut Random) -> u8 {
 
 /// Reads the text with everything that reads files and variables.
 fn read_all(text: &str) -> Diagnostics {
-    let mut found = Diagnostics::default();
+    let found = Diagnostics::default();
     let source = || Source::new("input", text);
-    TestDescription::parse(source(), &mut found);
-    TestDescription::parse_shipped(Source::new("shipped", SHIPPED), Some(source()), &mut found);
-    Settings::parse(&source(), &mut found);
-    let variables = Overrides::from_lookup(|_| Some(text.to_owned()), &mut found);
-    variables.warn_of_unknown_tests(&["style"], &mut found);
-    platform::parse_platform_file(&source(), &mut found);
-    commit_format::settings::bots(Some(&source()), &mut found);
-    coverage::config::Config::parse(&source(), &mut found);
-    coverage::config::parse_score_file(&source(), &mut found);
+    TestDescription::parse(source(), &found);
+    overrides::apply(Source::new("shipped", SHIPPED), source(), &found);
+    Settings::parse(&source(), &found);
+    Environment::from_lookup(|_| Some(text.to_owned()), &["style"], &found);
+    platform::parse_platform_file(&source(), &found);
+    commit_format::settings::bots(Some(&source()), &found);
+    coverage::config::Config::parse(&source(), &found);
+    coverage::config::parse_score_file(&source(), &found);
     let ours = Ours { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
     alias::choose(text, &ours);
     alias::is_configured(text, &ours);
     workspace::checkout_path(None, Some(text));
-    let _ =
-        workspace::read_packages(text.as_bytes()).map(|packages| workspace::crates(packages, "/r"));
+    let _ = Metadata::read(text.as_bytes())
+        .map(|metadata| workspace::crates(metadata.packages, Path::new("/r")));
     let _ = coverage::llvm_cov::parse_summary(text);
-    coverage::scope::Workspace::parse(text);
     audit::advisory::parse(text);
     audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
     let _ = tools::audit_settings::AuditSettings::parse("f", text);
@@ -113,7 +114,7 @@ fn read_all(text: &str) -> Diagnostics {
 fn no_input_makes_a_reader_panic() {
     check(300, |random| {
         let bytes = any_bytes(random);
-        for item in read_all(&String::from_utf8_lossy(&bytes)).items {
+        for item in read_all(&String::from_utf8_lossy(&bytes)).into_items() {
             assert!(!item.to_string().is_empty());
         }
         commit_format::message::check(&bytes);
@@ -121,6 +122,6 @@ fn no_input_makes_a_reader_panic() {
         let known = Known { settings: &settings, command: None, is_edited: None };
         commit_format::message_file::as_committed(&bytes, known);
         let _ = commit_format::history::parse(&bytes);
-        let _ = workspace::read_packages(&bytes);
+        let _ = Metadata::read(bytes.as_slice());
     });
 }
