@@ -6,7 +6,6 @@ mod lock_file;
 mod report;
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use xshell::{Cmd, cmd};
