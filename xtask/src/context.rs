@@ -18,7 +18,7 @@ use crate::text::fingerprint::fingerprint;
 use crate::text::style;
 
 /// The shell that builds command lines, the project, the environment, and the process runner.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) sh: Shell,
     pub(crate) project: Project,
@@ -146,6 +146,11 @@ impl Context {
     /// Whether what goes to standard output is coloured.
     pub(crate) fn colours_stdout(&self) -> bool {
         style::is_coloured(|name| self.lookup(name), terminal::is_stdout_terminal())
+    }
+
+    /// Whether this is a job of Buildkite's, whose log has groups.
+    pub(crate) fn is_buildkite(&self) -> bool {
+        self.lookup("BUILDKITE").is_some()
     }
 
     /// The signal that asked us to stop, if one did.

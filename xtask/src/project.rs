@@ -16,7 +16,7 @@ pub(crate) const SETTINGS: &str = include_str!("../../ci-template/pipeline.json"
 pub(crate) const MANIFEST_DIR: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The consumer, seen from the current directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Project {
     /// The top of the repository that is tested.
     pub(crate) root: PathBuf,
@@ -109,6 +109,11 @@ impl Project {
     /// Where missing cargo tools are installed.
     pub(crate) fn tools_dir(&self) -> PathBuf {
         self.root.join("target/xtask-tools")
+    }
+
+    /// What `ci` keeps of its runs.
+    pub(crate) fn ci_dir(&self) -> PathBuf {
+        self.root.join("target/ci")
     }
 
     /// The manifests of this tool as a cargo alias may name them.

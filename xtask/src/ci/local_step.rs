@@ -1,5 +1,7 @@
 //! Pure. A step as this machine runs it, and how that differs from CI.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::ci::verdict::{SoftFail, Verdict};
@@ -19,6 +21,10 @@ pub(crate) struct LocalStep {
     pub(crate) described_command: String,
     /// The command as it is uploaded, for messages.
     pub(crate) uploaded_command: String,
+    /// As a person would type it, with the variables that the step sets.
+    pub(crate) shown_command: String,
+    /// Nothing else may run at the same time.
+    pub(crate) is_exclusive: bool,
     /// Variables to set, in this order.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) timeout_minutes: u64,
@@ -49,6 +55,8 @@ impl LocalStep {
             command: placeholder::fill(&unescaped, &step.placeholders(&xtask)),
             described_command: step.filled_command(placeholder::XTASK),
             uploaded_command: step.filled_command(xtask_alias),
+            shown_command: placeholder::fill(&unescaped, &step.placeholders(xtask_alias)),
+            is_exclusive: false,
             environment: environment(step, lookup),
             timeout_minutes: step.timeout_minutes(),
             soft_fail: SoftFail::from_value(step.test.forwarded.get("soft_fail")),
@@ -56,6 +64,18 @@ impl LocalStep {
             notes: notes(step),
             is_own_command: is_own_command(&step.test.command),
         }
+    }
+
+    /// Adds words to the command, before its first ` -- `, else at its end.
+    pub(crate) fn add_words(&mut self, words: &[String]) {
+        let quoted: Vec<String> = words.iter().map(|word| shell_text::quote(word)).collect();
+        for line in [&mut self.command, &mut self.shown_command] {
+            *line = shell_text::with_words(line, &quoted.join(" "));
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_minutes.saturating_mul(60))
     }
 
     /// Whether the command line may select the step by this name.

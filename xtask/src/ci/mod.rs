@@ -1,20 +1,29 @@
 //! `ci`: runs the plan on this machine, one test after another.
 
+pub(crate) mod board;
+pub(crate) mod history;
 pub(crate) mod local_step;
+pub(crate) mod log;
+pub(crate) mod reason;
+pub(crate) mod reports;
 pub(crate) mod requirements;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod selection;
 pub(crate) mod verdict;
+
+use std::path::Path;
 
 use anyhow::bail;
 use serde_json::{Value, json};
 
+use crate::ci::history::History;
 use crate::ci::local_step::LocalStep;
 use crate::ci::selection::Selection;
 use crate::ci::verdict::{Report, Verdict};
 use crate::cli::ci::{Action, Options};
 use crate::context::Context;
-use crate::host::terminal;
+use crate::host::{files, terminal};
 use crate::inputs;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
@@ -22,6 +31,7 @@ use crate::plan::Plan;
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected};
 use crate::text::shell as shell_text;
+use crate::tools::buildkite_agent::{self, Style};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let found = Diagnostics::default();
@@ -41,9 +51,33 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         list(&steps, options.action)?;
         return Ok(Outcome::Pass);
     }
-    let reports = run::run_all(cx, &steps, options);
+    let history_file = cx.project.ci_dir().join("last.json");
+    let text = files::read_text_if_exists(&history_file, "last.json").ok().flatten();
+    let mut history = History::parse(&text.unwrap_or_default());
+    let steps = if options.failed { not_passed(steps, &history) } else { steps };
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let limit = options.jobs.unwrap_or(schedule::default_limit(processors));
+    files::create_dir(&cx.project.ci_dir())?;
+    let lock = files::try_lock(&cx.project.ci_dir().join("lock"))?;
+    let logs = match lock {
+        Some(_) => cx.project.ci_dir().join("logs"),
+        // A test may run `ci` itself, so that waiting for the other run could last for ever.
+        None => cx.project.ci_dir().join(format!("logs-{}", std::process::id())),
+    };
+    let reports =
+        run::run_all(cx, &steps, options, run::Setting { limit, logs: &logs, history: &history });
+    if lock.is_some() {
+        history.record(&reports);
+        // The order of the next run is all that depends on it.
+        let _ = files::write_atomically(&history_file, history.to_text().as_bytes());
+    }
     report(cx, &reports, options)?;
     Ok(verdict::outcome(&reports, cx.is_ci()))
+}
+
+fn not_passed(steps: Vec<LocalStep>, history: &History) -> Vec<LocalStep> {
+    let labels: Vec<&str> = history.not_passed().collect();
+    steps.into_iter().filter(|step| labels.contains(&step.label.as_str())).collect()
 }
 
 /// The selected steps of this machine's platform.
@@ -60,8 +94,11 @@ fn local_steps(
     let lookup = |name: &str| cx.lookup(name);
     let steps = plan.steps().filter(|step| step.platform.is_none() || step.platform == here);
     let steps = steps.map(|step| LocalStep::of(&step, &executable, alias, &lookup));
-    let steps: Vec<LocalStep> =
+    let mut steps: Vec<LocalStep> =
         steps.filter(|step| selection.includes(&step.test_name, &step.label)).collect();
+    for step in &mut steps {
+        step.add_words(&options.extra_words);
+    }
     let is_missing = |name: &&String| steps.iter().all(|it| !it.has_name(name));
     for name in options.tests.iter().filter(is_missing) {
         let left_out = plan.left_out().into_iter().find(|(test, _)| test == name);
@@ -119,21 +156,58 @@ fn list_entry(step: &LocalStep) -> Value {
     })
 }
 
-/// Writes the table and a line for each failure that runs the test again.
+/// Writes the table, the reasons, and a line for each failure that runs the test again; then the
+/// reports for others.
 fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<()> {
-    let is_coloured = cx.colours_stdout();
-    let failed = reports.iter().filter(|report| report.verdict.is_failure());
+    let rerun_lines = rerun_lines(cx, reports, options)?;
+    let sentence = verdict::sentence(reports);
+    terminal::write_data(|out| {
+        if !terminal::is_quiet() {
+            write!(out, "\n{}", verdict::table(reports, cx.colours_stdout()))?;
+        }
+        for line in verdict::reasons(reports).iter().chain(&rerun_lines) {
+            writeln!(out, "{line}")?;
+        }
+        Ok(writeln!(out, "{sentence}")?)
+    })?;
+    let table = verdict::table(reports, false);
+    let markdown = reports::markdown(reports, &table, &sentence);
+    if let Some(dir) = &options.report {
+        let dir = cx.project.resolve(dir);
+        files::create_dir(&dir)?;
+        let json = format!("{:#}\n", reports::json(reports));
+        let junit = reports::junit(reports, "cargo xtask ci");
+        for (name, text) in [("junit.xml", &junit), ("ci.json", &json), ("ci.md", &markdown)] {
+            files::write_atomically(&dir.join(name), text.as_bytes())?;
+        }
+    }
+    let has_failed = reports.iter().any(|report| report.verdict.fails_the_run());
+    let style = if has_failed { Style::Error } else { Style::Success };
+    buildkite_agent::annotate(cx, "ci", style, &markdown);
+    if let Some(file) = cx.lookup("GITHUB_STEP_SUMMARY") {
+        files::append(Path::new(&file), markdown.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A line to copy for each test that failed, and one for all of them.
+fn rerun_lines(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<Vec<String>> {
+    let failed = reports.iter().filter(|report| report.verdict.is_worth_a_rerun());
     let mut labels: Vec<&str> = failed.map(|report| report.label.as_str()).collect();
     labels.dedup();
-    let rerun = if labels.is_empty() { String::new() } else { rerun(cx, options)? };
-    terminal::write_data(|out| {
-        write!(out, "\n{}", verdict::render(reports, is_coloured))?;
-        for label in labels {
-            let dashes = if label.starts_with('-') { "-- " } else { "" };
-            writeln!(out, "run again: {rerun} {dashes}{}", shell_text::quote(label))?;
-        }
-        Ok(())
-    })
+    if labels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rerun = rerun(cx, options)?;
+    let line = |label: &&str| {
+        let dashes = if label.starts_with('-') { "-- " } else { "" };
+        format!("run again: {rerun} {dashes}{}", shell_text::quote(label))
+    };
+    let mut lines: Vec<String> = labels.iter().map(line).collect();
+    if labels.len() > 1 {
+        lines.push(format!("all that failed: {rerun} --failed"));
+    }
+    Ok(lines)
 }
 
 /// This command and the options that decide what its tests are.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::ci::local_step::LocalStep;
+use crate::ci::reason;
 use crate::outcome::{Outcome, UNDETERMINED};
+use crate::text::sanitize;
 use crate::text::style::{Colour, paint};
 use crate::text::table::{Align, Columns};
 
@@ -16,6 +19,10 @@ pub(crate) enum Verdict {
     Failed {
         ended: Ended,
     },
+    /// Failed beside other tests, and passed alone.
+    PassedAlone,
+    /// Killed at the end of its time.
+    TimedOut,
     /// Failed, and the description says that this does not count.
     SoftFailed {
         ended: Ended,
@@ -53,9 +60,49 @@ impl Verdict {
         }
     }
 
+    /// Whether the run as a whole has failed by it.
+    pub(crate) fn fails_the_run(&self) -> bool {
+        matches!(self, Verdict::Failed { .. } | Verdict::TimedOut | Verdict::Interrupted)
+    }
+
     /// Whether running the test again is what the user wants to do next.
-    pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, Verdict::Failed { .. } | Verdict::SoftFailed { .. })
+    pub(crate) fn is_worth_a_rerun(&self) -> bool {
+        self.fails_the_run() || matches!(self, Verdict::SoftFailed { .. })
+    }
+
+    /// Whether the test ran and found nothing.
+    pub(crate) fn has_passed(&self) -> bool {
+        matches!(self, Verdict::Passed | Verdict::PassedAlone)
+    }
+
+    /// Whether the test ran to an end of its own.
+    pub(crate) fn has_run(&self) -> bool {
+        self.has_passed() || self.is_worth_a_rerun()
+    }
+
+    /// Whether `--failed` leaves it out.
+    pub(crate) fn is_done(&self) -> bool {
+        self.has_passed() || matches!(self, Verdict::SoftFailed { .. } | Verdict::Skipped { .. })
+    }
+
+    /// For tools.
+    pub(crate) fn name(&self) -> &'static str {
+        self.kind().0
+    }
+
+    /// A verb for a line of its own, as cargo has it, and its colour.
+    pub(crate) fn status(&self) -> (&'static str, Colour) {
+        let verb = match self {
+            Verdict::Passed | Verdict::PassedAlone => "Passed",
+            Verdict::Failed { .. } => "Failed",
+            Verdict::TimedOut => "Timed out",
+            Verdict::SoftFailed { .. } => "Soft-failed",
+            Verdict::Skipped { .. } => "Skipped",
+            Verdict::Unavailable { .. } => "Unavailable",
+            Verdict::NotRun { .. } => "Not run",
+            Verdict::Interrupted => "Interrupted",
+        };
+        (verb, self.kind().1)
     }
 
     /// Why the test did not run, if it did not.
@@ -72,6 +119,8 @@ impl Verdict {
     fn kind(&self) -> (&'static str, Colour) {
         match self {
             Verdict::Passed => ("passed", Colour::Green),
+            Verdict::PassedAlone => ("passed alone", Colour::Yellow),
+            Verdict::TimedOut => ("timed out", Colour::Red),
             Verdict::Failed { .. } => ("failed", Colour::Red),
             Verdict::SoftFailed { .. } => ("soft-failed", Colour::Yellow),
             Verdict::Skipped { .. } => ("skipped", Colour::Dim),
@@ -81,7 +130,7 @@ impl Verdict {
         }
     }
 
-    fn cell(&self) -> String {
+    pub(crate) fn cell(&self) -> String {
         match self {
             Verdict::Failed { ended } => format!("FAILED ({})", ended.describe()),
             Verdict::SoftFailed { ended } => format!("soft-failed ({})", ended.describe()),
@@ -150,64 +199,140 @@ impl SoftFail {
     }
 }
 
-/// One line of the table.
+/// What is known of a test at the end of the run.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) label: String,
+    pub(crate) test_name: String,
+    /// As it is uploaded.
+    pub(crate) command: String,
     pub(crate) verdict: Verdict,
     /// How long the test itself ran; `None` if it did not.
     pub(crate) elapsed: Option<Duration>,
+    /// Less than that where it shared the machine with others; its timeout is held against it.
+    pub(crate) own_time: Option<Duration>,
     pub(crate) timeout_minutes: u64,
+    /// The file with its output, relative to the root.
+    pub(crate) log: Option<String>,
+    /// The reason of a failure in one line, as far as its output says it.
+    pub(crate) reason: Option<String>,
+    /// The lines of its output that show the reason.
+    pub(crate) excerpt: Vec<String>,
+    /// The same with their colours.
+    shown: Vec<String>,
+    /// It has Rust tests, and none of them ran.
+    pub(crate) ran_no_test: bool,
 }
 
-/// Failed if any test failed; else undetermined if nothing could run, or if this is CI, where a
-/// table is read by no one, and something was unavailable; else passed.
+/// How the output of a test is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown {
+    /// All of it was shown as it came.
+    pub(crate) is_streamed: bool,
+    /// The log of the service folds groups of lines.
+    pub(crate) has_groups: bool,
+    pub(crate) is_coloured: bool,
+}
+
+impl Report {
+    pub(crate) fn new(step: &LocalStep, verdict: Verdict, elapsed: Option<Duration>) -> Report {
+        Report {
+            label: step.label.clone(),
+            test_name: step.test_name.clone(),
+            command: step.uploaded_command.clone(),
+            verdict,
+            elapsed,
+            own_time: None,
+            timeout_minutes: step.timeout_minutes,
+            log: None,
+            reason: None,
+            excerpt: Vec::new(),
+            shown: Vec::new(),
+            ran_no_test: false,
+        }
+    }
+
+    /// Takes from the end of the test's output what is worth showing.
+    pub(crate) fn read_output(&mut self, output: &str) {
+        let plain = sanitize::without_escapes(output);
+        self.ran_no_test = self.verdict.has_passed() && reason::ran_no_test(&plain);
+        if self.verdict.is_worth_a_rerun() || matches!(self.verdict, Verdict::Unavailable { .. }) {
+            self.reason = reason::summary(&plain);
+            let lines: Vec<String> = output.lines().map(sanitize::without_escapes).collect();
+            let range = reason::excerpt(&lines);
+            let raw = output.lines().skip(range.start).take(range.len());
+            self.shown = raw.map(sanitize::colours_only).collect();
+            self.excerpt = lines[range].to_vec();
+        }
+    }
+
+    /// What is shown of a test when it has ended: the excerpt, unless its output was shown already.
+    pub(crate) fn shown_lines(&self, shown: Shown) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.ran_no_test {
+            lines.push(format!("note: `{}` ran no Rust test at all", self.label));
+        }
+        if !self.verdict.is_worth_a_rerun() {
+            return lines;
+        }
+        if shown.has_groups {
+            lines.push(format!("+++ {}", self.label));
+        }
+        if !shown.is_streamed {
+            let excerpt = if shown.is_coloured { &self.shown } else { &self.excerpt };
+            lines.extend(excerpt.iter().map(|line| format!("    {line}")));
+        }
+        lines.extend(self.log.as_ref().map(|log| format!("    full output: {log}")));
+        lines
+    }
+}
+
+/// Failed if any test failed; undetermined if nothing ran although this is CI, where a table is read
+/// by no one, if what should have run was unavailable, or in CI if anything was; else passed.
 pub(crate) fn outcome(reports: &[Report], is_ci: bool) -> Outcome {
     let any = |wanted: fn(&Verdict) -> bool| reports.iter().any(|it| wanted(&it.verdict));
-    let has_run = any(|verdict| matches!(verdict, Verdict::Passed | Verdict::SoftFailed { .. }));
-    if any(|verdict| matches!(verdict, Verdict::Failed { .. } | Verdict::Interrupted)) {
+    let has_run = any(Verdict::has_run);
+    let is_unavailable = any(|verdict| matches!(verdict, Verdict::Unavailable { .. }));
+    if any(Verdict::fails_the_run) {
         Outcome::Fail
-    } else if any(|verdict| matches!(verdict, Verdict::Unavailable { .. })) && (is_ci || !has_run) {
+    } else if (is_unavailable && !has_run) || (is_ci && (is_unavailable || !has_run)) {
         Outcome::Unavailable
     } else {
         Outcome::Pass
     }
 }
 
-/// The table and, below it, why something did not run.
-pub(crate) fn render(reports: &[Report], is_coloured: bool) -> String {
-    const TITLES: [&str; 4] = ["test", "verdict", "time", "of its timeout"];
+/// The table of all tests. The share of the timeout is shown from a half on.
+pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
     let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Left]);
     let rows: Vec<[String; 4]> = reports.iter().map(cells).collect();
-    columns.fit(&TITLES);
     for row in &rows {
         columns.fit(row);
     }
-    let mut text = format!("{}\n", columns.line(&TITLES));
+    let mut text = String::new();
     for (report, [label, verdict, time, share]) in reports.iter().zip(rows) {
         // Painted only now: the codes take no room on a terminal.
         let verdict = paint(&columns.cell(1, &verdict), report.verdict.kind().1, is_coloured);
-        text += &format!("{}\n", columns.line(&[label, verdict, time, share]));
+        text += &format!(
+            "{}\n",
+            columns.line(&[columns.cell(0, &label), verdict, columns.cell(2, &time), share])
+        );
     }
-    for report in reports {
-        if let Some(reason) = report.verdict.reason() {
-            text += &format!("{}: {reason}\n", report.label);
-        }
-    }
-    text + &summary(reports) + "\n"
+    text
 }
 
 fn cells(report: &Report) -> [String; 4] {
-    let share = |elapsed| share(elapsed, report.timeout_minutes);
+    let share = report.own_time.and_then(|time| share(time, report.timeout_minutes));
     [
         report.label.clone(),
         report.verdict.cell(),
-        report.elapsed.map(seconds).unwrap_or_default(),
-        report.elapsed.map(share).unwrap_or_default(),
+        report.elapsed.map(duration).unwrap_or_default(),
+        share.unwrap_or_default(),
     ]
 }
 
-fn seconds(elapsed: Duration) -> String {
+/// A time for people: `0.3 s`, `2m 30s`.
+pub(crate) fn duration(elapsed: Duration) -> String {
     let tenths = (elapsed.as_millis() + 50) / 100;
     match tenths / 600 {
         0 => format!("{}.{} s", tenths / 10, tenths % 10),
@@ -215,12 +340,33 @@ fn seconds(elapsed: Duration) -> String {
     }
 }
 
-fn share(elapsed: Duration, timeout_minutes: u64) -> String {
-    let percent = elapsed.as_millis() * 100 / (u128::from(timeout_minutes.max(1)) * 60_000);
-    format!("{percent:>3} % of {timeout_minutes} min")
+fn share(own_time: Duration, timeout_minutes: u64) -> Option<String> {
+    let percent = own_time.as_millis() * 100 / (u128::from(timeout_minutes.max(1)) * 60_000);
+    (percent >= 50).then(|| format!("{percent} % of {timeout_minutes} min"))
 }
 
-fn summary(reports: &[Report]) -> String {
+/// What did not run and why, then what failed and why.
+pub(crate) fn reasons(reports: &[Report]) -> Vec<String> {
+    let not_run = reports.iter().filter_map(|report| {
+        let said = || report.reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+        Some(format!("{}: {}{}", report.label, report.verdict.reason()?, said()))
+    });
+    let failed = reports.iter().filter(|report| report.verdict.is_worth_a_rerun()).map(|report| {
+        let reason = report.reason.as_deref().unwrap_or("no output");
+        let verb = if report.verdict.fails_the_run() { "FAILED" } else { "soft-failed" };
+        match report.verdict {
+            Verdict::TimedOut => format!(
+                "FAILED {}: killed after its timeout of {} min: {reason}",
+                report.label, report.timeout_minutes
+            ),
+            _ => format!("{verb} {}: {reason}", report.label),
+        }
+    });
+    not_run.chain(failed).collect()
+}
+
+/// How many tests have which verdict.
+pub(crate) fn sentence(reports: &[Report]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for (kind, _) in reports.iter().map(|report| report.verdict.kind()) {
         match counts.iter_mut().find(|(name, _)| *name == kind) {
@@ -233,16 +379,25 @@ fn summary(reports: &[Report]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use expect_test::expect;
 
-    fn report(label: &str, verdict: Verdict, elapsed_ms: Option<u64>) -> Report {
+    pub(crate) fn report(label: &str, verdict: Verdict, elapsed_ms: Option<u64>) -> Report {
+        let elapsed = elapsed_ms.map(Duration::from_millis);
         Report {
             label: label.to_owned(),
+            test_name: label.to_owned(),
+            command: "true".to_owned(),
             verdict,
-            elapsed: elapsed_ms.map(Duration::from_millis),
+            elapsed,
+            own_time: elapsed,
             timeout_minutes: 5,
+            log: None,
+            reason: None,
+            excerpt: Vec::new(),
+            shown: Vec::new(),
+            ran_no_test: false,
         }
     }
 
@@ -267,27 +422,55 @@ mod tests {
             report("later", Verdict::NotRun { reason: "`--fail-fast`".to_owned() }, None),
         ];
         expect![[r"
-            test                  verdict                   time  of its timeout
-            style                 passed                   0.3 s    0 % of 5 min
-            unittests-gnu-x86_64  FAILED (exit 101)       2m 30s   50 % of 5 min
-            miri                  soft-failed (signal 9)  1m 00s   19 % of 5 min
+            style                 passed                   0.3 s
+            unittests-gnu-x86_64  FAILED (exit 101)       2m 30s  50 % of 5 min
+            miri                  soft-failed (signal 9)  1m 00s
             build-musl-x86_64     unavailable
             later                 not run
+        "]]
+        .assert_eq(&table(&reports, false));
+        expect![[r"
             build-musl-x86_64: unavailable: no musl target; run `rustup target add x`
             later: not run: `--fail-fast`
-            1 passed, 1 failed, 1 soft-failed, 1 unavailable, 1 not run
-        "]]
-        .assert_eq(&render(&reports, false));
+            FAILED unittests-gnu-x86_64: no output
+            soft-failed miri: no output"]]
+        .assert_eq(&reasons(&reports).join("\n"));
+        assert_eq!(
+            sentence(&reports),
+            "1 passed, 1 failed, 1 soft-failed, 1 unavailable, 1 not run"
+        );
+    }
+
+    #[test]
+    fn the_output_of_a_failure_gives_its_reason_and_the_lines_to_show() {
+        let failed = Verdict::Failed { ended: Ended::Exit(101) };
+        let mut report = report("unittests", failed, Some(10));
+        report.log = Some("target/ci/logs/unittests.log".to_owned());
+        report.read_output("   Compiling a\n\x1b[1merror\x1b[0m: no `x`\n --> src/a.rs:3:5\n");
+        expect!["FAILED unittests: error: no `x` (src/a.rs:3)"]
+            .assert_eq(&reasons(std::slice::from_ref(&report)).join("\n"));
+        expect![[r"
+            +++ unittests
+                \x1b[1merror\x1b[0m: no `x`
+                 --> src/a.rs:3:5
+                full output: target/ci/logs/unittests.log"]]
+        .assert_eq(
+            &report
+                .shown_lines(Shown { has_groups: true, is_coloured: true, ..Shown::default() })
+                .join("\n")
+                .replace('\x1b', r"\x1b"),
+        );
+        let mut empty = self::report("filtered", Verdict::Passed, Some(10));
+        empty.read_output("running 0 tests\n");
+        expect!["note: `filtered` ran no Rust test at all"]
+            .assert_eq(&empty.shown_lines(Shown::default()).join("\n"));
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
         let reports = [report("style", Verdict::Passed, Some(1))];
-        let coloured = render(&reports, true);
-        assert_eq!(
-            coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""),
-            render(&reports, false)
-        );
+        let coloured = table(&reports, true);
+        assert_eq!(coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""), table(&reports, false));
     }
 
     #[test]
@@ -301,7 +484,8 @@ mod tests {
         assert_eq!(outcome(&[passed.clone(), missing.clone()], true), Outcome::Unavailable);
         assert_eq!(outcome(&[missing], false), Outcome::Unavailable);
         assert_eq!(outcome(&[soft, passed], true), Outcome::Pass);
-        assert_eq!(outcome(&[], true), Outcome::Pass);
+        assert_eq!(outcome(&[], true), Outcome::Unavailable);
+        assert_eq!(outcome(&[], false), Outcome::Pass);
     }
 
     #[test]
@@ -325,7 +509,7 @@ mod tests {
         let verdict = |ended, is_own| Verdict::of(ended, &SoftFail::Never, is_own);
         assert_eq!(verdict(Ended::Exit(0), false), Verdict::Passed);
         assert!(matches!(verdict(Ended::Exit(75), true), Verdict::Unavailable { .. }));
-        assert!(verdict(Ended::Exit(75), false).is_failure());
+        assert!(verdict(Ended::Exit(75), false).fails_the_run());
         let soft = Verdict::of(Ended::Signal(9), &SoftFail::ExitStatuses(vec![137]), false);
         assert_eq!(soft, Verdict::SoftFailed { ended: Ended::Signal(9) });
     }

@@ -163,6 +163,12 @@ impl Args {
     ///
     /// Rejects an option that is left over: it is unknown (exit code 2).
     pub(crate) fn positional(self) -> Result<Vec<String>, Rejected> {
+        let (words, rest) = self.positional_and_rest()?;
+        Ok([words, rest].concat())
+    }
+
+    /// As [`Args::positional`], with what follows `--` apart.
+    pub(crate) fn positional_and_rest(self) -> Result<(Vec<String>, Vec<String>), Rejected> {
         if let Some(option) = self.words.iter().find(|word| word.to_string_lossy().starts_with('-'))
         {
             let option = option.to_string_lossy();
@@ -171,8 +177,10 @@ impl Args {
             let hint = hint.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
             return self.error(format!("unknown option `{option}`{hint}"));
         }
-        let words = self.words.iter().chain(&self.after_dashes);
-        Ok(words.map(|word| word.to_string_lossy().into_owned()).collect())
+        let texts = |words: &[OsString]| {
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+        };
+        Ok((texts(&self.words), texts(&self.after_dashes)))
     }
 
     /// Ends the parsing of a command that takes options only.

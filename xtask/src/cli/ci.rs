@@ -9,19 +9,26 @@ pub(crate) const USAGE: &str = "\
 Runs the tests of the pipeline on this machine, as Buildkite would on a machine of this platform.
 
 Usage: cargo xtask ci [options] [test ...]
+       cargo xtask ci [options] test ... -- WORD ...
 
-Names (`style`, or a label such as `clippy-x86_64`) select tests; without names all run. A missing
-cargo tool is installed into target/xtask-tools, a missing component of the toolchain is added with
-rustup. A test that cannot run here is `unavailable`, with the reason and the fix.
+Names (`style`, or a label such as `clippy-x86_64`) select tests; without names all run. Words after
+`--` are added to the commands of the selected tests. A missing cargo tool is installed into
+target/xtask-tools, a missing component of the toolchain is added with rustup. A test that cannot run
+here is `unavailable`, with the reason and the fix. The logs are in target/ci/logs.
 
 Options:
   -t, --test-description FILE     take the tests from FILE (default: the shipped tests,
                                   `-t shipped`); may be repeated
       --workspace-selective BOOL  in a Cargo workspace: run the tests for each member crate
       --skip NAME                 leave a test out; may be repeated
+      --failed                    run only the tests that did not pass in the last run
       --list                      list the tests and run none
       --json                      with --list: print JSON
+  -j, --jobs N                    run up to N tests in parallel (default: the number of processors,
+                                  at least 4); 1 streams their output
+      --no-timeouts               do not kill tests that exceed their timeout
       --fail-fast                 stop at the first failure
+      --report DIR                write junit.xml, ci.json and ci.md to DIR
       --container                 run in the CI's container image (`cargo xtask help container`)
       --no-install                install nothing; a test whose tools are missing is unavailable
 
@@ -30,6 +37,7 @@ unavailable test makes the exit code 75.
 ";
 
 /// The options of `ci`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     /// In order; empty for the shipped tests.
@@ -41,6 +49,13 @@ pub(crate) struct Options {
     pub(crate) action: Action,
     pub(crate) fail_fast: bool,
     pub(crate) no_install: bool,
+    pub(crate) no_timeouts: bool,
+    /// Only what did not pass the last time.
+    pub(crate) failed: bool,
+    pub(crate) jobs: Option<usize>,
+    pub(crate) report: Option<PathBuf>,
+    /// Added to the commands of the chosen tests.
+    pub(crate) extra_words: Vec<String>,
 }
 
 /// What to do with the selected tests.
@@ -62,10 +77,28 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         action: parse_action(&mut args)?,
         fail_fast: args.switch("--fail-fast")?,
         no_install: args.switch("--no-install")?,
+        no_timeouts: args.switch("--no-timeouts")?,
+        failed: args.switch("--failed")?,
+        jobs: jobs(&mut args)?,
+        report: args.path(None, "--report")?,
         tests: Vec::new(),
+        extra_words: Vec::new(),
     };
-    options.tests = args.positional()?;
+    (options.tests, options.extra_words) = args.positional_and_rest()?;
+    if options.tests.is_empty() {
+        // Without a test to add to, the words are names that begin with a dash.
+        options.tests = std::mem::take(&mut options.extra_words);
+    }
     Ok(options)
+}
+
+fn jobs(args: &mut Args) -> Result<Option<usize>, Rejected> {
+    let Some(text) = args.value(Some("-j"), "--jobs")? else { return Ok(None) };
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    match number.filter(|number| (1..=1000).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => args.error(format!("`--jobs` takes a number from 1, not `{}`", text.display())),
+    }
 }
 
 fn parse_action(args: &mut Args) -> Result<Action, Rejected> {
@@ -88,7 +121,9 @@ mod tests {
         let options =
             parse_words("style --skip doc -t a.json --fail-fast true clippy -t b.json -- --odd")
                 .unwrap();
-        assert_eq!(options.tests, ["style", "clippy", "--odd"]);
+        assert_eq!(options.tests, ["style", "clippy"]);
+        assert_eq!(options.extra_words, ["--odd"]);
+        assert_eq!(parse_words("-- --odd").unwrap().tests, ["--odd"]);
         assert_eq!(options.skipped, ["doc"]);
         assert_eq!(options.test_descriptions, [PathBuf::from("a.json"), PathBuf::from("b.json")]);
         assert!(options.fail_fast);

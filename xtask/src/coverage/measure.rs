@@ -1,8 +1,8 @@
 //! Runs the tests with `cargo llvm-cov` in a build directory that stays warm.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
@@ -165,7 +165,7 @@ fn run_with_messages(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, 
 
 /// Collects cargo's messages. After the build everything is passed on as it comes, since a test may
 /// print half a line and wait.
-fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<()> {
+fn split_messages(stdout: PipeReader, messages: &Mutex<Vec<u8>>) -> io::Result<()> {
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
     while stdout.read_until(b'\n', &mut line)? > 0 {

@@ -103,6 +103,13 @@ fn write_beside(
     Ok(fs::rename(beside, target)?)
 }
 
+/// Adds to the end of a file, which is created if need be.
+pub(crate) fn append(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let file = File::options().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(content));
+    written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
 /// Checks before any work that a result can be written to a file.
 ///
 /// # Errors
@@ -317,6 +324,13 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Locks a file, which is created if need be; `None` if another process holds the lock.
+pub(crate) fn try_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
+    Ok(file.try_lock().is_ok().then_some(Lock { _file: file }))
 }
 
 /// A lock on a file, held until it is dropped or the process ends, however it ends.

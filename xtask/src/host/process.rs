@@ -3,10 +3,11 @@
 //! A child gets the caller's environment, an empty standard input and a process group of its own.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write as _};
+use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -54,6 +55,7 @@ impl Runner {
             stderr: Stream::Capture,
             timeout: None,
             whole_group: false,
+            kill: None,
         }
     }
 
@@ -75,9 +77,11 @@ enum Stream {
     Inherit,
     /// To a function that reads it in a thread of its own.
     Reader(Reader),
+    /// Into the pipe that standard output goes to.
+    Merged,
 }
 
-type Reader = Box<dyn FnOnce(ChildStdout) -> io::Result<()> + Send>;
+type Reader = Box<dyn FnOnce(PipeReader) -> io::Result<()> + Send>;
 
 /// A command and how it runs.
 #[must_use]
@@ -90,6 +94,7 @@ pub(crate) struct Process {
     stderr: Stream,
     timeout: Option<Duration>,
     whole_group: bool,
+    kill: Option<Arc<AtomicBool>>,
 }
 
 impl Process {
@@ -113,18 +118,27 @@ impl Process {
         Process { stdout: Stream::Stderr, stderr: Stream::Inherit, ..self }
     }
 
-    /// Passes both streams on as they come, each to the same stream of ours.
-    pub(crate) fn inherit(self) -> Self {
-        Process { stdout: Stream::Inherit, stderr: Stream::Inherit, ..self }
-    }
-
     /// Has standard output read by a function in a thread of its own. Something that the process
     /// leaves running may hold the pipe open for ever, so the function is not waited for long.
     pub(crate) fn stdout_to(
         self,
-        reader: impl FnOnce(ChildStdout) -> io::Result<()> + Send + 'static,
+        reader: impl FnOnce(PipeReader) -> io::Result<()> + Send + 'static,
     ) -> Self {
         Process { stdout: Stream::Reader(Box::new(reader)), ..self }
+    }
+
+    /// As [`Process::stdout_to`], with standard error in the same pipe, so that the order of what is
+    /// written to both stays.
+    pub(crate) fn output_to(
+        self,
+        reader: impl FnOnce(PipeReader) -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        Process { stderr: Stream::Merged, ..self.stdout_to(reader) }
+    }
+
+    /// Kills the process as soon as this is set.
+    pub(crate) fn kill_when(self, flag: Arc<AtomicBool>) -> Self {
+        Process { kill: Some(flag), ..self }
     }
 
     /// Kills the process after this time; without a limit it may run for ever.
@@ -147,22 +161,33 @@ impl Process {
         terminal::command_line(&self.line, self.is_shown);
         let program = self.command.get_program().to_string_lossy().into_owned();
         self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        self.command.stdout(self.stdout.stdio());
-        self.command.stderr(self.stderr.stdio());
+        let pipe = matches!(self.stdout, Stream::Reader(_)).then(io::pipe).transpose()?;
+        let writer = pipe.as_ref().map(|(_, writer)| writer);
+        self.command.stdout(self.stdout.stdio(writer)?);
+        self.command.stderr(self.stderr.stdio(writer)?);
+        let streams = [&self.stdout, &self.stderr];
+        let is_shared = streams.iter().any(|it| matches!(it, Stream::Inherit | Stream::Stderr));
+        let _shared = is_shared.then(terminal::share);
         let (group, mut child) = Group::spawn(&mut self.command)?;
-        let stdout = Pipe::read(child.stdout.take(), self.stdout);
+        // What the command keeps of the pipe would hold it open.
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+        let stdout = match (pipe, self.stdout) {
+            (Some((reader, _)), Stream::Reader(read)) => Pipe::read(reader, read),
+            _ => Pipe::capture(child.stdout.take()),
+        };
         let stderr = Pipe::capture(child.stderr.take());
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.stdin) {
             // A child that answers before it has read everything must not wait for us. One that
             // does not read at all says by its exit status what it thinks of that.
             thread::spawn(move || stdin.write_all(&input));
         }
-        let end = group.ended(self.timeout);
+        let end = group.ended(self.timeout, self.kill.as_deref());
         if end != GroupEnd::Ended || self.whole_group {
             group.kill();
         }
         let status = child.wait()?;
         match end {
+            GroupEnd::Killed => bail!("`{program}` was killed"),
             GroupEnd::TimedOut => {
                 let seconds = self.timeout.unwrap_or_default().as_secs();
                 bail!("`{program}` did not finish within {seconds} s");
@@ -246,12 +271,13 @@ fn succeeded(program: &str, output: Output) -> anyhow::Result<Vec<u8>> {
 }
 
 impl Stream {
-    fn stdio(&self) -> Stdio {
-        match self {
-            Stream::Capture | Stream::Reader(_) => Stdio::piped(),
-            Stream::Stderr => io::stderr().into(),
-            Stream::Inherit => Stdio::inherit(),
-        }
+    fn stdio(&self, pipe: Option<&PipeWriter>) -> io::Result<Stdio> {
+        Ok(match (self, pipe) {
+            (Stream::Reader(_) | Stream::Merged, Some(writer)) => writer.try_clone()?.into(),
+            (Stream::Stderr, _) => io::stderr().into(),
+            (Stream::Inherit, _) => Stdio::inherit(),
+            _ => Stdio::piped(),
+        })
     }
 }
 
@@ -265,6 +291,14 @@ pub(crate) fn command_line(command: &Command) -> String {
     set.chain(words).collect::<Vec<_>>().join(" ")
 }
 
+/// Asks `stty`, since the system call is out of reach of safe code.
+pub(crate) fn terminal_columns() -> Option<usize> {
+    let terminal = std::fs::File::open("/dev/tty").ok()?;
+    let output = Command::new("stty").arg("size").stdin(terminal).stderr(Stdio::null()).output();
+    let text = String::from_utf8(output.ok()?.stdout).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok().filter(|columns| *columns > 0)
+}
+
 /// A pipe that a thread reads, as far as it has come.
 struct Pipe {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -272,13 +306,8 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn read(pipe: Option<ChildStdout>, stream: Stream) -> Pipe {
-        match (pipe, stream) {
-            (Some(pipe), Stream::Reader(read)) => {
-                Pipe { bytes: Arc::default(), reader: Some(thread::spawn(move || read(pipe))) }
-            }
-            (pipe, _) => Pipe::capture(pipe),
-        }
+    fn read(pipe: PipeReader, read: Reader) -> Pipe {
+        Pipe { bytes: Arc::default(), reader: Some(thread::spawn(move || read(pipe))) }
     }
 
     fn capture<R: Read + Send + 'static>(pipe: Option<R>) -> Pipe {

@@ -5,9 +5,12 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{Signal, killpg};
@@ -47,19 +50,28 @@ impl Group {
             .with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))
     }
 
-    /// How the group's leader ends within `limit`; it is left to be waited for.
-    pub(crate) fn ended(&self, limit: Option<Duration>) -> GroupEnd {
+    /// How the group's leader ends within `limit`, or before `kill` is set; it is left to be waited
+    /// for.
+    pub(crate) fn ended(&self, limit: Option<Duration>, kill: Option<&AtomicBool>) -> GroupEnd {
+        const POLL: Duration = Duration::from_millis(20);
         let (sender, receiver) = mpsc::channel();
         let id = self.id;
         thread::spawn(move || sender.send(wants_terminal(id)));
-        let wants_terminal = match limit {
-            Some(limit) => receiver.recv_timeout(limit).map_err(drop),
-            None => receiver.recv().map_err(drop),
-        };
-        match wants_terminal {
-            Ok(false) => GroupEnd::Ended,
-            Ok(true) => GroupEnd::WantsTerminal,
-            Err(()) => GroupEnd::TimedOut,
+        let started = Instant::now();
+        loop {
+            match receiver.recv_timeout(POLL) {
+                Ok(false) | Err(RecvTimeoutError::Disconnected) => return GroupEnd::Ended,
+                Ok(true) => return GroupEnd::WantsTerminal,
+                Err(RecvTimeoutError::Timeout) if kill.is_some_and(|it| it.load(Relaxed)) => {
+                    return GroupEnd::Killed;
+                }
+                Err(RecvTimeoutError::Timeout)
+                    if limit.is_some_and(|it| it < started.elapsed()) =>
+                {
+                    return GroupEnd::TimedOut;
+                }
+                Err(RecvTimeoutError::Timeout) => (),
+            }
         }
     }
 
@@ -99,6 +111,8 @@ pub(crate) enum GroupEnd {
     /// ever.
     WantsTerminal,
     TimedOut,
+    /// The caller asked for its end.
+    Killed,
 }
 
 /// Waits until a group's leader has ended, and leaves it to be waited for, or until it was stopped

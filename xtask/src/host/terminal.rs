@@ -1,8 +1,10 @@
 //! Standard output for data, standard error for everything else.
 
+use crate::host::process;
 use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Verbosity};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Writes data to standard output. A reader that has gone away (`... | head -1`) is no error: it
 /// has what it wanted.
@@ -49,10 +51,96 @@ pub(crate) fn note(message: &str) {
 
 /// Writes a message to standard error. One that cannot be written is lost.
 pub(crate) fn say(message: &str) {
-    let mut text = message.to_owned();
-    text.push('\n');
+    let mut shown = live();
+    shown.clear();
     // One write, so that lines of several processes do not mix.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(format!("{message}\n").as_bytes());
+}
+
+/// Writes a line of a report to standard output, as it comes.
+pub(crate) fn print(line: &str) {
+    let mut shown = live();
+    shown.clear();
+    // A reader that has gone away has what it wanted.
+    let _ = io::stdout().write_all(format!("{line}\n").as_bytes());
+    let _ = io::stdout().flush();
+}
+
+/// The lines at the bottom of the terminal that show what runs. Every other line is written above
+/// them.
+struct Live {
+    /// How many lines stand there now.
+    height: usize,
+    /// Programs that write to the terminal by themselves.
+    writers: usize,
+}
+
+static LIVE: Mutex<Live> = Mutex::new(Live { height: 0, writers: 0 });
+
+fn live() -> MutexGuard<'static, Live> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    fn clear(&mut self) {
+        if self.height > 0 {
+            // Up to the first of the lines, and everything from there is erased.
+            let _ = write!(io::stdout(), "\x1b[{}A\x1b[J", self.height);
+            let _ = io::stdout().flush();
+            self.height = 0;
+        }
+    }
+}
+
+/// Shows these lines at the bottom of the terminal in place of the last ones. They have to fit its
+/// width.
+pub(crate) fn show_live(lines: &[String]) {
+    let mut shown = live();
+    if shown.writers > 0 {
+        return;
+    }
+    shown.clear();
+    shown.height = lines.len();
+    for line in lines {
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+    let _ = io::stdout().flush();
+}
+
+/// As long as this lasts, a program writes to the terminal by itself.
+pub(crate) struct Shared(());
+
+pub(crate) fn share() -> Shared {
+    let mut shown = live();
+    shown.clear();
+    shown.writers += 1;
+    Shared(())
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        live().writers -= 1;
+    }
+}
+
+/// Whether more is wanted than results, errors and warnings.
+pub(crate) fn is_quiet() -> bool {
+    verbosity() == Verbosity::Quiet
+}
+
+/// How many columns the terminal of standard output has; 80 where that is unknown.
+pub(crate) fn width() -> usize {
+    static KNOWN: Mutex<Option<(Instant, usize)>> = Mutex::new(None);
+    const FRESH: Duration = Duration::from_secs(1);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match *known {
+        Some((at, width)) if at.elapsed() < FRESH => width,
+        _ => {
+            let width = process::terminal_columns().unwrap_or(80);
+            *known = Some((Instant::now(), width));
+            width
+        }
+    }
 }
 
 /// Whether standard output goes to a terminal.

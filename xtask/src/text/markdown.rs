@@ -15,6 +15,23 @@ pub(crate) fn fenced(language: &str, text: &str) -> String {
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
 }
 
+/// Text that is no markup, whatever its characters are.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\`*_{}[]()<>#+-.!|~&".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(if c.is_control() { ' ' } else { c });
+    }
+    escaped
+}
+
+/// Text between backticks, which has none itself.
+pub(crate) fn code(text: &str) -> String {
+    text.replace('`', "'")
+}
+
 /// Cuts a text to whole lines within a limit and says that the rest is in the log.
 pub(crate) fn shortened(text: &str, limit_bytes: usize) -> Cow<'_, str> {
     const REST: &str = "\n(The rest is in the log of the job.)\n";

@@ -40,6 +40,15 @@ fn replaced(text: &str, value: impl Fn(&str) -> Option<(String, usize)>) -> Stri
     result + rest
 }
 
+/// A command line with more words before its first ` -- `, else at its end.
+pub(crate) fn with_words(line: &str, words: &str) -> String {
+    match line.split_once(" -- ") {
+        _ if words.is_empty() => line.to_owned(),
+        Some((before, after)) => format!("{before} {words} -- {after}"),
+        None => format!("{line} {words}"),
+    }
+}
+
 /// Whether a word before a command sets a variable for it.
 pub(crate) fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| is_variable(name))

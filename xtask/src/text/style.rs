@@ -6,6 +6,7 @@ pub(crate) enum Colour {
     Red,
     Green,
     Yellow,
+    Cyan,
     Dim,
 }
 
@@ -18,6 +19,7 @@ pub(crate) fn paint(text: &str, colour: Colour, is_coloured: bool) -> String {
         Colour::Red => 31,
         Colour::Green => 32,
         Colour::Yellow => 33,
+        Colour::Cyan => 36,
         Colour::Dim => 2,
     };
     format!("\x1b[{code}m{text}\x1b[0m")

@@ -12,7 +12,7 @@ pub(crate) enum Align {
 #[derive(Debug)]
 pub(crate) struct Columns {
     aligns: Vec<Align>,
-    /// In characters.
+    /// In columns of a terminal.
     widths: Vec<usize>,
 }
 
@@ -24,7 +24,7 @@ impl Columns {
     /// Makes room for a row.
     pub(crate) fn fit(&mut self, cells: &[impl AsRef<str>]) {
         for (width, cell) in self.widths.iter_mut().zip(cells) {
-            *width = (*width).max(cell.as_ref().chars().count());
+            *width = (*width).max(self::width(cell.as_ref()));
         }
     }
 
@@ -37,12 +37,48 @@ impl Columns {
 
     /// One cell, padded to the width of its column.
     pub(crate) fn cell(&self, column: usize, text: &str) -> String {
-        let width = self.widths[column];
+        let padding = " ".repeat(self.widths[column].saturating_sub(width(text)));
         match self.aligns[column] {
-            Align::Left => format!("{text:width$}"),
-            Align::Right => format!("{text:>width$}"),
+            Align::Left => format!("{text}{padding}"),
+            Align::Right => format!("{padding}{text}"),
         }
     }
+}
+
+/// How many columns of a terminal a text takes: East Asian characters and pictures take two,
+/// combining marks none.
+///
+/// Source: the wide ranges of Unicode's `EastAsianWidth.txt`, in coarse blocks.
+pub(crate) fn width(text: &str) -> usize {
+    text.chars().map(char_width).sum()
+}
+
+fn char_width(c: char) -> usize {
+    match u32::from(c) {
+        0x0300..=0x036f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// As much of a text as fits into some columns.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    let mut left = columns;
+    let fits = |c: &char| {
+        let width = char_width(*c);
+        let has_room = width <= left;
+        left = left.saturating_sub(width);
+        has_room
+    };
+    text.chars().take_while(fits).collect()
 }
 
 #[cfg(test)]
@@ -57,5 +93,17 @@ mod tests {
             columns.fit(row);
         }
         assert_eq!(rows.map(|row| columns.line(&row)), ["a       10  x", "größer   9"]);
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        assert_eq!(width("日本e\u{301}🦀"), 7);
+        assert_eq!(cut("日本語", 5), "日本");
+        let mut columns = Columns::new(&[Align::Left, Align::Left]);
+        let rows = [["日本", "x"], ["abcde", "y"]];
+        for row in &rows {
+            columns.fit(row);
+        }
+        assert_eq!(rows.map(|row| columns.line(&row)), ["日本   x", "abcde  y"]);
     }
 }

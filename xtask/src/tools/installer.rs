@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xshell::Cmd;
 
@@ -169,6 +170,10 @@ impl<'a> Installer<'a> {
         if self.policy == InstallPolicy::Forbidden {
             return missing("");
         }
+        let _one_at_a_time = installing();
+        if self.has_program(package) {
+            return Ok(());
+        }
         terminal::note(&format!(
             "`{package}` is missing: installing {package}@{version} into {}",
             dir.display()
@@ -197,6 +202,10 @@ impl<'a> Installer<'a> {
         if self.policy == InstallPolicy::Forbidden {
             return missing("");
         }
+        let _one_at_a_time = installing();
+        if is_there() {
+            return Ok(());
+        }
         terminal::note(&format!("{what} is missing: adding it with rustup"));
         if self.install(add()) && is_there() {
             return Ok(());
@@ -223,6 +232,12 @@ impl<'a> Installer<'a> {
             false
         })
     }
+}
+
+/// Held while something is installed: two tests that miss the same tool would both build it.
+fn installing() -> MutexGuard<'static, ()> {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A probe must not install a whole toolchain.

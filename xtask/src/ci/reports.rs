@@ -1,0 +1,176 @@
+//! Pure. The results of a run for tools and for the pages of services: `JUnit` XML, JSON,
+//! Markdown.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::ci::verdict::{Report, Verdict};
+use crate::text::markdown;
+
+/// `JUnit` XML as Jenkins defines it and as most services read it.
+///
+/// Source: <https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd>
+pub(crate) fn junit(reports: &[Report], suite: &str) -> String {
+    let count =
+        |wanted: fn(&Verdict) -> bool| reports.iter().filter(|it| wanted(&it.verdict)).count();
+    let total: f64 = reports.iter().map(seconds).sum();
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"{}\" \
+         tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{total:.3}\">\n",
+        escape(suite),
+        reports.len(),
+        count(Verdict::fails_the_run),
+        0,
+        count(|verdict| !verdict.has_run()),
+    );
+    for report in reports {
+        xml.push_str(&format!(
+            "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"",
+            escape(suite),
+            escape(&report.label),
+            seconds(report)
+        ));
+        match result(report) {
+            None => xml.push_str("/>\n"),
+            Some(result) => xml.push_str(&format!(">\n      {result}\n    </testcase>\n")),
+        }
+    }
+    xml + "  </testsuite>\n</testsuites>\n"
+}
+
+/// The element that says how a test did not pass.
+fn result(report: &Report) -> Option<String> {
+    let reason = report.reason.as_deref().unwrap_or_default();
+    if report.verdict.fails_the_run() {
+        let message = format!("{}: {reason}", report.verdict.cell());
+        let excerpt = escape(&report.excerpt.join("\n"));
+        return Some(format!("<failure message=\"{}\">{excerpt}</failure>", escape(&message)));
+    }
+    if !report.verdict.has_run() {
+        let message = report.verdict.reason().unwrap_or_default();
+        return Some(format!("<skipped message=\"{}\"/>", escape(&message)));
+    }
+    None
+}
+
+/// Text for XML 1.0, which has no characters for most control codes.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' | '\t' => escaped.push(c),
+            '\u{fffe}' | '\u{ffff}' => escaped.push(char::REPLACEMENT_CHARACTER),
+            _ if c.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn seconds(report: &Report) -> f64 {
+    report.elapsed.unwrap_or_default().as_secs_f64()
+}
+
+/// One object for each test, in the order of the plan.
+pub(crate) fn json(reports: &[Report]) -> Value {
+    let entry = |report: &Report| {
+        json!({
+            "label": report.label,
+            "test_name": report.test_name,
+            "verdict": report.verdict.name(),
+            "seconds": report.elapsed.as_ref().map(Duration::as_secs_f64),
+            "timeout_in_minutes": report.timeout_minutes,
+            "command": report.command,
+            "log": report.log,
+            "reason": report.reason.clone().or_else(|| report.verdict.reason()),
+        })
+    };
+    json!({ "tests": reports.iter().map(entry).collect::<Vec<Value>>() })
+}
+
+/// A summary for the page of a build: the sentence, the table, and what failed.
+pub(crate) fn markdown(reports: &[Report], table: &str, sentence: &str) -> String {
+    let mut text =
+        format!("**{}**\n\n{}", markdown::escape(sentence), markdown::fenced("text", table));
+    for report in reports.iter().filter(|report| report.verdict.fails_the_run()) {
+        let reason = report.reason.as_deref().unwrap_or("no reason in its output");
+        text.push_str(&format!(
+            "\n`{}`: {}\n\n",
+            markdown::code(&report.label),
+            markdown::escape(reason)
+        ));
+        text.push_str(&markdown::fenced("text", &report.excerpt.join("\n")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ci::verdict::tests::report;
+    use crate::ci::verdict::{Ended, sentence, table};
+    use expect_test::expect;
+
+    fn reports() -> Vec<Report> {
+        let mut failed = report("u<nit>", Verdict::Failed { ended: Ended::Exit(1) }, Some(250));
+        failed.reason = Some("a: left: \"1\" & `b`".to_owned());
+        failed.excerpt = vec!["panicked\u{1b}[31m".to_owned(), "]]>".to_owned()];
+        let missing = Verdict::unavailable("no network");
+        vec![report("style", Verdict::Passed, Some(1500)), failed, report("audit", missing, None)]
+    }
+
+    #[test]
+    fn junit_escapes_what_xml_would_take_for_markup() {
+        expect![[r#"
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites>
+              <testsuite name="ci" tests="3" failures="1" errors="0" skipped="1" time="1.750">
+                <testcase classname="ci" name="style" time="1.500"/>
+                <testcase classname="ci" name="u&lt;nit&gt;" time="0.250">
+                  <failure message="FAILED (exit 1): a: left: &quot;1&quot; &amp; `b`">panicked�[31m
+            ]]&gt;</failure>
+                </testcase>
+                <testcase classname="ci" name="audit" time="0.000">
+                  <skipped message="unavailable: no network"/>
+                </testcase>
+              </testsuite>
+            </testsuites>
+        "#]]
+        .assert_eq(&junit(&reports(), "ci"));
+    }
+
+    #[test]
+    fn markdown_shows_the_table_and_what_failed() {
+        let table = table(&reports(), false);
+        expect![[r#"
+            **1 passed, 1 failed, 1 unavailable**
+
+            ```text
+            style   passed           1.5 s
+            u<nit>  FAILED (exit 1)  0.3 s
+            audit   unavailable
+            ```
+
+            `u<nit>`: a: left: "1" \& \`b\`
+
+            ```text
+            panicked[31m
+            ]]>
+            ```
+        "#]]
+        .assert_eq(&markdown(&reports(), &table, &sentence(&reports())));
+    }
+
+    #[test]
+    fn json_has_an_entry_for_each_test() {
+        let value = json(&reports());
+        assert_eq!(value["tests"][0]["verdict"], "passed");
+        assert_eq!(value["tests"][0]["seconds"], 1.5);
+        assert_eq!(value["tests"][2]["reason"], "unavailable: no network");
+    }
+}

@@ -1,0 +1,265 @@
+//! Pure. Which test starts when, and how much time of its own a test has had.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// What decides about a test's turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// The build that cargo locks for it, see [`build_place`]; tests of one place run one after
+    /// another, since they would only wait for each other.
+    pub(crate) place: Option<String>,
+    /// How long it took the last time.
+    pub(crate) expected: Option<Duration>,
+    /// It measures, or binds a fixed port: nothing else may run.
+    pub(crate) is_exclusive: bool,
+}
+
+impl Job {
+    /// A formatting error should show within a second.
+    const CHEAP: Duration = Duration::from_secs(5);
+    /// For a test that builds and has not run before.
+    const UNKNOWN: Duration = Duration::from_secs(120);
+
+    fn expected(&self) -> Duration {
+        let default = if self.place.is_some() { Job::UNKNOWN } else { Duration::ZERO };
+        self.expected.unwrap_or(default)
+    }
+}
+
+/// The tests that have not started yet, and those that run.
+#[derive(Debug)]
+pub(crate) struct Schedule<'a> {
+    jobs: &'a [Job],
+    /// Those that run at once.
+    limit: usize,
+    /// In the order of their turns.
+    pending: Vec<usize>,
+    running: Vec<usize>,
+}
+
+impl<'a> Schedule<'a> {
+    /// Cheap tests come first, then the longest, then those that run alone. Tests that are alike
+    /// keep their order.
+    pub(crate) fn new(jobs: &'a [Job], limit: usize) -> Schedule<'a> {
+        let mut pending: Vec<usize> = (0..jobs.len()).collect();
+        if limit > 1 {
+            pending.sort_by_key(|&index| {
+                let job = &jobs[index];
+                let is_long = job.expected() > Job::CHEAP;
+                let longest_first = Reverse(if is_long { job.expected() } else { Duration::ZERO });
+                (job.is_exclusive, is_long, longest_first)
+            });
+        }
+        Schedule { jobs, limit, pending, running: Vec::new() }
+    }
+
+    /// One test and no other.
+    pub(crate) fn only(jobs: &'a [Job], index: usize) -> Schedule<'a> {
+        Schedule { jobs, limit: 1, pending: vec![index], running: Vec::new() }
+    }
+
+    /// Takes the next test whose turn it is; `None` if one that runs has to end first, or if there
+    /// are no more.
+    pub(crate) fn start_next(&mut self) -> Option<usize> {
+        let is_alone = |index: &usize| self.jobs[*index].is_exclusive;
+        if self.running.len() >= self.limit || self.running.iter().any(is_alone) {
+            return None;
+        }
+        let can_start = |index: &usize| {
+            let job = &self.jobs[*index];
+            let is_taken =
+                |running: &usize| job.place.is_some() && job.place == self.jobs[*running].place;
+            if job.is_exclusive {
+                self.running.is_empty()
+            } else {
+                !self.running.iter().any(is_taken)
+            }
+        };
+        let at = self.pending.iter().position(can_start)?;
+        let index = self.pending.remove(at);
+        self.running.push(index);
+        Some(index)
+    }
+
+    pub(crate) fn end(&mut self, index: usize) {
+        self.running.retain(|running| *running != index);
+    }
+
+    /// The tests that have not started; none starts any more.
+    pub(crate) fn cancel(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.pending)
+    }
+}
+
+/// How many tests run at once where nothing else is asked for: tests wait and link, so more than
+/// there are processors pay.
+pub(crate) fn default_limit(processors: usize) -> usize {
+    processors.max(4)
+}
+
+/// The time that a test would have had on a machine of its own: while `n` tests run, each is taken
+/// to have an `n`th of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnTime(Duration);
+
+impl OwnTime {
+    pub(crate) fn add(&mut self, elapsed: Duration, running: usize) {
+        self.0 += elapsed / u32::try_from(running.max(1)).unwrap_or(u32::MAX);
+    }
+
+    pub(crate) fn get(self) -> Duration {
+        self.0
+    }
+}
+
+/// The build directory that the commands of a line lock while cargo compiles in it: profile, target
+/// and kind of build. `None` for a line that builds nothing, or nothing that is recognised.
+///
+/// Cargo locks `target/<triple>/<profile>`; checking and documenting share that lock, but little of
+/// what they produce, and hold it for a short time.
+pub(crate) fn build_place(commands: &[Vec<String>]) -> Option<String> {
+    commands.iter().find_map(|words| place_of_command(words))
+}
+
+/// The musl target whose doctests a line runs, if it does and chooses no flags for rustdoc itself.
+pub(crate) fn musl_doctests(line: &str) -> Option<&str> {
+    if !line.contains("cargo ") || !line.contains(" test") || line.contains("RUSTDOCFLAGS") {
+        return None;
+    }
+    let words = || line.split_whitespace();
+    let after = words().zip(words().skip(1)).find(|(word, _)| *word == "--target").map(|it| it.1);
+    let target = words().find_map(|word| word.strip_prefix("--target=")).or(after)?;
+    target.ends_with("-linux-musl").then_some(target)
+}
+
+fn place_of_command(words: &[String]) -> Option<String> {
+    let words = words.iter().skip_while(|word| word.as_str() != "cargo" && *word != "{xtask}");
+    let words: Vec<&str> = words.map(String::as_str).take_while(|word| *word != "--").collect();
+    let (program, words) = words.split_first()?;
+    let mut names = words.iter().filter(|word| !word.starts_with(['+', '-']));
+    let subcommand = match names.next().copied()? {
+        "all-features" => names.next().copied()?,
+        other => other.trim_end_matches("-all-features"),
+    };
+    if *program == "{xtask}" {
+        return ["coverage", "bench"].contains(&subcommand).then(|| subcommand.to_owned());
+    }
+    let kind = match subcommand {
+        "build" | "b" | "test" | "t" | "run" | "r" | "bench" | "rustc" => "build",
+        "check" | "c" | "clippy" => "check",
+        "doc" | "d" | "rustdoc" => "doc",
+        "llvm-cov" => "coverage",
+        _ => return None,
+    };
+    let value = |option: &str| {
+        let joined = words.iter().find_map(|word| word.strip_prefix(option)?.strip_prefix('='));
+        joined.or_else(|| words.windows(2).find(|it| it[0] == option).map(|it| it[1]))
+    };
+    let is_release = words.iter().any(|word| ["--release", "-r"].contains(word));
+    let profile = value("--profile").unwrap_or(if is_release { "release" } else { "dev" });
+    Some(format!("{profile} {} {kind}", value("--target").unwrap_or("host")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(place: &str, expected: Option<u64>) -> Job {
+        Job {
+            place: Some(place.to_owned()).filter(|place| !place.is_empty()),
+            expected: expected.map(Duration::from_secs),
+            is_exclusive: false,
+        }
+    }
+
+    #[test]
+    fn cheap_tests_start_first_and_then_the_longest() {
+        let jobs = [job("a", Some(30)), job("", None), job("b", Some(90)), job("c", None)];
+        let mut schedule = Schedule::new(&jobs, 9);
+        let order: Vec<usize> = std::iter::from_fn(|| schedule.start_next()).collect();
+        assert_eq!(order, [1, 3, 2, 0]);
+    }
+
+    #[test]
+    fn one_at_a_time_keeps_the_order_of_the_plan() {
+        let jobs = [job("a", Some(30)), job("", None), job("b", Some(90))];
+        let mut schedule = Schedule::new(&jobs, 1);
+        assert_eq!(schedule.start_next(), Some(0));
+        assert_eq!(schedule.start_next(), None);
+        schedule.end(0);
+        assert_eq!(schedule.start_next(), Some(1));
+    }
+
+    #[test]
+    fn tests_of_one_build_wait_for_each_other_and_take_no_lane() {
+        let jobs = [job("a", Some(90)), job("a", Some(60)), job("b", Some(30))];
+        let mut schedule = Schedule::new(&jobs, 2);
+        assert_eq!(schedule.start_next(), Some(0));
+        assert_eq!(schedule.start_next(), Some(2));
+        schedule.end(2);
+        assert_eq!(schedule.start_next(), None);
+        schedule.end(0);
+        assert_eq!(schedule.start_next(), Some(1));
+    }
+
+    #[test]
+    fn an_exclusive_test_runs_when_nothing_else_does() {
+        let alone = Job { is_exclusive: true, ..job("", Some(1)) };
+        let jobs = [alone.clone(), job("a", Some(60)), alone];
+        let mut schedule = Schedule::new(&jobs, 4);
+        assert_eq!(schedule.start_next(), Some(1));
+        assert_eq!(schedule.start_next(), None);
+        schedule.end(1);
+        assert_eq!(schedule.start_next(), Some(0));
+        assert_eq!(schedule.start_next(), None);
+        assert_eq!(schedule.cancel(), [2]);
+    }
+
+    #[test]
+    fn time_in_company_counts_in_part() {
+        let mut time = OwnTime::default();
+        time.add(Duration::from_secs(10), 1);
+        time.add(Duration::from_secs(10), 4);
+        assert_eq!(time.get(), Duration::from_millis(12_500));
+    }
+
+    #[test]
+    fn the_place_is_profile_target_and_kind() {
+        let place = |line: &str| {
+            let words = line.split(' ').map(str::to_owned).collect();
+            build_place(&[words])
+        };
+        let of = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            place("cargo all-features build --release --all-targets"),
+            of("release host build")
+        );
+        assert_eq!(place("A=b cargo +nightly test --release"), of("release host build"));
+        assert_eq!(place("cargo test --target x-musl"), of("dev x-musl build"));
+        assert_eq!(place("cargo clippy --all-targets -- --release"), of("dev host check"));
+        assert_eq!(place("cargo doc --profile=ci"), of("ci host doc"));
+        assert_eq!(place("{xtask} coverage --package a"), of("coverage"));
+        assert_eq!(place("cargo fmt --all"), None);
+        assert_eq!(place("{xtask} commit-format"), None);
+        assert_eq!(place("make test"), None);
+    }
+
+    #[test]
+    fn the_doctests_of_a_musl_target_are_recognised() {
+        let target = "x86_64-unknown-linux-musl";
+        assert_eq!(
+            musl_doctests(&format!("cargo all-features test --target {target}")),
+            Some(target)
+        );
+        assert_eq!(musl_doctests(&format!("cargo test --target={target} --release")), Some(target));
+        for line in [
+            format!("cargo build --target {target}"),
+            format!("RUSTDOCFLAGS=-Dx cargo test --target {target}"),
+            "cargo test".to_owned(),
+            "cargo test --target x86_64-unknown-linux-gnu".to_owned(),
+        ] {
+            assert_eq!(musl_doctests(&line), None, "{line}");
+        }
+    }
+}
