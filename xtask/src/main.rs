@@ -28,7 +28,7 @@ use crate::cli::args::Args;
 use crate::cli::container::Either;
 use crate::cli::{Command, Request};
 use crate::context::Context;
-use crate::host::terminal;
+use crate::host::{supervisor, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::Rejected;
 
@@ -90,6 +90,9 @@ fn ci_job(args: Args) -> Result<Job, Rejected> {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = supervisor::run_if_asked() {
+        return code;
+    }
     let result = run();
     if let Err(error) = &result {
         terminal::report_error(error);

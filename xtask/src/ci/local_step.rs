@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::ci::verdict::{SoftFail, Verdict};
+use crate::ci::verdict::{Ended, SoftFail, Verdict};
 use crate::plan::placeholder;
 use crate::plan::platform::Hypervisor;
 use crate::plan::step::Step;
@@ -56,6 +56,11 @@ impl LocalStep {
             notes: notes(step),
             is_own_command: is_own_command(&step.test.command),
         }
+    }
+
+    /// Judges the command that ran.
+    pub(crate) fn judge(&self, ended: Ended) -> Verdict {
+        Verdict::of(ended, &self.soft_fail, self.is_own_command)
     }
 
     /// Whether the command line may select the step by this name.

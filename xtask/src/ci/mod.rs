@@ -43,6 +43,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     let reports = run::run_all(cx, &steps, options);
     report(cx, &reports, options)?;
+    if !verdict::has_run(&reports) {
+        terminal::say("warning: no test ran, so nothing was checked");
+    }
     Ok(verdict::outcome(&reports, cx.is_ci()))
 }
 

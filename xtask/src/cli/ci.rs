@@ -23,14 +23,16 @@ Options:
       --json                      with --list: print JSON
       --fail-fast                 stop at the first failure
       --container                 run in the CI's container image (`cargo xtask help container`)
+      --no-timeouts               let a test run longer than its timeout, to debug it
       --no-install                install nothing; a test whose tools are missing is unavailable
 
 The environment variables of `cargo xtask help pipeline` apply here too. If `CI` is set, an
-unavailable test makes the exit code 75.
+unavailable test, or a run of no test at all, makes the exit code 75.
 ";
 
 /// The options of `ci`.
 #[derive(Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Options {
     /// In order; empty for the shipped tests.
     pub(crate) test_descriptions: Vec<PathBuf>,
@@ -40,6 +42,7 @@ pub(crate) struct Options {
     pub(crate) workspace_selective: bool,
     pub(crate) action: Action,
     pub(crate) fail_fast: bool,
+    pub(crate) no_timeouts: bool,
     pub(crate) no_install: bool,
 }
 
@@ -61,6 +64,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         workspace_selective: args.boolean_option("--workspace-selective")?,
         action: parse_action(&mut args)?,
         fail_fast: args.switch("--fail-fast")?,
+        no_timeouts: args.switch("--no-timeouts")?,
         no_install: args.switch("--no-install")?,
         tests: Vec::new(),
     };

@@ -287,8 +287,8 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 }
 
 /// A program in the directories of a `PATH` variable.
-pub(crate) fn find_program(path: &OsStr, name: &str) -> Option<PathBuf> {
-    let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name));
+pub(crate) fn find_program(path: &OsStr, name: impl AsRef<Path>) -> Option<PathBuf> {
+    let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name.as_ref()));
     candidates.find(|candidate| is_executable(candidate))
 }
 

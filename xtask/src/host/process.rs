@@ -3,6 +3,7 @@
 //! A child gets the caller's environment, an empty standard input and a process group of its own.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use xshell::Cmd;
 
-use crate::host::signals::{Group, GroupEnd, NESTED};
-use crate::host::terminal;
+use crate::host::signals::{Group, GroupEnd};
+use crate::host::{supervisor, terminal};
 use crate::text::sanitize::mask_user_info;
 use crate::text::shell::quote;
 
@@ -44,7 +45,6 @@ impl Runner {
         }
         let set = self.set.iter().filter(|(name, _)| !is_own(name));
         command.envs(set.map(|(name, value)| (name, value)));
-        command.env(NESTED, "1");
         Process {
             command,
             line,
@@ -53,7 +53,6 @@ impl Runner {
             stdout: Stream::Capture,
             stderr: Stream::Capture,
             timeout: None,
-            whole_group: false,
         }
     }
 
@@ -69,7 +68,7 @@ impl Runner {
 /// Where a stream of a child goes.
 enum Stream {
     Capture,
-    /// To our standard error: a tool's words are not data of ours.
+    /// To our standard error: what a tool prints is not data of ours.
     Stderr,
     /// To the same stream of ours.
     Inherit,
@@ -89,11 +88,26 @@ pub(crate) struct Process {
     stdout: Stream,
     stderr: Stream,
     timeout: Option<Duration>,
-    whole_group: bool,
+}
+
+/// A process that exceeded its time limit and was killed.
+#[derive(Debug)]
+pub(crate) struct TimedOut {
+    program: String,
+    limit: Duration,
+}
+
+impl std::error::Error for TimedOut {}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` did not finish within {} s", self.program, self.limit.as_secs())
+    }
 }
 
 impl Process {
-    /// Shows the command line also without `--verbose`: for the tool that does a command's work.
+    /// Shows the command line also without `--verbose`, and leaves nothing behind of what the
+    /// process starts (see [`supervisor`]): for the tool that does a command's work.
     pub(crate) fn shown(self) -> Self {
         Process { is_shown: true, ..self }
     }
@@ -132,11 +146,6 @@ impl Process {
         Process { timeout: Some(limit), ..self }
     }
 
-    /// Ends with the process what it leaves running in its group, as the end of a container does.
-    pub(crate) fn whole_group(self) -> Self {
-        Process { whole_group: true, ..self }
-    }
-
     /// Runs the process to its end.
     ///
     /// # Errors
@@ -146,6 +155,9 @@ impl Process {
     pub(crate) fn output(mut self) -> anyhow::Result<Output> {
         terminal::command_line(&self.line, self.is_shown);
         let program = self.command.get_program().to_string_lossy().into_owned();
+        if self.is_shown {
+            self.command = supervisor::supervised(&self.command)?;
+        }
         self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         self.command.stdout(self.stdout.stdio());
         self.command.stderr(self.stderr.stdio());
@@ -153,25 +165,23 @@ impl Process {
         let stdout = Pipe::read(child.stdout.take(), self.stdout);
         let stderr = Pipe::capture(child.stderr.take());
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.stdin) {
-            // A child that answers before it has read everything must not wait for us. One that
-            // does not read at all says by its exit status what it thinks of that.
+            // A child may answer before it has read everything. One that does not read at all
+            // reports that by its exit status.
             thread::spawn(move || stdin.write_all(&input));
         }
         let end = group.ended(self.timeout);
-        if end != GroupEnd::Ended || self.whole_group {
-            group.kill();
+        match end {
+            GroupEnd::Ended => (),
+            GroupEnd::TimedOut if self.is_shown => group.stop(),
+            GroupEnd::TimedOut | GroupEnd::WantsTerminal => group.kill(),
         }
         let status = child.wait()?;
         match end {
-            GroupEnd::TimedOut => {
-                let seconds = self.timeout.unwrap_or_default().as_secs();
-                bail!("`{program}` did not finish within {seconds} s");
-            }
-            GroupEnd::WantsTerminal if self.whole_group => terminal::say(
-                "the command wants to read from or write to the terminal, so it was killed",
-            ),
-            GroupEnd::WantsTerminal => bail!("`{program}` asked for input at the terminal"),
             GroupEnd::Ended => (),
+            GroupEnd::TimedOut => {
+                bail!(TimedOut { program, limit: self.timeout.unwrap_or_default() })
+            }
+            GroupEnd::WantsTerminal => bail!("`{program}` asked for input at the terminal"),
         }
         Ok(Output { status, stdout: stdout.take(), stderr: stderr.take() })
     }
@@ -211,7 +221,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// As [`Process::output`], and if the process fails: its own words (exit code 75).
+    /// As [`Process::output`], and if the process fails: what it printed (exit code 75).
     pub(crate) fn read(self) -> anyhow::Result<Vec<u8>> {
         let program = self.command.get_program().to_string_lossy().into_owned();
         succeeded(&program, self.output()?)

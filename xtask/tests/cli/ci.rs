@@ -163,7 +163,8 @@ fn children_do_not_see_what_cargo_run_adds() {
         .set("MINE", "kept");
     let run = ci(&sandbox, &[]).assert_code(0);
     let has = |name: &str| run.stdout.lines().any(|line| line.starts_with(&format!("{name}=")));
-    for name in ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "RUSTUP_TOOLCHAIN"] {
+    let removed = ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "RUSTUP_TOOLCHAIN"];
+    for name in removed.into_iter().chain(["XTASK_NESTED"]) {
         assert!(!has(name), "{name} is passed on:\n{}", run.stdout);
     }
     assert!(run.stdout.contains("LD_LIBRARY_PATH=/mine\n"));
@@ -205,10 +206,7 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
         assert!(stdout.contains("slow   interrupted"), "{stdout}");
         assert!(stdout.contains("later  not run"), "{stdout}");
         assert!(!sandbox.root().join("later").exists());
-        let grandchild = sandbox.read("grandchild");
-        // A zombie that nobody waited for yet is dead as well.
-        let state = sandbox.run("ps", &["-o", "stat=", "-p", grandchild.trim()]).stdout;
-        assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+        assert_has_ended(&sandbox, "grandchild");
     }
 }
 
@@ -267,8 +265,7 @@ fn an_interrupt_reaches_what_a_nested_command_has_started() {
     sandbox.write("inner.json", inner.to_string());
     let (status, stdout, _) = interrupted(&sandbox, "INT");
     assert_eq!(status, Some(130), "{stdout}");
-    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read("inner").trim()]).stdout;
-    assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+    assert_has_ended(&sandbox, "inner");
 }
 
 #[test]
@@ -298,12 +295,61 @@ fn a_subcommand_that_cargo_does_not_have_makes_a_test_unavailable() {
 
 #[test]
 fn what_a_test_leaves_behind_ends_with_it() {
-    let sandbox = sandbox(r#"{"test_name": "bg", "command": "sleep 300 & echo $! > child"}"#);
-    let started = Instant::now();
-    ci(&sandbox, &[]).assert_code(0);
-    assert!(started.elapsed() < Duration::from_secs(60), "the child held our pipe");
-    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read("child").trim()]).stdout;
-    assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+    for daemon in ["sleep 300", "setsid sleep 300"] {
+        let command = format!("(trap '' TERM HUP; {daemon} & echo $! > child)");
+        let sandbox = sandbox(&format!(r#"{{"test_name": "bg", "command": "{command}"}}"#));
+        let started = Instant::now();
+        ci(&sandbox, &[]).assert_code(0);
+        assert!(started.elapsed() < Duration::from_secs(60), "the child held our pipe");
+        assert_has_ended(&sandbox, "child");
+    }
+}
+
+#[test]
+fn what_a_test_has_started_ends_when_this_tool_is_killed() {
+    let sandbox = sandbox(
+        r#"{"test_name": "slow", "command": "setsid sleep 300 & echo $! > child; touch started; wait"}"#,
+    );
+    interrupted(&sandbox, "KILL");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while is_alive(&sandbox, "child") && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_has_ended(&sandbox, "child");
+}
+
+/// Whether the process whose id is in a file still runs: a zombie does not.
+fn is_alive(sandbox: &Sandbox, file: &str) -> bool {
+    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read(file).trim()]).stdout;
+    !(state.trim().is_empty() || state.starts_with('Z'))
+}
+
+#[track_caller]
+fn assert_has_ended(sandbox: &Sandbox, file: &str) {
+    assert!(!is_alive(sandbox, file), "the process of `{file}` is still there");
+}
+
+#[test]
+fn run_from_a_hook_a_test_that_uses_git_leaves_the_users_repository_alone() {
+    let sandbox = sandbox(
+        r#"{"test_name": "git", "command": "d=`mktemp -d`; cd $$d; git init -q; git config user.name x; echo x > x; git add x; git commit -q -m inner; cd /; rm -r $$d"}"#,
+    );
+    sandbox.commit_all("Describe the test");
+    let remote = sandbox.beside("remote.git");
+    sandbox.git(&["init", "--quiet", "--bare", remote.to_str().unwrap()]);
+    sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    let linked = sandbox.beside("linked");
+    sandbox.git(&["worktree", "add", "--quiet", "-b", "topic", linked.to_str().unwrap()]);
+    let hook = format!("#!/bin/sh\nexec {} ci -t t.json\n", env!("CARGO_BIN_EXE_xtask"));
+    sandbox.write(".git/hooks/pre-push", hook);
+    sandbox.run("chmod", &["+x", ".git/hooks/pre-push"]).assert_code(0);
+    let in_linked =
+        |arguments: &[&str]| sandbox.git(&[&["-C", linked.to_str().unwrap()], arguments].concat());
+    let head = in_linked(&["rev-parse", "HEAD"]);
+    in_linked(&["push", "--quiet", "origin", "topic"]);
+    assert_eq!(in_linked(&["rev-parse", "HEAD"]), head, "the commit is on the user's branch");
+    assert_eq!(in_linked(&["status", "--porcelain"]), "");
+    assert_eq!(sandbox.git(&["config", "--get", "core.bare"]), "false\n");
 }
 
 #[test]

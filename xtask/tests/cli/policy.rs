@@ -35,7 +35,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
     ("base", SHARED),
     ("tools", &["context", "host", "outcome", "plan", "project", "text"]),
     ("context", &["host", "project", "text"]),
-    ("host", &["project", "text"]),
+    ("host", &["outcome", "project", "text"]),
     ("project", &["text"]),
     ("outcome", &["text"]),
     ("cli", &["text"]),
