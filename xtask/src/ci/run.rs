@@ -83,7 +83,8 @@ fn run_one(
         }
     }
     let started = Instant::now();
-    let mut process = cx.process(command(&cx.sh, step)).shown().inherit();
+    let process = cx.runner.process_showing(command(&cx.sh, step), &step.shown);
+    let mut process = process.shown().inherit();
     if !options.no_timeouts {
         process = process.timeout(Duration::from_secs(step.timeout_minutes.saturating_mul(60)));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::outcome::{Outcome, UNDETERMINED};
+use crate::text::sanitize::visible;
 use crate::text::style::{Colour, paint};
 use crate::text::table::{Align, Columns};
 
@@ -66,7 +67,7 @@ impl Verdict {
             _ => return None,
         };
         let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
-        Some(format!("{}: {reason}{fix}", self.kind().0))
+        Some(visible(&format!("{}: {reason}{fix}", self.kind().0)))
     }
 
     fn kind(&self) -> (&'static str, Colour) {
@@ -84,7 +85,6 @@ impl Verdict {
 
     fn cell(&self) -> String {
         match self {
-            Verdict::Failed { ended: Ended::TimedOut } => "TIMED OUT".to_owned(),
             Verdict::Failed { ended } => format!("FAILED ({})", ended.describe()),
             Verdict::SoftFailed { ended } => format!("soft-failed ({})", ended.describe()),
             _ => self.kind().0.to_owned(),

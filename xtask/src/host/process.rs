@@ -17,7 +17,6 @@ use xshell::Cmd;
 
 use crate::host::signals::{Group, GroupEnd};
 use crate::host::{supervisor, terminal};
-use crate::text::sanitize::mask_user_info;
 use crate::text::shell::quote;
 
 /// What all children have in common.
@@ -35,8 +34,13 @@ impl Runner {
     /// A process that is not started yet. By default its command line is shown with `--verbose`
     /// only, and both of its streams are captured.
     pub(crate) fn process(&self, cmd: Cmd<'_>) -> Process {
+        self.process_showing(cmd, &[])
+    }
+
+    /// As [`Runner::process`]; the command line shows these texts as the values of variables.
+    pub(crate) fn process_showing(&self, cmd: Cmd<'_>, shown: &[(String, String)]) -> Process {
         let mut command = Command::from(cmd);
-        let line = self.shown_line(&command);
+        let line = self.shown_line(&command, shown);
         // What the command sets itself wins.
         let own: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
         let is_own = |name: &String| own.iter().any(|own| own == OsStr::new(name));
@@ -56,8 +60,8 @@ impl Runner {
         }
     }
 
-    fn shown_line(&self, command: &Command) -> String {
-        let line = mask_user_info(&command_line(command));
+    fn shown_line(&self, command: &Command, shown: &[(String, String)]) -> String {
+        let line = line_showing(command, shown);
         match command.get_current_dir().filter(|dir| **dir != self.shown_from) {
             Some(dir) => format!("(cd {} && {line})", quote(&dir.to_string_lossy())),
             None => line,
@@ -266,10 +270,18 @@ impl Stream {
 }
 
 /// A command as a POSIX shell would take it, with the variables that it sets itself.
+#[cfg(test)]
 pub(crate) fn command_line(command: &Command) -> String {
+    line_showing(command, &[])
+}
+
+/// As [`command_line`]; `shown` has shell words instead of values that are not to be shown.
+fn line_showing(command: &Command, shown: &[(String, String)]) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    let set = variables
-        .map(|(name, value)| format!("{}={}", name.display(), quote(&value.to_string_lossy())));
+    let set = variables.map(|(name, value)| {
+        let shown = shown.iter().find(|(it, _)| *name == **it).map(|(_, text)| text.clone());
+        format!("{}={}", name.display(), shown.unwrap_or_else(|| quote(&value.to_string_lossy())))
+    });
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words = words.map(|word| quote(&word.to_string_lossy()));
     set.chain(words).collect::<Vec<_>>().join(" ")
