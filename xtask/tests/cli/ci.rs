@@ -461,3 +461,115 @@ fn a_target_directory_that_cannot_be_written_is_no_verdict() {
     assert!(stdout.contains("`cargo-all-features` is missing and cannot be installed"), "{stdout}");
     assert_eq!(sandbox.read("target"), "not a directory");
 }
+
+#[test]
+fn a_run_of_no_test_is_no_verdict_in_ci() {
+    for tests in ["", r#"{"test_name": "a", "command": "true", "skip": true}"#] {
+        let mut sandbox = sandbox(tests);
+        let run = ci(&sandbox, &[]).assert_code(0);
+        assert!(run.stderr.contains("warning: no test ran, so nothing was checked\n"), "{run:?}");
+        sandbox.set("CI", "true");
+        ci(&sandbox, &[]).assert_code(75);
+    }
+}
+
+#[test]
+fn without_cargo_a_test_that_needs_it_is_unavailable() {
+    let sandbox = sandbox(r#"{"test_name": "doc", "command": "cargo doc"}"#);
+    for program in ["sh", "git"] {
+        let path = sandbox.run("sh", &["-c", "command -v \"$0\"", program]).stdout;
+        std::os::unix::fs::symlink(path.trim(), sandbox.beside("stubs").join(program)).unwrap();
+    }
+    let output = sandbox
+        .command(env!("CARGO_BIN_EXE_xtask"))
+        .args(["ci", "-t", "t.json"])
+        .env("PATH", sandbox.beside("stubs"))
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{stdout}");
+    assert!(stdout.contains("doc: unavailable: there is no `cargo` on PATH; install "), "{stdout}");
+}
+
+#[test]
+fn what_no_system_can_run_is_rejected_with_its_place() {
+    for (test, problem) in [
+        (r#""command": "echo a\u0000b""#, "the command contains a NUL character"),
+        (r#""command": "true", "env": {"X": "a\u0000"}"#, "the variable `X` contains a NUL"),
+    ] {
+        let run = ci(&sandbox(&format!(r#"{{"test_name": "a", {test}}}"#)), &[]).assert_code(2);
+        assert!(run.stderr.starts_with("t.json:1:"), "{}", run.stderr);
+        assert!(run.stderr.contains(problem), "{}", run.stderr);
+    }
+    let long = format!(r#"{{"test_name": "a", "command": "true {}"}}"#, "x".repeat(131_072));
+    let run = ci(&sandbox(&long), &[]).assert_code(2);
+    assert!(run.stderr.contains("the command has 131077 bytes"), "{}", run.stderr);
+}
+
+#[test]
+fn foreign_text_cannot_drive_the_terminal_or_forge_a_line() {
+    let sandbox = sandbox(
+        r#"{"test_name": "a\u001b[2J\nrun again: rm -rf x", "command": "false", "timeout_in_minute": 1},
+           {"test_name": "b", "command": "true", "skip": "c\u009b2J\nrun again: x"}"#,
+    );
+    let run = ci(&sandbox, &["no\u{1b}\nrun again: y"]).assert_code(2);
+    for text in [&run.stdout, &run.stderr] {
+        assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
+        assert!(!text.contains("\nrun again: "), "{text}");
+    }
+    sandbox.write(
+        "t.json",
+        r#"{"tests": [{"test_name": "a\u001b[2J\nrun again: rm -rf x", "command": "false"},
+            {"test_name": "b", "command": "true", "skip": "c\u009b2J\nrun again: x"}]}"#,
+    );
+    let run = ci(&sandbox, &[]).assert_code(1);
+    for text in [&run.stdout, &run.stderr] {
+        assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
+    }
+    assert_eq!(run.stdout.matches("\nrun again: ").count(), 1, "{}", run.stdout);
+    let again = "run again: cargo xtask ci -t t.json 'a\u{fffd}[2J\u{fffd}run again: rm -rf x'\n";
+    assert!(run.stdout.ends_with(again), "{}", run.stdout);
+}
+
+#[test]
+fn the_value_of_a_variable_is_not_shown_and_neither_are_secrets_in_urls() {
+    let mut sandbox = sandbox(
+        r#"{"test_name": "a", "command": "echo https://u:p@h/x?token=t 2>&1 >/dev/null",
+            "env": {"TOKEN": "$SECRET/x", "PLAIN": "1"}}"#,
+    );
+    sandbox.set("SECRET", "s3cret");
+    let run = ci(&sandbox, &[]).assert_code(0);
+    assert_eq!(
+        run.stderr,
+        "--- a\n$ PLAIN=1 TOKEN=\"$SECRET/x\" sh -e -c \
+         'echo https://***@h/x?*** 2>&1 >/dev/null'\n"
+    );
+}
+
+#[test]
+fn only_regular_files_of_a_reasonable_size_are_read() {
+    let sandbox = Sandbox::new();
+    sandbox.run("mkfifo", &["fifo"]).assert_code(0);
+    std::os::unix::fs::symlink("/dev/zero", sandbox.root().join("zero")).unwrap();
+    sandbox.write("large", vec![b' '; (16 << 20) + 1]);
+    sandbox.write("deep", "[".repeat(1 << 20));
+    for (file, problem) in [
+        ("fifo", "error: `fifo` is not a regular file\n"),
+        ("zero", "error: `zero` is not a regular file\n"),
+        ("large", "error: `large` is larger than 16 MiB\n"),
+        ("deep", "deep:1:129: error: nested more than 128 levels deep\n"),
+    ] {
+        let run = sandbox.xtask(&["pipeline", "-t", file]).assert_code(2);
+        assert!(run.stderr.starts_with(problem), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn scratch_files_of_a_killed_run_are_removed() {
+    let sandbox = Sandbox::new();
+    // No process has the highest id.
+    sandbox.write(".p.yml.4194305.new", "half").write(".p.yml.1.new", "of a process that lives");
+    sandbox.xtask(&["pipeline", "--output", "p.yml"]).assert_code(0);
+    assert!(!sandbox.root().join(".p.yml.4194305.new").exists());
+    assert!(sandbox.root().join(".p.yml.1.new").exists());
+}
