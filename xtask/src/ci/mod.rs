@@ -43,6 +43,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         list(&steps, options.action)?;
         return Ok(Outcome::Pass);
     }
+    // `{xtask} coverage` and cargo find the workspace from where they run.
+    let dir = options.manifest_path.as_deref().map(|path| cx.project.manifest_dir(Some(path)));
+    let _dir = dir.transpose()?.map(|dir| cx.sh.push_dir(dir));
     let reports = run::run_all(cx, &steps, options);
     report(cx, &reports, options)?;
     if !verdict::has_run(&reports) {
@@ -155,6 +158,9 @@ fn rerun(cx: &Context, options: &Options) -> anyhow::Result<String> {
     let mut line = format!("{} ci", inputs::own_alias(cx)?);
     for file in &options.test_descriptions {
         line += &format!(" -t {}", shell_text::quote(&file.to_string_lossy()));
+    }
+    if let Some(path) = &options.manifest_path {
+        line += &format!(" --manifest-path {}", shell_text::quote(&path.to_string_lossy()));
     }
     if options.workspace_selective {
         line += " --workspace-selective true";

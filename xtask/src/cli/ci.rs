@@ -17,6 +17,8 @@ rustup. A test that cannot run here is `unavailable`, with the reason and the fi
 Options:
   -t, --test-description FILE     take the tests from FILE (default: the shipped tests,
                                   `-t shipped`); may be repeated
+      --manifest-path PATH        run in the directory of that Cargo.toml, for a workspace that is
+                                  not at the root
       --workspace-selective BOOL  in a Cargo workspace: run the tests for each member crate
       --skip NAME                 leave a test out; may be repeated
       --list                      list the tests and run none
@@ -36,6 +38,7 @@ unavailable test, or a run of no test at all, makes the exit code 75.
 pub(crate) struct Options {
     /// In order; empty for the shipped tests.
     pub(crate) test_descriptions: Vec<PathBuf>,
+    pub(crate) manifest_path: Option<PathBuf>,
     /// Names or labels; empty means all.
     pub(crate) tests: Vec<String>,
     pub(crate) skipped: Vec<String>,
@@ -61,6 +64,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let mut options = Options {
         test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
         skipped: skipped.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
+        manifest_path: args.path(None, "--manifest-path")?,
         workspace_selective: args.boolean_option("--workspace-selective")?,
         action: parse_action(&mut args)?,
         fail_fast: args.switch("--fail-fast")?,
@@ -68,6 +72,9 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         no_install: args.switch("--no-install")?,
         tests: Vec::new(),
     };
+    if options.manifest_path.is_some() && options.workspace_selective {
+        return args.error("`--manifest-path` and `--workspace-selective` exclude each other");
+    }
     options.tests = args.positional()?;
     Ok(options)
 }

@@ -573,3 +573,42 @@ fn scratch_files_of_a_killed_run_are_removed() {
     assert!(!sandbox.root().join(".p.yml.4194305.new").exists());
     assert!(sandbox.root().join(".p.yml.1.new").exists());
 }
+
+#[test]
+fn with_a_manifest_path_the_tests_run_in_its_directory() {
+    let sandbox = sandbox(r#"{"test_name": "a", "command": "pwd; false"}"#);
+    sandbox.write("staging/Cargo.toml", "[workspace]\n");
+    let path = "staging/Cargo.toml";
+    let run = ci(&sandbox, &["--manifest-path", path]).assert_code(1);
+    let dir = sandbox.root().join("staging").canonicalize().unwrap();
+    assert!(run.stdout.starts_with(&format!("{}\n", dir.display())), "{}", run.stdout);
+    assert!(run.stdout.ends_with(&format!("ci -t t.json --manifest-path {path} a\n")), "{run:?}");
+    ci(&sandbox, &["--manifest-path", "t.json"]).assert_code(2);
+    ci(&sandbox, &["--manifest-path", path, "--workspace-selective", "true"]).assert_code(2);
+}
+
+#[test]
+fn what_arrives_in_the_container_is_listed_and_what_the_plugin_ignores_is_rejected() {
+    let sandbox = sandbox(r#"{"test_name": "a", "command": "true", "env": {"MODE": "fast"}}"#);
+    let run = sandbox.xtask(&["pipeline", "-t", "t.json", "--format", "json"]).assert_code(0);
+    let pipeline: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let docker = pipeline["steps"][0]["plugins"][0].as_object().unwrap().values().next().unwrap();
+    assert_eq!(docker["environment"], serde_json::json!(["MODE"]));
+    sandbox.write(
+        "t.json",
+        r#"{"tests": [{"test_name": "a", "command": "true",
+        "docker_plugin": {"environment": {"A": "1"}, "enviroment": ["A"]}}]}"#,
+    );
+    let run = ci(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains(
+        "t.json:2:27: error: the docker plugin takes a list of non-empty strings as `environment`"
+    ));
+    assert!(run.stderr.contains("warning: the docker plugin has no setting `enviroment`, did you"));
+}
+
+#[test]
+fn a_dependency_on_another_step_is_noted() {
+    let sandbox = sandbox(r#"{"test_name": "a", "command": "true", "depends_on": "b"}"#);
+    let run = ci(&sandbox, &[]).assert_code(0);
+    assert!(run.stderr.contains("note: runs in CI only after the steps that `depends_on` names\n"));
+}
