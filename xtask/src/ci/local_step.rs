@@ -168,6 +168,10 @@ fn verdict(step: &Step<'_>) -> Option<Verdict> {
     )))
 }
 
+/// Settings of the docker plugin that change what a command sees, and have no effect here.
+const NOTED: [&str; 6] =
+    ["workdir", "shell", "entrypoint", "env-file", "mount-checkout", "skip-checkout"];
+
 fn notes(step: &Step<'_>) -> Vec<String> {
     let test = step.test;
     let mut notes = Vec::new();
@@ -193,9 +197,7 @@ fn notes(step: &Step<'_>) -> Vec<String> {
     let usual = step.inputs.settings.image_for(step.platform);
     let image = docker.get("image").and_then(Value::as_str).filter(|image| *image != usual);
     notes.extend(image.map(|image| format!("runs in the image `{image}` in CI")));
-    for key in
-        ["workdir", "shell", "entrypoint"].into_iter().filter(|key| docker.contains_key(*key))
-    {
+    for key in NOTED.into_iter().filter(|key| docker.contains_key(*key)) {
         notes.push(format!("the docker plugin's `{key}` has no effect here"));
     }
     if !test.plugins.is_empty() {
