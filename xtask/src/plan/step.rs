@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::plan::description::{Test, TestDescription};
-use crate::plan::inputs::Inputs;
 use crate::plan::docker;
+use crate::plan::inputs::Inputs;
 use crate::plan::placeholder;
 use crate::plan::placeholder::Values;
 use crate::plan::platform::Platform;

@@ -238,6 +238,34 @@ fn every_command_has_a_help_text_of_at_most_100_columns() {
 }
 
 #[test]
+fn messages_and_documents_name_only_commands_that_exist() {
+    let help = Sandbox::new().xtask(&["help"]).assert_code(0).stdout;
+    let table = help.split("Commands:\n").nth(1).unwrap();
+    let commands: Vec<&str> = table
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|it| it.split_whitespace().next())
+        .collect();
+    let mut offences = Vec::new();
+    for dir in ["xtask/src", "docs", "ci-template", "samples", "README.md", "CONTRIBUTING.md"] {
+        for entry in walkdir::WalkDir::new(checkout().join(dir)) {
+            let path = entry.unwrap().into_path();
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            for (at, _) in text.match_indices("cargo xtask ") {
+                let rest = &text[at + "cargo xtask ".len()..];
+                let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '-');
+                let word = &rest[..end.unwrap_or(rest.len())];
+                if !word.is_empty() && !commands.contains(&word) {
+                    offences.push(format!("{}: cargo xtask {word}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
+#[test]
 fn the_changelog_has_the_version() {
     let changelog = fs::read_to_string(checkout().join("CHANGELOG.md")).unwrap();
     let sections = changelog.lines().filter_map(|line| line.strip_prefix("## ["));
