@@ -24,7 +24,7 @@ use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getppid};
 
 use crate::host::signals::{self, Group, GroupEnd};
@@ -98,6 +98,8 @@ fn supervise(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Ex
         bail!("the process that started this one has ended");
     }
     let (group, mut child) = Group::spawn(Command::new(program).args(arguments))?;
+    let command = Pid::from_raw(child.id().cast_signed());
+    thread::spawn(move || reap_until_end_of(command));
     if group.ended(None) == GroupEnd::WantsTerminal {
         terminal::say("the command wants to use the terminal, so it was killed");
         group.kill();
@@ -106,6 +108,19 @@ fn supervise(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Ex
     drop(group);
     end_descendants();
     Ok(status)
+}
+
+/// Reaps descendants that became our children, as init does: a test may wait for one to be gone.
+fn reap_until_end_of(command: Pid) {
+    loop {
+        match waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+            Ok(status) if status.pid().is_some_and(|child| child != command) => {
+                let _ = waitpid(status.pid(), Some(WaitPidFlag::WNOHANG));
+            }
+            Err(Errno::EINTR) => (),
+            Ok(_) | Err(_) => return,
+        }
+    }
 }
 
 /// Kills every child until there is none: the children of each become ours.

@@ -318,6 +318,13 @@ fn what_a_test_has_started_ends_when_this_tool_is_killed() {
     assert_has_ended(&sandbox, "child");
 }
 
+#[test]
+fn a_test_sees_what_it_has_left_behind_disappear() {
+    let command = "(sleep 0.1 & echo $! > orphan); sleep 2; ! kill -0 `cat orphan`";
+    let sandbox = sandbox(&format!(r#"{{"test_name": "orphan", "command": "{command}"}}"#));
+    ci(&sandbox, &[]).assert_code(0);
+}
+
 /// Whether the process whose id is in a file still runs: a zombie does not.
 fn is_alive(sandbox: &Sandbox, file: &str) -> bool {
     let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read(file).trim()]).stdout;
