@@ -37,3 +37,10 @@ fn the_first_block_adds_the_alias_to_every_configuration() {
         assert_eq!(aliases.contains("alias: metadata"), has_other, "{files:?}\n{aliases}");
     }
 }
+
+#[test]
+fn the_first_block_leaves_an_alias_of_that_name_alone() {
+    let taken = "[alias]\nxtask = \"run --package xtask --\"\n";
+    let aliases = aliases_after_set_up(&[(".cargo/config.toml", taken)]);
+    assert!(aliases.contains("alias: run --package xtask --"), "{aliases}");
+}

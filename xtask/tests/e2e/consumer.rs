@@ -42,6 +42,8 @@ pub(crate) fn consumer(layout: Layout) -> Sandbox {
         "git -c protocol.file.allow=always submodule --quiet add {} rust-vmm-ci",
         snapshot.display()
     );
+    // The sample has the alias already.
+    fs::remove_file(sandbox.root().join(".cargo/config.toml")).unwrap();
     let set_up = set_up_block();
     assert!(set_up.contains(add));
     sandbox.run("sh", &["-ec", &set_up.replace(add, &add_snapshot)]).assert_code(0);
