@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::plan::platform::Platform;
 use crate::plan::step::Step;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected};
-use crate::text::sanitize::visible;
+use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::shell as shell_text;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
@@ -118,7 +118,7 @@ fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {
         for LocalStep { label, timeout_minutes, uploaded_command, verdict, .. } in steps {
             let reason = verdict.as_ref().and_then(Verdict::reason);
             let reason = reason.map(|reason| format!("  ({reason})")).unwrap_or_default();
-            let rest = visible(&format!("{uploaded_command}{reason}"));
+            let rest = visible(&mask_secrets(&format!("{uploaded_command}{reason}")));
             writeln!(out, "{label:width$}  {timeout_minutes:>3} min  {rest}")?;
         }
         Ok(())

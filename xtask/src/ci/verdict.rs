@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::outcome::{Outcome, UNDETERMINED};
-use crate::text::sanitize::visible;
+use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::style::{Colour, paint};
 use crate::text::table::{Align, Columns};
 
@@ -67,7 +67,7 @@ impl Verdict {
             _ => return None,
         };
         let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
-        Some(visible(&format!("{}: {reason}{fix}", self.kind().0)))
+        Some(visible(&mask_secrets(&format!("{}: {reason}{fix}", self.kind().0))))
     }
 
     fn kind(&self) -> (&'static str, Colour) {
@@ -292,6 +292,13 @@ mod tests {
             1 passed, 1 failed, 1 soft-failed, 1 unavailable, 1 not run
         "]]
         .assert_eq(&render(&reports, false));
+    }
+
+    #[test]
+    fn a_reason_has_no_secret_and_one_line() {
+        let verdict = Verdict::unavailable("`https://u:p@h/x` cannot be reached\nrun again: x");
+        let shown = "unavailable: `https://***@h/x` cannot be reached\u{fffd}run again: x";
+        assert_eq!(verdict.reason().unwrap(), shown);
     }
 
     #[test]
