@@ -208,11 +208,11 @@ impl<'a> Run<'a> {
         };
         let verdict = match output {
             _ if Context::interrupted_by().is_some() => Verdict::Interrupted,
-            _ if end.timed_out => Verdict::TimedOut,
-            Ok(output) => Verdict::of(ended(output.status), &step.soft_fail, step.is_own_command),
+            _ if end.timed_out => step.judge(Ended::TimedOut),
+            Ok(output) => step.judge(ended(output.status)),
             Err(error) => Verdict::unavailable(format!("{error:#}")),
         };
-        let is_suspect = matches!(verdict, Verdict::Failed { .. }) && end.had_company;
+        let is_suspect = verdict.fails_the_run() && end.had_company && !end.timed_out;
         if is_suspect && !is_second_try {
             self.suspects.push(index);
         }
@@ -319,7 +319,7 @@ impl Test<'_> {
         if let Some((name, flags)) = self.faster_linker().filter(|_| !self.is_alone) {
             cmd = cmd.env(name, flags);
         }
-        cx.process(cmd).whole_group()
+        cx.runner.process_showing(cmd, &step.shown).supervised()
     }
 
     /// Doctests are linked one by one, and on musl GNU `ld` takes twice as long for each as the

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::ci::local_step::LocalStep;
 use crate::ci::reason;
 use crate::outcome::{Outcome, UNDETERMINED};
-use crate::text::sanitize;
+use crate::text::sanitize::{self, mask_secrets, visible};
 use crate::text::style::{Colour, paint};
 use crate::text::table::{Align, Columns};
 
@@ -21,8 +21,6 @@ pub(crate) enum Verdict {
     },
     /// Failed beside other tests, and passed alone.
     PassedAlone,
-    /// Killed at the end of its time.
-    TimedOut,
     /// Failed, and the description says that this does not count.
     SoftFailed {
         ended: Ended,
@@ -62,7 +60,7 @@ impl Verdict {
 
     /// Whether the run as a whole has failed by it.
     pub(crate) fn fails_the_run(&self) -> bool {
-        matches!(self, Verdict::Failed { .. } | Verdict::TimedOut | Verdict::Interrupted)
+        matches!(self, Verdict::Failed { .. } | Verdict::Interrupted)
     }
 
     /// Whether running the test again is what the user wants to do next.
@@ -94,8 +92,8 @@ impl Verdict {
     pub(crate) fn status(&self) -> (&'static str, Colour) {
         let verb = match self {
             Verdict::Passed | Verdict::PassedAlone => "Passed",
+            Verdict::Failed { ended: Ended::TimedOut } => "Timed out",
             Verdict::Failed { .. } => "Failed",
-            Verdict::TimedOut => "Timed out",
             Verdict::SoftFailed { .. } => "Soft-failed",
             Verdict::Skipped { .. } => "Skipped",
             Verdict::Unavailable { .. } => "Unavailable",
@@ -113,14 +111,14 @@ impl Verdict {
             _ => return None,
         };
         let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
-        Some(format!("{}: {reason}{fix}", self.kind().0))
+        Some(visible(&mask_secrets(&format!("{}: {reason}{fix}", self.kind().0))))
     }
 
     fn kind(&self) -> (&'static str, Colour) {
         match self {
             Verdict::Passed => ("passed", Colour::Green),
             Verdict::PassedAlone => ("passed alone", Colour::Yellow),
-            Verdict::TimedOut => ("timed out", Colour::Red),
+            Verdict::Failed { ended: Ended::TimedOut } => ("timed out", Colour::Red),
             Verdict::Failed { .. } => ("failed", Colour::Red),
             Verdict::SoftFailed { .. } => ("soft-failed", Colour::Yellow),
             Verdict::Skipped { .. } => ("skipped", Colour::Dim),
@@ -144,6 +142,8 @@ impl Verdict {
 pub(crate) enum Ended {
     Exit(i32),
     Signal(i32),
+    /// It exceeded its timeout and was killed.
+    TimedOut,
 }
 
 impl Ended {
@@ -151,14 +151,16 @@ impl Ended {
         match self {
             Ended::Exit(status) => format!("exit {status}"),
             Ended::Signal(signal) => format!("signal {signal}"),
+            Ended::TimedOut => "timed out".to_owned(),
         }
     }
 
-    /// The exit status that docker reports.
-    fn status(self) -> i32 {
+    /// The exit status that docker reports; Buildkite has none for a job that timed out.
+    fn status(self) -> Option<i32> {
         match self {
-            Ended::Exit(status) => status,
-            Ended::Signal(signal) => 128 + signal,
+            Ended::Exit(status) => Some(status),
+            Ended::Signal(signal) => Some(128 + signal),
+            Ended::TimedOut => None,
         }
     }
 }
@@ -194,7 +196,9 @@ impl SoftFail {
         match self {
             SoftFail::Never => false,
             SoftFail::Always => true,
-            SoftFail::ExitStatuses(list) => list.contains(&i64::from(ended.status())),
+            SoftFail::ExitStatuses(list) => {
+                ended.status().is_some_and(|status| list.contains(&i64::from(status)))
+            }
         }
     }
 }
@@ -287,19 +291,24 @@ impl Report {
     }
 }
 
-/// Failed if any test failed; undetermined if nothing ran although this is CI, where a table is read
-/// by no one, if what should have run was unavailable, or in CI if anything was; else passed.
+/// Failed if any test failed; else undetermined if no test could run, or, in CI, if one was
+/// unavailable or none ran; else passed.
 pub(crate) fn outcome(reports: &[Report], is_ci: bool) -> Outcome {
     let any = |wanted: fn(&Verdict) -> bool| reports.iter().any(|it| wanted(&it.verdict));
-    let has_run = any(Verdict::has_run);
     let is_unavailable = any(|verdict| matches!(verdict, Verdict::Unavailable { .. }));
     if any(Verdict::fails_the_run) {
-        Outcome::Fail
-    } else if (is_unavailable && !has_run) || (is_ci && (is_unavailable || !has_run)) {
-        Outcome::Unavailable
-    } else {
-        Outcome::Pass
+        return Outcome::Fail;
     }
+    match (is_unavailable, has_run(reports)) {
+        (true, false) => Outcome::Unavailable,
+        (true, _) | (_, false) if is_ci => Outcome::Unavailable,
+        _ => Outcome::Pass,
+    }
+}
+
+/// Whether any test ran to its end.
+pub(crate) fn has_run(reports: &[Report]) -> bool {
+    reports.iter().any(|report| report.elapsed.is_some())
 }
 
 /// The table of all tests. The share of the timeout is shown from a half on.
@@ -355,7 +364,7 @@ pub(crate) fn reasons(reports: &[Report]) -> Vec<String> {
         let reason = report.reason.as_deref().unwrap_or("no output");
         let verb = if report.verdict.fails_the_run() { "FAILED" } else { "soft-failed" };
         match report.verdict {
-            Verdict::TimedOut => format!(
+            Verdict::Failed { ended: Ended::TimedOut } => format!(
                 "FAILED {}: killed after its timeout of {} min: {reason}",
                 report.label, report.timeout_minutes
             ),
@@ -467,6 +476,13 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_reason_has_no_secret_and_one_line() {
+        let verdict = Verdict::unavailable("`https://u:p@h/x` cannot be reached\nrun again: x");
+        let shown = "unavailable: `https://***@h/x` cannot be reached\u{fffd}run again: x";
+        assert_eq!(verdict.reason().unwrap(), shown);
+    }
+
+    #[test]
     fn colour_changes_nothing_but_colour() {
         let reports = [report("style", Verdict::Passed, Some(1))];
         let coloured = table(&reports, true);
@@ -484,7 +500,11 @@ pub(crate) mod tests {
         assert_eq!(outcome(&[passed.clone(), missing.clone()], true), Outcome::Unavailable);
         assert_eq!(outcome(&[missing], false), Outcome::Unavailable);
         assert_eq!(outcome(&[soft, passed], true), Outcome::Pass);
+        let skipped = report("e", Verdict::Skipped { reason: "x".to_owned() }, None);
         assert_eq!(outcome(&[], true), Outcome::Unavailable);
+        let skipped = [skipped];
+        assert_eq!(outcome(&skipped, true), Outcome::Unavailable);
+        assert_eq!(outcome(&skipped, false), Outcome::Pass);
         assert_eq!(outcome(&[], false), Outcome::Pass);
     }
 

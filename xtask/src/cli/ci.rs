@@ -19,6 +19,8 @@ here is `unavailable`, with the reason and the fix. The logs are in target/ci/lo
 Options:
   -t, --test-description FILE     take the tests from FILE (default: the shipped tests,
                                   `-t shipped`); may be repeated
+      --manifest-path PATH        run in the directory of that Cargo.toml, for a workspace that is
+                                  not at the root
       --workspace-selective BOOL  in a Cargo workspace: run the tests for each member crate
       --skip NAME                 leave a test out; may be repeated
       --failed                    run only the tests that did not pass in the last run
@@ -33,23 +35,24 @@ Options:
       --no-install                install nothing; a test whose tools are missing is unavailable
 
 The environment variables of `cargo xtask help pipeline` apply here too. If `CI` is set, an
-unavailable test makes the exit code 75.
+unavailable test, or a run of no test at all, makes the exit code 75.
 ";
 
 /// The options of `ci`.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     /// In order; empty for the shipped tests.
     pub(crate) test_descriptions: Vec<PathBuf>,
+    pub(crate) manifest_path: Option<PathBuf>,
     /// Names or labels; empty means all.
     pub(crate) tests: Vec<String>,
     pub(crate) skipped: Vec<String>,
     pub(crate) workspace_selective: bool,
     pub(crate) action: Action,
     pub(crate) fail_fast: bool,
-    pub(crate) no_install: bool,
     pub(crate) no_timeouts: bool,
+    pub(crate) no_install: bool,
     /// Only what did not pass the last time.
     pub(crate) failed: bool,
     pub(crate) jobs: Option<usize>,
@@ -73,17 +76,21 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let mut options = Options {
         test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
         skipped: skipped.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
+        manifest_path: args.path(None, "--manifest-path")?,
         workspace_selective: args.boolean_option("--workspace-selective")?,
         action: parse_action(&mut args)?,
         fail_fast: args.switch("--fail-fast")?,
-        no_install: args.switch("--no-install")?,
         no_timeouts: args.switch("--no-timeouts")?,
+        no_install: args.switch("--no-install")?,
         failed: args.switch("--failed")?,
         jobs: jobs(&mut args)?,
         report: args.path(None, "--report")?,
         tests: Vec::new(),
         extra_words: Vec::new(),
     };
+    if options.manifest_path.is_some() && options.workspace_selective {
+        return args.error("`--manifest-path` and `--workspace-selective` exclude each other");
+    }
     (options.tests, options.extra_words) = args.positional_and_rest()?;
     if options.tests.is_empty() {
         // Without a test to add to, the words are names that begin with a dash.

@@ -8,4 +8,5 @@ pub(crate) mod jobserver;
 pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod signals;
+pub(crate) mod supervisor;
 pub(crate) mod terminal;
