@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::ci::report::{Report, duration};
 use crate::ci::schedule::OwnTime;
-use crate::ci::verdict::{Report, duration};
 use crate::text::style::{Colour, paint};
 use crate::text::table;
 
@@ -126,8 +126,8 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ci::report::tests::report;
     use crate::ci::verdict::Verdict;
-    use crate::ci::verdict::tests::report;
 
     fn start(board: &mut Board, index: usize, limit_seconds: u64) -> Arc<AtomicBool> {
         let kill = Arc::new(AtomicBool::new(false));

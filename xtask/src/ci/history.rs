@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::ci::verdict::Report;
+use crate::ci::report::Report;
 
 /// The last result of each test, by label.
 #[derive(Debug, Default, PartialEq)]
@@ -64,7 +64,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ci::verdict::tests::report;
+    use crate::ci::report::tests::report;
     use crate::ci::verdict::{Ended, Verdict};
 
     #[test]

@@ -8,7 +8,7 @@ use crate::ci::verdict::{Ended, SoftFail, Verdict};
 use crate::plan::placeholder;
 use crate::plan::platform::Hypervisor;
 use crate::plan::step::Step;
-use crate::text::sanitize::visible;
+use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::shell as shell_text;
 
 /// Everything that a local run of a step needs.
@@ -75,6 +75,17 @@ impl LocalStep {
             notes: notes(step),
             is_own_command: is_own_command(&step.test.command),
         }
+    }
+
+    /// The command with its variables, for people to read and to copy.
+    pub(crate) fn shown_line(&self) -> String {
+        let value = |name: &str, value: &str| {
+            let shown = self.shown.iter().find(|(it, _)| it == name).map(|(_, text)| text.clone());
+            shown.unwrap_or_else(|| shell_text::quote(value))
+        };
+        let variables =
+            self.environment.iter().map(|(name, it)| format!("{name}={} ", value(name, it)));
+        visible(&mask_secrets(&(variables.collect::<String>() + &self.shown_command)))
     }
 
     /// Adds words to the command, before its first ` -- `, else at its end.

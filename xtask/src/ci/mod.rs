@@ -2,10 +2,12 @@
 
 pub(crate) mod board;
 pub(crate) mod history;
+pub(crate) mod jobserver;
 pub(crate) mod local_step;
 pub(crate) mod log;
 pub(crate) mod reason;
-pub(crate) mod reports;
+pub(crate) mod report;
+pub(crate) mod report_files;
 pub(crate) mod requirements;
 pub(crate) mod run;
 pub(crate) mod schedule;
@@ -19,8 +21,9 @@ use serde_json::{Value, json};
 
 use crate::ci::history::History;
 use crate::ci::local_step::LocalStep;
+use crate::ci::report::Report;
 use crate::ci::selection::Selection;
-use crate::ci::verdict::{Report, Verdict};
+use crate::ci::verdict::Verdict;
 use crate::cli::ci::{Action, Options};
 use crate::context::Context;
 use crate::host::{files, terminal};
@@ -77,10 +80,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         let _ = files::write_atomically(&history_file, history.to_text().as_bytes());
     }
     report(cx, &reports, options)?;
-    if !verdict::has_run(&reports) {
+    if !report::has_run(&reports) {
         terminal::say("warning: no test ran, so nothing was checked");
     }
-    Ok(verdict::outcome(&reports, cx.is_ci()))
+    Ok(report::outcome(&reports, cx.is_ci()))
 }
 
 fn not_passed(steps: Vec<LocalStep>, history: &History) -> Vec<LocalStep> {
@@ -177,23 +180,23 @@ fn list_entry(step: &LocalStep) -> Value {
 /// reports for others.
 fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<()> {
     let rerun_lines = rerun_lines(cx, reports, options)?;
-    let sentence = verdict::sentence(reports);
+    let sentence = report::sentence(reports);
     terminal::write_data(|out| {
         if !terminal::is_quiet() {
-            write!(out, "\n{}", verdict::table(reports, cx.colours_stdout()))?;
+            write!(out, "\n{}", report::table(reports, cx.colours_stdout()))?;
         }
-        for line in verdict::reasons(reports).iter().chain(&rerun_lines) {
+        for line in report::reasons(reports).iter().chain(&rerun_lines) {
             writeln!(out, "{line}")?;
         }
         Ok(writeln!(out, "{sentence}")?)
     })?;
-    let table = verdict::table(reports, false);
-    let markdown = reports::markdown(reports, &table, &sentence);
+    let table = report::table(reports, false);
+    let markdown = report_files::markdown(reports, &table, &sentence);
     if let Some(dir) = &options.report {
         let dir = cx.project.resolve(dir);
         files::create_dir(&dir)?;
-        let json = format!("{:#}\n", reports::json(reports));
-        let junit = reports::junit(reports, "cargo xtask ci");
+        let json = format!("{:#}\n", report_files::json(reports));
+        let junit = report_files::junit(reports, "cargo xtask ci");
         for (name, text) in [("junit.xml", &junit), ("ci.json", &json), ("ci.md", &markdown)] {
             files::write_atomically(&dir.join(name), text.as_bytes())?;
         }

@@ -14,16 +14,17 @@ use xshell::{Cmd, Shell, cmd};
 
 use crate::ci::board::{Board, End};
 use crate::ci::history::History;
+use crate::ci::jobserver::JobServer;
 use crate::ci::local_step::LocalStep;
 use crate::ci::log::{self, Log, LogEnd};
+use crate::ci::report::{Report, Shown};
 use crate::ci::requirements::{requirements, simple_commands};
 use crate::ci::schedule::{Job, Schedule, build_place, musl_doctests};
-use crate::ci::verdict::{Ended, Report, Shown, Verdict};
+use crate::ci::verdict::{Ended, Verdict};
 use crate::cli::ci::Options;
 use crate::context::Context;
 use crate::host::cargo;
-use crate::host::jobserver::JobServer;
-use crate::host::process::Process;
+use crate::host::process::{self, Process};
 use crate::host::terminal;
 use crate::text::diagnostic::Failure;
 use crate::tools::installer::{InstallPolicy, Installer};
@@ -300,7 +301,7 @@ impl Test<'_> {
         if self.is_streamed {
             // Buildkite folds its log at such a line.
             terminal::print(&format!("--- {}", self.step.label));
-            terminal::print(&format!("$ {}", self.step.shown_command));
+            terminal::print(&format!("$ {}", self.step.shown_line()));
         }
         for note in self.step.notes.iter().filter(|_| !terminal::is_quiet()) {
             terminal::print(&format!("note: {}: {note}", self.step.label));
@@ -356,7 +357,7 @@ impl<'scope> Ticker<'scope> {
                 board.tick(now - last);
                 last = now;
                 if board.has_live_lines {
-                    terminal::show_live(&board.live_lines(terminal::width()));
+                    terminal::show_live(&board.live_lines(process::terminal_width()));
                 }
             }
             terminal::show_live(&[]);

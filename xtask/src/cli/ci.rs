@@ -11,10 +11,10 @@ Runs the tests of the pipeline on this machine, as Buildkite would on a machine 
 Usage: cargo xtask ci [options] [test ...]
        cargo xtask ci [options] test ... -- WORD ...
 
-Names (`style`, or a label such as `clippy-x86_64`) select tests; without names all run. Words after
-`--` are added to the commands of the selected tests. A missing cargo tool is installed into
-target/xtask-tools, a missing component of the toolchain is added with rustup. A test that cannot run
-here is `unavailable`, with the reason and the fix. The logs are in target/ci/logs.
+Names (`style`, or a label such as `clippy-x86_64`) select tests; without names all run. Words
+after `--` are added to the commands of the selected tests. A missing cargo tool is installed into
+target/xtask-tools, a missing component of the toolchain is added with rustup. A test that cannot
+run here is `unavailable`, with the reason and the fix. The logs are in target/ci/logs.
 
 Options:
   -t, --test-description FILE     take the tests from FILE (default: the shipped tests,

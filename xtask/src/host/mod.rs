@@ -4,7 +4,6 @@ pub(crate) mod cargo;
 pub(crate) mod child_environment;
 pub(crate) mod files;
 pub(crate) mod git;
-pub(crate) mod jobserver;
 pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod signals;

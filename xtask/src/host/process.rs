@@ -320,8 +320,23 @@ fn line_showing(command: &Command, shown: &[(String, String)]) -> String {
     set.chain(words).collect::<Vec<_>>().join(" ")
 }
 
+/// How many columns the terminal of standard output has; 80 where that is unknown.
+pub(crate) fn terminal_width() -> usize {
+    static KNOWN: Mutex<Option<(Instant, usize)>> = Mutex::new(None);
+    const FRESH: Duration = Duration::from_secs(1);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match *known {
+        Some((at, width)) if at.elapsed() < FRESH => width,
+        _ => {
+            let width = terminal_columns().unwrap_or(80);
+            *known = Some((Instant::now(), width));
+            width
+        }
+    }
+}
+
 /// Asks `stty`, since the system call is out of reach of safe code.
-pub(crate) fn terminal_columns() -> Option<usize> {
+fn terminal_columns() -> Option<usize> {
     let terminal = std::fs::File::open("/dev/tty").ok()?;
     let output = Command::new("stty").arg("size").stdin(terminal).stderr(Stdio::null()).output();
     let text = String::from_utf8(output.ok()?.stdout).ok()?;

@@ -1,9 +1,7 @@
 //! Standard output for data, standard error for everything else.
 
-use crate::host::process;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 
 use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Verbosity};
 use crate::text::sanitize;
@@ -135,21 +133,6 @@ impl Drop for Shared {
 /// Whether more is wanted than results, errors and warnings.
 pub(crate) fn is_quiet() -> bool {
     verbosity() == Verbosity::Quiet
-}
-
-/// How many columns the terminal of standard output has; 80 where that is unknown.
-pub(crate) fn width() -> usize {
-    static KNOWN: Mutex<Option<(Instant, usize)>> = Mutex::new(None);
-    const FRESH: Duration = Duration::from_secs(1);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    match *known {
-        Some((at, width)) if at.elapsed() < FRESH => width,
-        _ => {
-            let width = process::terminal_columns().unwrap_or(80);
-            *known = Some((Instant::now(), width));
-            width
-        }
-    }
 }
 
 /// Whether standard output goes to a terminal.

@@ -19,11 +19,22 @@ fn ci(sandbox: &Sandbox, arguments: &[&str]) -> Run {
     sandbox.xtask(&[&["ci", "-t", "t.json"], arguments].concat())
 }
 
-/// The table with its times replaced: machines are noisy.
+/// One test after another: their output goes where ours goes.
+fn serial(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    ci(sandbox, &[&["--jobs=1"], arguments].concat())
+}
+
+/// The table and what follows it, with the times replaced: machines are noisy.
 fn table(run: &Run) -> String {
-    let start = run.stdout.find("\ntest ").unwrap() + 1;
+    let start = run.stdout.rfind("\n\n").map_or(1, |at| at + 2);
     let masked = |line: &str| {
-        let Some(at) = line.find(" s  ") else { return line.to_owned() };
+        let Some(at) = line
+            .find(" s")
+            .filter(|at| line[..*at].ends_with(|c: char| c.is_ascii_digit()))
+            .filter(|at| line[at + 2..].is_empty() || line[at + 2..].starts_with("  "))
+        else {
+            return line.to_owned();
+        };
         let (before, after) = line.split_at(at);
         let digits = before.rfind(' ').unwrap();
         format!("{}0.0{after}", &before[..=digits])
@@ -47,30 +58,35 @@ const MIXED: &str = r#"
 #[test]
 fn every_test_runs_and_the_table_has_every_verdict() {
     let sandbox = sandbox(MIXED);
-    let run = ci(&sandbox, &[]).assert_code(1);
+    let run = serial(&sandbox, &[]).assert_code(1);
     expect![[r"
-        test         verdict                time  of its timeout
-        good         passed                0.0 s    0 % of 5 min
-        bad one      FAILED (exit 3)       0.0 s    0 % of 5 min
-        killed       FAILED (signal 9)     0.0 s    0 % of 5 min
-        soft         soft-failed (exit 4)  0.0 s    0 % of 5 min
-        liar         FAILED (exit 75)      0.0 s    0 % of 5 min
+        good         passed                0.0 s
+        bad one      FAILED (exit 3)       0.0 s
+        killed       FAILED (signal 9)     0.0 s
+        soft         soft-failed (exit 4)  0.0 s
+        liar         FAILED (exit 75)      0.0 s
         left-out     skipped
         many         unavailable
-        conditional  passed                0.0 s    0 % of 5 min
-        multi        FAILED (exit 1)       0.0 s    0 % of 5 min
+        conditional  passed                0.0 s
+        multi        FAILED (exit 1)       0.0 s
         left-out: skipped: broken upstream
         many: unavailable: `parallelism` makes several jobs of the step, which only Buildkite does
-        2 passed, 4 failed, 1 soft-failed, 1 skipped, 1 unavailable
+        FAILED bad one: no output
+        FAILED killed: no output
+        soft-failed soft: no output
+        FAILED liar: no output
+        FAILED multi: no output
         run again: cargo xtask ci -t t.json 'bad one'
         run again: cargo xtask ci -t t.json killed
         run again: cargo xtask ci -t t.json soft
         run again: cargo xtask ci -t t.json liar
-        run again: cargo xtask ci -t t.json multi"]]
+        run again: cargo xtask ci -t t.json multi
+        all that failed: cargo xtask ci -t t.json --failed
+        2 passed, 4 failed, 1 soft-failed, 1 skipped, 1 unavailable"]]
     .assert_eq(&table(&run));
-    assert!(run.stdout.starts_with("out\n"), "a test's output is passed on: {}", run.stdout);
-    assert!(run.stderr.contains("err\n"));
-    assert!(run.stderr.contains("note: runs in CI only if `conditional` holds"));
+    assert!(run.stdout.contains("\nout\n"), "a test's output is passed on: {}", run.stdout);
+    assert!(run.stdout.contains("\nerr\n"), "in one stream, as a terminal shows it");
+    assert!(run.stdout.contains("note: conditional: runs in CI only if `conditional` holds"));
     assert!(!run.stdout.contains('\x1b'), "a pipe gets plain text");
 }
 
@@ -114,7 +130,7 @@ fn fail_fast_stops_at_the_first_failure() {
     let sandbox = sandbox(
         r#"{"test_name": "a", "command": "false"}, {"test_name": "b", "command": "touch ran"}"#,
     );
-    let run = ci(&sandbox, &["--fail-fast"]).assert_code(1);
+    let run = serial(&sandbox, &["--fail-fast"]).assert_code(1);
     assert!(table(&run).contains("b: not run: a test failed before"));
     assert!(!sandbox.root().join("ran").exists());
 }
@@ -125,7 +141,9 @@ fn several_descriptions_and_the_variables_count() {
     sandbox.write("u.json", r#"{"tests": [{"test_name": "b", "command": "true"}]}"#);
     sandbox.set("TESTS_TO_SKIP", r#"["a"]"#).set("TIMEOUTS_MIN", r#"{"b": 7}"#);
     let run = ci(&sandbox, &["-t", "u.json"]).assert_code(0);
-    assert!(run.stdout.contains("0 % of 7 min"), "{}", run.stdout);
+    assert!(run.stdout.contains("b  passed"), "{}", run.stdout);
+    let run = ci(&sandbox, &["-t", "u.json", "--list"]).assert_code(0);
+    assert_eq!(run.stdout, "b    7 min  true\n");
 }
 
 #[test]
@@ -146,8 +164,8 @@ fn xtask_is_this_very_executable_and_its_exit_75_is_unavailable() {
            {"test_name": "nested", "command": "{xtask} ci -t u.json"}"#,
     );
     sandbox.write("u.json", r#"{"tests": [{"test_name": "m", "command": "true", "matrix": []}]}"#);
-    let run = ci(&sandbox, &[]).assert_code(0);
-    assert!(run.stderr.contains(env!("CARGO_BIN_EXE_xtask")));
+    let run = serial(&sandbox, &[]).assert_code(0);
+    assert!(run.stdout.contains("list    passed"));
     assert!(table(&run).contains("nested  unavailable"), "{}", run.stdout);
 }
 
@@ -161,7 +179,7 @@ fn children_do_not_see_what_cargo_run_adds() {
         .set("RUSTUP_TOOLCHAIN", "nightly")
         .set("LD_LIBRARY_PATH", "/x/target/debug:/r/lib:/mine")
         .set("MINE", "kept");
-    let run = ci(&sandbox, &[]).assert_code(0);
+    let run = serial(&sandbox, &[]).assert_code(0);
     let has = |name: &str| run.stdout.lines().any(|line| line.starts_with(&format!("{name}=")));
     let removed = ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "RUSTUP_TOOLCHAIN"];
     for name in removed.into_iter().chain(["XTASK_NESTED"]) {
@@ -175,7 +193,7 @@ fn children_do_not_see_what_cargo_run_adds() {
 fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duration) {
     let child = sandbox
         .command(env!("CARGO_BIN_EXE_xtask"))
-        .args(["ci", "-t", "t.json"])
+        .args(["ci", "-t", "t.json", "--jobs=1"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0)
@@ -232,8 +250,8 @@ fn a_step_that_sets_what_cargo_sets_for_us_gets_its_own() {
     let manifest_dir = env!("CARGO_MANIFEST_DIR");
     sandbox.set("CARGO_MANIFEST_DIR", manifest_dir).set("CARGO", "/c").set("PLACE", "/p");
     sandbox.set("RUSTUP_TOOLCHAIN", "from-rustup");
-    let run = ci(&sandbox, &[]).assert_code(0);
-    assert!(run.stdout.starts_with("mine-x-/p/y\n"), "{}", run.stdout);
+    let run = serial(&sandbox, &[]).assert_code(0);
+    assert!(run.stdout.contains("\nmine-x-/p/y\n"), "{}", run.stdout);
 }
 
 #[test]
@@ -249,7 +267,7 @@ fn a_test_that_changes_a_tracked_file_is_named() {
     assert_eq!(
         warnings,
         [
-            "warning: `edits` has changed the tracked file `tracked`; CI throws its checkout away, here \
+            "warning: a test has changed the tracked file `tracked`; CI throws its checkout away, here \
           the change stays"
         ]
     );
@@ -341,7 +359,7 @@ fn run_from_a_hook_a_test_that_uses_git_leaves_the_users_repository_alone() {
     let sandbox = sandbox(
         r#"{"test_name": "git", "command": "d=`mktemp -d`; cd $$d; git init -q; git config user.name x; echo x > x; git add x; git commit -q -m inner; cd /; rm -r $$d"}"#,
     );
-    sandbox.commit_all("Describe the test");
+    sandbox.write(".gitignore", "/target\n").commit_all("Describe the test");
     let remote = sandbox.beside("remote.git");
     sandbox.git(&["init", "--quiet", "--bare", remote.to_str().unwrap()]);
     sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
@@ -425,7 +443,7 @@ fn a_tool_that_is_missing_and_may_not_be_installed_makes_a_test_unavailable() {
     sandbox.stub("cargo", "echo \"error: no such command: \\`$1\\`\" >&2; exit 101");
     let output = sandbox
         .command(env!("CARGO_BIN_EXE_xtask"))
-        .args(["ci", "-t", "t.json", "--no-install"])
+        .args(["ci", "-t", "t.json", "--no-install", "--jobs=1"])
         .env("PATH", format!("{}:/usr/bin:/bin", sandbox.beside("stubs").display()))
         .env("CARGO_HOME", sandbox.beside("home"))
         .output()
@@ -433,22 +451,20 @@ fn a_tool_that_is_missing_and_may_not_be_installed_makes_a_test_unavailable() {
     assert_eq!(output.status.code(), Some(75));
     let stdout = String::from_utf8(output.stdout).unwrap();
     expect![[r"
-
-        test      verdict      time  of its timeout
         fmt       unavailable
         features  unavailable
         fmt: unavailable: the component `rustfmt` is missing; run `rustup component add rustfmt`
         features: unavailable: `cargo-all-features` is missing; run `cargo install --locked cargo-all-features@1.12.0`
         2 unavailable
     "]]
-    .assert_eq(&stdout);
+    .assert_eq(&stdout[stdout.rfind("\n\n").unwrap() + 2..]);
 }
 
 #[test]
 fn a_target_directory_that_cannot_be_written_is_no_verdict() {
     let sandbox = sandbox(r#"{"test_name": "features", "command": "cargo all-features check"}"#);
     // A file where the directory should be stops root too.
-    sandbox.write("target", "not a directory");
+    sandbox.write("target/xtask-tools", "not a directory");
     let path = std::env::var("PATH").unwrap();
     let dirs = path
         .split(':')
@@ -466,7 +482,7 @@ fn a_target_directory_that_cannot_be_written_is_no_verdict() {
     assert_eq!(output.status.code(), Some(75));
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("`cargo-all-features` is missing and cannot be installed"), "{stdout}");
-    assert_eq!(sandbox.read("target"), "not a directory");
+    assert_eq!(sandbox.read("target/xtask-tools"), "not a directory");
 }
 
 #[test]
@@ -535,7 +551,7 @@ fn foreign_text_cannot_drive_the_terminal_or_forge_a_line() {
     }
     assert_eq!(run.stdout.matches("\nrun again: ").count(), 1, "{}", run.stdout);
     let again = "run again: cargo xtask ci -t t.json 'a\u{fffd}[2J\u{fffd}run again: rm -rf x'\n";
-    assert!(run.stdout.ends_with(again), "{}", run.stdout);
+    assert!(run.stdout.contains(again), "{}", run.stdout);
 }
 
 #[test]
@@ -545,12 +561,15 @@ fn the_value_of_a_variable_is_not_shown_and_neither_are_secrets_in_urls() {
             "env": {"TOKEN": "$SECRET/x", "PLAIN": "1"}}"#,
     );
     sandbox.set("SECRET", "s3cret");
-    let run = ci(&sandbox, &[]).assert_code(0);
-    assert_eq!(
-        run.stderr,
-        "--- a\n$ PLAIN=1 TOKEN=\"$SECRET/x\" sh -e -c \
-         'echo https://***@h/x?*** 2>&1 >/dev/null'\n"
+    let run = serial(&sandbox, &[]).assert_code(0);
+    assert!(
+        run.stdout.starts_with(
+            "--- a\n$ TOKEN=\"$SECRET/x\" PLAIN=1 echo https://***@h/x?*** 2>&1 >/dev/null\n"
+        ),
+        "{}",
+        run.stdout
     );
+    assert!(!format!("{run:?}").contains("s3cret"));
 }
 
 #[test]
@@ -586,10 +605,10 @@ fn with_a_manifest_path_the_tests_run_in_its_directory() {
     let sandbox = sandbox(r#"{"test_name": "a", "command": "pwd; false"}"#);
     sandbox.write("staging/Cargo.toml", "[workspace]\n");
     let path = "staging/Cargo.toml";
-    let run = ci(&sandbox, &["--manifest-path", path]).assert_code(1);
+    let run = serial(&sandbox, &["--manifest-path", path]).assert_code(1);
     let dir = sandbox.root().join("staging").canonicalize().unwrap();
-    assert!(run.stdout.starts_with(&format!("{}\n", dir.display())), "{}", run.stdout);
-    assert!(run.stdout.ends_with(&format!("ci -t t.json --manifest-path {path} a\n")), "{run:?}");
+    assert!(run.stdout.contains(&format!("\n{}\n", dir.display())), "{}", run.stdout);
+    assert!(run.stdout.contains(&format!("ci -t t.json --manifest-path {path} a\n")), "{run:?}");
     ci(&sandbox, &["--manifest-path", "t.json"]).assert_code(2);
     ci(&sandbox, &["--manifest-path", path, "--workspace-selective", "true"]).assert_code(2);
 }
@@ -617,5 +636,109 @@ fn what_arrives_in_the_container_is_listed_and_what_the_plugin_ignores_is_reject
 fn a_dependency_on_another_step_is_noted() {
     let sandbox = sandbox(r#"{"test_name": "a", "command": "true", "depends_on": "b"}"#);
     let run = ci(&sandbox, &[]).assert_code(0);
-    assert!(run.stderr.contains("note: runs in CI only after the steps that `depends_on` names\n"));
+    assert!(
+        run.stdout.contains("note: a: runs in CI only after the steps that `depends_on` names\n")
+    );
+}
+
+#[test]
+fn tests_that_share_nothing_run_side_by_side() {
+    // Each waits for the other: one after another, both would fail.
+    let meet = |mine: &str, other: &str| {
+        let wait =
+            format!("for i in `seq 100`; do test -e {other} && exit; sleep 0.1; done; exit 1");
+        format!(r#"{{"test_name": "{mine}", "command": "touch {mine}; {wait}"}}"#)
+    };
+    let both = [meet("a", "b"), meet("b", "a")].join(",");
+    ci(&sandbox(&both), &["--jobs", "2"]).assert_code(0);
+    let alone = |name: &str| {
+        format!(r#"{{"test_name": "{name}", "command": "mkdir l && sleep 0.3 && rmdir l"}}"#)
+    };
+    serial(&sandbox(&[alone("a"), alone("b")].join(",")), &[]).assert_code(0);
+    let run = ci(&sandbox(&both), &["--jobs", "0"]).assert_code(2);
+    assert!(run.stderr.contains("--jobs"), "{}", run.stderr);
+}
+
+#[test]
+fn the_output_of_tests_side_by_side_does_not_mix() {
+    let lines = |name: &str| {
+        format!(
+            r#"{{"test_name": "{name}",
+                "command": "for i in 1 2 3; do echo {name}-$$i; sleep 0.05; done; exit 1"}}"#
+        )
+    };
+    let sandbox = sandbox(&[lines("a"), lines("b")].join(","));
+    let run = ci(&sandbox, &["--jobs", "2"]).assert_code(1);
+    for name in ["a", "b"] {
+        let block = format!(
+            "    {name}-1\n    {name}-2\n    {name}-3\n    full output: target/ci/logs/{name}.log"
+        );
+        assert!(run.stdout.contains(&block), "{}", run.stdout);
+        let log = sandbox.read(&format!("target/ci/logs/{name}.log"));
+        assert!(log.contains(&format!("{name}-1\n{name}-2\n{name}-3\n")), "{log}");
+    }
+}
+
+#[test]
+fn what_fails_only_beside_others_has_passed_alone() {
+    let sandbox = sandbox(
+        r#"{"test_name": "flaky", "command": "test -e once || { touch once; sleep 0.5; exit 1; }"},
+           {"test_name": "broken", "command": "echo run >> runs; sleep 0.2; exit 3"}"#,
+    );
+    let run = ci(&sandbox, &["--jobs", "2"]).assert_code(1);
+    assert!(table(&run).contains("flaky   passed alone"), "{}", run.stdout);
+    assert!(table(&run).contains("broken  FAILED (exit 3)"), "{}", run.stdout);
+    assert_eq!(sandbox.read("runs"), "run\nrun\n");
+    // One after another there is nothing that it could have been beside.
+    let run = serial(&sandbox, &["broken"]).assert_code(1);
+    assert_eq!(sandbox.read("runs"), "run\nrun\nrun\n", "{}", run.stdout);
+}
+
+#[test]
+fn failed_runs_what_did_not_pass_the_last_time() {
+    let sandbox = sandbox(
+        r#"{"test_name": "good", "command": "echo good >> runs"},
+           {"test_name": "bad", "command": "echo bad >> runs; test -e fixed"}"#,
+    );
+    serial(&sandbox, &[]).assert_code(1);
+    sandbox.write("fixed", "");
+    serial(&sandbox, &["--failed"]).assert_code(0);
+    assert_eq!(sandbox.read("runs"), "good\nbad\nbad\n");
+    let run = serial(&sandbox, &["--failed"]).assert_code(0);
+    assert_eq!(sandbox.read("runs"), "good\nbad\nbad\n", "{}", run.stdout);
+}
+
+#[test]
+fn words_after_the_dashes_reach_the_command() {
+    let sandbox = sandbox(
+        r#"{"test_name": "a", "command": "printf '%s,' one -- two"},
+           {"test_name": "b", "command": "printf '%s,' one"}"#,
+    );
+    let run = serial(&sandbox, &["a", "--", "x y", "$HOME"]).assert_code(0);
+    assert!(run.stdout.contains("one,x y,$HOME,--,two,"), "{}", run.stdout);
+    let run = serial(&sandbox, &["b", "--", "z"]).assert_code(0);
+    assert!(run.stdout.contains("one,z,"), "{}", run.stdout);
+}
+
+#[test]
+fn a_report_says_the_same_in_three_formats() {
+    let mut sandbox = sandbox(
+        r#"{"test_name": "a", "command": "echo 'error: <no> & \"x\"'; exit 1"},
+           {"test_name": "b", "command": "true", "skip": "later"},
+           {"test_name": "c", "command": "true"}"#,
+    );
+    let summary = sandbox.beside("summary.md");
+    std::fs::write(&summary, "before\n").unwrap();
+    sandbox.set("GITHUB_STEP_SUMMARY", summary.to_str().unwrap());
+    ci(&sandbox, &["--report", "out"]).assert_code(1);
+    let xml = sandbox.read("out/junit.xml");
+    assert!(xml.contains(r#"tests="3" failures="1" errors="0" skipped="1""#), "{xml}");
+    assert!(xml.contains("error: &lt;no&gt; &amp; &quot;x&quot;"), "{xml}");
+    let json: serde_json::Value = serde_json::from_str(&sandbox.read("out/ci.json")).unwrap();
+    let verdicts: Vec<&serde_json::Value> =
+        json["tests"].as_array().unwrap().iter().map(|test| &test["verdict"]).collect();
+    assert_eq!(verdicts, ["failed", "skipped", "passed"]);
+    let markdown = sandbox.read("out/ci.md");
+    assert!(markdown.contains("FAILED (exit 1)"), "{markdown}");
+    assert_eq!(std::fs::read_to_string(&summary).unwrap(), format!("before\n{markdown}"));
 }

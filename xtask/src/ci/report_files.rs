@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::ci::verdict::{Report, Verdict};
+use crate::ci::report::Report;
+use crate::ci::verdict::Verdict;
 use crate::text::markdown;
 
 /// `JUnit` XML as Jenkins defines it and as most services read it.
@@ -112,8 +113,9 @@ pub(crate) fn markdown(reports: &[Report], table: &str, sentence: &str) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ci::verdict::tests::report;
-    use crate::ci::verdict::{Ended, sentence, table};
+    use crate::ci::report::tests::report;
+    use crate::ci::report::{sentence, table};
+    use crate::ci::verdict::Ended;
     use expect_test::expect;
 
     fn reports() -> Vec<Report> {
