@@ -371,6 +371,17 @@ fn what_a_test_leaves_running_ends_with_the_measurement() {
 }
 
 #[test]
+fn in_a_hook_gits_variables_reach_no_test() {
+    let mut sandbox = meter("80");
+    let test =
+        "#[test]\nfn is_no_hook() {\n    assert!(std::env::var_os(\"GIT_DIR\").is_none());\n}\n";
+    sandbox.write("tests/hook.rs", test);
+    let git_dir = sandbox.root().join(".git");
+    sandbox.set("GIT_DIR", git_dir.to_str().unwrap());
+    sandbox.xtask(&["coverage"]).assert_code(0);
+}
+
+#[test]
 fn a_test_that_fails_is_shown_and_nothing_is_recorded() {
     let sandbox = meter("10");
     sandbox
