@@ -14,3 +14,4 @@ mod golden;
 mod pipeline;
 mod policy;
 mod property;
+mod readme;
