@@ -50,6 +50,14 @@ impl Project {
         self.current_dir.join(path)
     }
 
+    /// A path relative to the root, for messages.
+    pub(crate) fn relative(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.root).unwrap_or(path).display().to_string() {
+            root if root.is_empty() => ".".to_owned(),
+            relative => relative,
+        }
+    }
+
     /// Returns the directory whose manifest a command is about, as cargo finds it: that of
     /// `--manifest-path`, else the nearest one from the current directory up to the root.
     ///

@@ -290,6 +290,11 @@ pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Whether a path is a file without content.
+pub(crate) fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
 /// Whether a path is a directory with nothing in it.
 pub(crate) fn is_empty_dir(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
@@ -328,6 +333,30 @@ pub(crate) fn executables_below(build_dir: &Path) -> Vec<(PathBuf, (u64, u64))> 
         is_executable.then(|| (entry.into_path(), (metadata.dev(), metadata.ino())))
     };
     entries.filter_map(Result::ok).filter_map(executable).collect()
+}
+
+/// Every directory below another, down to some levels, that is wanted.
+pub(crate) fn directories_below(
+    dir: &Path,
+    levels: usize,
+    is_wanted: impl Fn(&Path) -> bool,
+) -> Vec<PathBuf> {
+    let walk = WalkDir::new(dir).max_depth(levels).into_iter().filter_map(Result::ok);
+    let directories = walk.filter(|entry| entry.file_type().is_dir()).map(DirEntry::into_path);
+    directories.filter(|path| is_wanted(path)).collect()
+}
+
+/// Every file of a working tree with a wanted name, except in git's own directories and in one more.
+pub(crate) fn files_below(
+    root: &Path,
+    skipped: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<PathBuf> {
+    let is_entered = |entry: &DirEntry| entry.path() != skipped && entry.file_name() != ".git";
+    let entries = WalkDir::new(root).into_iter().filter_entry(is_entered).filter_map(Result::ok);
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let wanted = files.filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted));
+    wanted.map(DirEntry::into_path).collect()
 }
 
 /// Whether there is a directory of that name anywhere below another.
