@@ -27,7 +27,9 @@ use crate::host::cargo;
 use crate::host::process::{self, Process};
 use crate::host::terminal;
 use crate::text::diagnostic::Failure;
+use crate::text::shell as shell_text;
 use crate::tools::installer::{InstallPolicy, Installer};
+use crate::tools::requirement::Requirement;
 
 /// How often the time of each test is counted and the live lines are drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -213,7 +215,10 @@ impl<'a> Run<'a> {
             Ok(output) => step.judge(ended(output.status)),
             Err(error) => Verdict::unavailable(format!("{error:#}")),
         };
-        let is_suspect = verdict.fails_the_run() && end.had_company && !end.timed_out;
+        let is_suspect = verdict.is_worth_a_rerun()
+            && verdict != Verdict::Interrupted
+            && end.had_company
+            && !end.timed_out;
         if is_suspect && !is_second_try {
             self.suspects.push(index);
         }
@@ -280,7 +285,7 @@ impl Test<'_> {
             Ok(log) => Arc::new(Mutex::new(log)),
             Err(error) => return TestResult::NotRun(Verdict::unavailable(format!("{error:#}"))),
         };
-        self.announce();
+        self.announce(&needs);
         let kill = Arc::new(AtomicBool::new(false));
         let limit = self.has_timeout.then(|| step.timeout());
         lock(&self.board).start(self.index, &step.label, self.expected, limit, Arc::clone(&kill));
@@ -297,14 +302,25 @@ impl Test<'_> {
     }
 
     /// Writes a heading where output streams; elsewhere the line at the end of a test says enough.
-    fn announce(&self) {
+    fn announce(&self, needs: &[Requirement]) {
         if self.is_streamed {
             // Buildkite folds its log at such a line.
             terminal::print(&format!("--- {}", self.step.label));
-            terminal::print(&format!("$ {}", self.step.shown_line()));
+            terminal::print(&format!("$ {}{}", self.path_prefix(needs), self.step.shown_line()));
         }
         for note in self.step.notes.iter().filter(|_| !terminal::is_quiet()) {
             terminal::print(&format!("note: {}: {note}", self.step.label));
+        }
+    }
+
+    /// Makes the shown command one to paste: the user's shell does not find what we have installed.
+    fn path_prefix(&self, needs: &[Requirement]) -> String {
+        let bin = self.cx.project.tools_dir().join("bin");
+        let is_ours = |need: &Requirement| matches!(need, Requirement::Tool(tool) if bin.join(tool.package).exists());
+        if needs.iter().any(is_ours) {
+            format!("PATH=\"$PATH\":{} ", shell_text::quote(&bin.to_string_lossy()))
+        } else {
+            String::new()
         }
     }
 

@@ -742,3 +742,32 @@ fn a_report_says_the_same_in_three_formats() {
     assert!(markdown.contains("FAILED (exit 1)"), "{markdown}");
     assert_eq!(std::fs::read_to_string(&summary).unwrap(), format!("before\n{markdown}"));
 }
+
+#[test]
+fn the_list_is_what_is_uploaded_for_this_platform() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "t.json",
+        r#"{"tests": [{"test_name": "x", "command": "echo $$A \"${B:-{repo_name}}\" {target_platform}",
+            "platform": ["x86_64", "aarch64"], "working_dir": "/w"},
+           {"test_name": "y", "command": "{xtask} audit", "docker_plugin": {"environment": ["C=$D"]}}]}"#,
+    );
+    for descriptions in [&[][..], &["-t", "t.json"]] {
+        let list = |arguments: &[&str]| -> serde_json::Value {
+            let run = sandbox.xtask(&[arguments, descriptions].concat()).assert_code(0);
+            serde_json::from_str(&run.stdout).unwrap()
+        };
+        let (uploaded, listed) =
+            (list(&["pipeline", "--format=json"]), list(&["ci", "--list", "--json"]));
+        let pairs = |entries: &serde_json::Value| -> Vec<(String, String)> {
+            let text = |entry: &serde_json::Value, key| entry[key].as_str().unwrap().to_owned();
+            let entries = entries.as_array().unwrap().iter();
+            entries.map(|entry| (text(entry, "label"), text(entry, "command"))).collect()
+        };
+        let other = if std::env::consts::ARCH == "x86_64" { "-aarch64" } else { "-x86_64" };
+        let mut uploaded = pairs(&uploaded["steps"]);
+        uploaded.retain(|(label, _)| !label.ends_with(other));
+        assert_eq!(pairs(&listed), uploaded);
+        assert!(!uploaded.is_empty());
+    }
+}

@@ -228,14 +228,14 @@ fn a_few_lines_of_overrides_replace_a_copy_of_the_description() {
         +  command: RUSTFLAGS="-D warnings" cargo all-features build --release --all-targets --target x86_64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
         -  command: RUSTFLAGS="-D warnings" cargo all-features build --release --all-targets --target aarch64-unknown-linux-musl
         +  command: RUSTFLAGS="-D warnings" cargo all-features build --release --all-targets --target aarch64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
-        -  command: cargo all-features test --target x86_64-unknown-linux-musl
-        +  command: cargo all-features test --target x86_64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
-        -  command: cargo all-features test --target aarch64-unknown-linux-musl
-        +  command: cargo all-features test --target aarch64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
-        -  command: cargo all-features test --release --target x86_64-unknown-linux-musl
-        +  command: cargo all-features test --release --target x86_64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
-        -  command: cargo all-features test --release --target aarch64-unknown-linux-musl
-        +  command: cargo all-features test --release --target aarch64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media"#]]
+        -  command: RUSTFLAGS="-D warnings" cargo all-features test --target x86_64-unknown-linux-musl
+        +  command: RUSTFLAGS="-D warnings" cargo all-features test --target x86_64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
+        -  command: RUSTFLAGS="-D warnings" cargo all-features test --target aarch64-unknown-linux-musl
+        +  command: RUSTFLAGS="-D warnings" cargo all-features test --target aarch64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
+        -  command: RUSTFLAGS="-D warnings" cargo all-features test --release --target x86_64-unknown-linux-musl
+        +  command: RUSTFLAGS="-D warnings" cargo all-features test --release --target x86_64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media
+        -  command: RUSTFLAGS="-D warnings" cargo all-features test --release --target aarch64-unknown-linux-musl
+        +  command: RUSTFLAGS="-D warnings" cargo all-features test --release --target aarch64-unknown-linux-musl --workspace --exclude vhost-device-gpu --exclude vhost-device-media"#]]
     .assert_eq(&changed.join("\n"));
 }
 
