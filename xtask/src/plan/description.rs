@@ -110,7 +110,7 @@ const FORWARDED_KEYS: [&str; 27] = [
 ];
 
 /// Files of the tool set that this one replaced, and the command that does their work now.
-const REPLACED_FILES: [(&str, &str); 5] = [
+pub(crate) const REPLACED_FILES: [(&str, &str); 5] = [
     ("test_coverage.py", "coverage"),
     ("test_benchmark.py", "bench"),
     ("test_commit_format.py", "commit-format"),

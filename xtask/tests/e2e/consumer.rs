@@ -48,7 +48,7 @@ pub(crate) fn consumer(layout: Layout) -> Sandbox {
 
 /// A repository with this working tree as it is: tracked and untracked files, not just the last
 /// commit.
-fn snapshot(dir: &Path) -> PathBuf {
+pub(crate) fn snapshot(dir: &Path) -> PathBuf {
     copy_tracked(&checkout(), dir);
     let git = |arguments: &[&str]| {
         let identity = ["-c", "user.name=Tess Ter", "-c", "user.email=t@example.com"];

@@ -13,4 +13,5 @@ mod consumer;
 mod container;
 mod coverage;
 mod imported_history;
+mod init;
 mod newcomer;
