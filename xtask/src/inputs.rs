@@ -132,7 +132,8 @@ fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Resul
     Ok(crates)
 }
 
-fn checkout_path(cx: &Context) -> anyhow::Result<String> {
+/// Where this repository is in the consumer's, relative to its root.
+pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
     let gitmodules = files::read_text_if_exists(&cx.project.gitmodules(), ".gitmodules")?;
     let inside = cx.project.checkout_in_root();
     Ok(workspace::checkout_path(inside.as_deref(), gitmodules.as_deref()))

@@ -14,6 +14,7 @@ mod container;
 mod context;
 mod coverage;
 mod host;
+mod init;
 mod inputs;
 mod outcome;
 mod pipeline;
@@ -40,7 +41,7 @@ use crate::text::diagnostic::Rejected;
 type Job = Box<dyn FnOnce(&Context) -> anyhow::Result<Outcome>>;
 
 /// Every command. Dispatch, `help` and the README come from this table.
-const COMMANDS: [Command<Job>; 7] = [
+const COMMANDS: [Command<Job>; 8] = [
     Command {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
@@ -76,6 +77,12 @@ const COMMANDS: [Command<Job>; 7] = [
         summary: "compare the line coverage with the recorded score",
         usage: cli::coverage::USAGE,
         parse: |args| Ok(job(cli::coverage::parse(args)?, coverage::run)),
+    },
+    Command {
+        name: "init",
+        summary: "make a repository a consumer, or bring one up to date",
+        usage: cli::init::USAGE,
+        parse: |args| Ok(job(cli::init::parse(args)?, init::run)),
     },
     Command {
         name: "pipeline",

@@ -89,6 +89,11 @@ impl Project {
         self.checkout == self.root
     }
 
+    /// Whether the current directory is the root.
+    pub(crate) fn is_at_root(&self) -> bool {
+        self.current_dir == self.root
+    }
+
     /// This checkout relative to the root, with `/` between its parts, if it is inside.
     pub(crate) fn checkout_in_root(&self) -> Option<String> {
         let relative = self.checkout.strip_prefix(&self.root).ok()?;

@@ -110,6 +110,23 @@ impl<'a> Git<'a> {
         self.cmd().args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
     }
 
+    /// The place of a hook, whether or not there is one.
+    pub(crate) fn hook_path(self, name: &str) -> Cmd<'a> {
+        let name = format!("hooks/{name}");
+        self.cmd().args(["rev-parse", "--path-format=absolute", "--git-path"]).arg(name)
+    }
+
+    /// The id that standard input has as a file.
+    pub(crate) fn hash_object(self) -> Cmd<'a> {
+        self.cmd().args(["hash-object", "--stdin"])
+    }
+
+    /// The difference between two directories, which need not be in a repository.
+    pub(crate) fn diff_directories(self, from: &str, to: &str) -> Cmd<'a> {
+        let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--no-prefix", "--"];
+        self.cmd().args(["-c", "core.quotePath=false"]).args(options).args([from, to])
+    }
+
     /// Whether git ignores a file.
     pub(crate) fn is_ignored(self, name: &Path) -> Cmd<'a> {
         self.cmd().args(["check-ignore", "--quiet", "--"]).arg(name)

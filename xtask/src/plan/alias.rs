@@ -13,7 +13,8 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    fn is_named_by(&self, expansion: &str) -> bool {
+    /// Whether an alias that stands for this calls this tool.
+    pub(crate) fn is_named_by(&self, expansion: &str) -> bool {
         let words = expansion
             .split(|c: char| c.is_whitespace() || "=\"',[]".contains(c))
             .filter(|word| !word.is_empty());

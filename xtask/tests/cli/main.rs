@@ -11,7 +11,7 @@ mod commit_format;
 mod container;
 mod coverage;
 mod golden;
+mod init;
 mod pipeline;
 mod policy;
 mod property;
-mod readme;

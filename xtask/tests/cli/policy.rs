@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Sandbox, checkout};
 
 /// Which folders and files at the top each one may use, besides itself. Imports go down this list.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     (
         "main",
         &[
@@ -19,6 +19,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
             "context",
             "coverage",
             "host",
+            "init",
             "outcome",
             "pipeline",
             "text",
@@ -30,6 +31,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
     ("container", CAPABILITY),
     ("commit_format", CAPABILITY),
     ("coverage", CAPABILITY),
+    ("init", CAPABILITY),
     ("pipeline", CAPABILITY),
     ("inputs", SHARED),
     ("base", SHARED),
@@ -42,8 +44,8 @@ const IMPORTS: [(&str, &[&str]); 17] = [
     ("plan", &["text"]),
 ];
 
-const CAPABILITIES: [&str; 7] =
-    ["audit", "bench", "ci", "commit_format", "container", "coverage", "pipeline"];
+const CAPABILITIES: [&str; 8] =
+    ["audit", "bench", "ci", "commit_format", "container", "coverage", "init", "pipeline"];
 const CAPABILITY: &[&str] =
     &["base", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text", "tools"];
 const SHARED: &[&str] = &["context", "host", "outcome", "plan", "project", "text", "tools"];

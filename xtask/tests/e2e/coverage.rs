@@ -874,3 +874,33 @@ fn a_profile_of_a_program_without_an_environment_is_named_and_removed() {
     assert!(notes.contains("such as `default_"), "{notes}");
     assert_eq!(sandbox.git(&["status", "--short"]), format!(" M {}\n", file()));
 }
+
+#[test]
+fn tests_that_a_hook_runs_leave_the_repository_alone() {
+    let sandbox = meter("80");
+    let test = "#[test]\nfn commits() {\n    let dir = std::env::temp_dir().join(format!(\"hook-{}\", std::process::id()));\n    \
+                std::fs::create_dir_all(&dir).unwrap();\n    std::fs::write(dir.join(\"x\"), \"x\").unwrap();\n    \
+                for arguments in [&[\"init\", \"-q\"][..], &[\"add\", \"x\"], &[\"commit\", \"-q\", \"-m\", \"theirs\"]] {\n        \
+                let git = std::process::Command::new(\"git\").args(arguments).current_dir(&dir).status();\n        \
+                assert!(git.unwrap().success());\n    }\n    std::fs::remove_dir_all(&dir).unwrap();\n}\n";
+    sandbox.write("tests/commits.rs", test);
+    sandbox.commit_all("Add a test that commits");
+    let worktree = sandbox.beside("linked");
+    sandbox.git(&["worktree", "add", "--quiet", "-b", "linked", worktree.to_str().unwrap()]);
+    let hook = sandbox.root().join(".git/hooks/pre-push");
+    let script = format!("#!/bin/sh\nexec '{XTASK}' coverage\n");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, script).unwrap();
+    assert!(Command::new("chmod").arg("+x").arg(&hook).status().unwrap().success());
+    let remote = sandbox.beside("remote");
+    sandbox.git(&["init", "--quiet", "--bare", remote.to_str().unwrap()]);
+    let head = sandbox.git(&["rev-parse", "linked"]);
+    let mut push = sandbox.command("git");
+    let output = push.args(["push", "--quiet"]).arg(&remote).arg("linked").current_dir(&worktree);
+    let output = output.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.contains("passed: 80.00 %"), "{stderr}");
+    assert_eq!(sandbox.git(&["rev-parse", "linked"]), head, "{stderr}");
+    assert_eq!(sandbox.git(&["config", "core.bare"]), "false\n");
+    assert_eq!(sandbox.git(&["-C", worktree.to_str().unwrap(), "status", "--short"]), "");
+}
