@@ -52,6 +52,11 @@ impl Comparison {
         Comparison { rows: names.into_iter().map(row).collect() }
     }
 
+    /// How many benchmarks both sides have.
+    pub(crate) fn compared(&self) -> usize {
+        self.rows.iter().filter(|row| row.ratio().is_some()).count()
+    }
+
     pub(crate) fn slower(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.is_slower)
     }

@@ -90,6 +90,8 @@ fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
     let lock_file = fingerprint(lock_file.unwrap_or_default().as_bytes());
     let machine = machine();
     let mut parts = vec![
+        // Until version 2 both sides could share cargo's build directory.
+        ("version", "2"),
         ("commit", commit),
         ("package", base.selection.package.as_deref().unwrap_or("(the default)")),
         ("features", base.selection.features.as_deref().unwrap_or("(all)")),
@@ -110,9 +112,10 @@ fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
 fn affects_build(variable: &str) -> bool {
     const PREFIXES: &str = "AR CARGO_BUILD_ CARGO_ENCODED_ CARGO_INCREMENTAL CARGO_PROFILE_ \
         CARGO_TARGET_ CARGO_UNSTABLE_ CC CFLAGS CXX HOST_ LD_PRELOAD RUSTC RUSTFLAGS TARGET_";
-    const UNRELATED: [&str; 3] = ["CARGO_BUILD_JOBS", "CARGO_BUILD_TARGET_DIR", "CARGO_TARGET_DIR"];
+    const UNRELATED: &str =
+        "CARGO_BUILD_BUILD_DIR CARGO_BUILD_JOBS CARGO_BUILD_TARGET_DIR CARGO_TARGET_DIR";
     PREFIXES.split_whitespace().any(|prefix| variable.starts_with(prefix))
-        && !UNRELATED.contains(&variable)
+        && !UNRELATED.split(' ').any(|name| variable == name)
 }
 
 /// What tells this machine from others: its identity, its processor and how many threads that runs

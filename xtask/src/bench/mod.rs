@@ -4,6 +4,7 @@
 pub(crate) mod checkout;
 pub(crate) mod comparison;
 pub(crate) mod criterion;
+pub(crate) mod executable;
 pub(crate) mod known;
 pub(crate) mod measure;
 pub(crate) mod report;
@@ -22,14 +23,14 @@ use crate::bench::checkout::Checkout;
 use crate::bench::comparison::Comparison;
 use crate::bench::criterion::Selection;
 use crate::bench::known::Known;
-use crate::bench::measure::{Bench, Ended, Runs, Side, Sides};
-use crate::bench::report::Heading;
+use crate::bench::measure::{Bench, Runs, Side, Sides};
+use crate::bench::report::{Heading, Problem};
 use crate::bench::results::Results;
-use crate::bench::schedule::Schedule;
+use crate::bench::schedule::{Schedule, SideName};
 use crate::bench::target::Benchmarks;
 use crate::cli::bench::{Against, Options};
 use crate::context::Context;
-use crate::host::{files, terminal};
+use crate::host::{cargo, files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
 use crate::plan::metadata::Metadata;
@@ -37,6 +38,9 @@ use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
+
+const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with `name = \"main\"` and `harness = false` in a \
+     `[[bench]]` section of Cargo.toml, or name a package that has one with `--package`";
 
 /// What is compared with what.
 struct Task<'a> {
@@ -62,7 +66,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
         Err(absence) => {
-            terminal::say(&format!("error: {absence}"));
+            terminal::say(&format!("error: {absence}\nhelp: {NO_TARGET_HELP}"));
             return Ok(Outcome::Fail);
         }
     };
@@ -88,12 +92,23 @@ fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Resul
     warn_of_configuration_above(cx, &checkout.dir);
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(&checkout.dir);
-    let change = Side::new(cx, &cx.sh, task.selection.clone(), None)?;
+    let change = Side {
+        sh: &cx.sh,
+        sources: cx.project.root.clone(),
+        target_dir: workspace.target_directory.clone(),
+        selection: task.selection.clone(),
+        compiler: compiler(cx, &cx.sh)?,
+        missing_submodules: Vec::new(),
+    };
     let base = match base_selection(cx, &base_sh, task)? {
-        Some(selection) => {
-            let side = Side::new(cx, &base_sh, selection, Some(bench.base_dir()))?;
-            Some(Side { missing_submodules: checkout.missing_submodules.clone(), ..side })
-        }
+        Some(selection) => Some(Side {
+            sh: &base_sh,
+            sources: checkout.dir.clone(),
+            target_dir: bench.dir.join("base"),
+            selection,
+            compiler: compiler(cx, &base_sh)?,
+            missing_submodules: checkout.missing_submodules.clone(),
+        }),
         None => None,
     };
     if let Some(base) = &base
@@ -119,24 +134,8 @@ fn measure_and_report(
         runs.base.extend(known.as_ref().and_then(|known| known.load(found)));
     }
     let base_reused = !runs.base.is_empty();
-    match bench.measure_all(schedule, sides, &mut runs)? {
-        Ended::Measured => (),
-        Ended::ChangeFailed => {
-            let hint = if task.change.have_criterion() {
-                ""
-            } else {
-                ": `criterion` is not among the dependencies, and only its benchmarks are understood"
-            };
-            terminal::say(&format!("error: the benchmarks of the change failed{hint}"));
-            return Ok(Outcome::Fail);
-        }
-        Ended::BaseFailed => {
-            terminal::say(&format!(
-                "error: the benchmarks of the base ({}, {}) failed, so nothing can be compared",
-                found.name, found.id
-            ));
-            return Ok(Outcome::Unavailable);
-        }
+    if let Some((side, problem)) = bench.measure_all(schedule, sides, &mut runs)? {
+        return Ok(report_problem(task, side, &problem));
     }
     if let Some(known) = known.filter(|_| !base_reused && !runs.base.is_empty()) {
         known.save(&runs.base);
@@ -152,6 +151,18 @@ fn measure_and_report(
     show(bench, options, &heading, &runs)
 }
 
+fn report_problem(task: &Task<'_>, side: SideName, problem: &Problem) -> Outcome {
+    let has_criterion = task.change.have_criterion();
+    terminal::say(&match side {
+        SideName::Change => problem.of_the_change(has_criterion),
+        SideName::Base => problem.of_the_base(&task.base.name, &task.base.id),
+    });
+    match side {
+        SideName::Change => Outcome::Fail,
+        SideName::Base => Outcome::Unavailable,
+    }
+}
+
 /// Shows critcmp's table, and the other forms that were asked for.
 fn show(
     bench: &Bench<'_>,
@@ -165,15 +176,14 @@ fn show(
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
     }
-    let failed = comparison.slower().next().is_some();
-    annotate(cx, heading, &comparison, failed);
+    let limit = options.fail_above_percent;
+    let outcome = report::outcome(&comparison, limit);
+    annotate(cx, heading, &comparison, outcome);
     show_table(bench, runs)?;
-    if let Some(limit) = heading.schedule.fail_above_percent {
-        for line in report::gate_lines(&comparison, limit) {
-            terminal::say(&line);
-        }
+    for line in report::lines(&comparison, limit) {
+        terminal::say(&line);
     }
-    Ok(if failed { Outcome::Fail } else { Outcome::Pass })
+    Ok(outcome)
 }
 
 fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
@@ -193,14 +203,14 @@ fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
     terminal::write_data(|out| Ok(out.write_all(&table)?))
 }
 
-fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, failed: bool) {
+fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, outcome: Outcome) {
     // Each platform and package has an annotation of its own.
     let package = heading.package.map(|name| format!("-{name}")).unwrap_or_default();
     let context = format!("bench-{}{package}", std::env::consts::ARCH);
-    let style = match (failed, heading.schedule.fail_above_percent) {
-        (true, _) => Style::Error,
-        (false, Some(_)) => Style::Success,
-        (false, None) => Style::Info,
+    let style = match (outcome, heading.schedule.fail_above_percent) {
+        (Outcome::Fail | Outcome::Unavailable, _) => Style::Error,
+        (Outcome::Pass, Some(_)) => Style::Success,
+        (Outcome::Pass, None) => Style::Info,
     };
     buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
 }
@@ -224,7 +234,7 @@ fn warn_of_configuration_above(cx: &Context, base: &Path) {
 fn check_features(selection: &Selection, change: &Benchmarks<'_>) -> anyhow::Result<()> {
     let list = selection.features.as_deref().unwrap_or_default();
     if let Some((_, problem)) = change.unknown_features(list).into_iter().next() {
-        bail!(Rejected::new(problem));
+        bail!(Rejected::new(problem).help("`[features]` in Cargo.toml lists the features"));
     }
     Ok(())
 }
@@ -232,15 +242,16 @@ fn check_features(selection: &Selection, change: &Benchmarks<'_>) -> anyhow::Res
 /// What can be measured of the base; None, with the reason, if nothing can.
 fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<Option<Selection>> {
     let name = &task.base.name;
-    // Without this look cargo would go on and find a manifest in some directory above.
+    // Otherwise cargo would find a manifest in some directory above.
     if !sh.current_dir().join("Cargo.toml").is_file() {
         terminal::note(&format!(
             "note: on {name} there is no Cargo.toml: there is nothing to compare with"
         ));
         return Ok(None);
     }
-    let workspace = inputs::metadata(cx, sh)
-        .map_err(|error| Failure::new(format!("on the base: {error:#}")))?;
+    let workspace = inputs::metadata(cx, sh).map_err(|error| {
+        Failure::new(format!("on the base: {error:#}")).help(report::OTHER_BASE)
+    })?;
     let mut selection = task.selection.clone();
     let base = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(base) if task.change.have_criterion() && !base.have_criterion() => {
@@ -267,6 +278,18 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
         selection.features = Some(target::without(list, &unknown));
     }
     Ok(Some(selection))
+}
+
+/// What `rustc --version --verbose` prints in a directory: a toolchain file may select another one.
+fn compiler(cx: &Context, sh: &Shell) -> anyhow::Result<String> {
+    let output = cx.process(cargo::compiler_version(sh)).stream_stderr().output()?;
+    if !output.status.success() {
+        bail!(
+            Failure::new("the compiler does not run, see above")
+                .help(format!("run `rustc --version` in `{}`", sh.current_dir().display()))
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn provide_critcmp(cx: &Context) -> anyhow::Result<()> {

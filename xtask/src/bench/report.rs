@@ -1,10 +1,14 @@
 //! Pure. The forms of a comparison: the lines of the gate, JSON, and Markdown for an annotation.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::bench::comparison::{Comparison, Nanoseconds, Row};
 use crate::bench::results::Estimate;
 use crate::bench::schedule::Schedule;
+use crate::outcome::Outcome;
 use crate::text::sanitize::visible;
 
 /// What stands beside the numbers.
@@ -36,16 +40,106 @@ pub(crate) fn different_compilers(change: &str, base: &str) -> Option<String> {
     })
 }
 
-/// What the gate has found, one line per benchmark that fails it and one in the end.
-pub(crate) fn gate_lines(comparison: &Comparison, fail_above_percent: f64) -> Vec<String> {
+/// Why a side has no results. Cargo has shown more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    DoesNotBuild,
+    Fails,
+    /// The standard harness runs what this manifest should give to criterion.
+    DefaultHarness(PathBuf),
+    /// The run passed: no benchmark is compiled in.
+    NoResults,
+}
+
+/// The next step where the base cannot be measured.
+pub(crate) const OTHER_BASE: &str =
+    "compare with another base: `--against merge-base`, or REMOTE and BASE_BRANCH";
+
+impl Problem {
+    pub(crate) fn of_the_change(&self, has_criterion: bool) -> String {
+        let help = match self {
+            Problem::DoesNotBuild => "fix what the compiler reports above".to_owned(),
+            Problem::DefaultHarness(manifest) => harness_help(manifest),
+            Problem::Fails if has_criterion => "fix the failure above".to_owned(),
+            Problem::Fails => {
+                "add `criterion` to the `[dev-dependencies]`: only its benchmarks take \
+                 `--save-baseline`"
+                    .to_owned()
+            }
+            Problem::NoResults => "see which features build a benchmark: `--features`".to_owned(),
+        };
+        format!("error: the benchmarks of the change {self}\nhelp: {help}")
+    }
+
+    pub(crate) fn of_the_base(&self, name: &str, commit: &str) -> String {
+        let help = match self {
+            Problem::DefaultHarness(manifest) => harness_help(manifest),
+            _ => OTHER_BASE.to_owned(),
+        };
+        format!("error: the benchmarks of the base ({name}, {commit}) {self}\nhelp: {help}")
+    }
+}
+
+fn harness_help(manifest: &Path) -> String {
+    let manifest = visible(&manifest.display().to_string());
+    format!("add `harness = false` to the `[[bench]]` section of `main` in `{manifest}`")
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Problem::DoesNotBuild => "do not build",
+            Problem::Fails => "failed",
+            Problem::DefaultHarness(_) => {
+                "failed: they run in the standard harness, not in criterion's"
+            }
+            Problem::NoResults => "left no results",
+        })
+    }
+}
+
+/// A gate that compared nothing has not passed.
+pub(crate) fn outcome(comparison: &Comparison, fail_above_percent: Option<f64>) -> Outcome {
+    match (comparison.slower().next(), fail_above_percent) {
+        (Some(_), _) => Outcome::Fail,
+        (None, Some(_)) if comparison.compared() == 0 => Outcome::Unavailable,
+        (None, _) => Outcome::Pass,
+    }
+}
+
+/// Returns what the table does not say: the benchmarks that one side lacks, those that fail the
+/// gate, and its verdict.
+pub(crate) fn lines(comparison: &Comparison, fail_above_percent: Option<f64>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let names = |is_wanted: fn(&Row) -> bool| -> Vec<String> {
+        let rows = comparison.rows.iter().filter(|row| is_wanted(row));
+        rows.map(|row| format!("`{}`", visible(&row.name))).collect()
+    };
+    let only_base = names(|row| row.change.is_none());
+    let only_change = names(|row| row.base.is_none());
+    for (names, side) in [(&only_base, "base"), (&only_change, "change")] {
+        // A side that has nothing at all was reported before.
+        if !names.is_empty() && names.len() < comparison.rows.len() {
+            lines.push(format!("note: only the {side} has {}", names.join(", ")));
+        }
+    }
+    if let Some(limit) = fail_above_percent {
+        lines.extend(gate_lines(comparison, limit));
+    }
+    lines
+}
+
+fn gate_lines(comparison: &Comparison, limit_percent: f64) -> Vec<String> {
     let mut lines: Vec<String> = comparison.slower().map(slower_line).collect();
-    let compared = comparison.rows.iter().filter(|row| row.ratio().is_some()).count();
-    lines.push(match lines.len() {
-        0 => format!(
-            "none of {compared} benchmarks is slower by more than {fail_above_percent} % and the noise"
+    lines.push(match (lines.len(), comparison.compared()) {
+        (_, 0) => "error: no benchmark was compared, so `--fail-above` has no verdict\n\
+             help: keep the names of benchmarks, or leave `--fail-above` out until the base has them"
+            .to_owned(),
+        (0, compared) => format!(
+            "none of {compared} benchmarks is slower by more than {limit_percent} % and the noise"
         ),
-        count => format!(
-            "{count} of {compared} benchmarks slower by more than {fail_above_percent} % and the noise"
+        (count, compared) => format!(
+            "{count} of {compared} benchmarks slower by more than {limit_percent} % and the noise"
         ),
     });
     lines
@@ -111,6 +205,7 @@ pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String
     if let Some(limit) = heading.schedule.fail_above_percent {
         let slower = comparison.slower().count();
         lines.push(match slower {
+            0 if comparison.compared() == 0 => "**No benchmark was compared.**".to_owned(),
             0 => format!("Nothing is slower by more than {limit} % and the noise."),
             _ => format!("**{slower} slower by more than {limit} % and the noise.**"),
         });
@@ -170,14 +265,49 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_names_each_slower_benchmark_with_its_ratio_and_the_noise() {
+    fn the_gate_names_what_is_slower_and_what_one_side_lacks() {
         expect![[r"
+            note: only the base has `gone`
+            note: only the change has `new`
             slower: `a|b` takes 1.68 times as long as on the base (210 ns, was 125 ns), the noise of the base is 25.0 %
             1 of 1 benchmarks slower by more than 10 % and the noise"]]
-        .assert_eq(&gate_lines(&comparison(), 10.0).join("\n"));
+        .assert_eq(&lines(&comparison(), Some(10.0)).join("\n"));
+        assert_eq!(outcome(&comparison(), Some(10.0)), Outcome::Fail);
         let same = runs(&[&[("a", 1.0)], &[("a", 1.0)]]);
+        let same = Comparison::of(&same, &same, Some(2.5));
         expect!["none of 1 benchmarks is slower by more than 2.5 % and the noise"]
-            .assert_eq(&gate_lines(&Comparison::of(&same, &same, Some(2.5)), 2.5).join("\n"));
+            .assert_eq(&lines(&same, Some(2.5)).join("\n"));
+        assert_eq!(outcome(&same, Some(2.5)), Outcome::Pass);
+    }
+
+    #[test]
+    fn a_gate_that_compared_nothing_has_no_verdict() {
+        let [old, new] = ["old", "new"].map(|name| runs(&[&[(name, 1.0)], &[(name, 1.0)]]));
+        let renamed = Comparison::of(&old, &new, Some(10.0));
+        expect![[r"
+            note: only the base has `old`
+            note: only the change has `new`
+            error: no benchmark was compared, so `--fail-above` has no verdict
+            help: keep the names of benchmarks, or leave `--fail-above` out until the base has them"]]
+        .assert_eq(&lines(&renamed, Some(10.0)).join("\n"));
+        assert_eq!(outcome(&renamed, Some(10.0)), Outcome::Unavailable);
+        assert_eq!(outcome(&renamed, None), Outcome::Pass);
+        assert!(markdown(&heading(), &renamed).contains("**No benchmark was compared.**"));
+        let nothing = Comparison::of(&[], &new, Some(10.0));
+        assert_eq!(outcome(&nothing, Some(10.0)), Outcome::Unavailable);
+    }
+
+    #[test]
+    fn every_problem_names_a_next_step() {
+        let harness = Problem::DefaultHarness("/r/Cargo.toml".into());
+        expect![[r"
+            error: the benchmarks of the change failed: they run in the standard harness, not in criterion's
+            help: add `harness = false` to the `[[bench]]` section of `main` in `/r/Cargo.toml`"]]
+        .assert_eq(&harness.of_the_change(true));
+        expect![[r"
+            error: the benchmarks of the base (origin/main, 0123) do not build
+            help: compare with another base: `--against merge-base`, or REMOTE and BASE_BRANCH"]]
+        .assert_eq(&Problem::DoesNotBuild.of_the_base("origin/main", "0123"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::plan::metadata::{Metadata, Package, problem_of_feature};
 
 /// The bench target that is measured.
-const TARGET: &str = "main";
+pub(crate) const TARGET: &str = "main";
 
 /// The packages of a revision whose benchmarks are measured.
 #[derive(Debug)]
