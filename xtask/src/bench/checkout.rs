@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::base;
 use crate::context::Context;
 use crate::host::git::{Git, GitDir};
-use crate::host::{cargo, files, terminal};
-use crate::text::diagnostic::Failure;
+use crate::host::{files, terminal};
 
 /// A commit's files with those of its submodules; removed when dropped.
 pub(crate) struct Checkout {
@@ -67,24 +66,6 @@ impl Checkout {
             self.fill(cx, &submodule_source, &path, &submodule.commit)?;
         }
         Ok(())
-    }
-
-    /// Copies the change's `Cargo.lock` to a base that has none: both sides get the same versions.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the change's dependencies cannot be resolved (exit code 75).
-    pub(crate) fn copy_lock_file(&self, cx: &Context, workspace: &Path) -> anyhow::Result<()> {
-        let copy = self.dir.join("Cargo.lock");
-        if copy.exists() {
-            return Ok(());
-        }
-        if !cx.process(cargo::resolve(&cx.sh)).shown().stream().status()?.success() {
-            return Err(Failure::new("failed to resolve the dependencies of the change")
-                .help("run `cargo generate-lockfile`")
-                .into());
-        }
-        files::copy(&workspace.join("Cargo.lock"), &copy)
     }
 }
 

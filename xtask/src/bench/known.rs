@@ -88,11 +88,12 @@ fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
         .map(|name| files::read_text(&cx.cargo_home().join(name), name).unwrap_or_default());
     let config = fingerprint(config.join("\n").as_bytes());
     let lock_file = fingerprint(lock_file.unwrap_or_default().as_bytes());
-    let machine = machine();
+    let (workspace, machine) = (base.workspace.to_string_lossy(), machine());
     let mut parts = vec![
         // Until version 2 both sides could share cargo's build directory.
         ("version", "2"),
         ("commit", commit),
+        ("workspace", &workspace),
         ("package", base.selection.package.as_deref().unwrap_or("(the default)")),
         ("features", base.selection.features.as_deref().unwrap_or("(all)")),
         ("compiler", &base.compiler),

@@ -32,6 +32,8 @@ pub(crate) struct Bench<'a> {
 pub(crate) struct Side<'a> {
     /// In the workspace's directory.
     pub(crate) sh: &'a Shell,
+    /// The same, relative to the root of the repository.
+    pub(crate) workspace: &'a Path,
     /// The root of the repository.
     pub(crate) sources: PathBuf,
     /// Of this side alone. The change's is the user's, which is warm.

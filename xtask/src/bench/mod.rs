@@ -46,6 +46,8 @@ const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with 
 struct Task<'a> {
     /// Outside the tree, the same for every run in this repository.
     cache_dir: PathBuf,
+    /// In the workspace of the change.
+    sh: Shell,
     options: &'a Options,
     schedule: Schedule,
     /// Of the change.
@@ -58,11 +60,15 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let schedule = Schedule::new(options.rounds, options.fail_above_percent)?;
     let cache_dir = cx.cache_dir()?;
     let _lock = measure::lock(&cache_dir.join("bench.lock"))?;
-    let workspace = inputs::metadata(cx, &cx.sh)?;
-    let selection = Selection {
-        package: options.package.clone().or_else(|| cx.lookup("PACKAGE")),
-        features: options.features.clone(),
-    };
+    let sh = inputs::shell_at_manifest(cx, options.manifest_path.as_deref())?;
+    let workspace = inputs::metadata(cx, &sh)?;
+    // In a member's directory cargo takes that member; both sides run at the workspace's root.
+    let member = workspace.packages.iter().find(|package| package.directory() == sh.current_dir());
+    let member = member.filter(|_| workspace.root != sh.current_dir());
+    let package = options.package.clone().or_else(|| cx.lookup("PACKAGE"));
+    let package = package.or_else(|| Some(member?.name.clone()));
+    sh.change_dir(&workspace.root);
+    let selection = Selection { package, features: options.features.clone() };
     let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
         Err(absence) => {
@@ -82,27 +88,30 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     if options.against == Against::MergeBase {
         base = base::merge_base(cx, &base)?;
     }
-    compare(cx, &workspace, &Task { cache_dir, options, schedule, selection, change, base })
+    compare(cx, &workspace, &Task { cache_dir, sh, options, schedule, selection, change, base })
 }
 
 fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Result<Outcome> {
     let bench = Bench::new(cx, &workspace.target_directory)?;
     let checkout = Checkout::new(cx, task.cache_dir.join("bench-base"), &task.base.id)?;
-    checkout.copy_lock_file(cx, &workspace.root)?;
     warn_of_configuration_above(cx, &checkout.dir);
+    let below_root = workspace.root.strip_prefix(&cx.project.root).unwrap_or(Path::new(""));
     let base_sh = Shell::new().context("cannot find the current directory")?;
-    base_sh.change_dir(&checkout.dir);
+    base_sh.change_dir(checkout.dir.join(below_root));
+    copy_lock_file(cx, &task.sh, &base_sh.current_dir())?;
     let change = Side {
-        sh: &cx.sh,
+        sh: &task.sh,
+        workspace: below_root,
         sources: cx.project.root.clone(),
         target_dir: workspace.target_directory.clone(),
         selection: task.selection.clone(),
-        compiler: compiler(cx, &cx.sh)?,
+        compiler: compiler(cx, &task.sh)?,
         missing_submodules: Vec::new(),
     };
     let base = match base_selection(cx, &base_sh, task)? {
         Some(selection) => Some(Side {
             sh: &base_sh,
+            workspace: below_root,
             sources: checkout.dir.clone(),
             target_dir: bench.dir.join("base"),
             selection,
@@ -144,6 +153,7 @@ fn measure_and_report(
         base_name: &found.name,
         base_commit: &found.id,
         base_reused,
+        workspace: sides.change.workspace,
         package: selection.package.as_deref(),
         features: selection.features.as_deref(),
         schedule: *schedule,
@@ -204,15 +214,36 @@ fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
 }
 
 fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, outcome: Outcome) {
-    // Each platform and package has an annotation of its own.
-    let package = heading.package.map(|name| format!("-{name}")).unwrap_or_default();
-    let context = format!("bench-{}{package}", std::env::consts::ARCH);
+    // Each platform, workspace and package has an annotation of its own.
+    let workspace = heading.workspace.to_string_lossy().replace('/', "-");
+    let parts = ["bench", std::env::consts::ARCH, &workspace, heading.package.unwrap_or_default()];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let context = parts.join("-");
     let style = match (outcome, heading.schedule.fail_above_percent) {
         (Outcome::Fail | Outcome::Unavailable, _) => Style::Error,
         (Outcome::Pass, Some(_)) => Style::Success,
         (Outcome::Pass, None) => Style::Info,
     };
     buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
+}
+
+/// Copies the change's `Cargo.lock` to a base that has none: both sides get the same versions.
+///
+/// # Errors
+///
+/// Fails if the change's dependencies cannot be resolved (exit code 75).
+fn copy_lock_file(cx: &Context, change: &Shell, base: &Path) -> anyhow::Result<()> {
+    let copy = base.join("Cargo.lock");
+    if copy.exists() || !base.is_dir() {
+        return Ok(());
+    }
+    if !cx.process(cargo::resolve(change)).shown().stream().status()?.success() {
+        bail!(
+            Failure::new("failed to resolve the dependencies of the change")
+                .help("run `cargo generate-lockfile`")
+        );
+    }
+    files::copy(&change.current_dir().join("Cargo.lock"), &copy)
 }
 
 /// Cargo and rustup also read what lies in the directories above: both sides should have the same

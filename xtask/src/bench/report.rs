@@ -19,6 +19,8 @@ pub(crate) struct Heading<'a> {
     pub(crate) base_commit: &'a str,
     /// Whether the base was measured by an earlier run.
     pub(crate) base_reused: bool,
+    /// Relative to the root of the repository.
+    pub(crate) workspace: &'a Path,
     pub(crate) package: Option<&'a str>,
     pub(crate) features: Option<&'a str>,
     pub(crate) schedule: Schedule,
@@ -165,6 +167,7 @@ pub(crate) fn json(heading: &Heading<'_>, comparison: &Comparison) -> String {
             "commit": heading.base_commit,
             "reused": heading.base_reused,
         },
+        "workspace": heading.workspace.to_string_lossy(),
         "package": heading.package,
         "features": heading.features,
         "rounds": heading.schedule.rounds.unwrap_or(1),
@@ -192,10 +195,12 @@ fn json_row(row: &Row) -> Value {
 /// A table for the page of a build.
 pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String {
     let package = heading.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+    let workspace = visible(&heading.workspace.to_string_lossy()).replace('`', "'");
+    let workspace = if workspace.is_empty() { workspace } else { format!(" in `{workspace}`") };
     let reused = if heading.base_reused { ", measured by an earlier run" } else { "" };
     let mut lines = vec![
         format!(
-            "**Benchmarks{package}** against `{}` ({}{reused})",
+            "**Benchmarks{package}{workspace}** against `{}` ({}{reused})",
             visible(heading.base_name).replace('`', "'"),
             heading.short_commit()
         ),
@@ -246,6 +251,7 @@ mod tests {
             base_name: "origin/main",
             base_commit: "0123456789abcdef0123456789abcdef01234567",
             base_reused: false,
+            workspace: Path::new("staging"),
             package: Some("vm-memory"),
             features: None,
             schedule: Schedule { rounds: Some(3), fail_above_percent: Some(10.0) },
@@ -313,7 +319,7 @@ mod tests {
     #[test]
     fn the_page_of_a_build_shows_a_table() {
         expect![[r"
-            **Benchmarks of `vm-memory`** against `origin/main` (0123456789ab)
+            **Benchmarks of `vm-memory` in `staging`** against `origin/main` (0123456789ab)
 
             **1 slower by more than 10 % and the noise.**
 
@@ -335,6 +341,7 @@ mod tests {
                 "commit": "0123456789abcdef0123456789abcdef01234567",
                 "reused": false
               },
+              "workspace": "staging",
               "package": "vm-memory",
               "features": null,
               "rounds": 3,

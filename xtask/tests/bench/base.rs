@@ -203,6 +203,37 @@ fn submodules_of_the_base_come_from_this_clone() {
     );
 }
 
+#[test]
+fn a_workspace_below_the_root_is_measured_on_both_sides() {
+    let measured = Measured::new();
+    let sandbox = &measured.sandbox;
+    for file in ["Cargo.toml", "Cargo.lock", "benches/main.rs", "src"] {
+        let to = sandbox.root().join("staging").join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        sandbox.run("cp", &["-r", file, to.to_str().unwrap()]).assert_code(0);
+    }
+    let staged = [("rtc-device", "staged"), ("[lib]", "[lib]\nname = \"rtc_device\"")];
+    for (part, by) in staged {
+        measured.edit("staging/Cargo.toml", part, by);
+    }
+    measured.edit("staging/Cargo.lock", "rtc-device", "staged");
+    measured.edit("staging/benches/main.rs", "\"read_the_time\"", "\"before\"");
+    sandbox.commit_all("Stage a crate");
+    sandbox.git(&["push", "--quiet", "origin", "change:main"]);
+    measured.edit("staging/benches/main.rs", "\"before\"", "\"after\"");
+    let names =
+        ["base change", "after", "before", "save_and_restore", "set_raise_and_clear_an_alarm"];
+    let run = measured.bench(&["--manifest-path", "staging/Cargo.toml"]).assert_code(0);
+    assert_eq!(table(&run), names, "{}", run.stderr);
+    let mut command = measured.command(&[]);
+    let output = command.current_dir(sandbox.root().join("staging")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("was measured before"), "the nearest manifest is the same: {said}");
+    let run = measured.bench(&[]).assert_code(0);
+    assert!(table(&run).contains(&"read_the_time".to_owned()), "{}", run.stderr);
+    measured.bench(&["--manifest-path", "nowhere/Cargo.toml"]).assert_code(2);
+}
+
 /// Renames a benchmark on the change, so that the names tell which sources were measured.
 fn rename_on_the_change(measured: &Measured) {
     measured.edit("benches/main.rs", "\"read_the_time\"", "\"read_the_clock\"");
