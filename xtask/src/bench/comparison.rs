@@ -52,9 +52,10 @@ impl Comparison {
         Comparison { rows: names.into_iter().map(row).collect() }
     }
 
-    /// How many benchmarks both sides have.
+    /// How many benchmarks can be judged: those that both sides have, the base more than once.
     pub(crate) fn compared(&self) -> usize {
-        self.rows.iter().filter(|row| row.ratio().is_some()).count()
+        let is_compared = |row: &&Row| row.ratio().is_some() && row.noise_percent.is_some();
+        self.rows.iter().filter(is_compared).count()
     }
 
     pub(crate) fn slower(&self) -> impl Iterator<Item = &Row> {

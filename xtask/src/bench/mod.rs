@@ -56,7 +56,31 @@ struct Task<'a> {
     base: Base,
 }
 
+/// Compares the benchmarks of the change with those of its base.
+///
+/// # Errors
+///
+/// Rejects what the options, the environment and the manifests name wrongly (exit code 2); anything
+/// that keeps a side from being measured is exit code 75. Each error has a next step.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    bench(cx, options).map_err(with_next_step)
+}
+
+fn with_next_step(error: anyhow::Error) -> anyhow::Error {
+    if Context::interrupted_by().is_some() {
+        return error;
+    }
+    match error.downcast::<Rejected>() {
+        Ok(rejected) if rejected.0.iter().any(|it| it.help.is_some()) => rejected.into(),
+        Ok(rejected) => rejected.help("see `cargo xtask help bench`").into(),
+        Err(error) if error.downcast_ref().is_some_and(|it: &Failure| it.help.is_some()) => error,
+        Err(error) => Failure::new(format!("{error:#}"))
+            .help("run the last command that `--verbose` shows by hand")
+            .into(),
+    }
+}
+
+fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let schedule = Schedule::new(options.rounds, options.fail_above_percent)?;
     let cache_dir = cx.cache_dir()?;
     let _lock = measure::lock(&cache_dir.join("bench.lock"))?;

@@ -299,8 +299,10 @@ mod tests {
         assert_eq!(outcome(&renamed, Some(10.0)), Outcome::Unavailable);
         assert_eq!(outcome(&renamed, None), Outcome::Pass);
         assert!(markdown(&heading(), &renamed).contains("**No benchmark was compared.**"));
-        let nothing = Comparison::of(&[], &new, Some(10.0));
-        assert_eq!(outcome(&nothing, Some(10.0)), Outcome::Unavailable);
+        for base in [&[][..], &new[..1]] {
+            let unknown = Comparison::of(base, &new, Some(10.0));
+            assert_eq!(outcome(&unknown, Some(10.0)), Outcome::Unavailable);
+        }
     }
 
     #[test]

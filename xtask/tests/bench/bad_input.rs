@@ -174,7 +174,7 @@ fn unknown_packages_and_features_name_the_nearest() {
     let run = measured.bench(&["--features", "stat"]).assert_code(2);
     says(&run, "unknown feature `stat`, did you mean `state`?");
     let run = measured.bench(&["--json", "no/such/directory.json"]).assert_code(2);
-    says(&run, "the directory of `no/such/directory.json` does not exist");
+    says(&run, "error: the directory of `no/such/directory.json` does not exist\nhelp: ");
     measured.bench(&["--fail-above", "ten"]).assert_code(2);
 }
 
