@@ -110,8 +110,8 @@ impl Repository {
         Ok(())
     }
 
-    /// The user's line ends, filters and promisor remotes hold here too; hooks, watchers, sparse
-    /// patterns and the place of the user's files do not.
+    /// The user's line endings, filters and promisor remotes apply here too; hooks, file system
+    /// monitors, sparse patterns and the path of the working tree do not.
     fn inherited_config(&self, dir: &Path) -> Vec<u8> {
         [
             b"[include]\npath = ".as_slice(),
@@ -156,7 +156,7 @@ fn common_dir(cx: &Context, tree: &Path) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(OsStr::from_bytes(path)))
 }
 
-/// A path as a line of git's configuration and of its list of alternates.
+/// Quotes a path as a line of git's configuration and of its list of alternates.
 fn quoted(path: &Path) -> Vec<u8> {
     let mut line = vec![b'"'];
     for byte in path.as_os_str().as_bytes() {

@@ -80,7 +80,7 @@ fn parse_entry(text: &str, key: &str) -> Option<Results> {
     Results::parse(stored["results"].as_str()?)
 }
 
-/// Everything that a measurement of the base depends on, a part on each line.
+/// Returns everything that a measurement of the base depends on, a part on each line.
 fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
     let lock_file =
         files::read_text_if_exists(&base.sh.current_dir().join("Cargo.lock"), "Cargo.lock")?;
@@ -119,8 +119,7 @@ fn affects_build(variable: &str) -> bool {
         && !UNRELATED.split(' ').any(|name| variable == name)
 }
 
-/// What tells this machine from others: its identity, its processor and how many threads that runs
-/// at once. Where something is unknown it is left out.
+/// Identifies this machine: its id, its processor and its number of threads, as far as known.
 fn machine() -> String {
     // The first is x86's, the others tell Arm's and RISC-V's apart.
     const KEYS: [&str; 4] = ["model name", "CPU implementer", "CPU part", "uarch"];

@@ -28,7 +28,7 @@ pub(crate) struct Bench<'a> {
     _lock: Lock,
 }
 
-/// A side, and where it is built.
+/// A side: its sources, and where it is built.
 pub(crate) struct Side<'a> {
     /// In the workspace's directory.
     pub(crate) sh: &'a Shell,
@@ -45,14 +45,14 @@ pub(crate) struct Side<'a> {
     pub(crate) missing_submodules: Vec<String>,
 }
 
-/// What is compared.
+/// Both sides.
 pub(crate) struct Sides<'a> {
     pub(crate) change: Side<'a>,
     /// None where the base has nothing to measure.
     pub(crate) base: Option<Side<'a>>,
 }
 
-/// What was measured, in the order of the runs.
+/// The results of each side, in the order of the runs.
 #[derive(Default)]
 pub(crate) struct Runs {
     pub(crate) base: Vec<Results>,
@@ -81,8 +81,8 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if a tool is missing or prints something unknown, and if an executable cannot be told
-    /// to be its side's own (exit code 75).
+    /// Fails if a tool is missing or prints something unknown, and if an executable is not
+    /// proven to be its side's own (exit code 75).
     pub(crate) fn measure_all(
         &self,
         schedule: &Schedule,

@@ -42,7 +42,7 @@ use crate::tools::requirement;
 const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with `name = \"main\"` and `harness = false` in a \
      `[[bench]]` section of Cargo.toml, or name a package that has one with `--package`";
 
-/// What is compared with what.
+/// The two sides of a run.
 struct Task<'a> {
     /// Outside the tree, the same for every run in this repository.
     cache_dir: PathBuf,
@@ -60,8 +60,8 @@ struct Task<'a> {
 ///
 /// # Errors
 ///
-/// Rejects what the options, the environment and the manifests name wrongly (exit code 2); anything
-/// that keeps a side from being measured is exit code 75. Each error has a next step.
+/// Rejects options, variables and manifests that are invalid or name something that does not exist
+/// (exit code 2). Fails if a side cannot be measured (exit code 75). Each error has a next step.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     bench(cx, options).map_err(with_next_step)
 }
@@ -197,7 +197,7 @@ fn report_problem(task: &Task<'_>, side: SideName, problem: &Problem) -> Outcome
     }
 }
 
-/// Shows critcmp's table, and the other forms that were asked for.
+/// Shows critcmp's table, and the other forms that the options name.
 fn show(
     bench: &Bench<'_>,
     options: &Options,
@@ -270,8 +270,7 @@ fn copy_lock_file(cx: &Context, change: &Shell, base: &Path) -> anyhow::Result<(
     files::copy(&change.current_dir().join("Cargo.lock"), &copy)
 }
 
-/// Cargo and rustup also read what lies in the directories above: both sides should have the same
-/// there.
+/// Warns of files in the directories above that cargo and rustup read for one side only.
 fn warn_of_configuration_above(cx: &Context, base: &Path) {
     const NAMES: [&str; 4] =
         [".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
@@ -281,7 +280,7 @@ fn warn_of_configuration_above(cx: &Context, base: &Path) {
         let files = above.flat_map(|dir| NAMES.map(|name| dir.join(name)));
         // The configuration in cargo's home counts everywhere.
         for file in files.filter(|file| file.exists() && !file.starts_with(cx.cargo_home())) {
-            terminal::say(&format!("warning: `{}` counts for the {side} only", file.display()));
+            terminal::say(&format!("warning: `{}` applies to the {side} only", file.display()));
         }
     }
 }
@@ -294,7 +293,7 @@ fn check_features(selection: &Selection, change: &Benchmarks<'_>) -> anyhow::Res
     Ok(())
 }
 
-/// What can be measured of the base; None, with the reason, if nothing can.
+/// Returns what the base can measure, or None after a note with the reason.
 fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<Option<Selection>> {
     let name = &task.base.name;
     // Otherwise cargo would find a manifest in some directory above.
@@ -335,7 +334,8 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
     Ok(Some(selection))
 }
 
-/// What `rustc --version --verbose` prints in a directory: a toolchain file may select another one.
+/// Returns what `rustc --version --verbose` prints in a directory, where a toolchain file may select
+/// another compiler.
 fn compiler(cx: &Context, sh: &Shell) -> anyhow::Result<String> {
     let output = cx.process(cargo::compiler_version(sh)).stream_stderr().output()?;
     if !output.status.success() {

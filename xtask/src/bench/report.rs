@@ -11,7 +11,7 @@ use crate::bench::schedule::Schedule;
 use crate::outcome::Outcome;
 use crate::text::sanitize::visible;
 
-/// What stands beside the numbers.
+/// The context of the numbers.
 #[derive(Debug)]
 pub(crate) struct Heading<'a> {
     /// `origin/main`.
@@ -32,8 +32,8 @@ impl Heading<'_> {
     }
 }
 
-/// What to say if two compilers build the sides, of which each is what `rustc --version --verbose`
-/// says there.
+/// Returns a note if two compilers build the sides. Each is what `rustc --version --verbose` prints
+/// there.
 pub(crate) fn different_compilers(change: &str, base: &str) -> Option<String> {
     let version = |text: &str| visible(text.lines().next().unwrap_or_default());
     (change != base).then(|| {
@@ -158,7 +158,7 @@ fn slower_line(row: &Row) -> String {
     )
 }
 
-/// Everything that was found, for programs. Times are in nanoseconds.
+/// Returns all results as JSON. Times are in nanoseconds.
 pub(crate) fn json(heading: &Heading<'_>, comparison: &Comparison) -> String {
     let failed = comparison.slower().next().is_some();
     let value = json!({
@@ -192,7 +192,7 @@ fn json_row(row: &Row) -> Value {
     })
 }
 
-/// A table for the page of a build.
+/// Returns a table for an annotation.
 pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String {
     let package = heading.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
     let workspace = visible(&heading.workspace.to_string_lossy()).replace('`', "'");

@@ -39,7 +39,7 @@ fn the_base_builds_as_the_base_whatever_the_change_configures() {
     measured.sandbox.set("XDG_CACHE_HOME", cache.path().to_str().unwrap());
     let run = measured.bench(&["--package", "rtc-device"]).assert_code(0);
     let warning =
-        format!("warning: `{}` counts for the change only", above.join("config.toml").display());
+        format!("warning: `{}` applies to the change only", above.join("config.toml").display());
     assert!(run.stderr.contains(&warning), "{}", run.stderr);
     let names = table(&run);
     assert!(names.contains(&"built-with-flag-path".to_owned()), "{names:?}\n{}", run.stderr);
