@@ -62,12 +62,12 @@ impl Problem {
         let help = match self {
             Problem::DoesNotBuild => "fix what the compiler reports above".to_owned(),
             Problem::DefaultHarness(manifest) => harness_help(manifest),
-            Problem::Fails if has_criterion => "fix the failure above".to_owned(),
-            Problem::Fails => {
+            Problem::Fails | Problem::NoResults if !has_criterion => {
                 "add `criterion` to the `[dev-dependencies]`: only its benchmarks take \
                  `--save-baseline`"
                     .to_owned()
             }
+            Problem::Fails => "fix the failure above".to_owned(),
             Problem::NoResults => "see which features build a benchmark: `--features`".to_owned(),
         };
         format!("error: the benchmarks of the change {self}\nhelp: {help}")
