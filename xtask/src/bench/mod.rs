@@ -96,7 +96,7 @@ fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
         Err(absence) => {
-            terminal::say(&format!("error: {absence}\nhelp: {NO_TARGET_HELP}"));
+            terminal::report_error(&Failure::new(absence).help(NO_TARGET_HELP).into());
             return Ok(Outcome::Fail);
         }
     };
@@ -187,10 +187,11 @@ fn measure_and_report(
 
 fn report_problem(task: &Task<'_>, side: SideName, problem: &Problem) -> Outcome {
     let has_criterion = task.change.have_criterion();
-    terminal::say(&match side {
+    let failure = match side {
         SideName::Change => problem.of_the_change(has_criterion),
         SideName::Base => problem.of_the_base(&task.base.name, &task.base.id),
-    });
+    };
+    terminal::report_error(&failure.into());
     match side {
         SideName::Change => Outcome::Fail,
         SideName::Base => Outcome::Unavailable,
@@ -216,6 +217,9 @@ fn show(
     show_table(bench, runs)?;
     for line in report::lines(&comparison, limit) {
         terminal::say(&line);
+    }
+    if outcome == Outcome::Unavailable {
+        terminal::report_error(&report::nothing_compared().into());
     }
     Ok(outcome)
 }

@@ -9,6 +9,7 @@ use crate::bench::comparison::{Comparison, Nanoseconds, Row};
 use crate::bench::results::Estimate;
 use crate::bench::schedule::Schedule;
 use crate::outcome::Outcome;
+use crate::text::diagnostic::Failure;
 use crate::text::sanitize::visible;
 
 /// The context of the numbers.
@@ -58,7 +59,7 @@ pub(crate) const OTHER_BASE: &str =
     "compare with another base: `--against merge-base`, or REMOTE and BASE_BRANCH";
 
 impl Problem {
-    pub(crate) fn of_the_change(&self, has_criterion: bool) -> String {
+    pub(crate) fn of_the_change(&self, has_criterion: bool) -> Failure {
         let help = match self {
             Problem::DoesNotBuild => "fix what the compiler reports above".to_owned(),
             Problem::DefaultHarness(manifest) => harness_help(manifest),
@@ -70,15 +71,15 @@ impl Problem {
             Problem::Fails => "fix the failure above".to_owned(),
             Problem::NoResults => "see which features build a benchmark: `--features`".to_owned(),
         };
-        format!("error: the benchmarks of the change {self}\nhelp: {help}")
+        Failure::new(format!("the benchmarks of the change {self}")).help(help)
     }
 
-    pub(crate) fn of_the_base(&self, name: &str, commit: &str) -> String {
+    pub(crate) fn of_the_base(&self, name: &str, commit: &str) -> Failure {
         let help = match self {
             Problem::DefaultHarness(manifest) => harness_help(manifest),
             _ => OTHER_BASE.to_owned(),
         };
-        format!("error: the benchmarks of the base ({name}, {commit}) {self}\nhelp: {help}")
+        Failure::new(format!("the benchmarks of the base ({name}, {commit}) {self}")).help(help)
     }
 }
 
@@ -125,18 +126,21 @@ pub(crate) fn lines(comparison: &Comparison, fail_above_percent: Option<f64>) ->
             lines.push(format!("note: only the {side} has {}", names.join(", ")));
         }
     }
-    if let Some(limit) = fail_above_percent {
+    if let Some(limit) = fail_above_percent.filter(|_| comparison.compared() > 0) {
         lines.extend(gate_lines(comparison, limit));
     }
     lines
 }
 
+/// The error of a gate that compared nothing.
+pub(crate) fn nothing_compared() -> Failure {
+    Failure::new("no benchmark was compared, so `--fail-above` has no verdict")
+        .help("keep the names of benchmarks, or leave `--fail-above` out until the base has them")
+}
+
 fn gate_lines(comparison: &Comparison, limit_percent: f64) -> Vec<String> {
     let mut lines: Vec<String> = comparison.slower().map(slower_line).collect();
     lines.push(match (lines.len(), comparison.compared()) {
-        (_, 0) => "error: no benchmark was compared, so `--fail-above` has no verdict\n\
-             help: keep the names of benchmarks, or leave `--fail-above` out until the base has them"
-            .to_owned(),
         (0, compared) => format!(
             "none of {compared} benchmarks is slower by more than {limit_percent} % and the noise"
         ),
@@ -292,9 +296,7 @@ mod tests {
         let renamed = Comparison::of(&old, &new, Some(10.0));
         expect![[r"
             note: only the base has `old`
-            note: only the change has `new`
-            error: no benchmark was compared, so `--fail-above` has no verdict
-            help: keep the names of benchmarks, or leave `--fail-above` out until the base has them"]]
+            note: only the change has `new`"]]
         .assert_eq(&lines(&renamed, Some(10.0)).join("\n"));
         assert_eq!(outcome(&renamed, Some(10.0)), Outcome::Unavailable);
         assert_eq!(outcome(&renamed, None), Outcome::Pass);
@@ -308,14 +310,21 @@ mod tests {
     #[test]
     fn every_problem_names_a_next_step() {
         let harness = Problem::DefaultHarness("/r/Cargo.toml".into());
-        expect![[r"
-            error: the benchmarks of the change failed: they run in the standard harness, not in criterion's
-            help: add `harness = false` to the `[[bench]]` section of `main` in `/r/Cargo.toml`"]]
-        .assert_eq(&harness.of_the_change(true));
-        expect![[r"
-            error: the benchmarks of the base (origin/main, 0123) do not build
-            help: compare with another base: `--against merge-base`, or REMOTE and BASE_BRANCH"]]
-        .assert_eq(&Problem::DoesNotBuild.of_the_base("origin/main", "0123"));
+        let failure = harness.of_the_change(true);
+        assert!(
+            failure
+                .message
+                .ends_with("failed: they run in the standard harness, not in criterion's")
+        );
+        let help = "add `harness = false` to the `[[bench]]` section of `main` in `/r/Cargo.toml`";
+        assert_eq!(failure.help.as_deref(), Some(help));
+        let failure = Problem::DoesNotBuild.of_the_base("origin/main", "0123");
+        assert_eq!(failure.message, "the benchmarks of the base (origin/main, 0123) do not build");
+        assert_eq!(failure.help.as_deref(), Some(OTHER_BASE));
+        for (has_criterion, help) in [(true, "fix the failure above"), (false, "add `criterion`")] {
+            let found = Problem::Fails.of_the_change(has_criterion).help.unwrap();
+            assert!(found.starts_with(help), "{found}");
+        }
     }
 
     #[test]
