@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::base;
 use crate::context::Context;
 use crate::host::git::{Git, GitDir};
-use crate::host::{cargo, files, terminal};
-use crate::text::diagnostic::Failure;
+use crate::host::{files, terminal};
 
 /// A commit's files with those of its submodules; removed when dropped.
 pub(crate) struct Checkout {
@@ -68,24 +67,6 @@ impl Checkout {
         }
         Ok(())
     }
-
-    /// Copies the change's `Cargo.lock` to a base that has none: both sides get the same versions.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the change's dependencies cannot be resolved (exit code 75).
-    pub(crate) fn copy_lock_file(&self, cx: &Context, workspace: &Path) -> anyhow::Result<()> {
-        let copy = self.dir.join("Cargo.lock");
-        if copy.exists() {
-            return Ok(());
-        }
-        if !cx.process(cargo::resolve(&cx.sh)).shown().stream().status()?.success() {
-            return Err(Failure::new("failed to resolve the dependencies of the change")
-                .help("run `cargo generate-lockfile`")
-                .into());
-        }
-        files::copy(&workspace.join("Cargo.lock"), &copy)
-    }
 }
 
 impl Drop for Checkout {
@@ -129,8 +110,8 @@ impl Repository {
         Ok(())
     }
 
-    /// The user's line ends, filters and promisor remotes hold here too; hooks, watchers, sparse
-    /// patterns and the place of the user's files do not.
+    /// The user's line endings, filters and promisor remotes apply here too; hooks, file system
+    /// monitors, sparse patterns and the path of the working tree do not.
     fn inherited_config(&self, dir: &Path) -> Vec<u8> {
         [
             b"[include]\npath = ".as_slice(),
@@ -175,7 +156,7 @@ fn common_dir(cx: &Context, tree: &Path) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(OsStr::from_bytes(path)))
 }
 
-/// A path as a line of git's configuration and of its list of alternates.
+/// Quotes a path as a line of git's configuration and of its list of alternates.
 fn quoted(path: &Path) -> Vec<u8> {
     let mut line = vec![b'"'];
     for byte in path.as_os_str().as_bytes() {

@@ -1,4 +1,4 @@
-//! Pure. What the runs of both sides say together.
+//! Pure. The comparison of both sides' runs, and whether a benchmark is slower.
 
 use std::fmt;
 
@@ -24,12 +24,12 @@ pub(crate) struct Row {
     pub(crate) noise_percent: Option<f64>,
     /// How much slower the fastest run of the change was than that of the base.
     slowdown_at_best_percent: Option<f64>,
-    /// Beyond the gate and the noise.
+    /// By more than the limit and the noise.
     pub(crate) is_slower: bool,
 }
 
 impl Comparison {
-    /// Judges by the median of the runs' medians.
+    /// Compares the medians of the runs' medians.
     pub(crate) fn of(base: &Runs, change: &Runs, fail_above_percent: Option<f64>) -> Comparison {
         let mut names: Vec<&String> =
             base.iter().chain(change).flat_map(|results| results.benchmarks.keys()).collect();
@@ -52,20 +52,26 @@ impl Comparison {
         Comparison { rows: names.into_iter().map(row).collect() }
     }
 
+    /// Returns how many benchmarks can be judged: those that both sides have, the base more than once.
+    pub(crate) fn compared(&self) -> usize {
+        let is_compared = |row: &&Row| row.ratio().is_some() && row.noise_percent.is_some();
+        self.rows.iter().filter(is_compared).count()
+    }
+
     pub(crate) fn slower(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.is_slower)
     }
 }
 
 impl Row {
-    /// How many times as long the change takes as the base.
+    /// Returns how many times as long the change takes as the base.
     pub(crate) fn ratio(&self) -> Option<f64> {
         Some(self.change?.ns / self.base?.ns)
     }
 }
 
-/// What disturbs a run makes it slower and never faster. So the fastest runs say most about the
-/// code, and the median alone would believe a machine that was busy during half of the runs.
+/// A disturbance makes a run slower, never faster. So the fastest runs say most about the code; the
+/// median alone would be wrong on a machine that was busy during half of the runs.
 fn is_slower(row: &Row, fail_above_percent: Option<f64>) -> bool {
     let (Some(limit), Some(ratio), Some(noise), Some(at_best)) =
         (fail_above_percent, row.ratio(), row.noise_percent, row.slowdown_at_best_percent)
@@ -94,7 +100,7 @@ fn slowdown_at_best_percent(base: &Runs, change: &Runs, name: &str) -> Option<f6
     Some((fastest(change)? / fastest(base)? - 1.0) * 100.0)
 }
 
-/// A time with three significant digits and the unit that suits it.
+/// A time with three significant digits and the unit that fits it.
 pub(crate) struct Nanoseconds(pub(crate) f64);
 
 impl fmt::Display for Nanoseconds {

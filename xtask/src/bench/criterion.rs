@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use xshell::{Cmd, Shell};
+use xshell::{Cmd, Shell, cmd};
 
 /// What is built and run on each side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,33 +19,39 @@ pub(crate) struct Destination<'a> {
     pub(crate) criterion_home: &'a Path,
     /// The name of the results there. Criterion reserves `base`, `change`, `new` and `report`.
     pub(crate) baseline: &'a str,
-    /// Where cargo builds; None means its default.
-    pub(crate) target_dir: Option<&'a Path>,
     /// A regular expression; None means every benchmark.
     pub(crate) filter: Option<&'a str>,
 }
 
-/// Builds and runs the bench target `main`. Values are joined to their options, so that none can be
-/// taken for another option. Plots would only cost time.
-pub(crate) fn bench<'sh>(
+/// Builds the bench target `main`, and prints a JSON message for each artifact.
+pub(crate) fn build<'sh>(sh: &'sh Shell, selection: &Selection, target_dir: &Path) -> Cmd<'sh> {
+    let options = ["--no-run", "--message-format=json-render-diagnostics"];
+    cargo_bench(sh, selection, target_dir).args(options)
+}
+
+/// Runs the bench target `main`. Plots would only cost time.
+pub(crate) fn run<'sh>(
     sh: &'sh Shell,
     selection: &Selection,
+    target_dir: &Path,
     destination: &Destination<'_>,
 ) -> Cmd<'sh> {
-    let mut cmd = sh.cmd("cargo").args(["bench", "--bench", "main"]);
-    cmd = match &selection.features {
-        Some(features) => cmd.arg(format!("--features={features}")),
-        None => cmd.arg("--all-features"),
-    };
-    if let Some(package) = &selection.package {
-        cmd = cmd.arg(format!("--package={package}"));
-    }
-    if let Some(dir) = destination.target_dir {
-        cmd = cmd.arg("--target-dir").arg(dir);
-    }
-    cmd.args(["--", "--noplot", "--save-baseline", destination.baseline])
+    cargo_bench(sh, selection, target_dir)
+        .args(["--", "--noplot", "--save-baseline", destination.baseline])
         .args(destination.filter)
         .env("CRITERION_HOME", destination.criterion_home)
+}
+
+/// Values are joined to their options, so that none can be taken for another option.
+fn cargo_bench<'sh>(sh: &'sh Shell, selection: &Selection, target_dir: &Path) -> Cmd<'sh> {
+    let features = selection.features.as_ref();
+    let features = features
+        .map_or_else(|| "--all-features".to_owned(), |features| format!("--features={features}"));
+    let package = selection.package.as_ref().map(|package| format!("--package={package}"));
+    // The directory of intermediate artifacts is another one where `build.build-dir` names it, and
+    // then the same for both sides.
+    cmd!(sh, "cargo bench --bench main {features} {package...} --target-dir {target_dir}")
+        .env("CARGO_BUILD_BUILD_DIR", target_dir)
 }
 
 /// Writes what criterion knows about one baseline as JSON to standard output. `critcmp` ignores
@@ -70,25 +76,26 @@ mod tests {
     use super::*;
     use crate::host::process::command_line;
 
-    fn line(selection: &Selection, target_dir: Option<&Path>, filter: Option<&str>) -> String {
-        let sh = Shell::new().unwrap();
-        let criterion_home = Path::new("/t/criterion");
-        let destination = Destination { criterion_home, baseline: "base-1", target_dir, filter };
-        command_line(&bench(&sh, selection, &destination).into())
-    }
-
     #[test]
     fn all_features_are_measured_unless_some_are_named() {
+        let sh = Shell::new().unwrap();
+        let line = |selection: &Selection, filter| {
+            let criterion_home = Path::new("/t/criterion");
+            let destination = Destination { criterion_home, baseline: "base-1", filter };
+            command_line(&run(&sh, selection, Path::new("/t/base"), &destination).into())
+        };
         assert_eq!(
-            line(&Selection { package: None, features: None }, None, None),
-            "CRITERION_HOME=/t/criterion cargo bench --bench main --all-features -- --noplot --save-baseline base-1"
+            line(&Selection { package: None, features: None }, None),
+            "CARGO_BUILD_BUILD_DIR=/t/base CRITERION_HOME=/t/criterion cargo bench --bench main \
+             --all-features --target-dir /t/base -- --noplot --save-baseline base-1"
         );
         let selection =
             Selection { package: Some("--x".to_owned()), features: Some("a b;c".to_owned()) };
         assert_eq!(
-            line(&selection, Some(Path::new("/t/base")), Some("^(?:a|b)$")),
-            "CRITERION_HOME=/t/criterion cargo bench --bench main '--features=a b;c' --package=--x \
-             --target-dir /t/base -- --noplot --save-baseline base-1 '^(?:a|b)$'"
+            line(&selection, Some("^(?:a|b)$")),
+            "CARGO_BUILD_BUILD_DIR=/t/base CRITERION_HOME=/t/criterion cargo bench --bench main \
+             '--features=a b;c' --package=--x --target-dir /t/base -- --noplot --save-baseline base-1 \
+             '^(?:a|b)$'"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Pure. Which executables cargo built, and whether they are a side's own.
+//! Pure. The executables that cargo built, and whether they are a side's own.
 
 use std::path::{Path, PathBuf};
 

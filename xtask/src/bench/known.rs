@@ -80,7 +80,7 @@ fn parse_entry(text: &str, key: &str) -> Option<Results> {
     Results::parse(stored["results"].as_str()?)
 }
 
-/// Everything that a measurement of the base depends on, a part on each line.
+/// Returns everything that a measurement of the base depends on, a part on each line.
 fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
     let lock_file =
         files::read_text_if_exists(&base.sh.current_dir().join("Cargo.lock"), "Cargo.lock")?;
@@ -88,9 +88,12 @@ fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
         .map(|name| files::read_text(&cx.cargo_home().join(name), name).unwrap_or_default());
     let config = fingerprint(config.join("\n").as_bytes());
     let lock_file = fingerprint(lock_file.unwrap_or_default().as_bytes());
-    let machine = machine();
+    let (workspace, machine) = (base.workspace.to_string_lossy(), machine());
     let mut parts = vec![
+        // Until version 2 both sides could share cargo's build directory.
+        ("version", "2"),
         ("commit", commit),
+        ("workspace", &workspace),
         ("package", base.selection.package.as_deref().unwrap_or("(the default)")),
         ("features", base.selection.features.as_deref().unwrap_or("(all)")),
         ("compiler", &base.compiler),
@@ -110,13 +113,13 @@ fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
 fn affects_build(variable: &str) -> bool {
     const PREFIXES: &str = "AR CARGO_BUILD_ CARGO_ENCODED_ CARGO_INCREMENTAL CARGO_PROFILE_ \
         CARGO_TARGET_ CARGO_UNSTABLE_ CC CFLAGS CXX HOST_ LD_PRELOAD RUSTC RUSTFLAGS TARGET_";
-    const UNRELATED: [&str; 3] = ["CARGO_BUILD_JOBS", "CARGO_BUILD_TARGET_DIR", "CARGO_TARGET_DIR"];
+    const UNRELATED: &str =
+        "CARGO_BUILD_BUILD_DIR CARGO_BUILD_JOBS CARGO_BUILD_TARGET_DIR CARGO_TARGET_DIR";
     PREFIXES.split_whitespace().any(|prefix| variable.starts_with(prefix))
-        && !UNRELATED.contains(&variable)
+        && !UNRELATED.split(' ').any(|name| variable == name)
 }
 
-/// What tells this machine from others: its identity, its processor and how many threads that runs
-/// at once. Where something is unknown it is left out.
+/// Identifies this machine: its id, its processor and its number of threads, as far as known.
 fn machine() -> String {
     // The first is x86's, the others tell Arm's and RISC-V's apart.
     const KEYS: [&str; 4] = ["model name", "CPU implementer", "CPU part", "uarch"];

@@ -4,6 +4,7 @@
 pub(crate) mod checkout;
 pub(crate) mod comparison;
 pub(crate) mod criterion;
+pub(crate) mod executable;
 pub(crate) mod known;
 pub(crate) mod measure;
 pub(crate) mod report;
@@ -22,14 +23,14 @@ use crate::bench::checkout::Checkout;
 use crate::bench::comparison::Comparison;
 use crate::bench::criterion::Selection;
 use crate::bench::known::Known;
-use crate::bench::measure::{Bench, Ended, Runs, Side, Sides};
-use crate::bench::report::Heading;
+use crate::bench::measure::{Bench, Runs, Side, Sides};
+use crate::bench::report::{Heading, Problem};
 use crate::bench::results::Results;
-use crate::bench::schedule::Schedule;
+use crate::bench::schedule::{Schedule, SideName};
 use crate::bench::target::Benchmarks;
 use crate::cli::bench::{Against, Options};
 use crate::context::Context;
-use crate::host::{files, terminal};
+use crate::host::{cargo, files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
 use crate::plan::metadata::Metadata;
@@ -38,10 +39,15 @@ use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
 
-/// What is compared with what.
+const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with `name = \"main\"` and `harness = false` in a \
+     `[[bench]]` section of Cargo.toml, or name a package that has one with `--package`";
+
+/// The two sides of a run.
 struct Task<'a> {
     /// Outside the tree, the same for every run in this repository.
     cache_dir: PathBuf,
+    /// In the workspace of the change.
+    sh: Shell,
     options: &'a Options,
     schedule: Schedule,
     /// Of the change.
@@ -50,19 +56,47 @@ struct Task<'a> {
     base: Base,
 }
 
+/// Compares the benchmarks of the change with those of its base.
+///
+/// # Errors
+///
+/// Rejects options, variables and manifests that are invalid or name something that does not exist
+/// (exit code 2). Fails if a side cannot be measured (exit code 75). Each error has a next step.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    bench(cx, options).map_err(with_next_step)
+}
+
+fn with_next_step(error: anyhow::Error) -> anyhow::Error {
+    if Context::interrupted_by().is_some() {
+        return error;
+    }
+    match error.downcast::<Rejected>() {
+        Ok(rejected) if rejected.0.iter().any(|it| it.help.is_some()) => rejected.into(),
+        Ok(rejected) => rejected.help("see `cargo xtask help bench`").into(),
+        Err(error) if error.downcast_ref().is_some_and(|it: &Failure| it.help.is_some()) => error,
+        Err(error) => Failure::new(format!("{error:#}"))
+            .help("run the last command that `--verbose` shows by hand")
+            .into(),
+    }
+}
+
+fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let schedule = Schedule::new(options.rounds, options.fail_above_percent)?;
     let cache_dir = cx.cache_dir()?;
     let _lock = measure::lock(&cache_dir.join("bench.lock"))?;
-    let workspace = inputs::metadata(cx, &cx.sh)?;
-    let selection = Selection {
-        package: options.package.clone().or_else(|| cx.lookup("PACKAGE")),
-        features: options.features.clone(),
-    };
+    let sh = inputs::shell_at_manifest(cx, options.manifest_path.as_deref())?;
+    let workspace = inputs::metadata(cx, &sh)?;
+    // In a member's directory cargo takes that member; both sides run at the workspace's root.
+    let member = workspace.packages.iter().find(|package| package.directory() == sh.current_dir());
+    let member = member.filter(|_| workspace.root != sh.current_dir());
+    let package = options.package.clone().or_else(|| cx.lookup("PACKAGE"));
+    let package = package.or_else(|| Some(member?.name.clone()));
+    sh.change_dir(&workspace.root);
+    let selection = Selection { package, features: options.features.clone() };
     let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
         Err(absence) => {
-            terminal::say(&format!("error: {absence}"));
+            terminal::report_error(&Failure::new(absence).help(NO_TARGET_HELP).into());
             return Ok(Outcome::Fail);
         }
     };
@@ -78,22 +112,36 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     if options.against == Against::MergeBase {
         base = base::merge_base(cx, &base)?;
     }
-    compare(cx, &workspace, &Task { cache_dir, options, schedule, selection, change, base })
+    compare(cx, &workspace, &Task { cache_dir, sh, options, schedule, selection, change, base })
 }
 
 fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Result<Outcome> {
     let bench = Bench::new(cx, &workspace.target_directory)?;
     let checkout = Checkout::new(cx, task.cache_dir.join("bench-base"), &task.base.id)?;
-    checkout.copy_lock_file(cx, &workspace.root)?;
     warn_of_configuration_above(cx, &checkout.dir);
+    let below_root = workspace.root.strip_prefix(&cx.project.root).unwrap_or(Path::new(""));
     let base_sh = Shell::new().context("cannot find the current directory")?;
-    base_sh.change_dir(&checkout.dir);
-    let change = Side::new(cx, &cx.sh, task.selection.clone(), None)?;
+    base_sh.change_dir(checkout.dir.join(below_root));
+    copy_lock_file(cx, &task.sh, &base_sh.current_dir())?;
+    let change = Side {
+        sh: &task.sh,
+        workspace: below_root,
+        sources: cx.project.root.clone(),
+        target_dir: workspace.target_directory.clone(),
+        selection: task.selection.clone(),
+        compiler: compiler(cx, &task.sh)?,
+        missing_submodules: Vec::new(),
+    };
     let base = match base_selection(cx, &base_sh, task)? {
-        Some(selection) => {
-            let side = Side::new(cx, &base_sh, selection, Some(bench.base_dir()))?;
-            Some(Side { missing_submodules: checkout.missing_submodules.clone(), ..side })
-        }
+        Some(selection) => Some(Side {
+            sh: &base_sh,
+            workspace: below_root,
+            sources: checkout.dir.clone(),
+            target_dir: bench.dir.join("base"),
+            selection,
+            compiler: compiler(cx, &base_sh)?,
+            missing_submodules: checkout.missing_submodules.clone(),
+        }),
         None => None,
     };
     if let Some(base) = &base
@@ -119,24 +167,8 @@ fn measure_and_report(
         runs.base.extend(known.as_ref().and_then(|known| known.load(found)));
     }
     let base_reused = !runs.base.is_empty();
-    match bench.measure_all(schedule, sides, &mut runs)? {
-        Ended::Measured => (),
-        Ended::ChangeFailed => {
-            let hint = if task.change.have_criterion() {
-                ""
-            } else {
-                ": `criterion` is not among the dependencies, and only its benchmarks are understood"
-            };
-            terminal::say(&format!("error: the benchmarks of the change failed{hint}"));
-            return Ok(Outcome::Fail);
-        }
-        Ended::BaseFailed => {
-            terminal::say(&format!(
-                "error: the benchmarks of the base ({}, {}) failed, so nothing can be compared",
-                found.name, found.id
-            ));
-            return Ok(Outcome::Unavailable);
-        }
+    if let Some((side, problem)) = bench.measure_all(schedule, sides, &mut runs)? {
+        return Ok(report_problem(task, side, &problem));
     }
     if let Some(known) = known.filter(|_| !base_reused && !runs.base.is_empty()) {
         known.save(&runs.base);
@@ -145,6 +177,7 @@ fn measure_and_report(
         base_name: &found.name,
         base_commit: &found.id,
         base_reused,
+        workspace: sides.change.workspace,
         package: selection.package.as_deref(),
         features: selection.features.as_deref(),
         schedule: *schedule,
@@ -152,7 +185,20 @@ fn measure_and_report(
     show(bench, options, &heading, &runs)
 }
 
-/// Shows critcmp's table, and the other forms that were asked for.
+fn report_problem(task: &Task<'_>, side: SideName, problem: &Problem) -> Outcome {
+    let has_criterion = task.change.have_criterion();
+    let failure = match side {
+        SideName::Change => problem.of_the_change(has_criterion),
+        SideName::Base => problem.of_the_base(&task.base.name, &task.base.id),
+    };
+    terminal::report_error(&failure.into());
+    match side {
+        SideName::Change => Outcome::Fail,
+        SideName::Base => Outcome::Unavailable,
+    }
+}
+
+/// Shows critcmp's table, and the other forms that the options name.
 fn show(
     bench: &Bench<'_>,
     options: &Options,
@@ -165,15 +211,17 @@ fn show(
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
     }
-    let failed = comparison.slower().next().is_some();
-    annotate(cx, heading, &comparison, failed);
+    let limit = options.fail_above_percent;
+    let outcome = report::outcome(&comparison, limit);
+    annotate(cx, heading, &comparison, outcome);
     show_table(bench, runs)?;
-    if let Some(limit) = heading.schedule.fail_above_percent {
-        for line in report::gate_lines(&comparison, limit) {
-            terminal::say(&line);
-        }
+    for line in report::lines(&comparison, limit) {
+        terminal::say(&line);
     }
-    Ok(if failed { Outcome::Fail } else { Outcome::Pass })
+    if outcome == Outcome::Unavailable {
+        terminal::report_error(&report::nothing_compared().into());
+    }
+    Ok(outcome)
 }
 
 fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
@@ -193,20 +241,40 @@ fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
     terminal::write_data(|out| Ok(out.write_all(&table)?))
 }
 
-fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, failed: bool) {
-    // Each platform and package has an annotation of its own.
-    let package = heading.package.map(|name| format!("-{name}")).unwrap_or_default();
-    let context = format!("bench-{}{package}", std::env::consts::ARCH);
-    let style = match (failed, heading.schedule.fail_above_percent) {
-        (true, _) => Style::Error,
-        (false, Some(_)) => Style::Success,
-        (false, None) => Style::Info,
+fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, outcome: Outcome) {
+    // Each platform, workspace and package has an annotation of its own.
+    let workspace = heading.workspace.to_string_lossy().replace('/', "-");
+    let parts = ["bench", std::env::consts::ARCH, &workspace, heading.package.unwrap_or_default()];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let context = parts.join("-");
+    let style = match (outcome, heading.schedule.fail_above_percent) {
+        (Outcome::Fail | Outcome::Unavailable, _) => Style::Error,
+        (Outcome::Pass, Some(_)) => Style::Success,
+        (Outcome::Pass, None) => Style::Info,
     };
     buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
 }
 
-/// Cargo and rustup also read what lies in the directories above: both sides should have the same
-/// there.
+/// Copies the change's `Cargo.lock` to a base that has none: both sides get the same versions.
+///
+/// # Errors
+///
+/// Fails if the change's dependencies cannot be resolved (exit code 75).
+fn copy_lock_file(cx: &Context, change: &Shell, base: &Path) -> anyhow::Result<()> {
+    let copy = base.join("Cargo.lock");
+    if copy.exists() || !base.is_dir() {
+        return Ok(());
+    }
+    if !cx.process(cargo::resolve(change)).shown().stream().status()?.success() {
+        bail!(
+            Failure::new("failed to resolve the dependencies of the change")
+                .help("run `cargo generate-lockfile`")
+        );
+    }
+    files::copy(&change.current_dir().join("Cargo.lock"), &copy)
+}
+
+/// Warns of files in the directories above that cargo and rustup read for one side only.
 fn warn_of_configuration_above(cx: &Context, base: &Path) {
     const NAMES: [&str; 4] =
         [".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
@@ -216,7 +284,7 @@ fn warn_of_configuration_above(cx: &Context, base: &Path) {
         let files = above.flat_map(|dir| NAMES.map(|name| dir.join(name)));
         // The configuration in cargo's home counts everywhere.
         for file in files.filter(|file| file.exists() && !file.starts_with(cx.cargo_home())) {
-            terminal::say(&format!("warning: `{}` counts for the {side} only", file.display()));
+            terminal::say(&format!("warning: `{}` applies to the {side} only", file.display()));
         }
     }
 }
@@ -224,23 +292,24 @@ fn warn_of_configuration_above(cx: &Context, base: &Path) {
 fn check_features(selection: &Selection, change: &Benchmarks<'_>) -> anyhow::Result<()> {
     let list = selection.features.as_deref().unwrap_or_default();
     if let Some((_, problem)) = change.unknown_features(list).into_iter().next() {
-        bail!(Rejected::new(problem));
+        bail!(Rejected::new(problem).help("`[features]` in Cargo.toml lists the features"));
     }
     Ok(())
 }
 
-/// What can be measured of the base; None, with the reason, if nothing can.
+/// Returns what the base can measure, or None after a note with the reason.
 fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<Option<Selection>> {
     let name = &task.base.name;
-    // Without this look cargo would go on and find a manifest in some directory above.
+    // Otherwise cargo would find a manifest in some directory above.
     if !sh.current_dir().join("Cargo.toml").is_file() {
         terminal::note(&format!(
             "note: on {name} there is no Cargo.toml: there is nothing to compare with"
         ));
         return Ok(None);
     }
-    let workspace = inputs::metadata(cx, sh)
-        .map_err(|error| Failure::new(format!("on the base: {error:#}")))?;
+    let workspace = inputs::metadata(cx, sh).map_err(|error| {
+        Failure::new(format!("on the base: {error:#}")).help(report::OTHER_BASE)
+    })?;
     let mut selection = task.selection.clone();
     let base = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(base) if task.change.have_criterion() && !base.have_criterion() => {
@@ -267,6 +336,19 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
         selection.features = Some(target::without(list, &unknown));
     }
     Ok(Some(selection))
+}
+
+/// Returns what `rustc --version --verbose` prints in a directory, where a toolchain file may select
+/// another compiler.
+fn compiler(cx: &Context, sh: &Shell) -> anyhow::Result<String> {
+    let output = cx.process(cargo::compiler_version(sh)).stream_stderr().output()?;
+    if !output.status.success() {
+        bail!(
+            Failure::new("the compiler does not run, see above")
+                .help(format!("run `rustc --version` in `{}`", sh.current_dir().display()))
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn provide_critcmp(cx: &Context) -> anyhow::Result<()> {

@@ -1,13 +1,18 @@
 //! Pure. The forms of a comparison: the lines of the gate, JSON, and Markdown for an annotation.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::bench::comparison::{Comparison, Nanoseconds, Row};
 use crate::bench::results::Estimate;
 use crate::bench::schedule::Schedule;
+use crate::outcome::Outcome;
+use crate::text::diagnostic::Failure;
 use crate::text::sanitize::visible;
 
-/// What stands beside the numbers.
+/// The context of the numbers.
 #[derive(Debug)]
 pub(crate) struct Heading<'a> {
     /// `origin/main`.
@@ -15,6 +20,8 @@ pub(crate) struct Heading<'a> {
     pub(crate) base_commit: &'a str,
     /// Whether the base was measured by an earlier run.
     pub(crate) base_reused: bool,
+    /// Relative to the root of the repository.
+    pub(crate) workspace: &'a Path,
     pub(crate) package: Option<&'a str>,
     pub(crate) features: Option<&'a str>,
     pub(crate) schedule: Schedule,
@@ -26,8 +33,8 @@ impl Heading<'_> {
     }
 }
 
-/// What to say if two compilers build the sides, of which each is what `rustc --version --verbose`
-/// says there.
+/// Returns a note if two compilers build the sides. Each is what `rustc --version --verbose` prints
+/// there.
 pub(crate) fn different_compilers(change: &str, base: &str) -> Option<String> {
     let version = |text: &str| visible(text.lines().next().unwrap_or_default());
     (change != base).then(|| {
@@ -36,16 +43,109 @@ pub(crate) fn different_compilers(change: &str, base: &str) -> Option<String> {
     })
 }
 
-/// What the gate has found, one line per benchmark that fails it and one in the end.
-pub(crate) fn gate_lines(comparison: &Comparison, fail_above_percent: f64) -> Vec<String> {
+/// Why a side has no results. Cargo has shown more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    DoesNotBuild,
+    Fails,
+    /// The standard harness runs what this manifest should give to criterion.
+    DefaultHarness(PathBuf),
+    /// The run passed: no benchmark is compiled in.
+    NoResults,
+}
+
+/// The next step where the base cannot be measured.
+pub(crate) const OTHER_BASE: &str =
+    "compare with another base: `--against merge-base`, or REMOTE and BASE_BRANCH";
+
+impl Problem {
+    pub(crate) fn of_the_change(&self, has_criterion: bool) -> Failure {
+        let help = match self {
+            Problem::DoesNotBuild => "fix what the compiler reports above".to_owned(),
+            Problem::DefaultHarness(manifest) => harness_help(manifest),
+            Problem::Fails | Problem::NoResults if !has_criterion => {
+                "add `criterion` to the `[dev-dependencies]`: only its benchmarks take \
+                 `--save-baseline`"
+                    .to_owned()
+            }
+            Problem::Fails => "fix the failure above".to_owned(),
+            Problem::NoResults => "see which features build a benchmark: `--features`".to_owned(),
+        };
+        Failure::new(format!("the benchmarks of the change {self}")).help(help)
+    }
+
+    pub(crate) fn of_the_base(&self, name: &str, commit: &str) -> Failure {
+        let help = match self {
+            Problem::DefaultHarness(manifest) => harness_help(manifest),
+            _ => OTHER_BASE.to_owned(),
+        };
+        Failure::new(format!("the benchmarks of the base ({name}, {commit}) {self}")).help(help)
+    }
+}
+
+fn harness_help(manifest: &Path) -> String {
+    let manifest = visible(&manifest.display().to_string());
+    format!("add `harness = false` to the `[[bench]]` section of `main` in `{manifest}`")
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Problem::DoesNotBuild => "do not build",
+            Problem::Fails => "failed",
+            Problem::DefaultHarness(_) => {
+                "failed: they run in the standard harness, not in criterion's"
+            }
+            Problem::NoResults => "left no results",
+        })
+    }
+}
+
+/// A gate that compared nothing has not passed.
+pub(crate) fn outcome(comparison: &Comparison, fail_above_percent: Option<f64>) -> Outcome {
+    match (comparison.slower().next(), fail_above_percent) {
+        (Some(_), _) => Outcome::Fail,
+        (None, Some(_)) if comparison.compared() == 0 => Outcome::Unavailable,
+        (None, _) => Outcome::Pass,
+    }
+}
+
+/// Returns what the table does not say: the benchmarks that one side lacks, those that fail the
+/// gate, and its verdict.
+pub(crate) fn lines(comparison: &Comparison, fail_above_percent: Option<f64>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let names = |is_wanted: fn(&Row) -> bool| -> Vec<String> {
+        let rows = comparison.rows.iter().filter(|row| is_wanted(row));
+        rows.map(|row| format!("`{}`", visible(&row.name))).collect()
+    };
+    let only_base = names(|row| row.change.is_none());
+    let only_change = names(|row| row.base.is_none());
+    for (names, side) in [(&only_base, "base"), (&only_change, "change")] {
+        // A side that has nothing at all was reported before.
+        if !names.is_empty() && names.len() < comparison.rows.len() {
+            lines.push(format!("note: only the {side} has {}", names.join(", ")));
+        }
+    }
+    if let Some(limit) = fail_above_percent.filter(|_| comparison.compared() > 0) {
+        lines.extend(gate_lines(comparison, limit));
+    }
+    lines
+}
+
+/// The error of a gate that compared nothing.
+pub(crate) fn nothing_compared() -> Failure {
+    Failure::new("no benchmark was compared, so `--fail-above` has no verdict")
+        .help("keep the names of benchmarks, or leave `--fail-above` out until the base has them")
+}
+
+fn gate_lines(comparison: &Comparison, limit_percent: f64) -> Vec<String> {
     let mut lines: Vec<String> = comparison.slower().map(slower_line).collect();
-    let compared = comparison.rows.iter().filter(|row| row.ratio().is_some()).count();
-    lines.push(match lines.len() {
-        0 => format!(
-            "none of {compared} benchmarks is slower by more than {fail_above_percent} % and the noise"
+    lines.push(match (lines.len(), comparison.compared()) {
+        (0, compared) => format!(
+            "none of {compared} benchmarks is slower by more than {limit_percent} % and the noise"
         ),
-        count => format!(
-            "{count} of {compared} benchmarks slower by more than {fail_above_percent} % and the noise"
+        (count, compared) => format!(
+            "{count} of {compared} benchmarks slower by more than {limit_percent} % and the noise"
         ),
     });
     lines
@@ -62,7 +162,7 @@ fn slower_line(row: &Row) -> String {
     )
 }
 
-/// Everything that was found, for programs. Times are in nanoseconds.
+/// Returns all results as JSON. Times are in nanoseconds.
 pub(crate) fn json(heading: &Heading<'_>, comparison: &Comparison) -> String {
     let failed = comparison.slower().next().is_some();
     let value = json!({
@@ -71,6 +171,7 @@ pub(crate) fn json(heading: &Heading<'_>, comparison: &Comparison) -> String {
             "commit": heading.base_commit,
             "reused": heading.base_reused,
         },
+        "workspace": heading.workspace.to_string_lossy(),
         "package": heading.package,
         "features": heading.features,
         "rounds": heading.schedule.rounds.unwrap_or(1),
@@ -95,13 +196,15 @@ fn json_row(row: &Row) -> Value {
     })
 }
 
-/// A table for the page of a build.
+/// Returns a table for an annotation.
 pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String {
     let package = heading.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+    let workspace = visible(&heading.workspace.to_string_lossy()).replace('`', "'");
+    let workspace = if workspace.is_empty() { workspace } else { format!(" in `{workspace}`") };
     let reused = if heading.base_reused { ", measured by an earlier run" } else { "" };
     let mut lines = vec![
         format!(
-            "**Benchmarks{package}** against `{}` ({}{reused})",
+            "**Benchmarks{package}{workspace}** against `{}` ({}{reused})",
             visible(heading.base_name).replace('`', "'"),
             heading.short_commit()
         ),
@@ -111,6 +214,7 @@ pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String
     if let Some(limit) = heading.schedule.fail_above_percent {
         let slower = comparison.slower().count();
         lines.push(match slower {
+            0 if comparison.compared() == 0 => "**No benchmark was compared.**".to_owned(),
             0 => format!("Nothing is slower by more than {limit} % and the noise."),
             _ => format!("**{slower} slower by more than {limit} % and the noise.**"),
         });
@@ -151,6 +255,7 @@ mod tests {
             base_name: "origin/main",
             base_commit: "0123456789abcdef0123456789abcdef01234567",
             base_reused: false,
+            workspace: Path::new("staging"),
             package: Some("vm-memory"),
             features: None,
             schedule: Schedule { rounds: Some(3), fail_above_percent: Some(10.0) },
@@ -170,20 +275,62 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_names_each_slower_benchmark_with_its_ratio_and_the_noise() {
+    fn the_gate_names_what_is_slower_and_what_one_side_lacks() {
         expect![[r"
+            note: only the base has `gone`
+            note: only the change has `new`
             slower: `a|b` takes 1.68 times as long as on the base (210 ns, was 125 ns), the noise of the base is 25.0 %
             1 of 1 benchmarks slower by more than 10 % and the noise"]]
-        .assert_eq(&gate_lines(&comparison(), 10.0).join("\n"));
+        .assert_eq(&lines(&comparison(), Some(10.0)).join("\n"));
+        assert_eq!(outcome(&comparison(), Some(10.0)), Outcome::Fail);
         let same = runs(&[&[("a", 1.0)], &[("a", 1.0)]]);
+        let same = Comparison::of(&same, &same, Some(2.5));
         expect!["none of 1 benchmarks is slower by more than 2.5 % and the noise"]
-            .assert_eq(&gate_lines(&Comparison::of(&same, &same, Some(2.5)), 2.5).join("\n"));
+            .assert_eq(&lines(&same, Some(2.5)).join("\n"));
+        assert_eq!(outcome(&same, Some(2.5)), Outcome::Pass);
+    }
+
+    #[test]
+    fn a_gate_that_compared_nothing_has_no_verdict() {
+        let [old, new] = ["old", "new"].map(|name| runs(&[&[(name, 1.0)], &[(name, 1.0)]]));
+        let renamed = Comparison::of(&old, &new, Some(10.0));
+        expect![[r"
+            note: only the base has `old`
+            note: only the change has `new`"]]
+        .assert_eq(&lines(&renamed, Some(10.0)).join("\n"));
+        assert_eq!(outcome(&renamed, Some(10.0)), Outcome::Unavailable);
+        assert_eq!(outcome(&renamed, None), Outcome::Pass);
+        assert!(markdown(&heading(), &renamed).contains("**No benchmark was compared.**"));
+        for base in [&[][..], &new[..1]] {
+            let unknown = Comparison::of(base, &new, Some(10.0));
+            assert_eq!(outcome(&unknown, Some(10.0)), Outcome::Unavailable);
+        }
+    }
+
+    #[test]
+    fn every_problem_names_a_next_step() {
+        let harness = Problem::DefaultHarness("/r/Cargo.toml".into());
+        let failure = harness.of_the_change(true);
+        assert!(
+            failure
+                .message
+                .ends_with("failed: they run in the standard harness, not in criterion's")
+        );
+        let help = "add `harness = false` to the `[[bench]]` section of `main` in `/r/Cargo.toml`";
+        assert_eq!(failure.help.as_deref(), Some(help));
+        let failure = Problem::DoesNotBuild.of_the_base("origin/main", "0123");
+        assert_eq!(failure.message, "the benchmarks of the base (origin/main, 0123) do not build");
+        assert_eq!(failure.help.as_deref(), Some(OTHER_BASE));
+        for (has_criterion, help) in [(true, "fix the failure above"), (false, "add `criterion`")] {
+            let found = Problem::Fails.of_the_change(has_criterion).help.unwrap();
+            assert!(found.starts_with(help), "{found}");
+        }
     }
 
     #[test]
     fn the_page_of_a_build_shows_a_table() {
         expect![[r"
-            **Benchmarks of `vm-memory`** against `origin/main` (0123456789ab)
+            **Benchmarks of `vm-memory` in `staging`** against `origin/main` (0123456789ab)
 
             **1 slower by more than 10 % and the noise.**
 
@@ -205,6 +352,7 @@ mod tests {
                 "commit": "0123456789abcdef0123456789abcdef01234567",
                 "reused": false
               },
+              "workspace": "staging",
               "package": "vm-memory",
               "features": null,
               "rounds": 3,

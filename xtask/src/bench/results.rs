@@ -1,4 +1,4 @@
-//! Pure. What was measured: the JSON that `critcmp --export` writes.
+//! Pure. The results of a run: the JSON that `critcmp --export` writes.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Pure. Which side runs when.
+//! Pure. The order of the runs.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ pub(crate) struct Schedule {
 const MAX_ROUNDS: usize = 1000;
 
 impl Schedule {
-    /// Checks what the command line says.
+    /// Checks the options of the command line.
     ///
     /// # Errors
     ///
@@ -60,12 +60,12 @@ impl Schedule {
         Err(Rejected::new(message).help("see `cargo xtask help bench`"))
     }
 
-    /// Whether an earlier measurement of the base may stand in for one of this run.
+    /// Whether an earlier measurement of the base may replace one of this run.
     pub(crate) fn may_reuse_base(&self) -> bool {
         self.rounds.is_none()
     }
 
-    /// The runs in their order. A gate has one run of the base more than rounds, so that every run
+    /// Returns the runs in their order. A gate has one run of the base more than rounds, so that every run
     /// of the change lies between two of the base: what disturbs two runs of the change disturbs
     /// the base, too.
     pub(crate) fn runs(&self) -> Vec<SideName> {
@@ -77,9 +77,10 @@ impl Schedule {
         runs
     }
 
-    /// Further runs that confirm a slowdown, in stages; all runs so far count each time. Each stage doubles the number of rounds: on a
-    /// machine so busy that every other run takes twice as long, the first runs alone would be
-    /// wrong about one benchmark in six, and these stages about one in three thousand.
+    /// Returns further runs that confirm a slowdown, in stages; all runs so far count each time.
+    /// Each stage doubles the number of rounds: on a machine so busy that every other run takes twice
+    /// as long, the first runs alone would be wrong about one benchmark in six, and these stages
+    /// about one in three thousand.
     pub(crate) fn confirmations(&self) -> Vec<Vec<SideName>> {
         let (Some(rounds), Some(_)) = (self.rounds, self.fail_above_percent) else {
             return Vec::new();
@@ -90,7 +91,7 @@ impl Schedule {
     }
 }
 
-/// A regular expression that these benchmarks match and no others, as criterion takes it. None where
+/// Returns a regular expression that these benchmarks match and no others, as criterion takes it. None where
 /// it would be longer than a command line takes: then all of them are measured.
 pub(crate) fn filter<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     // Linux takes arguments of 128 KiB, and criterion expressions that need 10 MiB when compiled.

@@ -3,18 +3,18 @@
 use crate::plan::metadata::{Metadata, Package, problem_of_feature};
 
 /// The bench target that is measured.
-const TARGET: &str = "main";
+pub(crate) const TARGET: &str = "main";
 
 /// The packages of a revision whose benchmarks are measured.
 #[derive(Debug)]
 pub(crate) struct Benchmarks<'m>(Vec<&'m Package>);
 
 impl<'m> Benchmarks<'m> {
-    /// The benchmarks of one package, or of those that cargo takes by itself.
+    /// Finds the benchmarks of one package, or of cargo's default packages.
     ///
     /// # Errors
     ///
-    /// If there is none: a sentence without its end.
+    /// If there is none, with the message.
     pub(crate) fn of(metadata: &'m Metadata, package: Option<&str>) -> Result<Self, String> {
         let chosen = match package {
             Some(name) => vec![metadata.package(name)?],
@@ -28,7 +28,7 @@ impl<'m> Benchmarks<'m> {
         Ok(Benchmarks(measured))
     }
 
-    /// Whether `criterion` itself is among the dependencies, and not only what wraps it.
+    /// Whether `criterion` itself is among the dependencies, and not only a wrapper of it.
     pub(crate) fn have_criterion(&self) -> bool {
         self.0.iter().any(|package| package.depends_on_criterion)
     }
@@ -39,13 +39,14 @@ impl<'m> Benchmarks<'m> {
         names(list).filter_map(problem).collect()
     }
 
-    /// What to say where several packages are measured: criterion knows benchmarks by name only.
+    /// Returns a warning where several packages are measured: criterion tells benchmarks apart by name
+    /// only.
     pub(crate) fn warning(&self) -> Option<String> {
         let [_, _, ..] = self.0.as_slice() else { return None };
         let names: Vec<&str> = self.0.iter().map(|package| package.name.as_str()).collect();
         Some(format!(
             "warning: several packages have a bench target `{TARGET}` (`{}`): of benchmarks with the \
-             same name one stands for all; `--package` measures one package",
+             same name only one counts; `--package` measures one package",
             names.join("`, `")
         ))
     }
@@ -69,7 +70,7 @@ fn no_target(package: Option<&str>, others: &[&Package]) -> String {
     format!("{whose} no bench target `{TARGET}`{hint}")
 }
 
-/// A list of features without some of them.
+/// Returns a list of features without some of them.
 pub(crate) fn without(list: &str, dropped: &[&str]) -> String {
     names(list).filter(|name| !dropped.contains(name)).collect::<Vec<_>>().join(",")
 }

@@ -16,6 +16,7 @@ tree. Both run `cargo bench --bench main --all-features`. A base that was measur
 measured again. Without --fail-above a slowdown is shown and does not fail.
 
 Options:
+      --manifest-path PATH        measure the workspace of this Cargo.toml (default: the nearest)
       --package NAME              the package to measure, in a workspace
       --features LIST             the default features and these, instead of all
       --against tip|merge-base    compare with the tip of the base (default), or with the commit at
@@ -34,6 +35,7 @@ Environment (empty is unset):
 /// The options of `bench`.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
+    pub(crate) manifest_path: Option<PathBuf>,
     pub(crate) package: Option<String>,
     /// As cargo takes them: names with commas or spaces between.
     pub(crate) features: Option<String>,
@@ -57,6 +59,7 @@ pub(crate) enum Against {
 const AGAINST: [(&str, Against); 2] = [("tip", Against::Tip), ("merge-base", Against::MergeBase)];
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
+    let manifest_path = args.path(None, "--manifest-path")?;
     let package = args.texts("--package")?;
     if 1 < package.len() {
         return args.error("`--package` takes one package: results of several would mix");
@@ -75,7 +78,16 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let fresh = args.switch("--fresh")?;
     let json = args.path(None, "--json")?;
     args.finish()?;
-    Ok(Options { package, features, against, rounds, fail_above_percent, fresh, json })
+    Ok(Options {
+        manifest_path,
+        package,
+        features,
+        against,
+        rounds,
+        fail_above_percent,
+        fresh,
+        json,
+    })
 }
 
 fn number<T: FromStr>(
@@ -105,7 +117,11 @@ mod tests {
         assert_eq!((options.rounds, options.fail_above_percent), (None, None));
         assert_eq!((options.fresh, options.json), (false, None));
 
-        let options = parse_words("--rounds=5 --fail-above 2.5 --fresh --json a.json").unwrap();
+        let options = parse_words(
+            "--rounds=5 --fail-above 2.5 --fresh --json a.json --manifest-path=s/Cargo.toml",
+        )
+        .unwrap();
+        assert_eq!(options.manifest_path, Some(PathBuf::from("s/Cargo.toml")));
         assert_eq!((options.rounds, options.fail_above_percent), (Some(5), Some(2.5)));
         assert_eq!((options.fresh, options.json), (true, Some(PathBuf::from("a.json"))));
         assert_eq!((options.package, options.against), (None, Against::Tip));

@@ -198,7 +198,9 @@ impl<'a> Git<'a> {
     /// Makes a repository without hooks in the root, for objects of the kind that `commit` is of.
     pub(crate) fn init(self, commit: &str) -> Cmd<'a> {
         let format = if commit.len() == 40 { "sha1" } else { "sha256" };
-        let cmd = self.cmd().args(["init", "--quiet", "--template="]);
+        // Tags are written as a file that other formats of references do not have.
+        let cmd = self.cmd().env("GIT_DEFAULT_REF_FORMAT", "files");
+        let cmd = cmd.args(["init", "--quiet", "--template="]);
         cmd.arg(format!("--object-format={format}")).arg("--").arg(self.root)
     }
 

@@ -95,9 +95,10 @@ fn a_base_that_does_not_compile_is_no_verdict_and_a_change_that_does_not_is_a_fa
     let run = measured.bench(&[]).assert_code(75);
     says(&run, "file not found for module `regsters`");
     says(&run, "error: the benchmarks of the base (origin/main, ");
+    says(&run, "help: compare with another base: ");
     break_it(&measured);
     let run = measured.bench(&[]).assert_code(1);
-    says(&run, "error: the benchmarks of the change failed");
+    says(&run, "error: the benchmarks of the change do not build\nhelp: ");
     let run = measured.bench(&["--fail-above", "10"]).assert_code(75);
     says(&run, "error: the benchmarks of the base (origin/main, ");
 }
@@ -112,7 +113,7 @@ fn a_benchmark_that_panics_fails_on_the_change_only() {
     let run = measured.bench(&[]).assert_code(75);
     says(&run, "no alarm");
     panic(&measured);
-    says(&measured.bench(&[]).assert_code(1), "error: the benchmarks of the change failed");
+    says(&measured.bench(&[]).assert_code(1), "error: the benchmarks of the change failed\nhelp: ");
 }
 
 #[test]
@@ -133,7 +134,36 @@ fn benchmarks_without_criterion_are_a_failure_that_says_so() {
     measured.sandbox.write("benches/main.rs", "fn main() {}\n");
     measured.sandbox.run("cargo", &["update", "--workspace", "--quiet"]).assert_code(0);
     let run = measured.bench(&[]).assert_code(1);
-    says(&run, "`criterion` is not among the dependencies");
+    says(&run, "help: add `criterion` to the `[dev-dependencies]`");
+}
+
+#[test]
+fn a_target_with_the_standard_harness_names_the_missing_line() {
+    let measured = Measured::new();
+    measured.edit("Cargo.toml", "harness = false\n", "");
+    let run = measured.bench(&[]).assert_code(1);
+    says(&run, "error: the benchmarks of the change failed: they run in the standard harness");
+    let manifest = measured.sandbox.root().join("Cargo.toml");
+    let help = "help: add `harness = false` to the `[[bench]]` section of `main` in `";
+    says(&run, &format!("{help}{}`", manifest.display()));
+}
+
+#[test]
+fn a_gate_that_compares_nothing_has_no_verdict_and_names_what_is_missing() {
+    let measured = Measured::new();
+    // A benchmark that ends the process hides those after it.
+    measured.edit(
+        "benches/main.rs",
+        "    set_raise_and_clear_an_alarm(c);",
+        "    std::process::exit(0);",
+    );
+    let run = measured.bench(&["--fail-above", "1000"]).assert_code(0);
+    says(&run, "note: only the base has `save_and_restore`, `set_raise_and_clear_an_alarm`");
+    says(&run, "none of 1 benchmarks is slower");
+    measured.edit("benches/main.rs", "\"read_the_time\"", "\"read_the_clock\"");
+    let run = measured.bench(&["--fail-above", "1000"]).assert_code(75);
+    says(&run, "note: only the change has `read_the_clock`");
+    says(&run, "error: no benchmark was compared, so `--fail-above` has no verdict\nhelp: ");
 }
 
 #[test]
@@ -144,7 +174,7 @@ fn unknown_packages_and_features_name_the_nearest() {
     let run = measured.bench(&["--features", "stat"]).assert_code(2);
     says(&run, "unknown feature `stat`, did you mean `state`?");
     let run = measured.bench(&["--json", "no/such/directory.json"]).assert_code(2);
-    says(&run, "the directory of `no/such/directory.json` does not exist");
+    says(&run, "error: the directory of `no/such/directory.json` does not exist\nhelp: ");
     measured.bench(&["--fail-above", "ten"]).assert_code(2);
 }
 

@@ -1,6 +1,8 @@
 //! Which base is measured, and how it is built.
 
-use crate::measured::{Measured, table};
+use std::path::Path;
+
+use crate::measured::{Measured, path_with_critcmp, table};
 use crate::support::TempDir;
 
 /// Names a benchmark after what it was built with.
@@ -37,7 +39,7 @@ fn the_base_builds_as_the_base_whatever_the_change_configures() {
     measured.sandbox.set("XDG_CACHE_HOME", cache.path().to_str().unwrap());
     let run = measured.bench(&["--package", "rtc-device"]).assert_code(0);
     let warning =
-        format!("warning: `{}` counts for the change only", above.join("config.toml").display());
+        format!("warning: `{}` applies to the change only", above.join("config.toml").display());
     assert!(run.stderr.contains(&warning), "{}", run.stderr);
     let names = table(&run);
     assert!(names.contains(&"built-with-flag-path".to_owned()), "{names:?}\n{}", run.stderr);
@@ -82,15 +84,16 @@ fn a_base_without_the_benchmarks_is_a_note() {
         std::fs::remove_file(measured.sandbox.root().join("benches/main.rs")).unwrap();
     };
     measured.move_the_base(without);
-    for arguments in [&[][..], &["--fail-above", "5"]] {
-        let run = measured.bench(arguments).assert_code(0);
+    for (arguments, code) in [(&[][..], 0), (&["--fail-above", "5"], 75)] {
+        let run = measured.bench(arguments).assert_code(code);
         assert!(
             run.stderr.contains("note: on origin/main there is no bench target `main`: there is nothing to compare with"),
             "{}",
             run.stderr
         );
         assert_eq!(table(&run)[0], "change");
-        assert_eq!(run.stderr.matches("cargo bench").count(), 1);
+        assert_eq!(run.stderr.matches("--save-baseline").count(), 1);
+        assert_eq!(run.stderr.contains("error: no benchmark was compared"), code == 75);
     }
 
     measured.sandbox.git(&["switch", "--quiet", "--create", "reverse"]);
@@ -198,4 +201,91 @@ fn submodules_of_the_base_come_from_this_clone() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn a_workspace_below_the_root_is_measured_on_both_sides() {
+    let measured = Measured::new();
+    let sandbox = &measured.sandbox;
+    for file in ["Cargo.toml", "Cargo.lock", "benches/main.rs", "src"] {
+        let to = sandbox.root().join("staging").join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        sandbox.run("cp", &["-r", file, to.to_str().unwrap()]).assert_code(0);
+    }
+    let staged = [("rtc-device", "staged"), ("[lib]", "[lib]\nname = \"rtc_device\"")];
+    for (part, by) in staged {
+        measured.edit("staging/Cargo.toml", part, by);
+    }
+    measured.edit("staging/Cargo.lock", "rtc-device", "staged");
+    measured.edit("staging/benches/main.rs", "\"read_the_time\"", "\"before\"");
+    sandbox.commit_all("Stage a crate");
+    sandbox.git(&["push", "--quiet", "origin", "change:main"]);
+    measured.edit("staging/benches/main.rs", "\"before\"", "\"after\"");
+    let names =
+        ["base change", "after", "before", "save_and_restore", "set_raise_and_clear_an_alarm"];
+    let run = measured.bench(&["--manifest-path", "staging/Cargo.toml"]).assert_code(0);
+    assert_eq!(table(&run), names, "{}", run.stderr);
+    let mut command = measured.command(&[]);
+    let output = command.current_dir(sandbox.root().join("staging")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("was measured before"), "the nearest manifest is the same: {said}");
+    let run = measured.bench(&[]).assert_code(0);
+    assert!(table(&run).contains(&"read_the_time".to_owned()), "{}", run.stderr);
+    measured.bench(&["--manifest-path", "nowhere/Cargo.toml"]).assert_code(2);
+}
+
+/// Renames a benchmark on the change, so that the names tell which sources were measured.
+fn rename_on_the_change(measured: &Measured) {
+    measured.edit("benches/main.rs", "\"read_the_time\"", "\"read_the_clock\"");
+}
+
+#[test]
+fn both_sides_are_built_apart_where_cargo_shares_its_build_directory() {
+    let mut measured = Measured::new();
+    rename_on_the_change(&measured);
+    let shared = measured.sandbox.beside("shared");
+    measured.sandbox.set("CARGO_BUILD_BUILD_DIR", shared.to_str().unwrap());
+    let run = measured.bench(&[]).assert_code(0);
+    let names = table(&run);
+    for name in ["read_the_clock", "read_the_time"] {
+        assert!(names.contains(&name.to_owned()), "{names:?}\n{}", run.stderr);
+    }
+    for note in ["only the base has `read_the_time`", "only the change has `read_the_clock`"] {
+        assert!(run.stderr.contains(note), "{}", run.stderr);
+    }
+    assert!(!shared.exists());
+}
+
+#[test]
+fn an_executable_that_may_be_the_other_sides_is_not_measured() {
+    let measured = Measured::new();
+    rename_on_the_change(&measured);
+    // As a wrapper of cargo might do it.
+    let shared = measured.sandbox.beside("shared");
+    let script = format!(
+        "PATH='{}'\ncase \"$1\" in bench) shift; set -- bench \"$@\"; CARGO_BUILD_BUILD_DIR={};; esac\n\
+         export CARGO_BUILD_BUILD_DIR\nexec cargo \"$@\"",
+        path_with_critcmp(),
+        shared.display()
+    );
+    measured.sandbox.stub("cargo", &script);
+    let run = measured.bench(&[]).assert_code(75);
+    let error = "error: the benchmarks may be those of the other side: `";
+    assert!(run.stderr.contains(error), "{}", run.stderr);
+    assert!(run.stderr.contains("\nhelp: "), "{}", run.stderr);
+}
+
+#[test]
+fn a_base_measured_by_another_version_is_measured_again() {
+    let measured = Measured::new();
+    measured.bench(&[]).assert_code(0);
+    let entries = measured.sandbox.beside("home/.cache/rust-vmm-ci");
+    let entries = walkdir::WalkDir::new(entries).into_iter().map(Result::unwrap);
+    let is_entry = |path: &Path| path.extension().is_some_and(|it| it == "json");
+    let entry = entries.map(walkdir::DirEntry::into_path).find(|path| is_entry(path)).unwrap();
+    let text = std::fs::read_to_string(&entry).unwrap();
+    assert!(text.contains(r#"version \"2\""#), "{text}");
+    std::fs::write(&entry, text.replace(r#"version \"2\""#, r#"version \"1\""#)).unwrap();
+    let run = measured.bench(&[]).assert_code(0);
+    assert_eq!(run.stderr.matches("--save-baseline").count(), 2, "{}", run.stderr);
 }

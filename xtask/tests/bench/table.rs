@@ -14,21 +14,21 @@ fn both_sides_stand_in_critcmps_table_and_a_known_base_is_not_measured_again() {
     let first = measured.bench(&[]).assert_code(0);
     let wanted = [&["base change"], &ALL[..]].concat();
     assert_eq!(table(&first), wanted, "{}", first.stdout);
-    assert_eq!(first.stderr.matches("cargo bench").count(), 2, "{}", first.stderr);
+    assert_eq!(first.stderr.matches("--save-baseline").count(), 2, "{}", first.stderr);
 
     let second = measured.bench(&[]).assert_code(0);
     assert_eq!(table(&second), wanted);
-    assert_eq!(second.stderr.matches("cargo bench").count(), 1, "{}", second.stderr);
+    assert_eq!(second.stderr.matches("--save-baseline").count(), 1, "{}", second.stderr);
     assert!(second.stderr.contains("note: origin/main was measured before"), "{}", second.stderr);
 
     for arguments in [&["--fresh"][..], &["--rounds", "1"], &["--features", "state"]] {
         let run = measured.bench(arguments).assert_code(0);
-        assert_eq!(run.stderr.matches("cargo bench").count(), 2, "{arguments:?}");
+        assert_eq!(run.stderr.matches("--save-baseline").count(), 2, "{arguments:?}");
     }
     measured.sandbox.git(&["switch", "--quiet", "--create", "moved"]);
     measured.move_the_base(|measured| measured.edit("README.md", "Measured", "Moved"));
     let moved = measured.bench(&[]).assert_code(0);
-    assert_eq!(moved.stderr.matches("cargo bench").count(), 2, "another commit, another base");
+    assert_eq!(moved.stderr.matches("--save-baseline").count(), 2, "another commit, another base");
 }
 
 #[test]

@@ -311,3 +311,42 @@ fn a_partial_clone_fetches_the_base_from_its_remote() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("group "), "{said}");
 }
+
+#[test]
+fn in_a_hook_benchmarks_that_use_git_leave_the_users_repository_alone() {
+    let measured = Measured::new();
+    let sandbox = &measured.sandbox;
+    let use_git = r#"fn all(c: &mut Criterion) {
+    let dir = std::env::temp_dir().join(format!("benchmark-{}", std::process::id()));
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("x"), "").unwrap();
+    for words in ["init -q", "add x", "commit -qm by-a-benchmark"] {
+        let mut git = std::process::Command::new("git");
+        let git = git.args(words.split(' ')).current_dir(&dir);
+        assert!(git.status().unwrap().success());
+    }
+    std::fs::remove_dir_all(&dir).unwrap();"#;
+    measured.edit("benches/main.rs", "fn all(c: &mut Criterion) {", use_git);
+    sandbox.commit_all("Use git");
+    sandbox.git(&["push", "--quiet", "origin", "change:main"]);
+    let linked = sandbox.beside("linked");
+    let linked = linked.to_str().unwrap();
+    sandbox.git(&["worktree", "add", "--quiet", "-b", "hooked", linked]);
+    let log = sandbox.beside("hook.log");
+    let hook =
+        format!("#!/bin/sh\nexec {} bench > {} 2>&1\n", env!("CARGO_BIN_EXE_xtask"), log.display());
+    sandbox.write(".git/hooks/pre-push", hook);
+    sandbox.run("chmod", &["+x", ".git/hooks/pre-push"]).assert_code(0);
+    let in_linked = |arguments: &[&str]| sandbox.git(&[&["-C", linked], arguments].concat());
+    let state = || {
+        let config = sandbox.read(".git/config");
+        let (head, status) = (in_linked(&["rev-parse", "HEAD"]), in_linked(&["status", "--short"]));
+        (config, head, status)
+    };
+    let before = state();
+    let push = sandbox.run("git", &["-C", linked, "push", "--quiet", "origin", "hooked"]);
+    let log = fs::read_to_string(log).unwrap();
+    assert_eq!(push.code, Some(0), "{log}");
+    assert!(log.contains("group "), "{log}");
+    assert_eq!(state(), before, "{log}");
+}
