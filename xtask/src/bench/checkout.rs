@@ -74,12 +74,23 @@ impl Checkout {
     /// # Errors
     ///
     /// Fails if the change's dependencies cannot be resolved (exit code 75).
-    pub(crate) fn copy_lock_file(&self, cx: &Context, workspace: &Path) -> anyhow::Result<()> {
+    pub(crate) fn copy_lock_file(
+        &self,
+        cx: &Context,
+        workspace: &Path,
+        passed_to_cargo: &[&str],
+    ) -> anyhow::Result<()> {
         let copy = self.dir.join("Cargo.lock");
         if copy.exists() {
             return Ok(());
         }
-        if !cx.process(cargo::resolve(&cx.sh)).shown().stream().status()?.success() {
+        if !cx
+            .process(cargo::resolve(&cx.sh).args(passed_to_cargo))
+            .shown()
+            .stream()
+            .status()?
+            .success()
+        {
             return Err(Failure::new("failed to resolve the dependencies of the change")
                 .help("run `cargo generate-lockfile`")
                 .into());

@@ -10,6 +10,8 @@ pub(crate) struct Selection {
     pub(crate) package: Option<String>,
     /// None means all.
     pub(crate) features: Option<String>,
+    /// `--locked` and `--offline`, as given.
+    pub(crate) passed_to_cargo: Vec<&'static str>,
 }
 
 /// Which benchmarks run, and where their results go.
@@ -33,6 +35,7 @@ pub(crate) fn bench<'sh>(
     destination: &Destination<'_>,
 ) -> Cmd<'sh> {
     let mut cmd = sh.cmd("cargo").args(["bench", "--bench", "main"]);
+    cmd = cmd.args(&selection.passed_to_cargo);
     cmd = match &selection.features {
         Some(features) => cmd.arg(format!("--features={features}")),
         None => cmd.arg("--all-features"),
@@ -80,14 +83,21 @@ mod tests {
     #[test]
     fn all_features_are_measured_unless_some_are_named() {
         assert_eq!(
-            line(&Selection { package: None, features: None }, None, None),
+            line(
+                &Selection { package: None, features: None, passed_to_cargo: Vec::new() },
+                None,
+                None
+            ),
             "CRITERION_HOME=/t/criterion cargo bench --bench main --all-features -- --noplot --save-baseline base-1"
         );
-        let selection =
-            Selection { package: Some("--x".to_owned()), features: Some("a b;c".to_owned()) };
+        let selection = Selection {
+            package: Some("--x".to_owned()),
+            features: Some("a b;c".to_owned()),
+            passed_to_cargo: vec!["--locked"],
+        };
         assert_eq!(
             line(&selection, Some(Path::new("/t/base")), Some("^(?:a|b)$")),
-            "CRITERION_HOME=/t/criterion cargo bench --bench main '--features=a b;c' --package=--x \
+            "CRITERION_HOME=/t/criterion cargo bench --bench main --locked '--features=a b;c' --package=--x \
              --target-dir /t/base -- --noplot --save-baseline base-1 '^(?:a|b)$'"
         );
     }

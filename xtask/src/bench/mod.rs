@@ -58,6 +58,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let selection = Selection {
         package: options.package.clone().or_else(|| cx.lookup("PACKAGE")),
         features: options.features.clone(),
+        passed_to_cargo: options.passed_to_cargo.clone(),
     };
     let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
@@ -84,7 +85,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Result<Outcome> {
     let bench = Bench::new(cx, &workspace.target_directory)?;
     let checkout = Checkout::new(cx, task.cache_dir.join("bench-base"), &task.base.id)?;
-    checkout.copy_lock_file(cx, &workspace.root)?;
+    checkout.copy_lock_file(cx, &workspace.root, &task.selection.passed_to_cargo)?;
     warn_of_configuration_above(cx, &checkout.dir);
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(&checkout.dir);
@@ -242,6 +243,8 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
     let workspace = inputs::metadata(cx, sh)
         .map_err(|error| Failure::new(format!("on the base: {error:#}")))?;
     let mut selection = task.selection.clone();
+    // The lock file of the base may be that of the change, which need not fit its manifests.
+    selection.passed_to_cargo.retain(|option| *option != "--locked");
     let base = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(base) if task.change.have_criterion() && !base.have_criterion() => {
             Err("the bench target `main` does not use criterion".to_owned())
