@@ -26,6 +26,7 @@ mod testing;
 mod text;
 mod tools;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::args::Args;
@@ -37,7 +38,7 @@ use crate::outcome::Outcome;
 use crate::text::diagnostic::Rejected;
 
 /// A command with its options, ready to run.
-type Job = Box<dyn FnOnce(&Context) -> anyhow::Result<Outcome>>;
+type Job = Box<dyn FnOnce() -> anyhow::Result<Outcome>>;
 
 /// Every command. Dispatch, `help` and the README come from this table.
 const COMMANDS: [Command<Job>; 7] = [
@@ -99,25 +100,29 @@ fn main() -> ExitCode {
     }
     let result = run();
     if let Err(error) = &result {
-        terminal::report_error(error);
+        let text = terminal::error_text(error);
+        terminal::write_lines(&cli::error_under(inputs::own_alias_or_usual, &text));
     }
     ExitCode::from(outcome::exit_code(&result, Context::interrupted_by()))
 }
 
 fn run() -> anyhow::Result<Outcome> {
-    match cli::parse(&COMMANDS, std::env::args_os().skip(1).collect())? {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match cli::parse(&COMMANDS, &arguments)? {
         Request::Run(job, verbosity) => {
             terminal::set_verbosity(verbosity);
-            job(&Context::from_process()?)
+            job()
         }
         // Standard output: the text is what was asked for.
-        Request::Help(text) => {
-            terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
-            Ok(Outcome::Pass)
-        }
+        Request::Help(text) => print(&cli::help_under(&inputs::own_alias_or_usual(), &text)),
     }
 }
 
+fn print(text: &str) -> anyhow::Result<Outcome> {
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
+    Ok(Outcome::Pass)
+}
+
 fn job<O: 'static>(options: O, run: fn(&Context, &O) -> anyhow::Result<Outcome>) -> Job {
-    Box::new(move |cx| run(cx, &options))
+    Box::new(move || run(&Context::from_process()?, &options))
 }

@@ -80,7 +80,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     } else {
         session.remove_results()?;
     }
-    Verdict::new(options, &subjects, &workspace, &measured)?.report(cx, options, added.as_ref())
+    Verdict::new(cx, options, &subjects, &workspace, &measured)?.report(cx, options, added.as_ref())
 }
 
 /// Records a score without measuring.

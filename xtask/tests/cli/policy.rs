@@ -19,6 +19,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
             "context",
             "coverage",
             "host",
+            "inputs",
             "outcome",
             "pipeline",
             "text",
