@@ -41,7 +41,7 @@ use crate::text::diagnostic::Rejected;
 type Job = Box<dyn FnOnce() -> anyhow::Result<Outcome>>;
 
 /// Every command. Dispatch, `help` and the README come from this table.
-const COMMANDS: [Command<Job>; 7] = [
+const COMMANDS: [Command<Job>; 8] = [
     Command {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
@@ -65,6 +65,17 @@ const COMMANDS: [Command<Job>; 7] = [
         summary: "check the messages of the branch's commits",
         usage: cli::commit_format::USAGE,
         parse: |args| Ok(job(cli::commit_format::parse(args)?, commit_format::run)),
+    },
+    Command {
+        name: "completions",
+        summary: "print the completions for a shell",
+        usage: cli::completions::USAGE,
+        parse: |args| {
+            let shell = cli::completions::parse(args)?;
+            Ok(Box::new(move || {
+                print(&cli::completions::script(shell, &COMMANDS, &inputs::own_alias_or_usual()))
+            }))
+        },
     },
     Command {
         name: "container",

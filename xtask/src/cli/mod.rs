@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
+pub(crate) mod completions;
 pub(crate) mod container;
 pub(crate) mod coverage;
 pub(crate) mod pipeline;
