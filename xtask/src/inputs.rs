@@ -170,11 +170,18 @@ pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
     })
 }
 
+/// As [`own_alias`], outside of any command. Where it cannot be found out, it is the usual one: a
+/// help text must not need a repository or cargo.
+pub(crate) fn own_alias_or_usual() -> String {
+    let alias = Context::from_process().and_then(|cx| own_alias(&cx));
+    alias.unwrap_or_else(|_| alias::USUAL.to_owned())
+}
+
 fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
     let ours =
         Ours { manifests: cx.project.own_manifests(), at_root: cx.project.is_own_consumer() };
-    if is_plainly_configured(cx, &ours)? {
-        return Ok(Choice::Known(alias::USUAL.to_owned()));
+    if let Some(name) = configured_alias(cx, &ours)? {
+        return Ok(Choice::Known(format!("cargo {name}")));
     }
     let output = cx.process(cargo::list(&cx.sh)).output().ok().filter(|it| it.status.success());
     Ok(output.map_or(Choice::Missing, |output| {
@@ -182,12 +189,14 @@ fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
     }))
 }
 
-fn is_plainly_configured(cx: &Context, ours: &Ours) -> anyhow::Result<bool> {
-    if cx.lookup("CARGO_ALIAS_XTASK").is_some() || cx.project.old_cargo_config().exists() {
-        return Ok(false);
+/// The name of the alias, where the root's configuration alone decides about it.
+fn configured_alias(cx: &Context, ours: &Ours) -> anyhow::Result<Option<String>> {
+    let is_alias = |name: &String| name.starts_with("CARGO_ALIAS_");
+    if cx.environment().keys().any(is_alias) || cx.project.old_cargo_config().exists() {
+        return Ok(None);
     }
     let config = files::read_text_if_exists(&cx.project.cargo_config(), ".cargo/config.toml")?;
-    Ok(config.is_some_and(|text| alias::is_configured(&text, ours)))
+    Ok(config.and_then(|text| alias::configured(&text, ours).map(str::to_owned)))
 }
 
 fn shared_descriptions(

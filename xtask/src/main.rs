@@ -27,6 +27,7 @@ mod testing;
 mod text;
 mod tools;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::args::Args;
@@ -38,10 +39,10 @@ use crate::outcome::Outcome;
 use crate::text::diagnostic::Rejected;
 
 /// A command with its options, ready to run.
-type Job = Box<dyn FnOnce(&Context) -> anyhow::Result<Outcome>>;
+type Job = Box<dyn FnOnce() -> anyhow::Result<Outcome>>;
 
 /// Every command. Dispatch, `help` and the README come from this table.
-const COMMANDS: [Command<Job>; 8] = [
+const COMMANDS: [Command<Job>; 9] = [
     Command {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
@@ -65,6 +66,17 @@ const COMMANDS: [Command<Job>; 8] = [
         summary: "check the messages of the branch's commits",
         usage: cli::commit_format::USAGE,
         parse: |args| Ok(job(cli::commit_format::parse(args)?, commit_format::run)),
+    },
+    Command {
+        name: "completions",
+        summary: "print the completions for a shell",
+        usage: cli::completions::USAGE,
+        parse: |args| {
+            let shell = cli::completions::parse(args)?;
+            Ok(Box::new(move || {
+                print(&cli::completions::script(shell, &COMMANDS, &inputs::own_alias_or_usual()))
+            }))
+        },
     },
     Command {
         name: "container",
@@ -106,25 +118,29 @@ fn main() -> ExitCode {
     }
     let result = run();
     if let Err(error) = &result {
-        terminal::report_error(error);
+        let text = terminal::error_text(error);
+        terminal::write_lines(&cli::error_under(inputs::own_alias_or_usual, &text));
     }
     ExitCode::from(outcome::exit_code(&result, Context::interrupted_by()))
 }
 
 fn run() -> anyhow::Result<Outcome> {
-    match cli::parse(&COMMANDS, std::env::args_os().skip(1).collect())? {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match cli::parse(&COMMANDS, &arguments)? {
         Request::Run(job, verbosity) => {
             terminal::set_verbosity(verbosity);
-            job(&Context::from_process()?)
+            job()
         }
         // Standard output: the text is what was asked for.
-        Request::Help(text) => {
-            terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
-            Ok(Outcome::Pass)
-        }
+        Request::Help(text) => print(&cli::help_under(&inputs::own_alias_or_usual(), &text)),
     }
 }
 
+fn print(text: &str) -> anyhow::Result<Outcome> {
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
+    Ok(Outcome::Pass)
+}
+
 fn job<O: 'static>(options: O, run: fn(&Context, &O) -> anyhow::Result<Outcome>) -> Job {
-    Box::new(move |cx| run(cx, &options))
+    Box::new(move || run(&Context::from_process()?, &options))
 }

@@ -1,6 +1,6 @@
 //! How a command ends, and the one table of exit codes.
 
-use crate::text::diagnostic::Rejected;
+use crate::text::diagnostic::{Failure, Rejected};
 
 /// The result of a command that ran to its end. An error is not a result: see [`exit_code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,25 @@ pub(crate) fn exit_code(result: &anyhow::Result<Outcome>, interrupted_by: Option
     }
 }
 
+/// Adds a next step to an error of a command that has none; nothing is to do after an interrupt.
+pub(crate) fn with_next_step(
+    error: anyhow::Error,
+    command: &str,
+    interrupted_by: Option<i32>,
+) -> anyhow::Error {
+    if interrupted_by.is_some() {
+        return error;
+    }
+    match error.downcast::<Rejected>() {
+        Ok(rejected) if rejected.0.iter().any(|finding| finding.help.is_some()) => rejected.into(),
+        Ok(rejected) => rejected.help(format!("see `cargo xtask help {command}`")).into(),
+        Err(error) if error.downcast_ref().is_some_and(|it: &Failure| it.help.is_some()) => error,
+        Err(error) => Failure::new(format!("{error:#}"))
+            .help("run the last command that `--verbose` shows by hand")
+            .into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -44,6 +63,21 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     use super::*;
+
+    #[test]
+    fn an_error_keeps_its_next_step_and_its_origin_or_gets_a_step() {
+        let help = |error: anyhow::Error, signal: Option<i32>| {
+            let error = with_next_step(error, "audit", signal);
+            let failure = error.downcast_ref::<Failure>().and_then(|failure| failure.help.clone());
+            failure.or_else(|| error.downcast_ref::<Rejected>()?.0.last()?.help.clone())
+        };
+        assert_eq!(help(Failure::new("x").help("y").into(), None).as_deref(), Some("y"));
+        assert_eq!(help(Rejected::new("x").help("y").into(), None).as_deref(), Some("y"));
+        let see = Some("see `cargo xtask help audit`");
+        assert_eq!(help(Rejected::new("x").into(), None).as_deref(), see);
+        assert!(help(anyhow!("disk full"), None).is_some());
+        assert_eq!(help(anyhow!("interrupted"), Some(2)), None);
+    }
 
     #[test]
     fn the_origin_of_an_error_decides_about_the_exit_code() {

@@ -19,6 +19,7 @@ use crate::cli::audit::{Base, Options};
 use crate::context::Context;
 use crate::host::scratch::Scratch;
 use crate::host::{files, terminal};
+use crate::outcome;
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
@@ -31,12 +32,19 @@ use crate::tools::requirement;
 /// An advisory database to which nothing was added for so long misses new advisories.
 const MAX_AGE_DAYS: u64 = 90;
 
+/// Looks the dependencies up in the advisory database.
+///
 /// # Errors
 ///
 /// Rejects a revision that does not exist, an invalid configuration or manifest, and a lock file that
 /// does not fit the manifests (exit code 2). Anything that keeps cargo-audit from its work is exit
-/// code 75.
+/// code 75. Each error has a next step.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
+    audit(cx, options)
+        .map_err(|error| outcome::with_next_step(error, "audit", Context::interrupted_by()))
+}
+
+fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let base = options.only_changed.as_ref().map(|base| commit(cx, base)).transpose()?;
     let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
     if cx.project.root.join("audit.toml").exists() {

@@ -10,6 +10,8 @@ pub(crate) struct Selection {
     pub(crate) package: Option<String>,
     /// None means all.
     pub(crate) features: Option<String>,
+    /// `--locked` and `--offline`, as given.
+    pub(crate) passed_to_cargo: Vec<&'static str>,
 }
 
 /// Which benchmarks run, and where their results go.
@@ -48,10 +50,14 @@ fn cargo_bench<'sh>(sh: &'sh Shell, selection: &Selection, target_dir: &Path) ->
     let features = features
         .map_or_else(|| "--all-features".to_owned(), |features| format!("--features={features}"));
     let package = selection.package.as_ref().map(|package| format!("--package={package}"));
+    let passed = &selection.passed_to_cargo;
     // The directory of intermediate artifacts is another one where `build.build-dir` names it, and
     // then the same for both sides.
-    cmd!(sh, "cargo bench --bench main {features} {package...} --target-dir {target_dir}")
-        .env("CARGO_BUILD_BUILD_DIR", target_dir)
+    cmd!(
+        sh,
+        "cargo bench --bench main {passed...} {features} {package...} --target-dir {target_dir}"
+    )
+    .env("CARGO_BUILD_BUILD_DIR", target_dir)
 }
 
 /// Writes what criterion knows about one baseline as JSON to standard output. `critcmp` ignores
@@ -85,15 +91,18 @@ mod tests {
             command_line(&run(&sh, selection, Path::new("/t/base"), &destination).into())
         };
         assert_eq!(
-            line(&Selection { package: None, features: None }, None),
+            line(&Selection { package: None, features: None, passed_to_cargo: Vec::new() }, None),
             "CARGO_BUILD_BUILD_DIR=/t/base CRITERION_HOME=/t/criterion cargo bench --bench main \
              --all-features --target-dir /t/base -- --noplot --save-baseline base-1"
         );
-        let selection =
-            Selection { package: Some("--x".to_owned()), features: Some("a b;c".to_owned()) };
+        let selection = Selection {
+            package: Some("--x".to_owned()),
+            features: Some("a b;c".to_owned()),
+            passed_to_cargo: vec!["--locked"],
+        };
         assert_eq!(
             line(&selection, Some("^(?:a|b)$")),
-            "CARGO_BUILD_BUILD_DIR=/t/base CRITERION_HOME=/t/criterion cargo bench --bench main \
+            "CARGO_BUILD_BUILD_DIR=/t/base CRITERION_HOME=/t/criterion cargo bench --bench main --locked \
              '--features=a b;c' --package=--x --target-dir /t/base -- --noplot --save-baseline base-1 \
              '^(?:a|b)$'"
         );

@@ -92,7 +92,11 @@ fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let package = options.package.clone().or_else(|| cx.lookup("PACKAGE"));
     let package = package.or_else(|| Some(member?.name.clone()));
     sh.change_dir(&workspace.root);
-    let selection = Selection { package, features: options.features.clone() };
+    let selection = Selection {
+        package,
+        features: options.features.clone(),
+        passed_to_cargo: options.passed_to_cargo.clone(),
+    };
     let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
         Err(absence) => {
@@ -122,7 +126,7 @@ fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Resul
     let below_root = workspace.root.strip_prefix(&cx.project.root).unwrap_or(Path::new(""));
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(checkout.dir.join(below_root));
-    copy_lock_file(cx, &task.sh, &base_sh.current_dir())?;
+    copy_lock_file(cx, &task.sh, &base_sh.current_dir(), &task.selection.passed_to_cargo)?;
     let change = Side {
         sh: &task.sh,
         workspace: below_root,
@@ -260,12 +264,17 @@ fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, outcom
 /// # Errors
 ///
 /// Fails if the change's dependencies cannot be resolved (exit code 75).
-fn copy_lock_file(cx: &Context, change: &Shell, base: &Path) -> anyhow::Result<()> {
+fn copy_lock_file(
+    cx: &Context,
+    change: &Shell,
+    base: &Path,
+    passed: &[&str],
+) -> anyhow::Result<()> {
     let copy = base.join("Cargo.lock");
     if copy.exists() || !base.is_dir() {
         return Ok(());
     }
-    if !cx.process(cargo::resolve(change)).shown().stream().status()?.success() {
+    if !cx.process(cargo::resolve(change).args(passed)).shown().stream().status()?.success() {
         bail!(
             Failure::new("failed to resolve the dependencies of the change")
                 .help("run `cargo generate-lockfile`")
@@ -311,6 +320,8 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
         Failure::new(format!("on the base: {error:#}")).help(report::OTHER_BASE)
     })?;
     let mut selection = task.selection.clone();
+    // The lock file of the base may be that of the change, which need not fit its manifests.
+    selection.passed_to_cargo.retain(|option| *option != "--locked");
     let base = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(base) if task.change.have_criterion() && !base.have_criterion() => {
             Err("the bench target `main` does not use criterion".to_owned())

@@ -107,7 +107,18 @@ impl Args {
 
     /// As [`Args::value`], for UTF-8 text.
     pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, Rejected> {
-        Ok(self.texts(long)?.pop())
+        Ok(self.texts(None, long)?.pop())
+    }
+
+    /// The switches that go to cargo as they are.
+    pub(crate) fn passed_to_cargo(&mut self) -> Result<Vec<&'static str>, Rejected> {
+        let mut given = Vec::new();
+        for name in ["--locked", "--offline"] {
+            if self.switch(name)? {
+                given.push(name);
+            }
+        }
+        Ok(given)
     }
 
     /// The value that a name stands for; `what` says what it names.
@@ -123,8 +134,12 @@ impl Args {
     }
 
     /// As [`Args::values`], for UTF-8 text.
-    pub(crate) fn texts(&mut self, long: &'static str) -> Result<Vec<String>, Rejected> {
-        let values = self.values(None, long)?;
+    pub(crate) fn texts(
+        &mut self,
+        short: Option<&'static str>,
+        long: &'static str,
+    ) -> Result<Vec<String>, Rejected> {
+        let values = self.values(short, long)?;
         let text = |value: OsString| {
             value.into_string().or_else(|value| {
                 self.error(format!("`{long}` must be UTF-8 text, not {}", value.display()))
@@ -233,7 +248,8 @@ impl Args {
 
     fn options(&self) -> impl Iterator<Item = &'static str> {
         let words = self.usage.split(|c: char| c.is_whitespace() || ",[]()`=".contains(c));
-        words.filter(|word| word.starts_with('-') && word.len() > 1)
+        let options = words.filter(|word| word.starts_with('-') && word.len() > 1);
+        options.chain(["--verbose", "--quiet", "--help"])
     }
 }
 

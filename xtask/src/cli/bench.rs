@@ -17,7 +17,7 @@ measured again. Without --fail-above a slowdown is shown and does not fail.
 
 Options:
       --manifest-path PATH        measure the workspace of this Cargo.toml (default: the nearest)
-      --package NAME              the package to measure, in a workspace
+  -p, --package NAME              the package to measure, in a workspace
       --features LIST             the default features and these, instead of all
       --against tip|merge-base    compare with the tip of the base (default), or with the commit at
                                   which the change left it
@@ -26,6 +26,7 @@ Options:
                                   than the noise of the base (3 rounds unless --rounds is given)
       --fresh                     measure the base even if it was measured before
       --json FILE                 write all results to FILE
+      --locked, --offline         passed on to cargo
 
 Environment (empty is unset):
   PACKAGE                         same as --package
@@ -44,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) fail_above_percent: Option<f64>,
     pub(crate) fresh: bool,
     pub(crate) json: Option<PathBuf>,
+    /// Passed on to cargo.
+    pub(crate) passed_to_cargo: Vec<&'static str>,
 }
 
 /// Which commit of the upstream branch is the base.
@@ -60,13 +63,13 @@ const AGAINST: [(&str, Against); 2] = [("tip", Against::Tip), ("merge-base", Aga
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let manifest_path = args.path(None, "--manifest-path")?;
-    let package = args.texts("--package")?;
+    let package = args.texts(Some("-p"), "--package")?;
     if 1 < package.len() {
         return args.error("`--package` takes one package: results of several would mix");
     }
     let package = package.into_iter().next();
     // As cargo does, which takes the option several times.
-    let features = Some(args.texts("--features")?).filter(|lists| !lists.is_empty());
+    let features = Some(args.texts(None, "--features")?).filter(|lists| !lists.is_empty());
     let features = features.map(|lists| lists.join(","));
     let against = args.choice("--against", "base", &AGAINST)?.unwrap_or_default();
     let rounds = number(&mut args, "--rounds", "a number from 1")?;
@@ -77,6 +80,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     }
     let fresh = args.switch("--fresh")?;
     let json = args.path(None, "--json")?;
+    let passed_to_cargo = args.passed_to_cargo()?;
     args.finish()?;
     Ok(Options {
         manifest_path,
@@ -87,6 +91,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         fail_above_percent,
         fresh,
         json,
+        passed_to_cargo,
     })
 }
 
@@ -125,6 +130,11 @@ mod tests {
         assert_eq!((options.rounds, options.fail_above_percent), (Some(5), Some(2.5)));
         assert_eq!((options.fresh, options.json), (true, Some(PathBuf::from("a.json"))));
         assert_eq!((options.package, options.against), (None, Against::Tip));
+        assert!(options.passed_to_cargo.is_empty());
+
+        let options = parse_words("-p a --offline --locked").unwrap();
+        assert_eq!(options.package.as_deref(), Some("a"));
+        assert_eq!(options.passed_to_cargo, ["--locked", "--offline"]);
     }
 
     #[test]

@@ -21,7 +21,8 @@ Options:
                                   `-t shipped`); may be repeated
       --manifest-path PATH        run in the directory of that Cargo.toml, for a workspace that is
                                   not at the root
-      --workspace-selective BOOL  in a Cargo workspace: run the tests for each member crate
+      --workspace-selective [BOOL]
+                                  in a Cargo workspace: run the tests for each member crate
       --skip NAME                 leave a test out; may be repeated
       --failed                    run only the tests that did not pass in the last run
       --list                      list the tests and run none

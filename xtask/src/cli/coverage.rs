@@ -23,7 +23,7 @@ Options:
       --test-scope workspace|crate
                                   all members, or one crate (default: workspace, or crate where
                                   --package names one)
-      --package NAME              measure only this member, with its own configuration
+  -p, --package NAME              measure only this member, with its own configuration
       --manifest-path PATH        measure the workspace of this Cargo.toml (default: the nearest)
       --files                     print a table of the source files
       --html                      write HTML pages that show every line, and print the path
@@ -35,6 +35,7 @@ Options:
       --set SCORE                 record SCORE without measuring
       --allow-lower               with `--devel`: record a lower score too
       --no-cleanup                keep the profiles and the report, and print their path
+      --locked, --offline         passed on to cargo
 
 REMOTE and BASE_BRANCH name the upstream branch (default: origin and main).
 ";
@@ -54,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) diff: Option<Diff>,
     pub(crate) set: Option<Percent>,
     pub(crate) no_cleanup: bool,
+    /// Passed on to cargo.
+    pub(crate) passed_to_cargo: Vec<&'static str>,
 }
 
 /// Which scores are recorded.
@@ -89,7 +92,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let options = Options {
         profile,
         scope,
-        package: args.text("--package")?,
+        package: args.texts(Some("-p"), "--package")?.pop(),
         manifest_path: args.path(None, "--manifest-path")?,
         files: args.switch("--files")?,
         html: args.switch("--html")?,
@@ -97,6 +100,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         json: args.path(None, "--json")?,
         set: percent(&mut args, "--set")?,
         no_cleanup: args.switch("--no-cleanup")?,
+        passed_to_cargo: args.passed_to_cargo()?,
         diff: diff(&mut args)?,
     };
     if options.set.is_some() && !measures_nothing(&options) {
@@ -186,6 +190,14 @@ mod tests {
             parse_words("--profile devel --test-scope=crate --no-cleanup --devel True").unwrap();
         assert_eq!((options.profile, options.scope), (Profile::Devel, Some(ScopeName::Crate)));
         assert!(options.no_cleanup);
+    }
+
+    #[test]
+    fn options_that_cargo_has_too_are_spelt_as_there() {
+        let parse_words = words_parser(parse, USAGE);
+        let options = parse_words("-p a --offline --locked").unwrap();
+        assert_eq!(options.package.as_deref(), Some("a"));
+        assert_eq!(options.passed_to_cargo, ["--locked", "--offline"]);
     }
 
     #[test]

@@ -5,12 +5,13 @@ pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod ci;
 pub(crate) mod commit_format;
+pub(crate) mod completions;
 pub(crate) mod container;
 pub(crate) mod coverage;
 pub(crate) mod init;
 pub(crate) mod pipeline;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::cli::args::Args;
 use crate::text::diagnostic::{Rejected, Verbosity};
@@ -39,14 +40,26 @@ pub(crate) enum Request<J> {
 /// Rejects an unknown command, an unknown option and an invalid value (exit code 2).
 pub(crate) fn parse<J>(
     commands: &[Command<J>],
-    arguments: Vec<OsString>,
+    arguments: &[OsString],
 ) -> Result<Request<J>, Rejected> {
-    let mut words = arguments.into_iter();
-    let Some(first) = words.next() else { return Err(usage_error("no command given")) };
-    let rest: Vec<OsString> = words.collect();
-    if is_help(&first) {
-        return help(commands, &rest).map(Request::Help);
+    let is_common =
+        |word: &OsString| ["-v", "--verbose", "-q", "--quiet"].iter().any(|option| word == option);
+    // As for cargo, they may come before the command.
+    let common = arguments.iter().take_while(|word| is_common(word)).count();
+    let (common, words) = arguments.split_at(common);
+    let Some((first, rest)) = words.split_first() else {
+        return Ok(Request::Help(overview(commands)));
+    };
+    if is_help(first) {
+        return help(commands, rest).map(Request::Help);
     }
+    if first == "--version" || first == "-V" {
+        return match rest.first() {
+            None => Ok(Request::Help(VERSION.to_owned())),
+            Some(word) => Err(unexpected(word)),
+        };
+    }
+    let rest = [common, rest].concat();
     let command = find(commands, &first.to_string_lossy())?;
     if rest.iter().take_while(|word| *word != "--").any(|word| word != "help" && is_help(word)) {
         return Ok(Request::Help(command.help()));
@@ -63,7 +76,7 @@ fn is_help(word: &OsString) -> bool {
 /// The text of `help` with its arguments.
 fn help<J>(commands: &[Command<J>], arguments: &[OsString]) -> Result<String, Rejected> {
     if let Some(word) = arguments.get(1) {
-        return Err(usage_error(format!("unexpected argument `{}`", word.to_string_lossy())));
+        return Err(unexpected(word));
     }
     match arguments.first().filter(|word| !is_help(word)) {
         Some(topic) => Ok(find(commands, &topic.to_string_lossy())?.help()),
@@ -83,6 +96,10 @@ fn verbosity(args: &mut Args) -> Result<Verbosity, Rejected> {
     }
 }
 
+fn unexpected(word: &OsStr) -> Rejected {
+    usage_error(format!("unexpected argument `{}`", word.to_string_lossy()))
+}
+
 fn usage_error(message: impl Into<String>) -> Rejected {
     Rejected::new(message).help("see `cargo xtask help`")
 }
@@ -92,6 +109,29 @@ impl<J> Command<J> {
     fn help(&self) -> String {
         format!("{}{COMMON_OPTIONS}", self.usage)
     }
+}
+
+const VERSION: &str = concat!("rust-vmm-ci ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// The name of this tool in all texts, for readers who have the usual alias.
+const USUAL_NAME: &str = "cargo xtask";
+
+/// A help text for readers who call this tool by another alias.
+pub(crate) fn help_under(alias: &str, text: &str) -> String {
+    text.replace(USUAL_NAME, alias)
+}
+
+/// The text of an error, with the alias in its hints. Other lines may quote the user's files. The
+/// alias is only asked for where a hint names this tool.
+pub(crate) fn error_under(alias: impl FnOnce() -> String, text: &str) -> String {
+    let is_hint = |line: &str| line.starts_with("help: ") && line.contains(USUAL_NAME);
+    if !text.lines().any(is_hint) {
+        return text.to_owned();
+    }
+    let alias = alias();
+    let rename =
+        |line: &str| if is_hint(line) { help_under(&alias, line) } else { line.to_owned() };
+    text.split('\n').map(rename).collect::<Vec<_>>().join("\n")
 }
 
 /// What every command takes.
@@ -125,6 +165,9 @@ Usage: cargo xtask <command> [options]
 
 Commands:
 {lines}
+Options:
+  -V, --version  print the version
+
 Exit codes: 0 passed, 1 a check failed, 2 usage or configuration error,
 75 could not be determined, 130 or 143 interrupted.
 `cargo xtask` works from the root of the repository.
@@ -144,8 +187,8 @@ mod tests {
     }];
 
     fn parse_line(line: &str) -> Result<Request<Vec<String>>, String> {
-        let words = line.split_whitespace().map(OsString::from).collect();
-        parse(&COMMANDS, words).map_err(|error| error.to_string())
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        parse(&COMMANDS, &words).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -154,9 +197,34 @@ mod tests {
             parse_line("pipelin").unwrap_err(),
             "error: unknown command `pipelin`, did you mean `pipeline`?\nhelp: see `cargo xtask help`"
         );
+        assert!(parse_line("help help me").unwrap_err().contains("unexpected argument `me`"));
+    }
+
+    #[test]
+    fn without_a_command_the_table_is_printed() {
+        for line in ["", "-v", "help", "help help", "--help"] {
+            assert_eq!(parse_line(line), Ok(Request::Help(overview(&COMMANDS))), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_version_stands_alone() {
+        for line in ["--version", "-V", "-q -V"] {
+            assert_eq!(parse_line(line), Ok(Request::Help(VERSION.to_owned())), "{line}");
+        }
+        assert!(parse_line("-V x").unwrap_err().contains("unexpected argument `x`"));
+    }
+
+    #[test]
+    fn hints_name_the_alias_and_quoted_files_stay() {
+        let text = "error: bad\n 1 | cargo xtask x\nhelp: see `cargo xtask help`";
         assert_eq!(
-            parse_line("").unwrap_err(),
-            "error: no command given\nhelp: see `cargo xtask help`"
+            error_under(|| "cargo ci-xtask".to_owned(), text),
+            "error: bad\n 1 | cargo xtask x\nhelp: see `cargo ci-xtask help`"
+        );
+        assert_eq!(
+            error_under(|| unreachable!("no hint"), "error: cargo xtask"),
+            "error: cargo xtask"
         );
     }
 
@@ -173,6 +241,7 @@ mod tests {
     #[test]
     fn quiet_and_verbose_exclude_each_other() {
         assert_eq!(parse_line("pipeline -q"), Ok(Request::Run(Vec::new(), Verbosity::Quiet)));
+        assert_eq!(parse_line("-q pipeline"), Ok(Request::Run(Vec::new(), Verbosity::Quiet)));
         assert!(parse_line("pipeline -q --verbose").unwrap_err().contains("contradicts"));
     }
 }

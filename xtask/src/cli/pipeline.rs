@@ -12,12 +12,13 @@ Usage: cargo xtask pipeline [options]
 
 Options:
   -t, --test-description FILE     take the tests from FILE (default: the shipped description, which
-                                  `shipped` names too); of several the last counts
+                                  `shipped` names too); if repeated, the last one wins
   -p, --platform-allowlist FILE   take the platforms from FILE, one a line (default: `.platform` in
                                   the root; without it x86_64 and aarch64)
-      --workspace-selective BOOL  in a Cargo workspace: steps for each member crate, gated on what
+      --workspace-selective [BOOL]
+                                  in a Cargo workspace: steps for each member crate, gated on what
                                   a change touches (default: false)
-      --dependents BOOL           with --workspace-selective: a crate's steps also run when a crate
+      --dependents [BOOL]         with --workspace-selective: a crate's steps also run when a crate
                                   of the workspace changes that it depends on (default: false)
       --output FILE               write to FILE instead of standard output
       --check FILE                print nothing but what would change in FILE; exit 1 if anything

@@ -37,6 +37,8 @@ pub(crate) struct Measurement<'a> {
     pub(crate) scope: Scope<'a>,
     /// Cargo's own arguments, such as `--all-features`.
     pub(crate) features: Vec<String>,
+    /// `--locked` and `--offline`, as given.
+    pub(crate) passed_to_cargo: &'a [&'static str],
 }
 
 /// The form of a report on a measurement, and where it goes.
@@ -65,6 +67,7 @@ pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement<'_>) -> Cmd<'s
         Scope::Crate(package) => in_crate(cmd, package),
     }
     .args(features)
+    .args(measurement.passed_to_cargo)
 }
 
 /// Reports on the profiles in the build directory, without building or running anything. `excluded`
@@ -172,6 +175,7 @@ mod tests {
             tools: None,
             scope: Scope::Workspace(packages),
             features: Vec::new(),
+            passed_to_cargo: &["--locked"],
         }
     }
 
@@ -183,7 +187,7 @@ mod tests {
         assert_eq!(
             command_line(&test(&sh, &measurement).into()),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x cargo llvm-cov test --no-report --no-fail-fast \
-             --message-format=json-render-diagnostics --workspace --all-features"
+             --message-format=json-render-diagnostics --workspace --all-features --locked"
         );
     }
 

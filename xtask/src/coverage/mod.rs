@@ -54,8 +54,13 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     let mut change = options.diff.as_ref().map(|diff| Change::find(cx, diff)).transpose()?;
 
-    let features = subject::features(&subjects, scope);
-    let measurement = Measurement { build_dir, tools: tools(cx)?, scope, features };
+    let measurement = Measurement {
+        build_dir,
+        tools: tools(cx)?,
+        scope,
+        features: subject::features(&subjects, scope),
+        passed_to_cargo: &options.passed_to_cargo,
+    };
     let session = Session::start(cx, &sh, &workspace, measurement)?;
     if let Some(change) = &mut change {
         change.read(cx, &session.scratch())?;
@@ -75,7 +80,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     } else {
         session.remove_results()?;
     }
-    Verdict::new(options, &subjects, &workspace, &measured)?.report(cx, options, added.as_ref())
+    Verdict::new(cx, options, &subjects, &workspace, &measured)?.report(cx, options, added.as_ref())
 }
 
 /// Records a score without measuring.

@@ -11,7 +11,7 @@ use crate::coverage::llvm_cov::{File, Scope};
 use crate::coverage::record::{Configuration, Files, Place};
 use crate::coverage::score::Lines;
 use crate::coverage::{diff, exclude};
-use crate::plan::alias;
+use crate::inputs;
 use crate::plan::metadata::{Metadata, Package};
 use crate::text::diagnostic::Rejected;
 use crate::text::shell::quote;
@@ -72,7 +72,7 @@ pub(crate) fn load<'w>(
         }
         (_, Scope::Crate(package)) => (package.directory(), outside(workspace, package)),
     };
-    let command = command(options);
+    let command = command(cx, options)?;
     let Some(files) = Files::find(cx, Place { start, skipped: &skipped })? else {
         let (directory, architecture) = (cx.project.relative(start), std::env::consts::ARCH);
         bail!(config::missing(&directory, architecture, &command));
@@ -82,12 +82,12 @@ pub(crate) fn load<'w>(
 }
 
 /// The command line that repeats a run, for messages: options may follow.
-pub(crate) fn command(options: &Options) -> String {
+pub(crate) fn command(cx: &Context, options: &Options) -> anyhow::Result<String> {
     let manifest = options.manifest_path.as_ref().map(|path| path.to_string_lossy());
     let manifest = manifest.map(|path| format!(" --manifest-path {}", quote(&path)));
     let package = options.package.as_ref().map(|name| format!(" --package {}", quote(name)));
     let [manifest, package] = [manifest, package].map(Option::unwrap_or_default);
-    format!("{} coverage{manifest}{package}", alias::USUAL)
+    Ok(format!("{} coverage{manifest}{package}", inputs::own_alias(cx)?))
 }
 
 /// Returns cargo's arguments; a crate without a configuration has all its features.
@@ -180,7 +180,7 @@ fn each<'w>(
         return Ok(Vec::new());
     }
     let read = |(package, files): (&'w Package, Files)| {
-        let command = format!("{} --package {}", command(options), quote(&package.name));
+        let command = format!("{} --package {}", command(cx, options)?, quote(&package.name));
         let configuration = Configuration::read(cx, files, command)?;
         Ok(Subject { package: Some(package), configuration })
     };

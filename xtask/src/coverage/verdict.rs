@@ -33,14 +33,15 @@ impl Verdict {
     ///
     /// Fails if a record cannot be written (exit code 75).
     pub(crate) fn new(
+        cx: &Context,
         options: &Options,
         subjects: &[Subject<'_>],
         workspace: &Metadata,
         measured: &Measured,
     ) -> anyhow::Result<Verdict> {
         match subjects {
-            [only] => judge(options, only, measured.lines(workspace, None)),
-            several => judge_each(options, several, workspace, measured),
+            [only] => judge(cx, options, only, measured.lines(workspace, None)),
+            several => judge_each(cx, options, several, workspace, measured),
         }
     }
 
@@ -89,7 +90,12 @@ impl Verdict {
 }
 
 /// Compares with one record.
-fn judge(options: &Options, subject: &Subject<'_>, measured: Lines) -> anyhow::Result<Verdict> {
+fn judge(
+    cx: &Context,
+    options: &Options,
+    subject: &Subject<'_>,
+    measured: Lines,
+) -> anyhow::Result<Verdict> {
     let configuration = &subject.configuration;
     let recorded = configuration.recorded()?;
     let change = score::judge(recorded, measured);
@@ -106,7 +112,7 @@ fn judge(options: &Options, subject: &Subject<'_>, measured: Lines) -> anyhow::R
             Verdict::passed("recorded", paragraphs)
         }
         Action::Refuse => {
-            let advice = score::advice(change, &subject::command(options));
+            let advice = score::advice(change, &subject::command(cx, options)?);
             let paragraphs = vec![format!("failed: {sentence}"), format!("help: {advice}")];
             let verdict = Verdict::failed(paragraphs, configuration.patch(score));
             let word = if change == Change::Lower { "failed: lower" } else { "failed: higher" };
@@ -117,6 +123,7 @@ fn judge(options: &Options, subject: &Subject<'_>, measured: Lines) -> anyhow::R
 
 /// Compares each crate with its own record.
 fn judge_each(
+    cx: &Context,
     options: &Options,
     subjects: &[Subject<'_>],
     workspace: &Metadata,
@@ -130,7 +137,7 @@ fn judge_each(
         let measured = measured.lines(workspace, Some(name));
         let mut row = Row { name, measured, recorded: None, result: "no configuration" };
         if let Some(subject) = subjects.iter().find(|subject| subject.package == Some(package)) {
-            let verdict = judge(options, subject, measured)?;
+            let verdict = judge(cx, options, subject, measured)?;
             row.recorded = Some(subject.configuration.recorded()?.percent);
             row.result = verdict.word;
             for advice in verdict.paragraphs.into_iter().skip(1) {

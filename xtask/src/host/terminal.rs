@@ -63,7 +63,7 @@ pub(crate) fn say(message: &str) {
 }
 
 /// The one way to standard error. Text that cannot be written is lost.
-fn write_lines(text: &str) {
+pub(crate) fn write_lines(text: &str) {
     let mut text = sanitize::mask_secrets(&sanitize::visible_lines(text));
     text.push('\n');
     let mut shown = live();
@@ -148,16 +148,23 @@ pub(crate) fn is_stdout_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Reports an error. Findings about an input carry their own `error:`.
+/// Reports an error.
 pub(crate) fn report_error(error: &anyhow::Error) {
-    match error.downcast_ref::<Rejected>() {
-        Some(rejected) => write_lines(&rejected.to_string()),
-        None => say(&format!("error: {error:#}")),
-    }
+    write_lines(&error_text(error));
+}
+
+/// Returns the lines that report an error. Findings about an input carry their own `error:`.
+pub(crate) fn error_text(error: &anyhow::Error) -> String {
+    let mut text = match error.downcast_ref::<Rejected>() {
+        Some(rejected) => rejected.to_string(),
+        None => sanitize::indented(&format!("error: {error:#}")),
+    };
     let help = error.downcast_ref::<Failure>().and_then(|failure| failure.help.as_ref());
     if let Some(help) = help {
-        say(&format!("help: {help}"));
+        text.push('\n');
+        text.push_str(&sanitize::indented(&format!("help: {help}")));
     }
+    text
 }
 
 pub(crate) fn report_warnings(warnings: &[Diagnostic]) {

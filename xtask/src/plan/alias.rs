@@ -55,16 +55,21 @@ pub(crate) fn choose(cargo_list: &str, ours: &Ours) -> Choice {
     }
 }
 
-/// Whether a cargo configuration has the usual alias, on one line and for this tool. It saves
-/// asking cargo; any doubt is `false`.
-pub(crate) fn is_configured(cargo_config: &str, ours: &Ours) -> bool {
+/// The name of the alias for this tool that a cargo configuration has on one line, the usual name
+/// first. It saves asking cargo; any doubt is `None`.
+pub(crate) fn configured<'c>(cargo_config: &'c str, ours: &Ours) -> Option<&'c str> {
     let mut sections = cargo_config.lines().map(str::trim).skip_while(|line| *line != "[alias]");
     let in_section = sections.by_ref().skip(1).take_while(|line| !line.starts_with('['));
-    let mut values = in_section
-        .filter_map(|line| line.split_once('='))
-        .filter(|(name, _)| name.trim() == "xtask")
-        .map(|(_, value)| value);
-    matches!((values.next(), values.next()), (Some(value), None) if ours.is_named_by(value))
+    let aliases = in_section.filter_map(|line| line.split_once('='));
+    let aliases: Vec<(&str, &str)> = aliases.map(|(name, value)| (name.trim(), value)).collect();
+    let count = |wanted: &str| aliases.iter().filter(|(name, _)| *name == wanted).count();
+    let is_plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let ours = aliases.iter().filter(|(_, value)| ours.is_named_by(value)).map(|(name, _)| *name);
+    let ours: Vec<&str> = ours.filter(|name| is_plain(name) && count(name) == 1).collect();
+    let usual = ours.iter().find(|name| **name == "xtask");
+    // Where `xtask` is not named here, a configuration further up may have it.
+    let other = ours.first().filter(|_| count("xtask") > 0);
+    usual.or(other).copied()
 }
 
 fn parse_line(line: &str) -> Option<(&str, &str)> {
@@ -117,16 +122,21 @@ mod tests {
     #[test]
     fn a_plain_configuration_needs_no_question() {
         let template = include_str!("../../../ci-template/cargo-config.toml");
-        assert!(is_configured(template, &consumer()));
-        assert!(is_configured(
-            "[alias]\nxtask = [\"run\", \"--manifest-path=rust-vmm-ci/xtask/Cargo.toml\", \"--\"]",
-            &consumer()
-        ));
-        assert!(!is_configured("[alias]\nxtask = \"run -p xtask --\"\n", &consumer()));
-        assert!(!is_configured(
-            "[build]\nxtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml\"\n",
-            &consumer()
-        ));
-        assert!(!is_configured("", &consumer()));
+        let name = |config| configured(config, &consumer());
+        assert_eq!(name(template), Some("xtask"));
+        let list =
+            "[alias]\nxtask = [\"run\", \"--manifest-path=rust-vmm-ci/xtask/Cargo.toml\", \"--\"]";
+        assert_eq!(name(list), Some("xtask"));
+        let other = "ci-xtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml --\"\n";
+        let taken = format!("[alias]\nxtask = \"run -p xtask --\"\n{other}");
+        assert_eq!(name(&taken), Some("ci-xtask"));
+        let alone = format!("[alias]\n{other}");
+        assert_eq!(name(&alone), None, "`xtask` may be ours elsewhere");
+        assert_eq!(name("[alias]\nxtask = \"run -p xtask --\"\n"), None);
+        assert_eq!(
+            name("[build]\nxtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml\"\n"),
+            None
+        );
+        assert_eq!(name(""), None);
     }
 }

@@ -95,7 +95,7 @@ fn read_all(text: &str) -> Diagnostics {
     coverage::config::parse_score_file(&source(), &found);
     let ours = Ours { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
     alias::choose(text, &ours);
-    alias::is_configured(text, &ours);
+    alias::configured(text, &ours);
     workspace::checkout_path(None, Some(text));
     let _ = Metadata::read(text.as_bytes())
         .map(|metadata| workspace::crates(metadata.packages, Path::new("/r")));

@@ -221,7 +221,7 @@ mod tests {
                 f:1:23: error: `c` must be a number from 0 to 100, not the number 101
                 f:1:33: error: `d` must be a non-empty string, not a string
                 f:1:48: error: expected a string, not the number 2
-                f:1:57: error: unknown letter `z`, did you mean `x`?"]],
+                f:1:57: error: unknown letter `z`, expected one of `x` or `y`"]],
         );
         check(
             "[]",

@@ -26,8 +26,8 @@ pub(crate) fn edits_between(one: &str, other: &str) -> usize {
     previous[other.len()]
 }
 
-/// The candidate closest to `word`, if one is close enough to be worth suggesting: at most a third
-/// of the word's letters differ, and always at least one edit is allowed.
+/// The candidate closest to `word`, or the one that has the closest beginning, if it is close enough
+/// to be worth suggesting: at most a third of the letters differ. Of two letters any would do.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -39,10 +39,21 @@ pub(crate) fn nearest<'a>(
     let lowercase = word.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (edits_between(&lowercase, &candidate.to_lowercase()), candidate))
-        .filter(|(edits, candidate)| *edits <= (word.len().max(candidate.len()) / 3).max(1))
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
+        .flat_map(|candidate| beginnings(candidate).map(move |beginning| (beginning, candidate)))
+        .map(|(beginning, candidate)| {
+            let edits = edits_between(&lowercase, &beginning.to_lowercase());
+            let limit = word.len().max(beginning.len()) / 3;
+            (edits, limit, candidate.len() - beginning.len(), candidate)
+        })
+        .filter(|(edits, limit, ..)| edits <= limit)
+        .min_by_key(|(edits, _, left_out, _)| (*edits, *left_out))
+        .map(|(.., candidate)| candidate)
+}
+
+/// The whole name, and what comes before a separator in it: `unittests` of `unittests-gnu`.
+fn beginnings(name: &str) -> impl Iterator<Item = &str> {
+    let ends = name.match_indices(['-', '_']).map(|(at, _)| at).filter(|&at| at > 2);
+    ends.chain([name.len()]).map(|end| &name[..end])
 }
 
 /// The candidate that `word` is a slip of: one edit away, or two where the candidate is long enough
@@ -118,6 +129,23 @@ mod tests {
     fn the_nearest_name_is_suggested() {
         assert_eq!(hint("stlye", &["style", "clippy"]), ", did you mean `style`?");
         assert_eq!(hint("X86_64", &["x86_64", "aarch64"]), ", did you mean `x86_64`?");
+    }
+
+    #[test]
+    fn a_beginning_of_a_name_counts_and_the_whole_name_comes_first() {
+        let names = ["unittests-gnu", "unittests-musl", "style"];
+        assert_eq!(nearest("unitests", names), Some("unittests-gnu"));
+        assert_eq!(nearest("unittests", names), Some("unittests-gnu"));
+        assert_eq!(nearest("build", ["build-gnu", "built"]), Some("build-gnu"));
+        assert_eq!(nearest("built", ["build-gnu", "built"]), Some("built"));
+        assert_eq!(nearest("tests-gnu", ["unit-gnu"]), None);
+    }
+
+    #[test]
+    fn a_name_of_two_letters_has_no_neighbours() {
+        assert_eq!(nearest("-v", ["-t", "--verbose"]), None);
+        assert_eq!(nearest("cl", ["ci"]), None);
+        assert_eq!(nearest("cii", ["ci"]), Some("ci"));
     }
 
     #[test]

@@ -116,8 +116,8 @@ fn tests_are_selected_by_name_and_label() {
     ci(&sandbox, &["--skip", "c"]).assert_code(0);
     let run = ci(&sandbox, &["bb", "--skip", "d"]).assert_code(2);
     expect![[r"
-        error: there is no test `bb`, did you mean `b`?
-        error: there is no test `d`, did you mean `a`?
+        error: there is no test `bb`, expected one of `a`, `b` or `c`
+        error: there is no test `d`, expected one of `a`, `b` or `c`
     "]]
     .assert_eq(&run.stderr);
     let elsewhere = if here == "a-x86_64" { "a-aarch64" } else { "a-x86_64" };

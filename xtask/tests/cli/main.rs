@@ -8,6 +8,7 @@ mod support;
 mod bootstrap;
 mod ci;
 mod commit_format;
+mod completions;
 mod container;
 mod coverage;
 mod golden;

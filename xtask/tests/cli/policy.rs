@@ -20,6 +20,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
             "coverage",
             "host",
             "init",
+            "inputs",
             "outcome",
             "pipeline",
             "text",
