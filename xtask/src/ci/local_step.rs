@@ -45,7 +45,7 @@ impl LocalStep {
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> LocalStep {
         // Only the description has escapes: a `$` in our own path is literal.
-        let unescaped = shell_text::unescape_dollars(&step.test.command);
+        let unescaped = shell_text::unescape_dollars(&step.command());
         let xtask = shell_text::quote(xtask_path);
         let variables = variables(step);
         let interpolated = variables
