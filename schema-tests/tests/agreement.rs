@@ -19,7 +19,9 @@ fn the_schema_describes_every_key_of_a_test() {
         .map(String::as_str)
         .collect();
     // Refused here, and for that reason described.
-    let mut known: Vec<&str> = [known_keys(), vec!["extra_args"]].concat();
+    let of_other_kinds = ["block", "group", "input", "manual", "trigger", "wait"];
+    let mut known: Vec<&str> =
+        [known_keys(), vec!["extra_args"], of_other_kinds.to_vec()].concat();
     described.sort_unstable();
     known.sort_unstable();
     assert_eq!(described, known);
@@ -68,15 +70,16 @@ fn mutated(mut object: Value, keys: &[&str], random: &mut Random) -> Value {
 
 fn any_test(random: &mut Random) -> Value {
     // Two of many keys seldom meet by chance.
-    let more = ["nobodys_key", "if", "conditional", "if", "conditional"];
-    let keys = [known_keys(), more.to_vec()].concat();
+    let more = ["nobodys_key", "if", "conditional", "if", "conditional", "wait", "block"];
+    let more = [&more[..], &["concurrency", "concurrency_group"].repeat(2)].concat();
+    let keys = [known_keys(), more].concat();
     mutated(json!({"test_name": "a", "command": "c"}), &keys, random)
 }
 
 fn any_description(random: &mut Random) -> Value {
     match random.below(11) {
         0..9 => json!({"tests": random.list(0..3, any_test)}),
-        9 => mutated(json!({}), &["tests", "$schema", "test"], random),
+        9 => mutated(json!({}), &["tests", "$schema", "test", "timeout_in_minutes"], random),
         _ => any_value(random),
     }
 }
@@ -87,7 +90,7 @@ fn any_overrides(random: &mut Random) -> Value {
             let keys = [known_keys(), vec!["nobodys_key", "extra_args"]].concat();
             json!({"tests": {"a": mutated(json!({}), &keys, random)}})
         }
-        9..12 => mutated(json!({}), &["tests", "skip", "$schema", "sikp"], random),
+        9..12 => mutated(json!({}), &["tests", "skip", "$schema", "sikp", "timeout_in_minutes"], random),
         _ => any_value(random),
     }
 }

@@ -68,7 +68,19 @@ pub(crate) fn inputs(
     let tests = plan_inputs::tests(&shared, workspace.as_ref());
     let names: Vec<&str> = tests.map(|test| test.name.as_str()).collect();
     let environment = Environment::from_lookup(|name| cx.lookup(name), &names, found);
-    Ok(Inputs { settings, environment, platforms, shared, workspace })
+    let inputs = Inputs { settings, environment, platforms, shared, workspace };
+    if let Some(note) = inputs.note_on_timeouts(has_predecessor(cx)) {
+        terminal::note(&format!("note: {note}"));
+    }
+    Ok(inputs)
+}
+
+/// Whether a pipeline of the repository still calls what this tool replaced.
+fn has_predecessor(cx: &Context) -> bool {
+    // For a note, a file that cannot be read is as good as none.
+    let text = |name| files::read_text_if_exists(&cx.project.root.join(name), name).ok().flatten();
+    let mut texts = Project::PIPELINES.into_iter().filter_map(text);
+    texts.any(|text| plan_inputs::names_predecessor(&text))
 }
 
 /// Returns a shell in the directory of the manifest that a command is about.
@@ -212,7 +224,9 @@ fn shared_descriptions(
             let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
             match overrides_file(cx)? {
                 Some(overrides) => overrides::apply(source, overrides, found),
-                None => TestDescription::parse(source, found),
+                None => {
+                    TestDescription { is_shipped: true, ..TestDescription::parse(source, found) }
+                }
             }
         } else {
             let name = path.display().to_string();

@@ -28,6 +28,14 @@ pub(crate) struct Project {
 }
 
 impl Project {
+    /// Where Buildkite finds a repository's pipeline, relative to the root.
+    pub(crate) const PIPELINES: [&str; 4] = [
+        ".buildkite/pipeline.yml",
+        ".buildkite/pipeline.yaml",
+        ".buildkite/pipeline.json",
+        "buildkite.yml",
+    ];
+
     /// Finds the root by walking up to a `.git`. Git itself is not asked: it refuses to answer in a
     /// mount that another user owns, which is what a container's checkout is.
     pub(crate) fn discover(current_dir: PathBuf) -> anyhow::Result<Project> {

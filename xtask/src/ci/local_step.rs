@@ -51,7 +51,7 @@ impl LocalStep {
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> LocalStep {
         // Only the description has escapes: a `$` in our own path is literal.
-        let unescaped = shell_text::unescape_dollars(&step.test.command);
+        let unescaped = shell_text::unescape_dollars(&step.command());
         let xtask = shell_text::quote(xtask_path);
         let variables = variables(step);
         let interpolated = variables
@@ -66,7 +66,7 @@ impl LocalStep {
             described_command: step.filled_command(placeholder::XTASK),
             uploaded_command: step.filled_command(xtask_alias),
             shown_command: placeholder::fill(&unescaped, &step.placeholders(xtask_alias)),
-            is_exclusive: false,
+            is_exclusive: step.test.is_exclusive,
             environment: interpolated.collect(),
             shown: shown.collect(),
             timeout_minutes: step.timeout_minutes(),

@@ -66,10 +66,13 @@ fn reasons(step: &Step<'_>) -> Vec<String> {
     if environment.agents(&step.test.name, step.platform).is_some() {
         reasons.push("agent tags by variable".to_owned());
     }
-    if step.test.forwarded.contains_key("if_changed") {
+    if step.test.has_own_gate {
         reasons.push("gate of the test itself".to_owned());
     } else {
         reasons.extend(dependencies(step));
+    }
+    if step.test.is_exclusive {
+        reasons.push("alone in `ci`".to_owned());
     }
     if let Some(condition) = &step.test.conditional {
         reasons.push(format!("only if {condition}"));
@@ -115,7 +118,7 @@ mod tests {
             path: format!("crates/{name}"),
             platforms: vec![Platform::X86_64],
             dependencies: dependencies.to_vec(),
-            own_description: None,
+            ..Crate::default()
         };
         inputs.workspace = Some(Workspace {
             crates: vec![member("a", &[1]), member("b", &[])],

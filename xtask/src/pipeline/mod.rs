@@ -17,7 +17,7 @@ use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
 use crate::pipeline::render::Pipeline;
-use crate::plan::Plan;
+use crate::plan::{Plan, step_keys};
 use crate::text::diagnostic::Diagnostics;
 use crate::text::shell as shell_text;
 use crate::tools::buildkite_agent;
@@ -32,6 +32,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     };
     let inputs = gather::inputs(cx, request, &found)?;
     let plan = Plan::build(&inputs, &found);
+    step_keys::check(&plan, &found);
     report_warnings(&found.into_warnings()?);
     for warning in upload::warnings(&plan, options.destination == Destination::Upload) {
         terminal::say(&format!("warning: {warning}"));

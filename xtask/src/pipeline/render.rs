@@ -48,6 +48,7 @@ struct Frame {
     opening: &'static str,
     step_opening: &'static str,
     label_key: &'static str,
+    command_key: &'static str,
     /// Between two keys of a step.
     joint: &'static str,
     step_closing: &'static str,
@@ -62,6 +63,7 @@ impl Format {
                 opening: "steps:\n",
                 step_opening: "- ",
                 label_key: "label: ",
+                command_key: "command: ",
                 joint: "  ",
                 step_closing: "",
                 between: "",
@@ -71,6 +73,7 @@ impl Format {
                 opening: "{\n  \"steps\": [\n",
                 step_opening: "    {\n",
                 label_key: "      \"label\": ",
+                command_key: "      \"command\": ",
                 joint: ",\n",
                 step_closing: "\n    }",
                 between: ",\n",
@@ -87,7 +90,7 @@ impl Format {
                 let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
                 Ok(serde_saphyr::to_string_with_options(value, options)?)
             }
-            Format::Json => Ok(serde_json::to_string_pretty(value)?),
+            Format::Json => Ok(escape_for_yaml(serde_json::to_string_pretty(value)?)),
         }
     }
 
@@ -96,12 +99,12 @@ impl Format {
         self.text(&BTreeMap::from([("steps", steps)]))
     }
 
-    /// A label as the value of its key.
-    fn label(self, label: &str) -> anyhow::Result<String> {
+    /// A string as the value of its key.
+    fn string(self, text: &str) -> anyhow::Result<String> {
         match self {
             // In a list a text is written as it is after a key.
-            Format::Yaml => Ok(self.text(&[label])?.split_off("- ".len())),
-            Format::Json => self.text(&label),
+            Format::Yaml => Ok(self.text(&[text])?.split_off("- ".len())),
+            Format::Json => self.text(&text),
         }
     }
 
@@ -118,11 +121,26 @@ impl Format {
     }
 }
 
-/// Parts of steps as text. In a workspace a test's steps differ in their labels and gates alone,
+/// The agent reads JSON as YAML, which refuses some characters and takes others for line breaks. All
+/// of them are inside of strings, where JSON has an escape for them.
+fn escape_for_yaml(json: String) -> String {
+    let is_special = |c: char| {
+        ('\u{7f}'..='\u{9f}').contains(&c) || "\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c)
+    };
+    if !json.contains(is_special) {
+        return json;
+    }
+    let escape =
+        |c: char| if is_special(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(escape).collect()
+}
+
+/// Parts of steps as text. In a workspace a test's steps differ in their labels, commands and
+/// gates alone,
 /// and serializing the rest again for each crate would take ten times as long as everything else.
 #[derive(Default)]
 struct Parts {
-    /// `None` where the command differs between crates.
+    /// `None` where the body differs between crates.
     bodies: HashMap<Row, Option<Rc<str>>>,
     gates: HashMap<(usize, bool), Rc<str>>,
     gates_bytes: usize,
@@ -145,7 +163,11 @@ impl Writer<'_> {
         let frame = self.format.frame();
         out.write_all(frame.step_opening.as_bytes())?;
         out.write_all(frame.label_key.as_bytes())?;
-        out.write_all(self.format.label(&step.label())?.as_bytes())?;
+        out.write_all(self.format.string(&step.label())?.as_bytes())?;
+        out.write_all(frame.joint.as_bytes())?;
+        out.write_all(frame.command_key.as_bytes())?;
+        let command = step.uploaded_command(self.pipeline.xtask);
+        out.write_all(self.format.string(&command)?.as_bytes())?;
         out.write_all(frame.joint.as_bytes())?;
         out.write_all(self.body(row, &step)?.as_bytes())?;
         if let Some(gate) = self.gate(&step)? {
@@ -161,18 +183,18 @@ impl Writer<'_> {
         if let Some(Some(known)) = self.parts.bodies.get(&key) {
             return Ok(Rc::clone(known));
         }
-        let body: Rc<str> = self.format.part(&step.body(self.pipeline.xtask))?.into();
+        let body: Rc<str> = self.format.part(&step.body())?.into();
         // Only a shared test has more than one step on a platform.
         let is_shared = step.member.is_some() && !step.is_own;
         if is_shared && !self.parts.bodies.contains_key(&key) {
-            let is_common = !step.command_names_crate();
+            let is_common = !step.body_names_crate();
             self.parts.bodies.insert(key, is_common.then(|| Rc::clone(&body)));
         }
         Ok(body)
     }
 
     fn gate(&mut self, step: &Step<'_>) -> anyhow::Result<Option<Rc<str>>> {
-        let Some(member) = step.member.filter(|_| !step.has_own_gate()) else { return Ok(None) };
+        let Some(member) = step.member.filter(|_| !step.test.has_own_gate) else { return Ok(None) };
         let key = (member, step.is_own);
         if let Some(known) = self.parts.gates.get(&key) {
             return Ok(Some(Rc::clone(known)));
@@ -185,5 +207,21 @@ impl Writer<'_> {
             self.parts.gates.insert(key, Rc::clone(&gate));
         }
         Ok(Some(gate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_yaml_refuses_are_escaped_in_json() {
+        let text = "a\u{7f}\u{85}\u{9f}\u{2028}\u{feff}\u{fffe}\u{ffff}\u{a0}é";
+        let json = Format::Json.text(&text).unwrap();
+        assert_eq!(
+            json,
+            r#""a\u007f\u0085\u009f\u2028\ufeff\ufffe\uffff"#.to_owned() + "\u{a0}é\""
+        );
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 }

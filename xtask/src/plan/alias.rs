@@ -1,5 +1,7 @@
 //! Pure. The cargo alias under which consumers call this tool.
 
+use crate::text::shell;
+
 /// What a step says in place of `{xtask}` where nothing else is known.
 pub(crate) const USUAL: &str = "cargo xtask";
 
@@ -49,7 +51,7 @@ pub(crate) fn choose(cargo_list: &str, ours: &Ours) -> Choice {
         return Choice::Known(USUAL.to_owned());
     }
     match (aliases.iter().find(|(_, expansion)| ours.is_named_by(expansion)), usual) {
-        (Some((name, _)), _) => Choice::Known(format!("cargo {name}")),
+        (Some((name, _)), _) => Choice::Known(format!("cargo {}", shell::quote_for_upload(name))),
         (None, Some((_, expansion))) => Choice::Taken { expansion: (*expansion).to_owned() },
         (None, None) => Choice::Missing,
     }
@@ -105,6 +107,9 @@ mod tests {
             "    b      alias: build\n    ci-xtask   {OURS}\n    xtask   alias: run --package xtask --\n"
         );
         assert_eq!(choose(&list, &consumer()), Choice::Known("cargo ci-xtask".to_owned()));
+        let odd = format!("    $(touch${{IFS}}CANARY)   {OURS}\n");
+        let quoted = "cargo '$$(touch$${IFS}CANARY)'".to_owned();
+        assert_eq!(choose(&odd, &consumer()), Choice::Known(quoted));
         let list = "    xtask   alias: run --package xtask --\n";
         assert_eq!(
             choose(list, &consumer()),

@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 use crate::plan::docker;
 use crate::plan::glob;
+use crate::plan::interpolation;
+use crate::plan::placeholder;
 use crate::plan::platform::{Hypervisor, Platform};
+use crate::plan::references;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field, Object};
 use crate::text::json::{Kind, Node};
@@ -14,6 +17,8 @@ use crate::text::json::{Kind, Node};
 pub(crate) struct TestDescription {
     pub(crate) source: Source,
     pub(crate) tests: Vec<Test>,
+    /// Whether it is the one that comes with this tool.
+    pub(crate) is_shipped: bool,
     /// Where a consumer changes the shipped tests.
     pub(crate) overrides: Option<Source>,
 }
@@ -55,6 +60,14 @@ pub(crate) struct Test {
     pub(crate) plugins: Vec<Value>,
     /// Every other key: the step gets it as it is.
     pub(crate) forwarded: Map<String, Value>,
+    /// Whether the test says itself what a change has to touch, be it nothing.
+    pub(crate) has_own_gate: bool,
+    /// Whether `ci` runs nothing else beside the test.
+    pub(crate) is_exclusive: bool,
+    /// Byte offset of the step's `key`.
+    pub(crate) key_offset: usize,
+    /// Byte offset of `depends_on`.
+    pub(crate) depends_on_offset: usize,
     /// Whether the overrides skip the test.
     pub(crate) is_skipped: bool,
     /// What the overrides change.
@@ -110,6 +123,19 @@ const FORWARDED_KEYS: [&str; 27] = [
     "type",
 ];
 
+/// Keys that make a step of another kind: Buildkite would ignore the command or refuse the upload.
+const KEYS_OF_OTHER_KINDS: [&str; 6] = ["block", "group", "input", "manual", "trigger", "wait"];
+
+/// Keys without effect, or refused by Buildkite, without the second.
+const KEYS_IN_PAIRS: [(&str, &str, Severity); 2] = [
+    ("concurrency", "concurrency_group", Severity::Error),
+    ("concurrency_group", "concurrency", Severity::Warning),
+];
+
+/// Keys that no upload contains.
+const KEYS_OF_OURS: [&str; 7] =
+    ["crate", "crate_path", "exclusive", "extra_args", "hypervisor", "platform", "scope"];
+
 /// Files of the tool set that this one replaced, and the command that does their work now.
 pub(crate) const REPLACED_FILES: [(&str, &str); 5] = [
     ("test_coverage.py", "coverage"),
@@ -128,7 +154,22 @@ impl TestDescription {
             let tests = entries.filter_map(Test::read);
             Some(tests.map(|test| test.or_timeout(timeout_minutes)).collect())
         });
-        TestDescription { tests: tests.unwrap_or_default(), source, overrides: None }
+        let tests = tests.unwrap_or_default();
+        TestDescription { source, tests, is_shipped: false, overrides: None }
+    }
+
+    /// A finding about a key of a test, where the key comes from.
+    pub(crate) fn finding_at(
+        &self,
+        test: &Test,
+        severity: Severity,
+        offset: usize,
+        message: String,
+    ) -> Diagnostic {
+        match (&self.overrides, test.patch) {
+            (Some(source), Some(patch)) => source.finding(severity, patch.offset, message),
+            _ => self.source.finding(severity, offset, message),
+        }
     }
 
     /// An error about a test's command, where the command comes from.
@@ -172,11 +213,14 @@ impl Test {
 
     /// Reads the keys that a patch may have as well.
     pub(crate) fn read_keys(object: &mut Object<'_>) -> Test {
-        let mut get = |key| object.get(key);
-        let command = get("command");
+        let command = object.get("command");
         if let Some((field, text)) = command.and_then(|field| Some((field, field.node.as_str()?))) {
             warn_of_replaced_files(field, text);
         }
+        for (_, field) in object.fields().filter(|(key, _)| !KEYS_OF_OURS.contains(key)) {
+            interpolation::check(field);
+        }
+        let mut get = |key| object.get(key);
         if let Some(field) = get("crate") {
             field.report_key(Severity::Warning, "the key `crate` has no effect");
         }
@@ -197,33 +241,69 @@ impl Test {
             retry: get("retry").and_then(Field::map),
             agents: get("agents").and_then(Field::map).unwrap_or_default(),
             plugins: get("plugins").and_then(plugins).unwrap_or_default(),
+            is_exclusive: get("exclusive").and_then(Field::boolean).unwrap_or_default(),
             ..Test::default()
         };
-        for (key, field) in object.rest() {
-            let is_condition = key == "if" && test.conditional.is_some();
-            if field.node.means_absent() && (is_condition || key == "if_changed") {
-                continue;
-            }
-            if is_condition {
-                let message =
-                    "both `if` and `conditional` are given, which mean the same: keep one";
-                field.report_key(Severity::Error, message);
-            } else if key == "if_changed" {
-                check_globs(field);
-            }
-            test.forwarded.insert(key.to_owned(), field.node.to_value());
+        check_pairs(object);
+        let rest: Vec<(&str, Field<'_>)> = object.rest().collect();
+        for (key, field) in rest {
+            test.forward(key, field);
         }
         object.known.extend(FORWARDED_KEYS);
         object.finish_with(|is_slip| is_slip.then_some(Severity::Error));
         test
     }
+
+    /// Takes a key that the step gets as it is.
+    fn forward(&mut self, key: &str, field: Field<'_>) {
+        let is_condition = key == "if" && self.conditional.is_some();
+        match key {
+            "if_changed" => self.has_own_gate = true,
+            references::DEPENDS_ON => self.depends_on_offset = field.key_offset(),
+            _ if references::KEYS.contains(&key) => self.key_offset = field.key_offset(),
+            _ => (),
+        }
+        if field.node.means_absent() && (is_condition || key == "if_changed") {
+            return;
+        }
+        if is_condition {
+            let message = "both `if` and `conditional` are given, which mean the same: keep one";
+            field.report_key(Severity::Error, message);
+        } else if key == "if_changed" {
+            check_globs(field);
+        } else if KEYS_OF_OTHER_KINDS.contains(&key) {
+            let message = format!("`{key}` makes a step of another kind, which has no `command`");
+            field.report_key(Severity::Error, message);
+        }
+        self.forwarded.insert(key.to_owned(), field.node.to_value());
+    }
+}
+
+/// Reports keys that are there without the one that belongs to them.
+fn check_pairs(object: &Object<'_>) {
+    let given = |key: &str| {
+        object.fields().find(|(name, field)| *name == key && !field.node.means_absent())
+    };
+    for (key, other, severity) in KEYS_IN_PAIRS {
+        if let (Some((_, field)), None) = (given(key), given(other)) {
+            field.report_key(severity, format!("`{key}` needs `{other}` beside it"));
+        }
+    }
 }
 
 fn warn_of_replaced_files(field: Field<'_>, command: &str) {
     for (file, replacement) in REPLACED_FILES {
-        if command.contains(file) {
-            field.warn(format!("`{file}` is gone: use `{{xtask}} {replacement}`"));
-        }
+        let Some((before, _)) = command.split_once(file) else { continue };
+        let instead = match (placeholder::changes_directory(before), replacement) {
+            (false, _) => "",
+            // The alias works from the root only.
+            (true, "coverage" | "bench") => {
+                " without `cd`; `--package` names a crate of the workspace, `--manifest-path` another \
+                 workspace"
+            }
+            (true, _) => " without `cd`",
+        };
+        field.warn(format!("`{file}` is gone: use `{{xtask}} {replacement}`{instead}"));
     }
 }
 
@@ -409,6 +489,77 @@ mod tests {
             &one(r#"{"test_name": "cov", "command": "pytest $(find . -name test_coverage.py)"}"#),
             &expect!["t.json:1:44: warning: `test_coverage.py` is gone: use `{xtask} coverage`"],
         );
+    }
+
+    #[test]
+    fn advice_for_a_command_in_another_directory_works_there() {
+        check(
+            &one(r#"{"test_name": "cov", "command": "cd staging; pytest ../ci/test_coverage.py"},
+                {"test_name": "format", "command": "cd x && pytest ../ci/test_commit_format.py"}"#),
+            &expect![[r"
+                t.json:1:44: warning: `test_coverage.py` is gone: use `{xtask} coverage` without `cd`; `--package` names a crate of the workspace, `--manifest-path` another workspace
+                t.json:2:52: warning: `test_commit_format.py` is gone: use `{xtask} commit-format` without `cd`"]],
+        );
+    }
+
+    #[test]
+    fn an_expansion_that_buildkite_refuses_is_an_error_wherever_it_stands() {
+        check(
+            &one(r#"{"test_name": "a", "command": "x \"${x%.rs}\" $$y ${OK}", "label": "${1}",
+"env": {"A": "${a##*/}", "${!B}": "1"}, "agents": {"t": "${_A}"}, "if_changed": ["${a.b}/**"],
+"docker_plugin": {"environment": ["${a:=b}"]}, "plugins": [{"p": {"x": "${a/b/c}"}}]}"#),
+            &expect![[r"
+                t.json:1:47: error: Buildkite refuses to expand `${x%.rs}`: write `$$` for a dollar that the shell is to see
+                t.json:1:80: error: Buildkite refuses to expand `${1}`: write `$$` for a dollar that the shell is to see
+                t.json:2:15: error: Buildkite refuses to expand `${a##*/}`: write `$$` for a dollar that the shell is to see
+                t.json:2:26: error: Buildkite refuses to expand `${!B}`: write `$$` for a dollar that the shell is to see
+                t.json:2:58: error: Buildkite refuses to expand `${_A}`: write `$$` for a dollar that the shell is to see
+                t.json:2:83: error: Buildkite refuses to expand `${a.b}`: write `$$` for a dollar that the shell is to see
+                t.json:3:36: error: Buildkite refuses to expand `${a:=b}`: write `$$` for a dollar that the shell is to see
+                t.json:3:73: error: Buildkite refuses to expand `${a/b/c}`: write `$$` for a dollar that the shell is to see"]],
+        );
+    }
+
+    #[test]
+    fn keys_that_cannot_stand_beside_a_command_are_errors() {
+        check(
+            &one(r#"{"test_name": "a", "command": "c", "wait": null, "group": "g", "block": "b",
+"input": "i", "trigger": "t", "concurrency": 1},
+{"test_name": "b", "command": "c", "concurrency_group": "g", "concurrency": null},
+{"test_name": "c", "command": "c", "concurrency_group": "g", "concurrency": 1}"#),
+            &expect![[r"
+                t.json:1:47: error: `wait` makes a step of another kind, which has no `command`
+                t.json:1:61: error: `group` makes a step of another kind, which has no `command`
+                t.json:1:75: error: `block` makes a step of another kind, which has no `command`
+                t.json:2:1: error: `input` makes a step of another kind, which has no `command`
+                t.json:2:15: error: `trigger` makes a step of another kind, which has no `command`
+                t.json:2:31: error: `concurrency` needs `concurrency_group` beside it
+                t.json:3:36: warning: `concurrency_group` needs `concurrency` beside it"]],
+        );
+    }
+
+    #[test]
+    fn a_gate_of_the_tests_own_in_whatever_form_is_known() {
+        for (value, forwarded) in [("null", false), ("[]", false), ("\"\"", false), ("\"a\"", true)]
+        {
+            let test = format!(r#"{{"test_name": "a", "command": "c", "if_changed": {value}}}"#);
+            let (description, found) = parse(&one(&test));
+            assert_eq!(found.headlines(), "");
+            let test = &description.tests[0];
+            assert!(test.has_own_gate, "{value}");
+            assert_eq!(test.forwarded.contains_key("if_changed"), forwarded, "{value}");
+        }
+    }
+
+    #[test]
+    fn exclusive_is_a_boolean_and_not_forwarded() {
+        let (description, found) = parse(
+            r#"{"tests": [
+{"test_name": "a", "command": "c", "exclusive": true}, {"test_name": "b", "command": "c", "exclusive": "yes"}]}"#,
+        );
+        expect!["t.json:2:104: error: `exclusive` must be true or false, not a string"]
+            .assert_eq(&found.headlines());
+        assert!(description.tests[0].is_exclusive && description.tests[0].forwarded.is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::plan::docker;
+use crate::plan::interpolation;
 use crate::plan::platform::{Hypervisor, Platform};
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field};
@@ -118,7 +119,11 @@ fn timeouts(value: Field<'_>, known: &[&str]) -> Option<BTreeMap<String, u64>> {
 fn read_targeted(value: Field<'_>, known: &[&str], check: fn(Field<'_>)) -> Option<Targeted> {
     let mut object = value.object("an object with `tests` (a list) and `cfg` (an object)")?;
     let tests = object.require("tests").and_then(|names| test_names(names, known));
-    let cfg = object.require("cfg").inspect(|cfg| check(*cfg)).and_then(Field::map);
+    let cfg = object.require("cfg").inspect(|cfg| {
+        interpolation::check(*cfg);
+        check(*cfg);
+    });
+    let cfg = cfg.and_then(Field::map);
     object.finish();
     Some(Targeted { tests: tests?, cfg: cfg? })
 }

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 use crate::text::nearest;
 
@@ -25,6 +26,7 @@ pub(crate) struct Metadata {
 
 /// A member of a workspace.
 #[derive(Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest: PathBuf,
@@ -34,16 +36,28 @@ pub(crate) struct Package {
     pub(crate) features: Box<[String]>,
     /// The directories of dependencies that are given by path.
     pub(crate) path_dependencies: Box<[String]>,
+    /// The names of all other dependencies.
+    pub(crate) other_dependencies: Box<[Id]>,
+    /// Whether cargo-all-features leaves the package out.
+    pub(crate) skips_all_features: bool,
     pub(crate) depends_on_criterion: bool,
     pub(crate) is_proc_macro: bool,
     pub(crate) has_build_script: bool,
     pub(crate) id: Id,
 }
 
-/// The hash of a package id, which is only compared: as text, the ids of ten thousand packages and
-/// default members take two megabytes.
-#[derive(Debug, Default, PartialEq)]
+/// The hash of a package id or name, which is only compared: as text, the ids of ten thousand
+/// packages and default members take two megabytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Id(u64);
+
+impl Id {
+    pub(crate) fn of(text: &str) -> Id {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Id(hasher.finish())
+    }
+}
 
 impl Package {
     /// Where the manifest is.
@@ -146,9 +160,7 @@ impl<'de, T: Record> Visitor<'de> for Kept<T> {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
-        let mut hasher = DefaultHasher::new();
-        String::deserialize(deserializer)?.hash(&mut hasher);
-        Ok(Id(hasher.finish()))
+        Ok(Id::of(&String::deserialize(deserializer)?))
     }
 }
 
@@ -194,8 +206,15 @@ impl Record for Package {
                     it.name == "criterion" || it.rename.as_deref() == Some("criterion")
                 };
                 self.depends_on_criterion = dependencies.iter().any(is_criterion);
+                let others = dependencies.iter().filter(|Kept(it)| it.path.is_none());
+                self.other_dependencies = others.map(|Kept(it)| Id::of(&it.name)).collect();
                 let paths = dependencies.into_iter().filter_map(|Kept(it)| it.path);
                 self.path_dependencies = paths.collect();
+            }
+            "metadata" => {
+                let metadata: Value = map.next_value()?;
+                let skip = metadata.pointer("/cargo-all-features/skip_package");
+                self.skips_all_features = skip == Some(&Value::Bool(true));
             }
             _ => _ = map.next_value::<IgnoredAny>()?,
         }
@@ -253,7 +272,7 @@ mod tests {
                         {"name": "c", "req": "1", "rename": "criterion"}, {"name": "d", "path": null}]},
                 {"name": "in-a", "manifest_path": "/r/a/b/Cargo.toml", "id": "a", "dependencies": [],
                     "targets": [{"kind": ["bench"], "name": "main"}, {"kind": ["bin"], "name": "cli"}],
-                    "features": {}}
+                    "features": {}, "metadata": {"cargo-all-features": {"skip_package": true}}}
             ],
             "workspace_members": ["r", "a"], "workspace_default_members": ["a"],
             "target_directory": "/r/target", "workspace_root": "/r", "metadata": null
@@ -272,6 +291,8 @@ mod tests {
         assert_eq!(*inner.benches, ["main"]);
         assert_eq!(*root.features, ["default", "serde"]);
         assert_eq!(*root.path_dependencies, ["/r/a/b"]);
+        assert_eq!(*root.other_dependencies, [Id::of("c"), Id::of("d")]);
+        assert_eq!((root.skips_all_features, inner.skips_all_features), (false, true));
         assert_eq!((root.depends_on_criterion, inner.depends_on_criterion), (true, false));
         for text in ["{}", "{", "error", "[]"] {
             assert!(Metadata::read(text.as_bytes()).is_err(), "{text}");

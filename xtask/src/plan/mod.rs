@@ -9,12 +9,16 @@ pub(crate) mod docker;
 pub(crate) mod environment;
 pub(crate) mod glob;
 pub(crate) mod inputs;
+pub(crate) mod interpolation;
 pub(crate) mod metadata;
 pub(crate) mod overrides;
 pub(crate) mod placeholder;
 pub(crate) mod platform;
+pub(crate) mod references;
+pub(crate) mod selective;
 pub(crate) mod settings;
 pub(crate) mod step;
+pub(crate) mod step_keys;
 pub(crate) mod template;
 pub(crate) mod workspace;
 
@@ -24,7 +28,9 @@ use crate::plan::description::{Scope, Test, TestDescription};
 use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
 use crate::plan::step::Step;
+use crate::plan::workspace::Crate;
 use crate::text::diagnostic::Diagnostics;
+use crate::text::shell::unescape_dollars;
 
 /// One step: a test on a platform, for a crate. Indices, because plans are large and tests are
 /// shared.
@@ -152,7 +158,11 @@ impl<'a> Plan<'a> {
                     member..member + 1
                 }
             };
-            for member in members {
+            let does_test = |member: &usize| {
+                let member = &workspace.crates[*member];
+                !description.is_shipped || selective::tests_crate(&test.command, member)
+            };
+            for member in members.filter(does_test) {
                 let row = Row { krate: Some(index_u32(member)), ..row };
                 self.add(row, test, &workspace.crates[member].platforms);
             }
@@ -173,12 +183,13 @@ impl<'a> Plan<'a> {
         let mut reported = HashSet::new();
         let mut checked = HashSet::new();
         for row in &self.rows {
-            // All crates are alike here.
-            let own = if row.shared.is_none() { row.krate } else { None };
+            let step = self.step(*row);
+            // All crates are alike here, but for names that need quotes.
+            let is_alike = row.shared.is_some() && step.member().is_none_or(Crate::is_plain);
+            let own = if is_alike { None } else { row.krate };
             if !checked.insert((row.shared, own, row.test, row.platform, row.krate.is_some())) {
                 continue;
             }
-            let step = self.step(*row);
             let test = step.test;
             for message in problems(&step) {
                 if reported.insert((row.shared, own, row.test, message.clone())) {
@@ -191,16 +202,24 @@ impl<'a> Plan<'a> {
 
 /// What is wrong with the placeholders of a step.
 fn problems(step: &Step<'_>) -> Vec<String> {
-    let Test { name, command, .. } = step.test;
+    let Test { name, command, forwarded, .. } = step.test;
     let values = step.placeholders("");
-    let missing = values.missing(command);
+    let texts = references::texts(forwarded).chain([command.as_str()]);
+    let missing = texts.flat_map(|text| values.missing(text));
     let mut problems: Vec<String> = missing
         .map(|(key, reason)| format!("`{key}` has no value: the test `{name}` {reason}"))
         .collect();
+    let shell_text = unescape_dollars(&step.command());
+    problems.extend(placeholder::unquotable(&shell_text, &values).map(|(key, value)| {
+        format!(
+            "`{key}` cannot stand in quotes in the test `{name}`: its value `{value}` needs quotes of \
+             its own"
+        )
+    }));
     if placeholder::xtask_follows_cd(command) {
         problems.push(format!(
             "`{{xtask}}` after `cd` cannot run in the test `{name}`: the alias works from the root only, \
-             use `--package {{crate}}` instead of changing the directory"
+             name the crate with `--package` or another workspace with `--manifest-path`"
         ));
     }
     if step.platform.is_some_and(Platform::is_emulated)
@@ -222,6 +241,7 @@ fn index_u32(index: usize) -> u32 {
 mod tests {
     use super::*;
     use crate::plan::inputs::tests::inputs;
+    use expect_test::expect;
 
     fn labels(inputs: &Inputs) -> Vec<String> {
         let found = Diagnostics::default();
@@ -295,6 +315,63 @@ mod tests {
         assert_eq!(all.len(), 23);
     }
 
+    /// The labels and commands of a description in a workspace with two members, both with names
+    /// that a shell would not take for one word.
+    fn in_workspace(description: &str, is_shipped: bool) -> String {
+        let mut inputs = inputs(description, &[Platform::X86_64], &[]);
+        let member = |name: &str, path: &str| Crate {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            platforms: vec![Platform::X86_64],
+            ..Crate::default()
+        };
+        let crates = vec![member("one", "a $(touch CANARY);b"), member("two", "$c")];
+        inputs.shared[0].is_shipped = is_shipped;
+        inputs.workspace = Some(workspace::Workspace { crates, ..Default::default() });
+        let found = Diagnostics::default();
+        let plan = Plan::build(&inputs, &found);
+        let steps = plan.steps();
+        let mut lines: Vec<String> = steps
+            .map(|step| format!("{}: {}", step.label(), step.uploaded_command("cargo xtask")))
+            .collect();
+        lines.push(found.headlines());
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_crates_name_and_path_never_become_shell_text() {
+        expect![[r#"
+            one: t: cd 'a $$(touch CANARY);b' && x one
+            two: t: cd '$$c' && x two
+            one: q: cd "'a $$(touch CANARY);b'"
+            two: q: cd "'$$c'"
+            t.json:2:31: error: `{crate_path}` cannot stand in quotes in the test `q`: its value `a $(touch CANARY);b` needs quotes of its own
+            t.json:2:31: error: `{crate_path}` cannot stand in quotes in the test `q`: its value `$c` needs quotes of its own"#]].assert_eq(&in_workspace(
+            r#"{"tests": [{"test_name": "t", "command": "cd {crate_path} && x {crate}"},
+{"test_name": "q", "command": "cd \"{crate_path}\""}]}"#,
+            false,
+        ));
+    }
+
+    #[test]
+    fn a_shipped_test_tests_its_crate_alone() {
+        let description = r#"{"tests": [{"test_name": "t", "command": "cargo all-features test"},
+{"test_name": "w", "command": "cargo all-features test --workspace --exclude one"}]}"#;
+        expect![[r"
+            one: t: cd 'a $$(touch CANARY);b' && cargo all-features test
+            two: t: cd '$$c' && cargo all-features test
+            two: w: cd '$$c' && cargo all-features test
+        "]]
+        .assert_eq(&in_workspace(description, true));
+        expect![[r"
+            one: t: cargo all-features test
+            two: t: cargo all-features test
+            one: w: cargo all-features test --workspace --exclude one
+            two: w: cargo all-features test --workspace --exclude one
+        "]]
+        .assert_eq(&in_workspace(description, false));
+    }
+
     #[test]
     fn a_placeholder_without_a_value_is_reported_once_with_its_test() {
         let description = r#"{"tests": [
@@ -315,7 +392,7 @@ mod tests {
                 "`{crate_path}` has no value: the test `a` belongs to no crate and has no `crate_path`",
                 "`{target_platform}` has no value: the test `b` has no `platform`",
                 "`{xtask}` after `cd` cannot run in the test `c`: the alias works from the root only, \
-                 use `--package {crate}` instead of changing the directory",
+                 name the crate with `--package` or another workspace with `--manifest-path`",
                 "`{xtask}` cannot be used on riscv64, where the test `d` runs inside an emulated guest",
             ]
         );

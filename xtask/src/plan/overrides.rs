@@ -47,11 +47,8 @@ pub(crate) fn apply(shipped: Source, overrides: Source, found: &Diagnostics) -> 
         let timeout_minutes = changes.timeout_minutes.or(timeout_minutes);
         Some(tests.map(|test| test.or_timeout(timeout_minutes)).collect())
     });
-    TestDescription {
-        source: shipped,
-        tests: tests.unwrap_or_default(),
-        overrides: Some(overrides),
-    }
+    let (tests, overrides) = (tests.unwrap_or_default(), Some(overrides));
+    TestDescription { source: shipped, tests, is_shipped: true, overrides }
 }
 
 fn name_of(entry: Field<'_>) -> Option<&str> {
@@ -147,11 +144,8 @@ impl Patch {
         if self.extra_args.is_empty() {
             return command.to_owned();
         }
-        // For Buildkite `\\$` is an escape of its own, so the two must not stand side by side.
-        let escaped = |argument: &String| {
-            shell_text::quote(argument).replace('$', "$$").replace(r"\$$", r"\''$$")
-        };
-        let words: Vec<String> = self.extra_args.iter().map(escaped).collect();
+        let words = self.extra_args.iter().map(|argument| shell_text::quote_for_upload(argument));
+        let words: Vec<String> = words.collect();
         let words = words.join(" ");
         match command.split_once(" -- ") {
             Some((before, after)) => format!("{before} {words} -- {after}"),

@@ -1,7 +1,12 @@
 //! Pure. The placeholders of commands: `{target_platform}`, `{crate}`, `{crate_path}` and
 //! `{xtask}`.
 //!
-//! Any other text in braces belongs to the shell and stays as it is.
+//! Any other text in braces belongs to the shell and stays as it is. A value never becomes shell
+//! text: in a command it is one word, quoted if it needs to be.
+
+use std::borrow::Cow;
+
+use crate::text::shell;
 
 /// What stands for the placeholders of one step; `None` where the step has no such thing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -9,10 +14,14 @@ pub(crate) struct Values<'a> {
     pub(crate) target_platform: Option<&'a str>,
     pub(crate) crate_name: Option<&'a str>,
     pub(crate) crate_path: Option<&'a str>,
+    /// The command line of this tool, as the shell shall read it.
     pub(crate) xtask: &'a str,
+    /// Whether Buildkite interpolates the command before a shell reads it.
+    pub(crate) is_uploaded: bool,
 }
 
 impl<'a> Values<'a> {
+    /// The value of a placeholder as it is.
     fn get(&self, placeholder: &str) -> Option<&'a str> {
         match placeholder {
             TARGET_PLATFORM => self.target_platform,
@@ -21,6 +30,17 @@ impl<'a> Values<'a> {
             XTASK => Some(self.xtask),
             _ => None,
         }
+    }
+
+    /// The value of a placeholder as a command takes it.
+    fn word(&self, placeholder: &str) -> Option<Cow<'a, str>> {
+        let value = self.get(placeholder)?;
+        Some(match placeholder {
+            // Several words, where it is an alias.
+            XTASK => value.into(),
+            _ if self.is_uploaded => shell::quote_for_upload(value).into(),
+            _ => shell::quote(value).into(),
+        })
     }
 
     /// Why placeholders of a command have no value, with each.
@@ -43,14 +63,62 @@ pub(crate) const CRATE: &str = "{crate}";
 pub(crate) const CRATE_PATH: &str = "{crate_path}";
 pub(crate) const XTASK: &str = "{xtask}";
 
-/// Replaces the placeholders, in one pass: a value is never searched for placeholders again. One
-/// without a value stays, see [`Values::missing`].
+/// Every placeholder.
+const ALL: [&str; 4] = [TARGET_PLATFORM, CRATE, CRATE_PATH, XTASK];
+
+/// Replaces the placeholders of a command, in one pass: a value is never searched for placeholders
+/// again. One without a value stays, see [`Values::missing`].
 pub(crate) fn fill(command: &str, values: &Values<'_>) -> String {
-    let mut filled = String::with_capacity(command.len());
-    for part in Parts(command) {
-        filled.push_str(values.get(part).unwrap_or(part));
+    Parts(command).map(|part| values.word(part).unwrap_or(part.into())).collect()
+}
+
+/// Replaces the placeholders of a text that no shell reads.
+pub(crate) fn fill_unquoted(text: &str, values: &Values<'_>) -> String {
+    Parts(text).map(|part| values.get(part).unwrap_or(part)).collect()
+}
+
+/// The placeholders of a command whose values need quotes and cannot have them, with the values: in
+/// quotes, or where it is not certain that it is outside of any. `command` is what the shell reads.
+pub(crate) fn unquotable<'v>(
+    command: &str,
+    values: &Values<'v>,
+) -> impl Iterator<Item = (&'static str, &'v str)> {
+    let values = ALL.into_iter().filter_map(|name| Some((name, values.get(name)?)));
+    // `{xtask}` is shell text already.
+    let values = values.filter(|(name, value)| *name != XTASK && !shell::is_plain(value));
+    values.filter(|(name, _)| takes_no_quotes(command, name))
+}
+
+/// Whether a word in quotes would not be a word by itself in place of a placeholder. A shell line
+/// cannot be understood in general: after a construct in which quotes nest, the answer is yes.
+fn takes_no_quotes(command: &str, placeholder: &str) -> bool {
+    let mut quote = None;
+    let mut is_escaped = false;
+    let mut before = ' ';
+    for (at, c) in command.char_indices() {
+        let rest = &command[at..];
+        let nests = match quote {
+            Some('\'') => false,
+            Some(_) => ["`", "$(", "${"].iter().any(|it| rest.starts_with(it)),
+            None if c == '#' => before.is_whitespace() || ";&|(".contains(before),
+            None => ["`", "${", "$'", "<<"].iter().any(|it| rest.starts_with(it)),
+        };
+        if nests && !is_escaped {
+            return rest.contains(placeholder);
+        }
+        if rest.starts_with(placeholder) && (quote.is_some() || is_escaped || before == '$') {
+            return true;
+        }
+        match quote {
+            _ if is_escaped => (),
+            Some(open) if open == c => quote = None,
+            None if c == '\'' || c == '"' => quote = Some(c),
+            _ => (),
+        }
+        is_escaped = !is_escaped && c == '\\' && quote != Some('\'');
+        before = c;
     }
-    filled
+    false
 }
 
 /// Whether a command has a placeholder.
@@ -61,12 +129,17 @@ pub(crate) fn occurs(command: &str, placeholder: &str) -> bool {
 /// Whether `{xtask}` follows a `cd` in the same shell. The alias that it becomes works only from
 /// the root, so this cannot run.
 pub(crate) fn xtask_follows_cd(command: &str) -> bool {
+    command.match_indices(XTASK).any(|(at, _)| changes_directory(&command[..at]))
+}
+
+/// Whether the start of a command has changed the directory for what follows it.
+pub(crate) fn changes_directory(command: &str) -> bool {
     let mut moved = vec![false];
     let mut at_command = true;
     let mut quote = None;
     let mut rest = command;
     while let Some(first) = rest.chars().next() {
-        if quote.is_some() && !rest.starts_with(XTASK) {
+        if quote.is_some() {
             // Text in quotes is no command, whatever it looks like.
             quote = quote.filter(|open| *open != first);
             rest = &rest[first.len_utf8()..];
@@ -74,9 +147,6 @@ pub(crate) fn xtask_follows_cd(command: &str) -> bool {
         }
         if quote.is_none() && (first == '\'' || first == '"') {
             quote = Some(first);
-        }
-        if rest.starts_with(XTASK) && moved.last() == Some(&true) {
-            return true;
         }
         if at_command
             && rest.strip_prefix("cd").is_some_and(|after| after.starts_with([' ', '\t']))
@@ -96,7 +166,7 @@ pub(crate) fn xtask_follows_cd(command: &str) -> bool {
         };
         rest = &rest[first.len_utf8()..];
     }
-    false
+    moved.last() == Some(&true)
 }
 
 /// Cuts a command into `{...}` groups and the text between them.
@@ -136,12 +206,68 @@ mod tests {
             crate_name: Some("{xtask}"),
             crate_path: Some("a/b"),
             xtask: "cargo xtask",
+            is_uploaded: true,
         };
+        assert_eq!(fill_unquoted("{crate}-{crate_path}", &values), "{xtask}-a/b");
         let filled = fill(
             "{xtask} x -p {crate} {{crate_path}} ${HOME} {other} {target_platform}-musl {",
             &values,
         );
-        assert_eq!(filled, "cargo xtask x -p {xtask} {a/b} ${HOME} {other} x86_64-musl {");
+        assert_eq!(filled, "cargo xtask x -p '{xtask}' {a/b} ${HOME} {other} x86_64-musl {");
+    }
+
+    /// A new placeholder is a new field here, so that it has to be judged.
+    #[test]
+    fn the_value_of_every_placeholder_is_one_word() {
+        let hostile = "a $(touch CANARY);b'";
+        let quoted = r"'a $(touch CANARY);b'\'''";
+        let values = |is_uploaded, xtask| Values {
+            target_platform: Some(hostile),
+            crate_name: Some(hostile),
+            crate_path: Some(hostile),
+            // Quoted by those who know whether it is one word.
+            xtask,
+            is_uploaded,
+        };
+        let upload_quoted = shell::quote_for_upload(hostile);
+        for placeholder in ALL {
+            for (is_uploaded, wanted) in [(false, quoted), (true, upload_quoted.as_str())] {
+                let filled = fill(&format!("cd {placeholder};x"), &values(is_uploaded, wanted));
+                assert_eq!(filled, format!("cd {wanted};x"), "{placeholder}");
+            }
+        }
+        let dollar =
+            |is_uploaded| Values { crate_path: Some("$c"), is_uploaded, ..Values::default() };
+        assert_eq!(fill("{crate_path}", &dollar(false)), "'$c'");
+        assert_eq!(fill("{crate_path}", &dollar(true)), "'$$c'");
+    }
+
+    #[test]
+    fn a_value_that_needs_quotes_is_refused_where_it_cannot_have_them() {
+        let values = Values { crate_path: Some("a b"), ..Values::default() };
+        for (command, is_refused) in [
+            ("cd {crate_path} && x", false),
+            (r#"echo 'x' "y" \' {crate_path}/z {crate}"#, false),
+            ("A=$(cd {crate_path} && pwd)", false),
+            ("echo $x $ {crate_path}; echo \"${HOME}\"", false),
+            ("cd \"{crate_path}\"", true),
+            ("cd '{crate_path}'", true),
+            (r"cd \{crate_path}", true),
+            ("cd ${crate_path}", true),
+            ("cd $crate{crate_path}$ $", false),
+            ("x \"$(echo \"{crate_path}\")\"", true),
+            ("x `echo {crate_path}`", true),
+            ("cat <<E\n{crate_path}\nE", true),
+            ("x # it's\ncd {crate_path}", true),
+            ("x ${y:-'}'} {crate_path}", true),
+            (r"x $'\'' {crate_path}", true),
+        ] {
+            let refused: Vec<_> = unquotable(command, &values).collect();
+            let wanted = if is_refused { &[(CRATE_PATH, "a b")][..] } else { &[] };
+            assert_eq!(refused, wanted, "{command}");
+        }
+        let plain = Values { crate_path: Some("a/b"), ..Values::default() };
+        assert_eq!(unquotable("\"{crate_path}\"", &plain).count(), 0);
     }
 
     #[test]

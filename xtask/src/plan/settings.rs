@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::plan::interpolation;
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::text::fields::{self, Field, Object};
@@ -36,6 +37,7 @@ impl Settings {
     }
 
     fn read(file: Field<'_>) -> Option<Settings> {
+        interpolation::check(file);
         let mut object = file.object("an object")?;
         let mut get = |key| object.require(key);
         let settings = Settings {

@@ -1,5 +1,7 @@
 //! Pure. One step as Buildkite gets it.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use crate::plan::description::{Test, TestDescription};
@@ -8,6 +10,8 @@ use crate::plan::inputs::Inputs;
 use crate::plan::placeholder;
 use crate::plan::placeholder::Values;
 use crate::plan::platform::Platform;
+use crate::plan::references;
+use crate::plan::selective;
 use crate::plan::workspace::Crate;
 use crate::text::shell as shell_text;
 
@@ -37,9 +41,8 @@ impl<'a> Step<'a> {
     /// What a change has to touch for the step to run; `None` if nothing is asked. A test's own
     /// gate wins.
     pub(crate) fn gate(&self) -> Option<Value> {
-        let own = self.test.forwarded.get("if_changed");
-        if let Some(own) = own {
-            return Some(own.clone());
+        if self.test.has_own_gate {
+            return self.test.forwarded.get("if_changed").cloned();
         }
         let workspace = self.inputs.workspace.as_ref()?;
         let member = self.member?;
@@ -59,7 +62,20 @@ impl<'a> Step<'a> {
 
     /// The test's command with its placeholders filled.
     pub(crate) fn filled_command(&self, xtask: &str) -> String {
-        placeholder::fill(&self.test.command, &self.placeholders(xtask))
+        let values = Values { is_uploaded: true, ..self.placeholders(xtask) };
+        placeholder::fill(&self.command(), &values)
+    }
+
+    /// The test's command with its placeholders. Where each crate has steps of its own, that of a
+    /// shipped test is for the crate alone.
+    pub(crate) fn command(&self) -> Cow<'a, str> {
+        let command = self.test.command.as_str();
+        let alone = || {
+            let workspace =
+                self.inputs.workspace.as_ref().filter(|_| self.description.is_shipped)?;
+            selective::for_crate(command, workspace.chunk(self.member?))
+        };
+        alone().map_or(command.into(), Cow::from)
     }
 
     /// What the placeholders of the command stand for.
@@ -73,6 +89,7 @@ impl<'a> Step<'a> {
             crate_name: self.member().map(|member| &*member.name),
             crate_path: own_path.or(self.member().map(|member| &*member.path)),
             xtask,
+            is_uploaded: false,
         }
     }
 
@@ -93,12 +110,11 @@ impl<'a> Step<'a> {
         docker
     }
 
-    /// What lies between the label and the computed gate: the same for all crates, unless the
-    /// command names them.
-    pub(crate) fn body(&self, xtask: &str) -> Map<String, Value> {
+    /// What lies between the command and the computed gate: the same for all crates, unless its keys
+    /// name them.
+    pub(crate) fn body(&self) -> Map<String, Value> {
         let test = self.test;
         let mut body = Map::new();
-        body.insert("command".to_owned(), self.uploaded_command(xtask).into());
         let retry = test.retry.as_ref().unwrap_or(&self.inputs.settings.retry);
         body.insert("retry".to_owned(), retry.clone().into());
         body.insert("agents".to_owned(), Value::Object(self.agents()));
@@ -108,18 +124,15 @@ impl<'a> Step<'a> {
             body.insert("if".to_owned(), condition.as_str().into());
         }
         body.extend(test.forwarded.clone());
+        references::fill(&mut body, &self.placeholders(""));
         body
     }
 
-    /// Whether the command differs between crates.
-    pub(crate) fn command_names_crate(&self) -> bool {
-        let names = [placeholder::CRATE, placeholder::CRATE_PATH];
-        names.iter().any(|name| placeholder::occurs(&self.test.command, name))
-    }
-
-    /// Whether the test says itself what a change has to touch.
-    pub(crate) fn has_own_gate(&self) -> bool {
-        self.test.forwarded.contains_key("if_changed")
+    /// Whether the body differs between crates.
+    pub(crate) fn body_names_crate(&self) -> bool {
+        const NAMES: [&str; 2] = [placeholder::CRATE, placeholder::CRATE_PATH];
+        let names = |text: &str| NAMES.iter().any(|name| placeholder::occurs(text, name));
+        references::texts(&self.test.forwarded).any(names)
     }
 
     /// A riscv64 command is one argument of the image's entry point, which parses it once more in
@@ -174,11 +187,47 @@ mod tests {
         let plan = Plan::build(&inputs, &Diagnostics::default());
         let step = plan.steps().next().unwrap();
         let label = format!("label: {}", json!(step.label()));
-        let body = step.body("cargo xtask");
-        let lines: Vec<String> = std::iter::once(label)
+        let command = format!("command: {}", json!(step.uploaded_command("cargo xtask")));
+        let body = step.body();
+        let lines: Vec<String> = [label, command]
+            .into_iter()
             .chain(body.iter().map(|(key, value)| format!("{key}: {value}")))
             .collect();
         want.assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn placeholders_of_keys_and_dependencies_are_filled() {
+        check(
+            r#"{"test_name": "k", "command": "c", "platform": ["x86_64"], "key": "k-{target_platform}",
+                "depends_on": ["a-{target_platform}", {"step": "{target_platform}"}]}"#,
+            Platform::X86_64,
+            &[],
+            &expect![[r#"
+                label: "k-x86_64"
+                command: "c"
+                retry: {"automatic":false}
+                agents: {"os":"linux","platform":"x86_64.metal","hypervisor":"kvm"}
+                plugins: [{"docker#v5.3.0":{"image":"rustvmm/dev:g8b11be7","always-pull":true}}]
+                timeout_in_minutes: 5
+                key: "k-x86_64"
+                depends_on: ["a-x86_64",{"step":"x86_64"}]"#]],
+        );
+        check(
+            r#"{"test_name": "k", "command": "c", "id": "{x}", "depends_on": "{target_platform}",
+                "platform": ["x86_64"]}"#,
+            Platform::X86_64,
+            &[],
+            &expect![[r#"
+                label: "k-x86_64"
+                command: "c"
+                retry: {"automatic":false}
+                agents: {"os":"linux","platform":"x86_64.metal","hypervisor":"kvm"}
+                plugins: [{"docker#v5.3.0":{"image":"rustvmm/dev:g8b11be7","always-pull":true}}]
+                timeout_in_minutes: 5
+                id: "{x}"
+                depends_on: "x86_64""#]],
+        );
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use crate::plan::description::TestDescription;
 use crate::plan::glob;
-use crate::plan::metadata::Package;
+use crate::plan::metadata::{Id, Package};
 use crate::plan::platform::Platform;
+use crate::text::shell;
 
 /// Files at the root that change what every crate's tests do, besides the manifest and the CI's own.
 const SHARED_FILES: [&str; 7] = [
@@ -42,6 +43,23 @@ pub(crate) struct Crate {
     pub(crate) own_description: Option<Box<TestDescription>>,
     /// Indices of the members that it depends on directly, whatever the kind of dependency.
     pub(crate) dependencies: Vec<usize>,
+    /// Whether cargo-all-features leaves it out where it runs every member.
+    pub(crate) skips_all_features: bool,
+}
+
+/// A part of a workspace for cargo-all-features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// Counted from 1.
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
+impl Crate {
+    /// Whether name and path are words of a shell as they are.
+    pub(crate) fn is_plain(&self) -> bool {
+        shell::is_plain(&self.name) && shell::is_plain(&self.path)
+    }
 }
 
 /// The members with their paths relative to `root`, sorted by name, dependencies resolved.
@@ -53,6 +71,8 @@ pub(crate) fn crates(mut packages: Vec<Package>, root: &Path) -> Result<Vec<Crat
     packages.sort_by(|one, other| one.name.cmp(&other.name));
     let indices: HashMap<&Path, usize> =
         packages.iter().enumerate().map(|(index, it)| (it.directory(), index)).collect();
+    let names: HashMap<Id, usize> =
+        packages.iter().enumerate().map(|(index, it)| (Id::of(&it.name), index)).collect();
     let to_crate = |package: &Package| {
         let directory = package.directory();
         let path = directory.strip_prefix(root).map_err(|_| {
@@ -60,13 +80,18 @@ pub(crate) fn crates(mut packages: Vec<Package>, root: &Path) -> Result<Vec<Crat
             format!("the workspace member `{name}` is outside of the repository (`{directory}`)")
         })?;
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let known = |directory: &String| indices.get(Path::new(directory)).copied();
-        let mut dependencies: Vec<usize> =
-            package.path_dependencies.iter().filter_map(known).collect();
+        let by_path = |directory: &String| indices.get(Path::new(directory)).copied();
+        let by_path = package.path_dependencies.iter().filter_map(by_path);
+        // A `[patch]` gives a member to those that name a registry. Where it does not, a gate is wider
+        // than it has to be, and no change is missed.
+        let by_name = package.other_dependencies.iter().filter_map(|name| names.get(name).copied());
+        let mut dependencies: Vec<usize> = by_path.chain(by_name).collect();
         dependencies.sort_unstable();
         dependencies.dedup();
         let path = path.to_string_lossy().into_owned();
-        Ok(Crate { name: package.name.clone(), path, dependencies, ..Crate::default() })
+        let skips_all_features = package.skips_all_features;
+        let name = package.name.clone();
+        Ok(Crate { name, path, dependencies, skips_all_features, ..Crate::default() })
     };
     packages.iter().map(to_crate).collect()
 }
@@ -82,6 +107,14 @@ impl Workspace {
         let depth = |dir: &str| if dir == "." { 0 } else { dir.len() };
         let holders = self.crates.iter().enumerate().filter(|(_, member)| holds(&member.path));
         holders.max_by_key(|(_, member)| depth(&member.path)).map(|(index, _)| index)
+    }
+
+    /// How cargo-all-features selects the package at the root alone. It takes the members sorted by
+    /// name, as here.
+    pub(crate) fn chunk(&self, index: usize) -> Option<Chunk> {
+        let runs = |members: &[Crate]| members.iter().filter(|it| !it.skips_all_features).count();
+        let is_root = self.crates[index].path == ".";
+        is_root.then(|| Chunk { number: runs(&self.crates[..=index]), of: runs(&self.crates) })
     }
 
     /// What a change has to touch for the shared tests of a crate to run.
@@ -113,7 +146,9 @@ impl Workspace {
         if paths.contains(&".") {
             return vec!["**".to_owned()];
         }
-        paths.iter().map(|path| format!("{}/**", glob::escape(path))).collect()
+        // Buildkite interpolates globs too.
+        let glob = |path: &&str| format!("{}/**", glob::escape(path).replace('$', "$$"));
+        paths.iter().map(glob).collect()
     }
 
     /// The shortest chain from a crate to each crate that it depends on, directly or not; nearest
@@ -269,6 +304,31 @@ mod tests {
         assert_eq!(workspace.dependency_chains(0), [vec![0, 1], vec![0, 2], vec![0, 2, 3]]);
         assert_eq!(workspace.own_gate(0), ["a/**", "b/**", "c/**", "d/**"]);
         assert_eq!(workspace.own_gate(4), ["e/**"]);
+    }
+
+    /// What `[patch.crates-io] one = { path = "one" }` makes of `one = "0.1"`.
+    #[test]
+    fn a_member_that_is_named_as_from_a_registry_is_a_dependency() {
+        let mut two = package("two", "/r/two", &[]);
+        two.other_dependencies = [Id::of("one"), Id::of("serde")].into();
+        let members = crates(vec![package("one", "/r/one", &[]), two], Path::new("/r")).unwrap();
+        assert_eq!(members[1].dependencies, [0]);
+    }
+
+    #[test]
+    fn a_path_with_dollars_arrives_in_the_gate() {
+        let workspace = workspace(vec![package("a", "/r/$a$(x)/*", &[])]);
+        assert_eq!(workspace.own_gate(0), [r"$$a$$(x)/\*/**"]);
+    }
+
+    #[test]
+    fn the_package_at_the_root_is_a_chunk_of_those_that_are_run() {
+        let mut skipped = package("b", "/r/b", &[]);
+        skipped.skips_all_features = true;
+        let members = vec![package("a", "/r/a", &[]), skipped, package("c", "/r", &[])];
+        let workspace = workspace(members);
+        assert_eq!(workspace.chunk(0), None);
+        assert_eq!(workspace.chunk(2), Some(Chunk { number: 2, of: 2 }));
     }
 
     #[test]

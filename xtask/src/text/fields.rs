@@ -94,6 +94,10 @@ impl<'a> Field<'a> {
         minutes.or_else(|| self.mismatch("a whole number of minutes, at least 1"))
     }
 
+    pub(crate) fn boolean(self) -> Option<bool> {
+        self.node.to_value().as_bool().or_else(|| self.mismatch("true or false"))
+    }
+
     pub(crate) fn percent(self) -> Option<f64> {
         let percent = self.node.to_value().as_f64().filter(|it| (0.0..=100.0).contains(it));
         percent.or_else(|| self.mismatch("a number from 0 to 100"))

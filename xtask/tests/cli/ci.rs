@@ -771,3 +771,16 @@ fn the_list_is_what_is_uploaded_for_this_platform() {
         assert!(!uploaded.is_empty());
     }
 }
+
+#[test]
+fn nothing_runs_beside_an_exclusive_test() {
+    let alone = |name: &str| {
+        format!(
+            r#"{{"test_name": "{name}", "exclusive": true,
+                "command": "mkdir l; echo {name} >> runs; sleep 0.3; rmdir l"}}"#
+        )
+    };
+    let sandbox = sandbox(&[alone("a"), alone("b"), alone("c")].join(","));
+    ci(&sandbox, &["--jobs", "3"]).assert_code(0);
+    assert_eq!(sandbox.read("runs").lines().count(), 3, "one failed beside another");
+}

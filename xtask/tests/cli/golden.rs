@@ -104,6 +104,89 @@ fn agent_decides_by_our_gates_what_a_change_concerns() {
     }
 }
 
+/// The table of our own reading of the agent's grammar is beside it, in `text/shell.rs`.
+#[test]
+#[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
+fn agent_refuses_the_expansions_that_we_refuse() {
+    let sandbox = Sandbox::new();
+    let refused = [
+        "${x%.rs}",
+        "${a##*/}",
+        "${a[0]}",
+        "${1}",
+        "${#a[@]}",
+        "${a:=b}",
+        "${a:+x}",
+        "${_A}",
+        "${!A}",
+        "${a.b}",
+        "${a/b/c}",
+        "${a:-${b%c}}",
+        "${a:1:x}",
+        "${a:-b",
+        "x${",
+    ];
+    let accepted = [
+        "$${x%.rs}",
+        r"\${a##*/}",
+        "$(x)",
+        "$1 $% $",
+        r"\\${A}",
+        "${A:-x y}",
+        "${A-}",
+        "${A:1}",
+        "${A: -1 :2}",
+        "${A:-${B:-}}",
+        "${é}",
+        "$$$$",
+        "a$",
+    ];
+    let all = refused.map(|text| (text, false)).into_iter();
+    for (text, is_accepted) in all.chain(accepted.map(|text| (text, true))) {
+        let pipeline = serde_json::json!({"steps": [{"command": "c", "env": {"A": text}}]});
+        sandbox.write("raw.json", pipeline.to_string());
+        let agent = ["pipeline", "upload", "--dry-run", "--agent-access-token", "none", "raw.json"];
+        let agent = sandbox.run("buildkite-agent", &agent).code == Some(0);
+        let test = serde_json::json!({"test_name": "a", "command": "c", "env": {"A": text}});
+        sandbox.write("t.json", serde_json::json!({"tests": [test]}).to_string());
+        let ours = sandbox.xtask(&["pipeline", "-t", "t.json"]).code == Some(0);
+        assert_eq!((agent, ours), (is_accepted, is_accepted), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
+fn agent_reads_every_character_of_an_upload() {
+    let sandbox = Sandbox::new();
+    let odd = "\u{7f}\u{80}\u{85}\u{9f}\u{2028}\u{feff}\u{fffe}\u{ffff}é";
+    let test = serde_json::json!({"test_name": "a", "command": "c", "env": {"A": odd}});
+    sandbox.write("t.json", serde_json::json!({"tests": [test]}).to_string());
+    let arguments = ["pipeline", "-t", "t.json", "--format", "json", "--output", "p.json"];
+    sandbox.xtask(&arguments).assert_code(0);
+    assert_eq!(uploaded(&sandbox, &["p.json"])[0]["env"]["A"], odd);
+}
+
+#[test]
+#[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
+fn agent_leaves_dollars_of_a_directory_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.write("Cargo.toml", "[workspace]\nmembers = [\"$a${b}\"]\n");
+    sandbox.write("$a${b}/Cargo.toml", "[package]\nname = \"a\"\nversion = \"0.1.0\"\n");
+    sandbox.write("$a${b}/src/lib.rs", "");
+    sandbox.write("t.json", r#"{"tests": [{"test_name": "t", "command": "cd {crate_path}"}]}"#);
+    let arguments = ["pipeline", "-t", "t.json", "--workspace-selective", "true"];
+    let run = sandbox.xtask(&[&arguments[..], &["--output", "p.yml"]].concat());
+    run.assert_code(0);
+    sandbox.commit_all("Start");
+    for (changed, runs) in [("$a${b}/src/lib.rs", true), ("docs/x.md", false)] {
+        sandbox.write("changed", format!("{changed}\n"));
+        let decide = ["--apply-if-changed", "--changed-files-path", "changed", "p.yml"];
+        let step = &uploaded(&sandbox, &decide)[0];
+        assert_eq!(step["command"], "cd '$a${b}'");
+        assert_eq!(step.get("skip").is_none(), runs, "{changed}");
+    }
+}
+
 /// The steps that a dry run of the real agent would upload.
 fn uploaded(sandbox: &Sandbox, arguments: &[&str]) -> Vec<serde_json::Value> {
     let dry_run = ["pipeline", "upload", "--dry-run", "--agent-access-token", "none"];

@@ -387,3 +387,169 @@ fn a_crates_own_description_is_not_read_twice() {
     ]);
     assert_eq!(run.assert_code(0).stdout.matches("label: ").count(), 1);
 }
+
+/// A workspace of two crates, one of them in a directory that would be a command.
+fn workspace(sandbox: &Sandbox, directories: [&str; 2]) {
+    let members = serde_json::to_string(&directories).unwrap();
+    sandbox.write("Cargo.toml", format!("[workspace]\nresolver = \"2\"\nmembers = {members}\n"));
+    for (name, directory) in ["one", "two"].into_iter().zip(directories) {
+        let manifest = format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[features]\nf = []\n"
+        );
+        sandbox.write(&format!("{directory}/Cargo.toml"), manifest);
+        let test = format!("#[test]\nfn test_of_{name}() {{}}\n");
+        sandbox.write(&format!("{directory}/src/lib.rs"), test);
+    }
+}
+
+/// The steps of a run of `pipeline` in selective mode.
+#[track_caller]
+fn selective_steps(sandbox: &Sandbox, arguments: &[&str]) -> Vec<serde_json::Value> {
+    let fixed = ["pipeline", "--workspace-selective", "true", "--format", "json"];
+    let run = sandbox.xtask(&[&fixed[..], arguments].concat()).assert_code(0);
+    let pipeline: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    pipeline["steps"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_directory_with_the_name_of_a_command_is_a_directory() {
+    let sandbox = Sandbox::new();
+    workspace(&sandbox, ["a $(touch CANARY);b", "two"]);
+    let test = r#"{"test_name": "t", "command": "ls {crate_path}"}"#;
+    sandbox.write("t.json", format!("{{\"tests\": [{test}]}}"));
+    let steps = selective_steps(&sandbox, &["-t", "t.json"]);
+    let uploaded = steps[0]["command"].as_str().unwrap();
+    assert_eq!(uploaded, "ls 'a $$(touch CANARY);b'");
+    // What Buildkite's interpolation leaves for the shell.
+    let run = sandbox.run("sh", &["-e", "-c", &uploaded.replace("$$", "$")]).assert_code(0);
+    assert_eq!(run.stdout, "Cargo.toml\nsrc\n");
+    sandbox.xtask(&["ci", "-t", "t.json", "--workspace-selective"]).assert_code(0);
+    assert!(!sandbox.root().join("CANARY").exists());
+
+    let test = r#"{"test_name": "t", "command": "ls \"{crate_path}\""}"#;
+    sandbox.write("t.json", format!("{{\"tests\": [{test}]}}"));
+    let arguments = ["pipeline", "-t", "t.json", "--workspace-selective", "true"];
+    let run = sandbox.xtask(&arguments).assert_code(2);
+    let head = "t.json:1:42: error: `{crate_path}` cannot stand in quotes in the test `t`";
+    assert!(run.stderr.starts_with(head), "{}", run.stderr);
+}
+
+/// The tests that a command line of a step runs, with the real cargo.
+fn tests_run_by(sandbox: &Sandbox, command: &str) -> Vec<String> {
+    let run = sandbox.run("sh", &["-e", "-c", command]).assert_code(0);
+    let tests = run.stdout.lines().filter_map(|line| line.strip_prefix("test test_of_"));
+    let mut tests: Vec<String> = tests.map(str::to_owned).collect();
+    tests.sort();
+    tests
+}
+
+#[test]
+fn the_steps_of_shipped_tests_are_together_one_whole_run() {
+    for directories in [["crates/one", "two x"], ["one", "."]] {
+        let mut sandbox = Sandbox::new();
+        sandbox.set("CARGO_TARGET_DIR", sandbox.beside("build").to_str().unwrap());
+        workspace(&sandbox, directories);
+        if directories[1] == "." {
+            let manifest = sandbox.read("Cargo.toml");
+            let table = "\n[workspace]\nresolver = \"2\"\nmembers = [\"one\"]\n";
+            sandbox.write("Cargo.toml", manifest + table);
+        }
+        for (name, platform) in [("unittests-gnu", "x86_64"), ("unittests-gnu", "riscv64")] {
+            for directory in directories {
+                sandbox.write(&format!("{directory}/.platform"), platform);
+            }
+            let of = |steps: Vec<serde_json::Value>, label: String| {
+                let step = steps.into_iter().find(|step| step["label"] == label.as_str()).unwrap();
+                let command = step["command"].as_str().unwrap().to_owned();
+                // The command of an emulated guest is one word, and nothing in it has quotes.
+                if platform == "riscv64" { command.trim_matches('\'').to_owned() } else { command }
+            };
+            let whole = sandbox.xtask(&["pipeline", "--format", "json"]).assert_code(0).stdout;
+            let whole: serde_json::Value = serde_json::from_str(&whole).unwrap();
+            let whole = if directories[1] == "." || platform == "x86_64" {
+                of(whole["steps"].as_array().unwrap().clone(), format!("{name}-{platform}"))
+            } else {
+                "cargo test --workspace --all-features".to_owned()
+            };
+            let steps = || selective_steps(&sandbox, &[]);
+            let one = tests_run_by(&sandbox, &of(steps(), format!("one: {name}-{platform}")));
+            let two = tests_run_by(&sandbox, &of(steps(), format!("two: {name}-{platform}")));
+            assert!(!one.is_empty() && one.iter().all(|test| test.starts_with("one")), "{one:?}");
+            assert!(!two.is_empty() && two.iter().all(|test| test.starts_with("two")), "{two:?}");
+            assert_eq!([one, two].concat(), tests_run_by(&sandbox, &whole), "{directories:?}");
+        }
+    }
+}
+
+#[test]
+fn a_tests_own_gate_wins_also_if_it_is_empty() {
+    let sandbox = Sandbox::new();
+    workspace(&sandbox, ["one", "two"]);
+    for own in ["null", "[]", "\"\"", "\"docs/**\""] {
+        let test = format!(r#"{{"test_name": "t", "command": "c", "if_changed": {own}}}"#);
+        sandbox.write("t.json", format!("{{\"tests\": [{test}]}}"));
+        let steps = selective_steps(&sandbox, &["-t", "t.json"]);
+        let wanted = (own == "\"docs/**\"").then(|| serde_json::json!("docs/**"));
+        assert_eq!(steps[0].get("if_changed"), wanted.as_ref(), "{own}");
+    }
+}
+
+#[test]
+fn a_member_by_patch_is_a_dependency() {
+    let sandbox = Sandbox::new();
+    workspace(&sandbox, ["one", "two"]);
+    let root = sandbox.read("Cargo.toml") + "[patch.crates-io]\none = { path = \"one\" }\n";
+    let two = sandbox.read("two/Cargo.toml") + "[dependencies]\none = \"0.1\"\n";
+    sandbox.write("Cargo.toml", root).write("two/Cargo.toml", two).write("t.json", ONE);
+    let steps = selective_steps(&sandbox, &["-t", "t.json", "--dependents", "true"]);
+    let gate = steps[1]["if_changed"].as_array().unwrap();
+    assert_eq!(gate[..2], ["two/**", "one/**"]);
+}
+
+#[test]
+fn timeouts_have_a_default_of_the_description_and_of_the_overrides() {
+    let sandbox = Sandbox::new();
+    sandbox.stub("cargo", "exit 0");
+    let minutes = |description: &str, label: &str| {
+        let run = sandbox.xtask(&["pipeline", "-t", description, "--format", "json"]);
+        let pipeline: serde_json::Value = serde_json::from_str(&run.assert_code(0).stdout).unwrap();
+        let steps = pipeline["steps"].as_array().unwrap().clone();
+        let step = steps.into_iter().find(|step| step["label"] == label).unwrap();
+        step["timeout_in_minutes"].as_u64().unwrap()
+    };
+    sandbox.write("t.json", r#"{"timeout_in_minutes": 15, "tests": [{"test_name": "a", "command": "c"}, {"test_name": "b", "command": "c", "timeout_in_minutes": 2}]}"#);
+    assert_eq!((minutes("t.json", "a"), minutes("t.json", "b")), (15, 2));
+    assert_eq!(minutes("shipped", "style"), 5);
+    sandbox.write(".buildkite/overrides.json", r#"{"timeout_in_minutes": 9}"#);
+    assert_eq!((minutes("shipped", "style"), minutes("shipped", "clippy-x86_64")), (9, 15));
+}
+
+#[test]
+fn a_description_beside_the_predecessors_pipeline_gets_one_note_on_timeouts() {
+    let sandbox = Sandbox::new();
+    sandbox.write("t.json", ONE);
+    let note = "note: tests without a timeout: 1 in `t.json`; the default went from 15 to 5 minutes, \
+        `timeout_in_minutes` beside `tests` sets another\n";
+    assert_eq!(sandbox.xtask(&["pipeline", "-t", "t.json"]).assert_code(0).stderr, "");
+    let script = "steps:\n- command: rust-vmm-ci/.buildkite/autogenerate_pipeline.py\n";
+    sandbox.write(".buildkite/pipeline.yml", script);
+    assert_eq!(sandbox.xtask(&["pipeline", "-t", "t.json"]).assert_code(0).stderr, note);
+}
+
+#[test]
+fn a_set_of_steps_that_buildkite_would_refuse_is_an_error_at_its_place() {
+    check(
+        br#"{"tests": [
+{"test_name": "a", "command": "c", "platform": ["x86_64", "aarch64"], "key": "gen"},
+{"test_name": "b", "command": "c", "depends_on": "gne"}]}"#,
+        &expect![[r#"
+            Some(2)
+            t.json:2:71: error: the steps `a-x86_64` and `a-aarch64` have the same key `gen`; `{target_platform}` and `{crate}` in a key make it unique
+             2 | {"test_name": "a", "command": "c", "platform": ["x86_64", "aarch64"], "key": "gen"},
+               |                                                                       ^
+            t.json:3:36: error: `depends_on`: no step of the pipeline has the key `gne`, did you mean `gen`?
+             3 | {"test_name": "b", "command": "c", "depends_on": "gne"}]}
+               |                                    ^
+        "#]],
+    );
+}
