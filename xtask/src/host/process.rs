@@ -76,6 +76,8 @@ enum Stream {
     Stderr,
     /// To the same stream of ours.
     Inherit,
+    /// To our standard error as it comes, and captured.
+    Tee,
     /// To a function that reads it in a thread of its own.
     Reader(Reader),
 }
@@ -126,6 +128,11 @@ impl Process {
         Process { stderr: Stream::Inherit, ..self }
     }
 
+    /// Passes standard error on as it comes, and captures it too.
+    pub(crate) fn tee_stderr(self) -> Self {
+        Process { stderr: Stream::Tee, ..self }
+    }
+
     /// Passes both streams on as they come, to our standard error.
     pub(crate) fn stream(self) -> Self {
         Process { stdout: Stream::Stderr, stderr: Stream::Inherit, ..self }
@@ -167,7 +174,7 @@ impl Process {
         self.command.stderr(self.stderr.stdio());
         let (group, mut child) = Group::spawn(&mut self.command)?;
         let stdout = Pipe::read(child.stdout.take(), self.stdout);
-        let stderr = Pipe::capture(child.stderr.take());
+        let stderr = Pipe::capture(child.stderr.take(), matches!(self.stderr, Stream::Tee));
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.stdin) {
             // A child may answer before it has read everything. One that does not read at all
             // reports that by its exit status.
@@ -262,7 +269,7 @@ fn succeeded(program: &str, output: Output) -> anyhow::Result<Vec<u8>> {
 impl Stream {
     fn stdio(&self) -> Stdio {
         match self {
-            Stream::Capture | Stream::Reader(_) => Stdio::piped(),
+            Stream::Capture | Stream::Tee | Stream::Reader(_) => Stdio::piped(),
             Stream::Stderr => io::stderr().into(),
             Stream::Inherit => Stdio::inherit(),
         }
@@ -299,19 +306,23 @@ impl Pipe {
             (Some(pipe), Stream::Reader(read)) => {
                 Pipe { bytes: Arc::default(), reader: Some(thread::spawn(move || read(pipe))) }
             }
-            (pipe, _) => Pipe::capture(pipe),
+            (pipe, _) => Pipe::capture(pipe, false),
         }
     }
 
-    fn capture<R: Read + Send + 'static>(pipe: Option<R>) -> Pipe {
+    fn capture<R: Read + Send + 'static>(pipe: Option<R>, is_passed_on: bool) -> Pipe {
         let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
         let shared = Arc::clone(&bytes);
         let read = move |mut pipe: R| {
             let mut chunk = [0; 8192];
             loop {
-                match pipe.read(&mut chunk)? {
-                    0 => return Ok(()),
-                    count => lock(&shared).extend_from_slice(&chunk[..count]),
+                let count = pipe.read(&mut chunk)?;
+                if count == 0 {
+                    return Ok(());
+                }
+                lock(&shared).extend_from_slice(&chunk[..count]);
+                if is_passed_on {
+                    terminal::pass_on(&chunk[..count]);
                 }
             }
         };

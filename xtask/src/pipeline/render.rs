@@ -48,6 +48,13 @@ impl Pipeline<'_> {
         }
         Ok(())
     }
+
+    /// The whole pipeline as [`Pipeline::write`] writes it.
+    pub(crate) fn text(&self, format: Format) -> anyhow::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.write(format, &mut text)?;
+        Ok(text)
+    }
 }
 
 /// The text between steps, and between the parts of one.
