@@ -79,6 +79,8 @@ enum Stream {
     Stderr,
     /// To the same stream of ours.
     Inherit,
+    /// To our standard error as it comes, and captured.
+    Tee,
     /// To a function that reads it in a thread of its own.
     Reader(Reader),
     /// Into the pipe that standard output goes to.
@@ -136,6 +138,11 @@ impl Process {
     /// Passes standard error on as it comes, instead of capturing it.
     pub(crate) fn stream_stderr(self) -> Self {
         Process { stderr: Stream::Inherit, ..self }
+    }
+
+    /// Passes standard error on as it comes, and captures it too.
+    pub(crate) fn tee_stderr(self) -> Self {
+        Process { stderr: Stream::Tee, ..self }
     }
 
     /// Passes both streams on as they come, to our standard error.
@@ -196,9 +203,9 @@ impl Process {
         self.command.stdout(Stdio::null()).stderr(Stdio::null());
         let stdout = match (pipe, self.stdout) {
             (Some((reader, _)), Stream::Reader(read)) => Pipe::read(reader, read),
-            _ => Pipe::capture(child.stdout.take()),
+            _ => Pipe::capture(child.stdout.take(), false),
         };
-        let stderr = Pipe::capture(child.stderr.take());
+        let stderr = Pipe::capture(child.stderr.take(), matches!(self.stderr, Stream::Tee));
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.stdin) {
             // A child may answer before it has read everything. One that does not read at all
             // reports that by its exit status.
@@ -354,15 +361,19 @@ impl Pipe {
         Pipe { bytes: Arc::default(), reader: Some(thread::spawn(move || read(pipe))) }
     }
 
-    fn capture<R: Read + Send + 'static>(pipe: Option<R>) -> Pipe {
+    fn capture<R: Read + Send + 'static>(pipe: Option<R>, is_passed_on: bool) -> Pipe {
         let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
         let shared = Arc::clone(&bytes);
         let read = move |mut pipe: R| {
             let mut chunk = [0; 8192];
             loop {
-                match pipe.read(&mut chunk)? {
-                    0 => return Ok(()),
-                    count => lock(&shared).extend_from_slice(&chunk[..count]),
+                let count = pipe.read(&mut chunk)?;
+                if count == 0 {
+                    return Ok(());
+                }
+                lock(&shared).extend_from_slice(&chunk[..count]);
+                if is_passed_on {
+                    terminal::pass_on(&chunk[..count]);
                 }
             }
         };

@@ -3,11 +3,10 @@
 pub(crate) mod explain;
 pub(crate) mod render;
 pub(crate) mod upload;
+mod uploader;
 
 use std::io::Write;
 use std::path::Path;
-
-use anyhow::{Context as _, bail};
 
 use crate::cli::pipeline::{Destination, Format, Options};
 use crate::context::Context;
@@ -20,7 +19,6 @@ use crate::pipeline::render::Pipeline;
 use crate::plan::{Plan, step_keys};
 use crate::text::diagnostic::Diagnostics;
 use crate::text::shell as shell_text;
-use crate::tools::buildkite_agent;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let found = Diagnostics::default();
@@ -53,15 +51,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         Destination::Check(path) => {
             return check(cx, path, &pipeline, options.format);
         }
-        Destination::Upload => upload_parts(cx, &pipeline)?,
+        Destination::Upload => uploader::run(cx, &pipeline)?,
     }
     Ok(Outcome::Pass)
-}
-
-fn text(pipeline: &Pipeline<'_>, format: Format) -> anyhow::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    pipeline.write(format, &mut text)?;
-    Ok(text)
 }
 
 /// Shows what would have to change in a file, if anything.
@@ -76,7 +68,7 @@ fn check(
     if files::has_content(&file, &name, |out| pipeline.write(format, out))? {
         return Ok(Outcome::Pass);
     }
-    let text = text(pipeline, format)?;
+    let text = pipeline.text(format)?;
     let diff = cx.git().diff_to_stdin(&file);
     let output = cx.process(diff).stdin(text).output()?;
     terminal::write_data(|out| Ok(out.write_all(&output.stdout)?))?;
@@ -86,26 +78,4 @@ fn check(
         shell_text::quote(&name)
     ));
     Ok(Outcome::Fail)
-}
-
-/// Buildkite inserts the steps of an upload right after the step that uploads, before those of an
-/// earlier upload of the same step. The last part therefore goes first, so that the build shows the
-/// order of the plan. It implies that a failure in between leaves the end of the plan in the build,
-/// and that a step cannot depend on one of an earlier part.
-fn upload_parts(cx: &Context, pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
-    let parts = upload::parts(pipeline.plan);
-    for (number, part) in parts.iter().enumerate().rev() {
-        let rows = &pipeline.rows[part.clone()];
-        let text = text(&Pipeline { rows, ..*pipeline }, Format::Json)?;
-        let which = format!("part {} of {} ({} steps)", number + 1, parts.len(), rows.len());
-        let output = cx.process(buildkite_agent::upload(&cx.sh)).shown().stdin(text).output().with_context(|| {
-            format!("{which} was not uploaded; this works on an agent, with `mount-buildkite-agent` in a container")
-        })?;
-        if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
-            bail!("{which} was not uploaded: {}", words.trim());
-        }
-        terminal::say(&format!("uploaded {which}"));
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Pure. The pipeline as text: YAML or JSON, written step by step.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::io::Write;
 use std::rc::Rc;
 
@@ -8,7 +9,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::pipeline::Format;
-use crate::plan::step::Step;
 use crate::plan::{Plan, Row};
 
 /// A plan in the shape that Buildkite takes; `{xtask}` becomes `xtask`.
@@ -28,11 +28,18 @@ impl Pipeline<'_> {
             out.write_all(format.list(&[])?.as_bytes())?;
         } else {
             out.write_all(frame.opening.as_bytes())?;
-            let mut writer = Writer { pipeline: *self, format, parts: Parts::default() };
+            let mut cache = Cache::default();
             for (number, row) in self.rows.iter().enumerate() {
                 let between = if number == 0 { "" } else { frame.between };
                 out.write_all(between.as_bytes())?;
-                writer.step(*row, out)?;
+                out.write_all(frame.step_opening.as_bytes())?;
+                let parts = cache.parts(self, *row, format)?;
+                for (number, part) in parts.iter().flatten().enumerate() {
+                    let joint = if number == 0 { "" } else { frame.joint };
+                    out.write_all(joint.as_bytes())?;
+                    out.write_all(part.as_bytes())?;
+                }
+                out.write_all(frame.step_closing.as_bytes())?;
             }
             out.write_all(frame.closing.as_bytes())?;
         }
@@ -41,14 +48,19 @@ impl Pipeline<'_> {
         }
         Ok(())
     }
+
+    /// The whole pipeline as [`Pipeline::write`] writes it.
+    pub(crate) fn text(&self, format: Format) -> anyhow::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.write(format, &mut text)?;
+        Ok(text)
+    }
 }
 
 /// The text between steps, and between the parts of one.
 struct Frame {
     opening: &'static str,
     step_opening: &'static str,
-    label_key: &'static str,
-    command_key: &'static str,
     /// Between two keys of a step.
     joint: &'static str,
     step_closing: &'static str,
@@ -62,8 +74,6 @@ impl Format {
             Format::Yaml => Frame {
                 opening: "steps:\n",
                 step_opening: "- ",
-                label_key: "label: ",
-                command_key: "command: ",
                 joint: "  ",
                 step_closing: "",
                 between: "",
@@ -72,8 +82,6 @@ impl Format {
             Format::Json => Frame {
                 opening: "{\n  \"steps\": [\n",
                 step_opening: "    {\n",
-                label_key: "      \"label\": ",
-                command_key: "      \"command\": ",
                 joint: ",\n",
                 step_closing: "\n    }",
                 between: ",\n",
@@ -99,17 +107,12 @@ impl Format {
         self.text(&BTreeMap::from([("steps", steps)]))
     }
 
-    /// A string as the value of its key.
-    fn string(self, text: &str) -> anyhow::Result<String> {
-        match self {
-            // In a list a text is written as it is after a key.
-            Format::Yaml => Ok(self.text(&[text])?.split_off("- ".len())),
-            Format::Json => self.text(&text),
-        }
+    /// One key of a step, without what stands before and after it.
+    fn key(self, key: &str, value: impl Into<Value>) -> anyhow::Result<Rc<str>> {
+        self.keys(&Map::from_iter([(key.to_owned(), value.into())]))
     }
 
-    /// Some keys of a step, without what stands before and after them.
-    fn part(self, keys: &Map<String, Value>) -> anyhow::Result<Box<str>> {
+    fn keys(self, keys: &Map<String, Value>) -> anyhow::Result<Rc<str>> {
         let text = self.list(&[keys])?;
         let Frame { opening, step_opening, step_closing, closing, .. } = self.frame();
         let inner = text
@@ -135,84 +138,145 @@ fn escape_for_yaml(json: String) -> String {
     json.chars().map(escape).collect()
 }
 
-/// Parts of steps as text. In a workspace a test's steps differ in their labels, commands and
-/// gates alone,
-/// and serializing the rest again for each crate would take ten times as long as everything else.
+/// The text of what many steps share. In a workspace a test's steps differ in their labels,
+/// commands and gates alone, and a crate's in all but its gate: serializing each step by itself takes five times
+/// the CPU time.
 #[derive(Default)]
-struct Parts {
-    /// `None` where the body differs between crates.
-    bodies: HashMap<Row, Option<Rc<str>>>,
-    gates: HashMap<(usize, bool), Rc<str>>,
-    gates_bytes: usize,
+struct Cache {
+    bodies: HashMap<Row, Rc<str>>,
+    gates: HashMap<usize, Rc<str>>,
 }
 
-impl Parts {
-    /// Gates that follow dependencies may be long, and there is one for each crate.
-    const MAX_GATES_BYTES: usize = 1 << 23;
+impl Cache {
+    /// A gate that follows dependencies may be long, and there is one for each crate.
+    const MAX_TEXT_BYTES: usize = 1 << 10;
+
+    /// The parts of a step, in their order.
+    fn parts(
+        &mut self,
+        pipeline: &Pipeline<'_>,
+        row: Row,
+        format: Format,
+    ) -> anyhow::Result<[Option<Rc<str>>; 4]> {
+        let step = pipeline.plan.step(row);
+        let label = format.key("label", step.label())?;
+        let command = format.key("command", step.uploaded_command(pipeline.xtask))?;
+        let is_common = !step.is_own && !step.body_names_crate();
+        let body = cached(&mut self.bodies, is_common.then(|| row.without_crate()), || {
+            format.keys(&step.body())
+        })?;
+        let gate = match step.member.filter(|_| !step.test.has_own_gate) {
+            Some(member) => {
+                let key = (!step.is_own).then_some(member);
+                Some(cached(&mut self.gates, key, || format.key("if_changed", step.gate()))?)
+            }
+            None => None,
+        };
+        Ok([Some(label), Some(command), Some(body), gate])
+    }
 }
 
-struct Writer<'a> {
-    pipeline: Pipeline<'a>,
-    format: Format,
-    parts: Parts,
-}
-
-impl Writer<'_> {
-    fn step(&mut self, row: Row, out: &mut dyn Write) -> anyhow::Result<()> {
-        let step = self.pipeline.plan.step(row);
-        let frame = self.format.frame();
-        out.write_all(frame.step_opening.as_bytes())?;
-        out.write_all(frame.label_key.as_bytes())?;
-        out.write_all(self.format.string(&step.label())?.as_bytes())?;
-        out.write_all(frame.joint.as_bytes())?;
-        out.write_all(frame.command_key.as_bytes())?;
-        let command = step.uploaded_command(self.pipeline.xtask);
-        out.write_all(self.format.string(&command)?.as_bytes())?;
-        out.write_all(frame.joint.as_bytes())?;
-        out.write_all(self.body(row, &step)?.as_bytes())?;
-        if let Some(gate) = self.gate(&step)? {
-            out.write_all(frame.joint.as_bytes())?;
-            out.write_all(gate.as_bytes())?;
-        }
-        out.write_all(frame.step_closing.as_bytes())?;
-        Ok(())
+/// What `write` gives, the first time that it is asked for this key. `None` is never remembered.
+fn cached<K: Eq + Hash>(
+    cache: &mut HashMap<K, Rc<str>>,
+    key: Option<K>,
+    write: impl FnOnce() -> anyhow::Result<Rc<str>>,
+) -> anyhow::Result<Rc<str>> {
+    let Some(key) = key else { return write() };
+    if let Some(known) = cache.get(&key) {
+        return Ok(Rc::clone(known));
     }
-
-    fn body(&mut self, row: Row, step: &Step<'_>) -> anyhow::Result<Rc<str>> {
-        let key = row.without_crate();
-        if let Some(Some(known)) = self.parts.bodies.get(&key) {
-            return Ok(Rc::clone(known));
-        }
-        let body: Rc<str> = self.format.part(&step.body())?.into();
-        // Only a shared test has more than one step on a platform.
-        let is_shared = step.member.is_some() && !step.is_own;
-        if is_shared && !self.parts.bodies.contains_key(&key) {
-            let is_common = !step.body_names_crate();
-            self.parts.bodies.insert(key, is_common.then(|| Rc::clone(&body)));
-        }
-        Ok(body)
+    let text = write()?;
+    if text.len() <= Cache::MAX_TEXT_BYTES {
+        cache.insert(key, Rc::clone(&text));
     }
-
-    fn gate(&mut self, step: &Step<'_>) -> anyhow::Result<Option<Rc<str>>> {
-        let Some(member) = step.member.filter(|_| !step.test.has_own_gate) else { return Ok(None) };
-        let key = (member, step.is_own);
-        if let Some(known) = self.parts.gates.get(&key) {
-            return Ok(Some(Rc::clone(known)));
-        }
-        let Some(gate) = step.gate() else { return Ok(None) };
-        let keys = Map::from_iter([("if_changed".to_owned(), gate)]);
-        let gate: Rc<str> = self.format.part(&keys)?.into();
-        if !step.is_own && self.parts.gates_bytes + gate.len() < Parts::MAX_GATES_BYTES {
-            self.parts.gates_bytes += gate.len();
-            self.parts.gates.insert(key, Rc::clone(&gate));
-        }
-        Ok(Some(gate))
-    }
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::description::TestDescription;
+    use crate::plan::inputs::Inputs;
+    use crate::plan::inputs::tests::inputs;
+    use crate::plan::platform::Platform;
+    use crate::plan::step::Step;
+    use crate::plan::workspace::{Crate, Workspace};
+    use crate::text::diagnostic::{Diagnostics, Source};
+
+    const SHARED: &str = r#"{"tests": [
+        {"test_name": "alike", "command": "c {target_platform}", "platform": ["x86_64", "aarch64"]},
+        {"test_name": "named", "command": "c {crate}", "platform": ["x86_64"]},
+        {"test_name": "path", "command": "c {crate_path}"},
+        {"test_name": "gated", "command": "c", "if_changed": "docs/**"},
+        {"test_name": "all", "command": "c", "scope": "workspace"}
+    ]}"#;
+
+    fn workspace(crates: usize, dependencies: &[usize]) -> Workspace {
+        let own = r#"{"tests": [{"test_name": "own", "command": "o {crate}"}]}"#;
+        let member = |index: usize| Crate {
+            skips_all_features: false,
+            name: format!("crate-{index:03}"),
+            path: format!("crates/crate-{index:03}"),
+            platforms: Platform::DEFAULT.to_vec(),
+            dependencies: if index == 0 { dependencies.to_vec() } else { Vec::new() },
+            own_description: (index < 2).then(|| {
+                TestDescription::parse(Source::new("own.json", own), &Diagnostics::default()).into()
+            }),
+        };
+        Workspace {
+            crates: (0..crates).map(member).collect(),
+            checkout: "rust-vmm-ci".to_owned(),
+            with_dependents: true,
+        }
+    }
+
+    fn whole(step: &Step<'_>) -> Value {
+        let mut keys = Map::from_iter([("label".to_owned(), step.label().into())]);
+        keys.insert("command".to_owned(), step.uploaded_command("cargo xtask").into());
+        keys.extend(step.body());
+        keys.extend(step.gate().map(|gate| ("if_changed".to_owned(), gate)));
+        Value::Object(keys)
+    }
+
+    fn in_workspace(workspace: Workspace) -> Inputs {
+        let mut inputs = inputs(SHARED, &Platform::DEFAULT, &[]);
+        inputs.workspace = Some(workspace);
+        inputs
+    }
+
+    #[test]
+    fn a_step_written_from_the_cache_is_the_step_written_by_itself() {
+        // With a hundred dependencies a gate is too long for the cache.
+        let all: Vec<usize> = (1..100).collect();
+        for workspace in [workspace(3, &[]), workspace(100, &all)] {
+            let inputs = in_workspace(workspace);
+            let plan = Plan::build(&inputs, &Diagnostics::default());
+            let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: "cargo xtask" };
+            let steps: Vec<Value> = plan.steps().map(|step| whole(&step)).collect();
+            assert!(3 * 5 < steps.len());
+            for format in [Format::Json, Format::Yaml] {
+                let want = format.text(&BTreeMap::from([("steps", &steps)])).unwrap();
+                let mut text = Vec::new();
+                pipeline.write(format, &mut text).unwrap();
+                assert_eq!(String::from_utf8(text).unwrap().trim_end(), want.trim_end());
+            }
+        }
+    }
+
+    #[test]
+    fn what_steps_share_is_serialized_once_and_long_gates_are_not_kept() {
+        let all: Vec<usize> = (1..100).collect();
+        let inputs = in_workspace(workspace(100, &all));
+        let plan = Plan::build(&inputs, &Diagnostics::default());
+        let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: "x" };
+        let mut cache = Cache::default();
+        for row in &plan.rows {
+            cache.parts(&pipeline, *row, Format::Json).unwrap();
+        }
+        // `alike` on two platforms and the other four; the gates of all crates but the first.
+        assert_eq!((cache.bodies.len(), cache.gates.len()), (6, 99));
+    }
 
     #[test]
     fn characters_that_yaml_refuses_are_escaped_in_json() {

@@ -1,14 +1,21 @@
-//! Pure. How a plan is cut for `buildkite-agent pipeline upload`.
+//! Pure. How a plan is cut for `buildkite-agent pipeline upload`, how far an upload has come, and
+//! what the agent said about it.
 
 use std::ops::Range;
 
 use crate::plan::Plan;
+use crate::text::sanitize::visible;
 
 /// Buildkite takes no more in one upload.
 ///
 /// Source: <https://buildkite.com/docs/pipelines/configure/dynamic-pipelines>, "Maximum number of
 /// steps per upload".
 pub(crate) const STEPS_PER_UPLOAD: usize = 500;
+
+/// A build takes no more.
+///
+/// Source: <https://buildkite.com/docs/platform/limits>, "Jobs per build".
+const JOBS_PER_BUILD: usize = 4000;
 
 /// Which rows each upload has, in the order of the plan. The steps of one test, and those that a
 /// crate has of its own, stay in one upload unless they alone are too many for it.
@@ -47,6 +54,12 @@ pub(crate) fn warnings(plan: &Plan<'_>, is_upload: bool) -> Vec<String> {
     if steps <= STEPS_PER_UPLOAD {
         return warnings;
     }
+    if JOBS_PER_BUILD < steps {
+        warnings.push(format!(
+            "{steps} steps are more than the {JOBS_PER_BUILD} jobs that a build may have: divide the \
+             tests among several pipelines"
+        ));
+    }
     if !is_upload {
         warnings.push(format!(
             "{steps} steps are more than the {STEPS_PER_UPLOAD} that Buildkite takes in one upload: \
@@ -63,6 +76,72 @@ pub(crate) fn warnings(plan: &Plan<'_>, is_upload: bool) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// What the build's meta-data says about an upload: a job that runs again must not upload what the
+/// build has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    NotBegun,
+    /// The build has any number of the steps.
+    Begun,
+    Complete,
+}
+
+impl Progress {
+    const ALL: [Progress; 3] = [Progress::NotBegun, Progress::Begun, Progress::Complete];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Progress::NotBegun => "not begun",
+            Progress::Begun => "begun",
+            Progress::Complete => "complete",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Progress> {
+        Progress::ALL.into_iter().find(|progress| progress.name() == name)
+    }
+}
+
+/// The lines of the agent's log that are warnings or errors, each once, without colours.
+pub(crate) fn problems(log: &str) -> Vec<String> {
+    const LEVELS: [&str; 3] = ["WARN", "ERROR", "FATAL"];
+    let mut problems: Vec<String> = Vec::new();
+    for line in log.lines().map(without_colours) {
+        // `2026-11-26 16:32:08 ERROR  ...`
+        let level = line.split_whitespace().take(3).any(|word| LEVELS.contains(&word));
+        if !level && !line.starts_with("buildkite-agent: fatal: ") {
+            continue;
+        }
+        let is_known = problems.iter().any(|known| message(known) == message(&line));
+        if !is_known {
+            problems.push(line);
+        }
+    }
+    problems
+}
+
+/// A line of the log without its time and level.
+fn message(line: &str) -> &str {
+    line.split_once("  ").map_or(line, |(_, message)| message)
+}
+
+/// The agent's message about the gates, if it could not find out what a change touches: then every
+/// step runs.
+pub(crate) fn gates_off(problems: &[String]) -> Option<&str> {
+    let is_it = |line: &&String| line.contains("not skipping any pipeline steps");
+    problems.iter().find(is_it).map(|line| message(line).trim_start())
+}
+
+fn without_colours(line: &str) -> String {
+    let mut pieces = line.split("\u{1b}[");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(|c: char| c.is_ascii_alphabetic()).map_or(piece.len(), |end| end + 1);
+        plain.push_str(&piece[end..]);
+    }
+    visible(&plain)
 }
 
 #[cfg(test)]
@@ -96,5 +175,43 @@ mod tests {
             assert!(parts.iter().all(|part| part.len() <= STEPS_PER_UPLOAD && part.start % 2 == 0));
             assert_eq!(warnings(&plan, false).is_empty(), plan.rows.len() <= STEPS_PER_UPLOAD);
         }
+    }
+
+    #[test]
+    fn more_steps_than_a_build_may_have_are_a_warning() {
+        let count = |steps: usize, is_upload: bool| {
+            let tests: Vec<String> =
+                (0..steps).map(|i| format!(r#"{{"test_name": "t{i}", "command": "c"}}"#)).collect();
+            let description = format!(r#"{{"tests": [{}]}}"#, tests.join(","));
+            let inputs = inputs(&description, &Platform::DEFAULT, &[]);
+            let plan = Plan::build(&inputs, &Diagnostics::default());
+            let warnings = warnings(&plan, is_upload);
+            warnings.iter().filter(|it| it.contains("more than the 4000 jobs")).count()
+        };
+        assert_eq!([count(4000, true), count(4001, true), count(4001, false)], [0, 1, 1]);
+    }
+
+    #[test]
+    fn the_agents_problems_are_found_in_its_log() {
+        let log = "\u{1b}[38;5;48m2026-11-26 16:25:52 INFO  \u{1b}[0m \u{1b}[0mWARN of nothing\u{1b}[0m\n\
+            \u{1b}[31m2026-11-26 16:25:52 ERROR \u{1b}[0m \u{1b}[0mCouldn't determine git diff from \
+            upstream, not skipping any pipeline steps: x\u{1b}[0m\n\
+            2026-11-26 16:25:53 ERROR  Couldn't determine git diff from upstream, not skipping any \
+            pipeline steps: x\n\
+            2026-11-26 16:25:53 WARN   a\u{7}b\n\
+            buildkite-agent: fatal: no such job\n";
+        let problems = problems(log);
+        assert_eq!(
+            problems,
+            [
+                "2026-11-26 16:25:52 ERROR  Couldn't determine git diff from upstream, not skipping \
+                 any pipeline steps: x",
+                "2026-11-26 16:25:53 WARN   a\u{fffd}b",
+                "buildkite-agent: fatal: no such job",
+            ]
+        );
+        let gates = "Couldn't determine git diff from upstream, not skipping any pipeline steps: x";
+        assert_eq!(gates_off(&problems), Some(gates));
+        assert_eq!(gates_off(&problems[1..]), None);
     }
 }

@@ -55,14 +55,20 @@ const PIPELINE: &str = " pipeline ";
 /// A bootstrap step whose `pipeline` command has these options.
 pub(crate) fn with_pipeline_options(bootstrap: &str, options: &str) -> String {
     let space = if options.is_empty() { "" } else { " " };
-    bootstrap.replacen(&format!("{PIPELINE}>"), &format!("{PIPELINE}{options}{space}>"), 1)
+    bootstrap.replacen(
+        &format!("{PIPELINE}--upload"),
+        &format!("{PIPELINE}{options}{space}--upload"),
+        1,
+    )
 }
 
 /// The options of a bootstrap step's `pipeline` command.
 pub(crate) fn pipeline_options(bootstrap: &str) -> &str {
     let command = bootstrap.lines().find(|line| line.trim_start().starts_with("command:"));
-    let rest = command.and_then(|line| Some(line.split_once(PIPELINE)?.1));
-    rest.and_then(|rest| Some(rest.split_once('>')?.0)).unwrap_or_default().trim()
+    let rest = command.and_then(|line| Some(line.split_once(PIPELINE)?.1)).unwrap_or_default();
+    // Older copies redirect the output to a file.
+    let end = rest.find("--upload").or_else(|| rest.find('>'));
+    rest[..end.unwrap_or_default()].trim()
 }
 
 #[cfg(test)]
@@ -88,8 +94,10 @@ mod tests {
     #[test]
     fn what_a_repository_puts_into_a_copy_can_be_taken_out() {
         let text = with_pipeline_options(&with_alias(BOOTSTRAP, "ci-xtask"), "-t a.json");
-        assert!(text.contains("\"cargo ci-xtask pipeline -t a.json > "), "{text}");
+        assert!(text.contains("\"cargo ci-xtask pipeline -t a.json --upload"), "{text}");
         assert_eq!(pipeline_options(&text), "-t a.json");
+        let older = "    command: \"cargo xtask pipeline -t b.json > p.yml && upload p.yml\"\n";
+        assert_eq!(pipeline_options(older), "-t b.json");
         assert_eq!(as_shipped(&text, "ci-xtask"), BOOTSTRAP);
     }
 }

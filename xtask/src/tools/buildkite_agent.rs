@@ -17,6 +17,7 @@ const ANNOTATION_LIMIT_BYTES: usize = 1 << 20;
 pub(crate) enum Style {
     Info,
     Success,
+    Warning,
     Error,
 }
 
@@ -25,6 +26,7 @@ impl Style {
         match self {
             Style::Info => "info",
             Style::Success => "success",
+            Style::Warning => "warning",
             Style::Error => "error",
         }
     }
@@ -40,6 +42,16 @@ fn annotation<'sh>(sh: &'sh Shell, context: &str, style: Style) -> Cmd<'sh> {
 /// Adds the steps of its standard input to the running build, right after the step of this job.
 pub(crate) fn upload(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "buildkite-agent pipeline upload")
+}
+
+/// Prints the build's meta-data of this key, or `default`.
+pub(crate) fn meta_data<'sh>(sh: &'sh Shell, key: &str, default: &str) -> Cmd<'sh> {
+    cmd!(sh, "buildkite-agent meta-data get --default={default} {key}")
+}
+
+/// Sets the build's meta-data of this key, which all jobs of the build share.
+pub(crate) fn set_meta_data<'sh>(sh: &'sh Shell, key: &str, value: &str) -> Cmd<'sh> {
+    cmd!(sh, "buildkite-agent meta-data set {key} {value}")
 }
 
 /// Annotates the Buildkite job that this process runs in; elsewhere, or without the agent, does

@@ -4,24 +4,41 @@ use std::fs;
 
 use crate::support::{Sandbox, checkout};
 
-/// The `command` of `ci-template/bootstrap.yml`. The container has a `/tmp` of its own; here the
-/// tests would share it.
-fn command(sandbox: &Sandbox) -> String {
-    let text = fs::read_to_string(checkout().join("ci-template/bootstrap.yml")).unwrap();
-    let line = text.lines().find(|line| line.trim_start().starts_with("command: "));
-    let value = line.unwrap().trim_start().strip_prefix("command: ").unwrap();
-    let command: String =
-        serde_json::from_str(value).expect("a double-quoted YAML string without escapes is JSON");
-    command.replace("/tmp/", &format!("{}/", sandbox.beside("home").display()))
+fn template() -> String {
+    fs::read_to_string(checkout().join("ci-template/bootstrap.yml")).unwrap()
 }
 
-/// A consumer whose `cargo xtask` is the built binary and whose agent records what it is given.
+/// The value of a `key: "value"`.
+fn value(line: &str) -> String {
+    let (_, value) = line.split_once(": ").unwrap();
+    serde_json::from_str(value).unwrap_or_else(|_| value.to_owned())
+}
+
+fn command() -> String {
+    let text = template();
+    value(text.lines().find(|line| line.trim_start().starts_with("command: ")).unwrap())
+}
+
+/// The variables that the step sets.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    let text = template();
+    let lines = text.lines().skip_while(|line| *line != "    env:").skip(1);
+    let lines = lines.take_while(|line| line.starts_with("      "));
+    lines.map(|line| (line.split_once(':').unwrap().0.trim().to_owned(), value(line))).collect()
+}
+
+/// A consumer whose `cargo xtask` is the built binary and whose agent records what it is given, and
+/// which files git says have changed.
 fn consumer() -> Sandbox {
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
+    for (name, value) in environment() {
+        sandbox.set(&name, &value);
+    }
     let binary = env!("CARGO_BIN_EXE_xtask");
     sandbox.stub("cargo", &format!("test \"$1\" = xtask || exit 9\nshift\nexec {binary} \"$@\""));
-    sandbox.stub("buildkite-agent", "echo \"$@\" > agent-arguments\ncat \"$3\" > agent-input");
-    // As the step says: the checkout belongs to the agent's user, the container's is root.
+    let records = "echo \"$@\" > agent-arguments\ncat > agent-input";
+    let asks = "git diff --name-only HEAD > agent-changes || exit 5";
+    sandbox.stub("buildkite-agent", &format!("{records}\n{asks}"));
     let template = checkout().join("ci-template/cargo-config.toml");
     sandbox.write(".cargo/config.toml", fs::read(template).unwrap());
     sandbox
@@ -30,9 +47,9 @@ fn consumer() -> Sandbox {
 #[test]
 fn it_uploads_the_generated_pipeline() {
     let sandbox = consumer();
-    sandbox.run("sh", &["-e", "-c", &command(&sandbox)]).assert_code(0);
-    assert!(sandbox.read("agent-arguments").starts_with("pipeline upload "));
-    let printed = sandbox.xtask(&["pipeline"]).assert_code(0).stdout;
+    sandbox.run("sh", &["-e", "-c", &command()]).assert_code(0);
+    assert_eq!(sandbox.read("agent-arguments"), "pipeline upload\n");
+    let printed = sandbox.xtask(&["pipeline", "--format", "json"]).assert_code(0).stdout;
     assert_eq!(sandbox.read("agent-input"), printed);
 }
 
@@ -40,12 +57,33 @@ fn it_uploads_the_generated_pipeline() {
 fn it_loses_no_failure() {
     let mut sandbox = consumer();
     sandbox.set("TESTS_TO_SKIP", "not a list");
-    sandbox.run("sh", &["-e", "-c", &command(&sandbox)]).assert_code(2);
+    sandbox.run("sh", &["-e", "-c", &command()]).assert_code(2);
     assert!(!sandbox.root().join("agent-input").exists(), "nothing was uploaded");
 
     let sandbox = consumer();
     sandbox.stub("buildkite-agent", "echo 'no such job' >&2; exit 5");
-    sandbox.run("sh", &["-e", "-c", &command(&sandbox)]).assert_code(5);
+    let run = sandbox.run("sh", &["-e", "-c", &command()]).assert_code(75);
+    assert!(run.stderr.contains("no such job\n"), "{}", run.stderr);
+}
+
+#[test]
+fn git_names_files_as_they_are() {
+    let sandbox = consumer();
+    sandbox.write("src/größe.rs", "").git(&["add", "src"]);
+    sandbox.run("sh", &["-e", "-c", &command()]).assert_code(0);
+    assert_eq!(sandbox.read("agent-changes"), "src/größe.rs\n");
+}
+
+#[test]
+fn the_container_gets_the_agent_and_the_variables_and_the_agent_time_to_retry() {
+    let text = template();
+    for line in ["mount-buildkite-agent: true", "propagate-environment: true"] {
+        assert!(text.contains(&format!("\n          {line}\n")), "{line}");
+    }
+    for (name, _) in environment() {
+        assert!(text.contains(&format!("\n            - {name}\n")), "{name} stays outside");
+    }
+    assert!(text.ends_with("\n    timeout_in_minutes: 15\n"));
 }
 
 #[test]
@@ -57,7 +95,7 @@ fn it_works_in_a_mount_that_another_user_owns() {
     }
     let root = sandbox.root();
     sandbox.run("chown", &["-R", "nobody", root.to_str().unwrap()]).assert_code(0);
-    let refusal = sandbox.run("git", &["status"]);
+    let refusal = sandbox.run("env", &["GIT_CONFIG_COUNT=0", "git", "status"]);
     assert_ne!(refusal.code, Some(0), "git was expected to refuse: {}", refusal.stdout);
-    sandbox.run("sh", &["-e", "-c", &command(&sandbox)]).assert_code(0);
+    sandbox.run("sh", &["-e", "-c", &command()]).assert_code(0);
 }

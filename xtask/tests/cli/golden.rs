@@ -32,11 +32,20 @@ pub(crate) fn pipeline(description: &str, platforms: &str) -> (Sandbox, String) 
 /// Name, consumer and text of every pipeline that is recorded.
 pub(crate) fn pipelines() -> impl Iterator<Item = (&'static str, Sandbox, String)> {
     CASES.into_iter().map(|(name, description, platforms)| {
-        let path = description.map(|path| checkout().join(path));
-        let path = path.as_ref().and_then(|path| path.to_str()).unwrap_or("shipped");
-        let (sandbox, text) = pipeline(path, platforms);
+        let (sandbox, text) = pipeline(&path(description), platforms);
         (name, sandbox, text)
     })
+}
+
+/// What `-t` takes for the recorded pipeline of this name.
+pub(crate) fn description(name: &str) -> String {
+    let case = CASES.into_iter().find(|case| case.0 == name);
+    path(case.and_then(|case| case.1))
+}
+
+fn path(description: Option<&str>) -> String {
+    let path = description.map(|path| checkout().join(path).to_str().unwrap().to_owned());
+    path.unwrap_or_else(|| "shipped".to_owned())
 }
 
 #[test]
@@ -188,7 +197,7 @@ fn agent_leaves_dollars_of_a_directory_alone() {
 }
 
 /// The steps that a dry run of the real agent would upload.
-fn uploaded(sandbox: &Sandbox, arguments: &[&str]) -> Vec<serde_json::Value> {
+pub(crate) fn uploaded(sandbox: &Sandbox, arguments: &[&str]) -> Vec<serde_json::Value> {
     let dry_run = ["pipeline", "upload", "--dry-run", "--agent-access-token", "none"];
     let run = sandbox.run("buildkite-agent", &[&dry_run[..], arguments].concat()).assert_code(0);
     let read: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();

@@ -171,7 +171,9 @@ fn an_alias_of_that_name_stays_and_ours_gets_another() {
     for line in ["git mv .cargo/config .cargo/config.toml", "cargo ci-xtask ci"] {
         assert!(run.stderr.contains(&format!("\n  {line}\n")), "{}", run.stderr);
     }
-    assert!(sandbox.read(".buildkite/pipeline.yml").contains("\"cargo ci-xtask pipeline >"));
+    assert!(
+        sandbox.read(".buildkite/pipeline.yml").contains("\"cargo ci-xtask pipeline --upload\"")
+    );
     init(&sandbox, &["--check"]).assert_code(0);
     let run = init(&sandbox, &["--yes", "--alias", "other"]).assert_code(2);
     let error = "error: `--alias`: `cargo ci-xtask` calls this tool already\n";

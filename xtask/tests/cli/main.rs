@@ -6,6 +6,7 @@
 mod support;
 
 mod bootstrap;
+mod buildkite_api;
 mod ci;
 mod commit_format;
 mod completions;
@@ -16,3 +17,4 @@ mod init;
 mod pipeline;
 mod policy;
 mod property;
+mod upload;

@@ -264,63 +264,6 @@ fn overrides_are_for_the_shipped_description_only_and_variables_win() {
     assert!(run.stderr.starts_with(head), "{}", run.stderr);
 }
 
-/// An agent that keeps every upload as a file, and puts new steps before earlier ones as Buildkite
-/// does.
-const RECORDING_AGENT: &str = r#"
-test "$*" = "pipeline upload" || exit 9
-n=$(ls upload-* 2>/dev/null | wc -l)
-cat > upload-$n
-test ! -e refuse-$n || { echo "the server said no" >&2; exit 1; }
-"#;
-
-#[test]
-fn an_upload_has_at_most_500_steps_and_the_build_keeps_the_order_of_the_plan() {
-    let sandbox = Sandbox::new();
-    sandbox.stub("buildkite-agent", RECORDING_AGENT);
-    let tests: Vec<String> = (0..600)
-        .map(|i| {
-            format!(r#"{{"test_name": "t{i}", "command": "c", "platform": ["x86_64", "aarch64"]}}"#)
-        })
-        .collect();
-    sandbox.write("t.json", format!(r#"{{"tests": [{}]}}"#, tests.join(",")));
-    let run = sandbox.xtask(&["pipeline", "-t", "t.json", "--upload"]).assert_code(0);
-    assert_eq!(run.stdout, "");
-    let labels = |text: &str| {
-        let pipeline: serde_json::Value = serde_json::from_str(text).unwrap();
-        let steps = pipeline["steps"].as_array().unwrap();
-        steps.iter().map(|step| step["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let mut build: Vec<String> = Vec::new();
-    for number in 0..3 {
-        let part = labels(&sandbox.read(&format!("upload-{number}")));
-        assert!(part.len() <= 500);
-        build.splice(0..0, part);
-    }
-    assert!(!sandbox.root().join("upload-3").exists());
-    let printed = sandbox.xtask(&["pipeline", "-t", "t.json", "--format", "json"]).assert_code(0);
-    assert_eq!(build, labels(&printed.stdout));
-    assert!(printed.stderr.contains("1200 steps are more than the 500"), "{}", printed.stderr);
-}
-
-#[test]
-fn an_upload_that_fails_is_no_verdict_and_shows_the_agents_words() {
-    let sandbox = Sandbox::new();
-    sandbox.stub("buildkite-agent", RECORDING_AGENT).write("t.json", ONE).write("refuse-0", "");
-    let run = sandbox.xtask(&["pipeline", "-t", "t.json", "--upload"]).assert_code(75);
-    assert!(run.stderr.contains("part 1 of 1 (1 steps) was not uploaded: the server said no"));
-
-    let sandbox = Sandbox::new();
-    sandbox.write("t.json", ONE);
-    let output = sandbox
-        .command(env!("CARGO_BIN_EXE_xtask"))
-        .args(["pipeline", "-t", "t.json", "--upload"])
-        .env("PATH", "/usr/bin:/bin")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(75));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot start `buildkite-agent`"));
-}
-
 #[test]
 fn a_workspace_that_cargo_refuses_is_reported_in_cargos_words() {
     let sandbox = Sandbox::new();
