@@ -1,10 +1,10 @@
 //! Pure. `coverage_config_ARCH.json` and `tests/coverage`: the recorded score and how it is
 //! measured.
 
-use crate::coverage::exclude;
 use crate::coverage::score::Score;
 use crate::plan::platform::{Platform, unknown_platform};
 use crate::text::diagnostic::{Diagnostics, Rejected, Source};
+use crate::text::extended_regex;
 use crate::text::json;
 use crate::text::json::{Entry, Node};
 use crate::text::nearest;
@@ -151,7 +151,8 @@ impl Reader<'_> {
 
     fn exclude_path(&mut self, node: &Node) {
         let Some(pattern) = self.string(node, "exclude_path") else { return };
-        let problems = if pattern.is_empty() { Vec::new() } else { exclude::problems(&pattern) };
+        let problems =
+            if pattern.is_empty() { Vec::new() } else { extended_regex::problems(&pattern) };
         for problem in problems {
             let message = format!("`exclude_path`: {}", problem.message);
             let offset = self.offset_in_string(node, &pattern, problem.offset);

@@ -4,7 +4,6 @@ pub(crate) mod artifacts;
 pub(crate) mod change;
 pub(crate) mod config;
 pub(crate) mod diff;
-pub(crate) mod exclude;
 pub(crate) mod llvm_cov;
 pub(crate) mod measure;
 pub(crate) mod record;
@@ -30,6 +29,7 @@ use crate::host::{cargo, files, terminal};
 use crate::outcome::Outcome;
 use crate::plan::alias;
 use crate::text::diagnostic::Rejected;
+use crate::text::extended_regex;
 use crate::text::shell;
 use crate::tools::buildkite_agent;
 use crate::tools::buildkite_agent::Style;
@@ -90,7 +90,7 @@ impl Measured {
     fn new(files: Vec<File>, config: &Config, root: &str) -> Measured {
         let is_excluded = |file: &File| {
             let path = report::relative(&file.path, root);
-            !config.exclude_path.is_empty() && exclude::matches(&config.exclude_path, path)
+            !config.exclude_path.is_empty() && extended_regex::matches(&config.exclude_path, path)
         };
         let (excluded, counted) = files.into_iter().partition(is_excluded);
         Measured { counted, excluded }
