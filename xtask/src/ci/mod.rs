@@ -1,7 +1,6 @@
 //! `ci`: runs the plan on this machine, one test after another.
 
 pub(crate) mod local_step;
-pub(crate) mod requirements;
 pub(crate) mod run;
 pub(crate) mod selection;
 pub(crate) mod verdict;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use xshell::{Cmd, Shell, cmd};
 
 use crate::ci::local_step::LocalStep;
-use crate::ci::requirements::requirements;
 use crate::ci::verdict::{Ended, Report, Verdict};
 use crate::cli::ci::Options;
 use crate::context::Context;
 use crate::host::terminal;
 use crate::text::diagnostic::Failure;
 use crate::tools::installer::{InstallPolicy, Installer};
+use crate::tools::test_command;
 
 /// Runs every step and reports on each; after an interrupt, or a failure with `--fail-fast`, the
 /// rest is reported as not run.
@@ -73,7 +73,7 @@ fn run_one(
     }
     let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
     let toolchain = toolchain.map(|(_, value)| value.as_str());
-    match installer.ensure_all(&requirements(&step.described_command, toolchain)) {
+    match installer.ensure_all(&test_command::requirements(&step.described_command, toolchain)) {
         _ if Context::interrupted_by().is_some() => return (Verdict::Interrupted, None),
         Ok(()) => (),
         Err(Failure { message: reason, help: fix }) => {
