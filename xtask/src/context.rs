@@ -16,7 +16,7 @@ use crate::text::diagnostic::Rejected;
 use crate::text::style;
 
 /// The shell that builds command lines, the project, the environment, and the process runner.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) sh: Shell,
     pub(crate) project: Project,
@@ -79,6 +79,13 @@ impl Context {
     /// Git in the project's root.
     pub(crate) fn git(&self) -> Git<'_> {
         Git { sh: &self.sh, root: &self.project.root }
+    }
+
+    /// The same, with one more variable that children get.
+    pub(crate) fn with_variable(&self, name: &str, value: &str) -> Context {
+        let mut cx = self.clone();
+        cx.runner.set.push((name.to_owned(), value.into()));
+        cx
     }
 
     /// A process that is not started yet.

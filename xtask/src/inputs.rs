@@ -101,7 +101,8 @@ fn crates(
     Ok(crates)
 }
 
-fn checkout_path(cx: &Context) -> anyhow::Result<String> {
+/// Where this repository is in the consumer's, relative to its root.
+pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
     let gitmodules = files::read_text_if_exists(&cx.project.gitmodules(), ".gitmodules")?;
     let inside = cx.project.checkout_in_root();
     Ok(workspace::checkout_path(inside.as_deref(), gitmodules.as_deref()))
@@ -139,9 +140,14 @@ pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
     })
 }
 
-fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
-    let ours =
-        Ours { manifests: cx.project.own_manifests(), at_root: cx.project.is_own_consumer() };
+/// Which alias of cargo's calls this tool.
+pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
+    let mut manifests = cx.project.own_manifests();
+    if cx.project.checkout_in_root().is_none() {
+        // Started from elsewhere, and the alias names the consumer's own submodule.
+        manifests.push(format!("{}/xtask/Cargo.toml", checkout_path(cx)?));
+    }
+    let ours = Ours { manifests, at_root: cx.project.is_own_consumer() };
     if is_plainly_configured(cx, &ours)? {
         return Ok(Choice::Known(alias::USUAL.to_owned()));
     }

@@ -7,6 +7,7 @@ pub(crate) mod ci;
 pub(crate) mod commit_format;
 pub(crate) mod container;
 pub(crate) mod coverage;
+pub(crate) mod doctor;
 pub(crate) mod pipeline;
 
 use std::ffi::OsString;

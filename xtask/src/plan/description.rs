@@ -116,7 +116,7 @@ const FORWARDED_KEYS: [&str; 27] = [
 ];
 
 /// Files of the tool set that this one replaced, and the command that does their work now.
-const REPLACED_FILES: [(&str, &str); 5] = [
+pub(crate) const REPLACED_FILES: [(&str, &str); 5] = [
     ("test_coverage.py", "coverage"),
     ("test_benchmark.py", "bench"),
     ("test_commit_format.py", "commit-format"),
@@ -471,6 +471,12 @@ impl TestReader<'_> {
             }
         }
     }
+}
+
+/// Whether a key of a test has no meaning here and is handed on to Buildkite, which does not know it
+/// either.
+pub(crate) fn is_unknown(key: &str) -> bool {
+    !known_keys().any(|known| known == key)
 }
 
 /// Every key that has a meaning, here or for Buildkite.

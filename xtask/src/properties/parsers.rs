@@ -1,5 +1,9 @@
 //! Whatever the bytes of an input are, reading it ends with an answer.
 
+use crate::doctor::code_owners::History;
+use crate::doctor::entries::TestEntry;
+use crate::doctor::tree::Tree;
+use crate::doctor::{code_owners, coverage_record, description, entries, set_up, tree};
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
@@ -9,6 +13,8 @@ use crate::plan::{glob, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
 use crate::properties::{SETTINGS, SHIPPED};
 use crate::text::diagnostic::{Diagnostics, Source};
+use crate::text::extended_regex;
+use crate::text::json;
 use crate::{audit, commit_format, coverage, tools};
 
 /// What files and variables usually hold, to start from.
@@ -101,11 +107,32 @@ fn read_all(text: &str) -> Diagnostics {
     audit::advisory::parse(text);
     audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
     let _ = tools::audit_settings::AuditSettings::parse(&source());
-    glob::problem(text);
-    coverage::exclude::problems(text);
+    glob::matches(text, "src/é/lib.rs");
+    extended_regex::problems(text);
+    examine(&source(), &mut found);
     coverage::diff::added_lines(text);
     coverage::diff::code_lines(text, "/r");
     found
+}
+
+/// What `doctor` finds in a file of any kind.
+fn examine(source: &Source, found: &mut Diagnostics) {
+    let tree = Tree::parse(source.text.as_bytes());
+    found.items.extend(tree::modified_submodules(&source.text));
+    found.items.extend(description::predecessors_calls(source));
+    found.items.extend(set_up::old_toolchain_file(source, "1.89"));
+    found.items.extend(set_up::foreign_build_target(source, "x86_64"));
+    code_owners::report(source, &History::parse(source.text.as_bytes()), 12, 0).render();
+    let Some(root) = json::parse(source, found) else { return };
+    for test in TestEntry::all(&root) {
+        found.items.extend(entries::unknown_keys(source, &test));
+        found.items.extend(entries::globs(source, &test, &tree));
+        found.items.extend(entries::variables(source, &test));
+        found.items.extend(entries::edited_manifest(source, &test));
+    }
+    found.items.extend(description::lost_minutes(source, &root, 5, true));
+    found.items.extend(description::copy_of_shipped(source, &root, &root));
+    found.items.extend(coverage_record::patterns(source, &root, &["src/lib.rs"]));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod ci;
 mod commit_format;
 mod container;
 mod coverage;
+mod doctor;
 mod golden;
 mod pipeline;
 mod policy;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Sandbox, checkout};
 
 /// Which folders and files at the top each one may use, besides itself. Imports go down this list.
-const IMPORTS: [(&str, &[&str]); 18] = [
+const IMPORTS: [(&str, &[&str]); 19] = [
     (
         "main",
         &[
@@ -18,6 +18,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
             "container",
             "context",
             "coverage",
+            "doctor",
             "host",
             "outcome",
             "pipeline",
@@ -30,6 +31,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
     ("container", CAPABILITY),
     ("commit_format", CAPABILITY),
     ("coverage", CAPABILITY),
+    ("doctor", CAPABILITY),
     ("pipeline", CAPABILITY),
     ("inputs", SHARED),
     ("base", SHARED),
@@ -43,8 +45,8 @@ const IMPORTS: [(&str, &[&str]); 18] = [
     ("plan", &["text"]),
 ];
 
-const CAPABILITIES: [&str; 7] =
-    ["audit", "bench", "ci", "commit_format", "container", "coverage", "pipeline"];
+const CAPABILITIES: [&str; 8] =
+    ["audit", "bench", "ci", "commit_format", "container", "coverage", "doctor", "pipeline"];
 const CAPABILITY: &[&str] = &[
     "base", "cache", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text",
     "tools",
