@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -13,6 +14,7 @@ use crate::host::signals;
 use crate::host::{child_environment, files, terminal};
 use crate::project::{self, Project};
 use crate::text::diagnostic::Rejected;
+use crate::text::fingerprint::fingerprint;
 use crate::text::style;
 
 /// The shell that builds command lines, the project, the environment, and the process runner.
@@ -29,7 +31,7 @@ pub(crate) struct Context {
 /// Variables that change what is done; a value that is not UTF-8 is an error and not ignored.
 const SETTINGS: &str = "TESTS_TO_SKIP TIMEOUTS_MIN DOCKER_PLUGIN_CONFIG X86_LINUX_AGENT_TAGS \
      AARCH64_LINUX_AGENT_TAGS DEFAULT_AGENT_TAG_HYPERVISOR PACKAGE REMOTE BASE_BRANCH \
-     BUILDKITE_REPO BUILDKITE_PULL_REQUEST_BASE_BRANCH";
+     BUILDKITE_REPO BUILDKITE_PULL_REQUEST_BASE_BRANCH BUILDKITE_PIPELINE_DEFAULT_BRANCH";
 
 impl Context {
     /// Reads the world: nothing below asks for the environment or the current directory again.
@@ -106,9 +108,41 @@ impl Context {
     }
 
     /// The user's cache directory, as the XDG base directory specification defines it.
-    pub(crate) fn cache_home(&self) -> Option<PathBuf> {
+    fn cache_home(&self) -> Option<PathBuf> {
         let absolute = |name| self.lookup(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
         absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
+    }
+
+    /// The directory outside the tree where commands keep what is about this repository: below the
+    /// user's cache directory, or below a temporary one where that cannot be written or is inside
+    /// the tree: there, another revision would inherit what the change configures.
+    ///
+    /// # Errors
+    ///
+    /// If no such directory can be made (exit code 75).
+    pub(crate) fn cache_dir(&self) -> anyhow::Result<PathBuf> {
+        let root = &self.project.root;
+        let name = fingerprint(root.as_os_str().as_bytes());
+        let mut problem = None;
+        let below_cache_home = self.cache_home().map(|home| home.join("rust-vmm-ci"));
+        for ours in below_cache_home.into_iter().chain([files::temporary_dir()]) {
+            // A link may lead into the tree.
+            let dir = files::resolved(&ours).join(&name);
+            if dir.starts_with(root) {
+                continue;
+            }
+            // Whoever owns the one above could exchange the one below.
+            match files::create_private_dir(&ours).and_then(|()| files::create_private_dir(&dir)) {
+                Ok(()) => return Ok(dir),
+                Err(error) => problem = Some(error),
+            }
+        }
+        match problem {
+            Some(error) => {
+                Err(error).context("set XDG_CACHE_HOME to a directory that can be written")
+            }
+            None => bail!("set XDG_CACHE_HOME to a directory outside `{}`", root.display()),
+        }
     }
 
     /// Whether this runs in CI: `CI` is set and not `false` or `0`.

@@ -1,17 +1,22 @@
 //! What `pipeline` and `ci` build their plan from, read once and in one place.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use anyhow::{Context as _, bail};
+use xshell::Shell;
 
-use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::plan::Inputs;
 use crate::plan::alias;
 use crate::plan::alias::{Choice, Ours};
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
+use crate::plan::inputs::{self as plan_inputs, Inputs};
+use crate::plan::metadata::Metadata;
+use crate::plan::overrides;
 use crate::plan::placeholder;
 use crate::plan::platform;
 use crate::plan::platform::Platform;
@@ -19,7 +24,7 @@ use crate::plan::settings::Settings;
 use crate::plan::workspace;
 use crate::plan::workspace::{Crate, Workspace};
 use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
-use crate::text::diagnostic::{Diagnostics, Rejected, Source};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Source};
 
 /// The name on the command line that stands for the shipped description.
 const SHIPPED: &str = "shipped";
@@ -30,7 +35,10 @@ pub(crate) struct Request<'a> {
     /// Empty means the shipped one.
     pub(crate) descriptions: &'a [PathBuf],
     pub(crate) platform_file: Option<&'a Path>,
-    pub(crate) selective: Selective,
+    /// Whether each crate of a workspace gets steps of its own.
+    pub(crate) is_selective: bool,
+    /// Whether a crate's steps also run when a crate that it depends on changes.
+    pub(crate) with_dependents: bool,
 }
 
 /// Reads everything that decides about the steps. Findings go to `found`; only what leaves nothing
@@ -38,13 +46,9 @@ pub(crate) struct Request<'a> {
 pub(crate) fn inputs(
     cx: &Context,
     request: Request<'_>,
-    found: &mut Diagnostics,
+    found: &Diagnostics,
 ) -> anyhow::Result<Inputs> {
-    let settings = Source::new(cx.project.settings_name(), SETTINGS);
-    let Some(settings) = Settings::parse(&settings, found) else {
-        return Err(Rejected(std::mem::take(&mut found.items)).into());
-    };
-    let overrides = Overrides::from_lookup(|name| cx.lookup(name), found);
+    let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), found);
     let platforms = match request.platform_file {
         Some(path) => {
             let name = path.display().to_string();
@@ -53,35 +57,52 @@ pub(crate) fn inputs(
         }
         None => platforms(&cx.project.platform_file(), ".platform", found)?,
     };
-    let mut descriptions = shared_descriptions(cx, request.descriptions, found)?;
-    let shared = descriptions.len();
-    let workspace = match request.selective {
-        Selective { enabled: false, .. } => None,
-        Selective { with_dependents, .. } => {
-            let crates = crates(cx, request.descriptions, &mut descriptions, found)?;
-            Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
-        }
+    let shared = shared_descriptions(cx, request.descriptions, found)?;
+    let workspace = if request.is_selective {
+        let crates = crates(cx, request.descriptions, found)?;
+        let with_dependents = request.with_dependents;
+        Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
+    } else {
+        None
     };
-    Ok(Inputs { settings, overrides, platforms, descriptions, shared, workspace })
+    let tests = plan_inputs::tests(&shared, workspace.as_ref());
+    let names: Vec<&str> = tests.map(|test| test.name.as_str()).collect();
+    let environment = Environment::from_lookup(|name| cx.lookup(name), &names, found);
+    Ok(Inputs { settings, environment, platforms, shared, workspace })
 }
 
-/// The members of the workspace with their own files, whose tests are added to `descriptions`.
-fn crates(
-    cx: &Context,
-    given: &[PathBuf],
-    descriptions: &mut Vec<TestDescription>,
-    found: &mut Diagnostics,
-) -> anyhow::Result<Vec<Crate>> {
-    let metadata = cx.process(cargo::metadata(&cx.sh)).stream_stderr().output()?;
-    if !metadata.status.success() {
-        let root = cx.project.root.display();
-        bail!(Rejected::new(format!("cargo cannot read the workspace of `{root}`, see above")));
+/// What cargo says about the workspace of a shell's current directory.
+///
+/// # Errors
+///
+/// If cargo cannot be asked or answers something unexpected (exit code 75), or if it refuses the
+/// manifests (2).
+pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
+    let (sender, receiver) = mpsc::channel();
+    let pass_on = move |stdout| sender.send(stdout).map_err(io::Error::other);
+    let cargo = cx.process(cargo::metadata(sh)).stdout_to(pass_on);
+    let (output, metadata) = thread::scope(|scope| {
+        let cargo = scope.spawn(|| cargo.output());
+        // Read as it comes: ten thousand crates make ten megabytes.
+        let metadata = receiver.recv().map(Metadata::read);
+        (cargo.join(), metadata)
+    });
+    let output = output.expect("no panic while cargo runs")?;
+    if !output.status.success() {
+        let directory = sh.current_dir();
+        let words = String::from_utf8_lossy(&output.stderr);
+        let words = words.trim().trim_start_matches("error: ");
+        let message =
+            format!("cargo cannot read the workspace of `{}`: {words}", directory.display());
+        bail!(Rejected::new(message));
     }
-    let packages = workspace::read_packages(&metadata.stdout)
-        .context("`cargo metadata` printed something unexpected")?;
-    drop(metadata);
-    let mut crates = workspace::crates(packages, &cx.project.root.to_string_lossy())
-        .map_err(|outside| Rejected::new(outside.to_string()))?;
+    metadata?.context("`cargo metadata` printed something unexpected")
+}
+
+/// The members of the workspace with their own files.
+fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Result<Vec<Crate>> {
+    let packages = metadata(cx, &cx.sh)?.packages;
+    let mut crates = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     // A description that the command line names is shared; its crate does not read it once more.
     let mut shared: Vec<PathBuf> = given.iter().map(|path| cx.project.resolve(path)).collect();
     shared.push(cx.project.shipped_description());
@@ -93,9 +114,8 @@ fn crates(
         let is_shared = || files::canonical(&path).is_some_and(|path| shared.contains(&path));
         let Some(text) = files::read_text_if_exists(&path, &description)? else { continue };
         if !is_shared() {
-            member.own_description = Some(descriptions.len());
             let source = Source::new(description, text);
-            descriptions.push(TestDescription::parse(source, found));
+            member.own_description = Some(Box::new(TestDescription::parse(source, found)));
         }
     }
     Ok(crates)
@@ -110,34 +130,20 @@ pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
 
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
 pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
-    let mut tests = inputs.descriptions.iter().flat_map(|description| &description.tests);
-    let is_needed = tests.any(|test| test.command.contains(placeholder::XTASK));
-    if !is_needed {
+    let needs_alias = |command: &str| placeholder::occurs(command, placeholder::XTASK);
+    if !inputs.tests().any(|test| needs_alias(&test.command)) {
         return Ok(alias::USUAL.to_owned());
     }
-    let problem = match choose_alias(cx)? {
-        Choice::Known(line) => return Ok(line),
-        Choice::Taken { expansion } => format!(
-            "`cargo xtask` is an alias of another tool (`{expansion}`) and no alias names this one; \
-             add one of another name to .cargo/config.toml, for example `ci-xtask`, with the value \
-             from ci-template/cargo-config.toml"
-        ),
-        Choice::Missing => {
-            "cargo knows no alias for this tool, steps will say `cargo xtask`; add it \
-                            to .cargo/config.toml from ci-template/cargo-config.toml"
-                .to_owned()
-        }
-    };
-    terminal::say(&format!("warning: {problem}"));
-    Ok(alias::USUAL.to_owned())
+    let choice = choose_alias(cx)?;
+    if let Some(problem) = choice.problem(&checkout_path(cx)?) {
+        terminal::say(&Diagnostic { severity: Severity::Warning, ..problem }.to_string());
+    }
+    Ok(choice.command())
 }
 
 /// How this tool is called here, for messages.
 pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
-    Ok(match choose_alias(cx)? {
-        Choice::Known(line) => line,
-        Choice::Taken { .. } | Choice::Missing => alias::USUAL.to_owned(),
-    })
+    Ok(choose_alias(cx)?.command())
 }
 
 /// Which alias of cargo's calls this tool.
@@ -168,7 +174,7 @@ fn is_plainly_configured(cx: &Context, ours: &Ours) -> anyhow::Result<bool> {
 fn shared_descriptions(
     cx: &Context,
     paths: &[PathBuf],
-    found: &mut Diagnostics,
+    found: &Diagnostics,
 ) -> anyhow::Result<Vec<TestDescription>> {
     let shipped = [PathBuf::from(SHIPPED)];
     let paths = if paths.is_empty() { &shipped[..] } else { paths };
@@ -176,7 +182,10 @@ fn shared_descriptions(
     for path in paths {
         let description = if path.as_os_str() == SHIPPED {
             let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
-            TestDescription::parse_shipped(source, overrides_file(cx)?, found)
+            match overrides_file(cx)? {
+                Some(overrides) => overrides::apply(source, overrides, found),
+                None => TestDescription::parse(source, found),
+            }
         } else {
             let name = path.display().to_string();
             let text = files::read_text(&cx.project.resolve(path), &name)?;
@@ -195,7 +204,7 @@ fn overrides_file(cx: &Context) -> anyhow::Result<Option<Source>> {
 }
 
 /// The platforms of a file that need not exist.
-fn platforms(path: &Path, name: &str, found: &mut Diagnostics) -> anyhow::Result<Vec<Platform>> {
+fn platforms(path: &Path, name: &str, found: &Diagnostics) -> anyhow::Result<Vec<Platform>> {
     let text = files::read_text_if_exists(path, name)?;
     let Some(text) = text else { return Ok(Platform::DEFAULT.to_vec()) };
     Ok(platform::parse_platform_file(&Source::new(name, text), found))

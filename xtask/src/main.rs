@@ -3,7 +3,6 @@
 mod audit;
 mod base;
 mod bench;
-mod cache;
 mod ci;
 mod cli;
 mod commit_format;

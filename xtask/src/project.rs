@@ -114,19 +114,6 @@ impl Project {
         [format!("{prefix}.platform"), format!("{prefix}.buildkite/test_description.json")]
     }
 
-    pub(crate) fn manifest(&self) -> PathBuf {
-        self.root.join("Cargo.toml")
-    }
-
-    pub(crate) fn lock_file(&self) -> PathBuf {
-        self.root.join("Cargo.lock")
-    }
-
-    /// Our own part of the user's cache directory.
-    pub(crate) fn cache_dir(cache_home: &Path) -> PathBuf {
-        cache_home.join("rust-vmm-ci")
-    }
-
     /// Where missing cargo tools are installed.
     pub(crate) fn tools_dir(&self) -> PathBuf {
         self.root.join("target/xtask-tools")

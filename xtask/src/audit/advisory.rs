@@ -79,7 +79,12 @@ impl Finding {
 /// The result of one run of `cargo audit --json`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Response {
-    Report(Vec<Finding>),
+    Report {
+        findings: Vec<Finding>,
+        /// False if it could not tell of some packages whether they are yanked; it then says so and
+        /// exits with 0.
+        is_complete: bool,
+    },
     /// The database cannot be fetched or read. Here and below: cargo-audit's own message.
     NoDatabase(String),
     /// The database is up to date, but nothing was added to it for months.
@@ -92,10 +97,17 @@ pub(crate) enum Response {
 /// Classifies the output of cargo-audit. Its exit code alone does not suffice: it is 1 for
 /// vulnerabilities, for a database that cannot be fetched and for an invalid configuration.
 pub(crate) fn classify(exit_code: Option<i32>, stdout: &str, stderr: &str) -> Response {
-    if let Some(findings) = parse(stdout) {
-        return Response::Report(findings);
-    }
     let message = stderr.trim().to_owned();
+    match parse(stdout) {
+        Some(Report { advisories: 0, .. }) => {
+            return Response::NoDatabase("the advisory database is empty".to_owned());
+        }
+        Some(Report { findings, .. }) => {
+            let is_complete = !stderr.contains("couldn't check if the package is yanked");
+            return Response::Report { findings, is_complete };
+        }
+        None => (),
+    }
     match exit_code {
         Some(1) if message.contains("repository is stale") => Response::StaleDatabase(message),
         Some(1) if message.contains("advisory database") => Response::NoDatabase(message),
@@ -104,8 +116,16 @@ pub(crate) fn classify(exit_code: Option<i32>, stdout: &str, stderr: &str) -> Re
     }
 }
 
+/// What cargo-audit prints.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The size of the database.
+    advisories: u64,
+    findings: Vec<Finding>,
+}
+
 /// Reads the report: one line of JSON, possibly followed by other text.
-pub(crate) fn parse(stdout: &str) -> Option<Vec<Finding>> {
+pub(crate) fn parse(stdout: &str) -> Option<Report> {
     let line = stdout.lines().find(|line| line.starts_with('{'))?;
     let report: Value = serde_json::from_str(line).ok()?;
     let mut findings: Vec<Finding> = Vec::new();
@@ -118,7 +138,7 @@ pub(crate) fn parse(stdout: &str) -> Option<Vec<Finding>> {
             findings.push(finding(item, kind)?);
         }
     }
-    Some(findings)
+    Some(Report { advisories: report["database"]["advisory-count"].as_u64()?, findings })
 }
 
 /// A yanked package has no `kind`.
@@ -153,7 +173,7 @@ mod tests {
         "novel":[{"package":{"name":"c","version":"1.0.0"},"advisory":{"id":"X","title":"U"},"versions":null}]}}"#;
 
     fn report() -> Vec<Finding> {
-        parse(&REPORT.replace('\n', "")).unwrap()
+        parse(&REPORT.replace('\n', "")).unwrap().findings
     }
 
     #[test]
@@ -199,15 +219,33 @@ mod tests {
         assert!(!report[0].is_same(&report[2]));
     }
 
-    const CLEAN: &str = "{\"vulnerabilities\":{\"list\":[]},\"warnings\":{}}\n";
+    const CLEAN: &str =
+        "{\"database\":{\"advisory-count\":7},\"vulnerabilities\":{\"list\":[]},\"warnings\":{}}\n";
 
     #[test]
     fn a_report_is_a_report_whatever_the_exit_code() {
         // 1 also means that there are advisories about cargo-audit itself, below its report.
         let stdout = format!("{CLEAN}Title: cargo-audit is old\n");
-        let report = Response::Report(Vec::new());
+        let report = Response::Report { findings: Vec::new(), is_complete: true };
         assert_eq!(classify(Some(1), &stdout, "error: This copy"), report);
         assert_eq!(classify(Some(0), CLEAN, ""), report);
+    }
+
+    #[test]
+    fn a_report_that_does_not_know_what_is_yanked_is_incomplete() {
+        let stderr = "error: couldn't check if the package is yanked: not found: x\n";
+        let report = Response::Report { findings: Vec::new(), is_complete: false };
+        assert_eq!(classify(Some(0), CLEAN, stderr), report);
+    }
+
+    #[test]
+    fn an_empty_database_is_none() {
+        let empty = CLEAN.replace('7', "0");
+        assert!(matches!(classify(Some(0), &empty, ""), Response::NoDatabase(_)));
+        assert!(matches!(
+            classify(Some(0), &CLEAN.replace("advisory-count", "x"), ""),
+            Response::Crashed(_)
+        ));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Finds the lock file of a source tree, or generates one without touching the tree.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{anyhow, bail};
-use xshell::Cmd;
+use anyhow::{Context as _, bail};
 
 use crate::base::export;
 use crate::context::Context;
@@ -11,90 +12,215 @@ use crate::host::git::GitDir;
 use crate::host::scratch;
 use crate::host::scratch::Scratch;
 use crate::host::{cargo, files, terminal};
-use crate::text::diagnostic::Rejected;
+use crate::text::diagnostic::{Failure, Rejected};
+use crate::text::sanitize::mask_user_info;
+use crate::text::shell::quote;
 
-/// The lock file of the working tree, or one generated in `scratch`. Where it is compared with a base
-/// and neither has one under version control, one is generated for both: an old one of the working
-/// tree would differ although nothing has changed.
-///
-/// # Errors
-///
-/// Rejects a directory without a manifest and a manifest that cargo cannot read (exit code 2).
-pub(crate) fn of_working_tree(
-    cx: &Context,
-    base: Option<&str>,
-    scratch: &Scratch,
-) -> anyhow::Result<PathBuf> {
-    let root = &cx.project.root;
-    let lock_file = cx.project.lock_file();
-    let is_generated_for_both = match base {
-        Some(id) => {
-            !succeeds(cx, cx.git().is_tracked(&lock_file))?
-                && !succeeds(cx, cx.git().file_at(id, "Cargo.lock"))?
+/// How steps use the network.
+#[derive(Clone, Copy)]
+pub(crate) struct Network {
+    pub(crate) is_offline: bool,
+    /// The limit for each step.
+    pub(crate) timeout: Duration,
+}
+
+impl Network {
+    /// The next step after a failure that may be the network's.
+    pub(crate) fn help(self) -> &'static str {
+        if self.is_offline {
+            "run it once without `--offline`"
+        } else {
+            "check the network; `--timeout SECONDS` raises the time limit, `--offline` uses what was \
+             fetched before"
         }
-        None => false,
-    };
-    if lock_file.exists() && !is_generated_for_both {
-        if !cx.is_ci() && succeeds(cx, cx.git().is_ignored("Cargo.lock"))? {
-            terminal::note(
-                "note: git ignores this Cargo.lock, so CI generates a new one\n\
-                 help: `cargo update` brings yours up to date",
+    }
+}
+
+/// The workspace whose lock file is audited.
+pub(crate) struct Workspace<'a> {
+    pub(crate) cx: &'a Context,
+    /// Relative to the root; empty for the root itself.
+    pub(crate) dir: PathBuf,
+    /// For what is generated.
+    pub(crate) scratch: &'a Scratch,
+    pub(crate) network: Network,
+}
+
+impl<'a> Workspace<'a> {
+    /// The workspace of `--manifest-path`, or else that of the root.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a manifest that does not exist, or outside of the repository (exit code 2).
+    pub(crate) fn find(
+        cx: &'a Context,
+        manifest_path: Option<&Path>,
+        scratch: &'a Scratch,
+        network: Network,
+    ) -> anyhow::Result<Workspace<'a>> {
+        let mut dir = PathBuf::new();
+        if let Some(named) = manifest_path {
+            let shown = named.display();
+            let output =
+                cx.process(cargo::locate_workspace(&cx.sh, &cx.project.resolve(named))).output()?;
+            if !output.status.success() {
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                bail!(
+                    Rejected::new(format!("cargo rejects `{shown}`: {}", stderr.trim()))
+                        .help("name the Cargo.toml of a workspace or package")
+                );
+            }
+            let manifest = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+            let relative = manifest.parent().and_then(|it| it.strip_prefix(&cx.project.root).ok());
+            let Some(relative) = relative else {
+                bail!(
+                    Rejected::new(format!("`{shown}` is outside of this repository"))
+                        .help("run this in the repository of that workspace")
+                );
+            };
+            dir = relative.to_path_buf();
+        }
+        Ok(Workspace { cx, dir, scratch, network })
+    }
+
+    /// The lock file of the working tree, or a generated one. Where it is compared with a base and
+    /// neither has one under version control, one is generated for both: an old one of the working
+    /// tree would differ although nothing has changed.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a directory without a manifest, a manifest that cargo cannot read, and a lock file that
+    /// does not fit the manifests (exit code 2).
+    pub(crate) fn lock_file(&self, base: Option<&str>) -> anyhow::Result<PathBuf> {
+        let cx = self.cx;
+        let name = self.dir.join("Cargo.lock");
+        let lock_file = cx.project.root.join(&name);
+        let is_generated_for_both = match base {
+            Some(id) => {
+                !cx.process(cx.git().is_tracked(&lock_file)).succeeds()?
+                    && !self.has_file(id, "Cargo.lock")?
+            }
+            None => false,
+        };
+        if !lock_file.with_file_name("Cargo.toml").exists() {
+            let root = cx.project.root.display();
+            bail!(
+                Rejected::new(format!("there is no Cargo.toml in `{root}`"))
+                    .help("`--manifest-path PATH` names the one of another directory")
             );
         }
-        return Ok(lock_file);
+        if lock_file.exists() && !is_generated_for_both {
+            if !cx.is_ci() && cx.process(cx.git().is_ignored(&name)).succeeds()? {
+                terminal::note(
+                    "note: git ignores this Cargo.lock, so CI generates a new one\n\
+                     help: `cargo update` brings yours up to date",
+                );
+            }
+            self.check_fits_manifests()?;
+            return Ok(lock_file);
+        }
+        let listing = cx.process(cx.git().list_files()).read()?;
+        let names = listing.split(|byte| *byte == 0);
+        // Through a link, cargo would write the one of the working tree.
+        let names = names.filter(|it| !it.is_empty() && *it != name.as_os_str().as_bytes());
+        let dir = self.scratch.dir().join("tree");
+        scratch::mirror(&cx.project.root, names, &dir)?;
+        self.generate(&dir)
     }
-    if !cx.project.manifest().exists() {
-        bail!(Rejected::new(format!("there is no Cargo.toml in `{}`", root.display())));
+
+    /// The lock file of a commit, or one generated from its manifests; none if it has no Cargo.toml.
+    ///
+    /// # Errors
+    ///
+    /// Rejects manifests that cargo cannot read (exit code 2).
+    pub(crate) fn lock_file_of(&self, id: &str) -> anyhow::Result<Option<PathBuf>> {
+        let cx = self.cx;
+        let dir = self.scratch.dir().join("base");
+        if self.has_file(id, "Cargo.lock")? {
+            let name = self.dir.join("Cargo.lock");
+            let content = cx.process(cx.git().file_at(id, &name.to_string_lossy())).read()?;
+            let path = dir.join("Cargo.lock");
+            files::create_dir(&dir).and_then(|()| files::write_atomically(&path, &content))?;
+            return Ok(Some(path));
+        }
+        if !self.has_file(id, "Cargo.toml")? {
+            return Ok(None);
+        }
+        let index = self.scratch.dir().join("base.index");
+        let git_dir = cx.project.root.join(".git");
+        export(&cx.sh, &cx.runner, GitDir(&git_dir), &index, &dir, id)?;
+        self.generate(&dir).map(Some)
     }
-    let listing = cx.process(cx.git().list_files()).read()?;
-    let names = listing.split(|byte| *byte == 0);
-    // Through a link, cargo would write the one of the working tree.
-    let names = names.filter(|name| !name.is_empty() && *name != b"Cargo.lock");
-    let dir = scratch.dir().join("tree");
-    scratch::mirror(root, names, &dir)?;
-    generate(cx, &dir)
+
+    fn has_file(&self, id: &str, name: &str) -> anyhow::Result<bool> {
+        let listing = self.cx.process(self.cx.git().list_path(id, &self.dir.join(name))).read()?;
+        Ok(!listing.is_empty())
+    }
+
+    /// Has cargo compare the lock file of the working tree with the manifests. Nothing is written.
+    fn check_fits_manifests(&self) -> anyhow::Result<()> {
+        const PROBLEM: &str = "cargo could not check the lock file";
+        let Workspace { cx, dir, network, .. } = self;
+        let _in_workspace = cx.sh.push_dir(cx.project.root.join(dir));
+        let process = cx.process(cargo::resolve_workspace(&cx.sh, network.is_offline));
+        let output = process.timeout(network.timeout).output();
+        let output = output.context(Failure::new(PROBLEM).help(network.help()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let stderr = mask_user_info(&String::from_utf8_lossy(&output.stderr));
+        let stderr = stderr.trim();
+        if stderr.contains("--locked was passed") {
+            let option = manifest_option(dir);
+            bail!(
+                Rejected::new("Cargo.lock does not fit the manifests")
+                    .help(format!("run `cargo update --workspace{option}` and commit Cargo.lock"))
+            );
+        }
+        let is_invalid = |it: &&str| stderr.contains(*it);
+        if ["failed to parse lock file", "changed between lock files"].iter().any(is_invalid) {
+            bail!(
+                Rejected::new(format!("cargo rejects Cargo.lock: {stderr}"))
+                    .help("repair it, or run `cargo generate-lockfile` and commit it")
+            );
+        }
+        check_manifests(cx)?;
+        bail!(Failure::new(format!("{PROBLEM}: {stderr}")).help(network.help()))
+    }
+
+    /// Generates the lock file in a copy of the source tree.
+    fn generate(&self, tree: &Path) -> anyhow::Result<PathBuf> {
+        let Workspace { cx, network, .. } = self;
+        let dir = tree.join(&self.dir);
+        let _in_tree = cx.sh.push_dir(&dir);
+        let cmd = cargo::generate_lock_file(&cx.sh, network.is_offline);
+        let process = cx.process(cmd).shown().stream().timeout(network.timeout);
+        let failure = Failure::new("cargo failed to generate a lock file").help(network.help());
+        if process.status().context(failure.clone())?.success() {
+            return Ok(dir.join("Cargo.lock"));
+        }
+        check_manifests(cx)?;
+        bail!(failure)
+    }
 }
 
-/// The lock file of a commit, or one generated from its manifests, in `scratch`; none if the commit
-/// has no Cargo.toml.
-///
-/// # Errors
-///
-/// Rejects manifests that cargo cannot read (exit code 2).
-pub(crate) fn of_commit(
-    cx: &Context,
-    id: &str,
-    scratch: &Scratch,
-) -> anyhow::Result<Option<PathBuf>> {
-    let (sh, root) = (&cx.sh, &cx.project.root);
-    let dir = scratch.dir().join("base");
-    let output = cx.process(cx.git().file_at(id, "Cargo.lock")).output()?;
+/// The option that has cargo take the manifest of another directory, for messages.
+pub(crate) fn manifest_option(dir: &Path) -> String {
+    if dir.as_os_str().is_empty() {
+        return String::new();
+    }
+    format!(" --manifest-path {}", quote(&dir.join("Cargo.toml").to_string_lossy()))
+}
+
+/// Reading the manifests needs no network: if that fails too, they are at fault.
+fn check_manifests(cx: &Context) -> anyhow::Result<()> {
+    let output = cx.process(cargo::metadata(&cx.sh)).output()?;
     if output.status.success() {
-        let path = dir.join("Cargo.lock");
-        files::create_dir(&dir).and_then(|()| files::write_atomically(&path, &output.stdout))?;
-        return Ok(Some(path));
+        return Ok(());
     }
-    if !cx.process(cx.git().file_at(id, "Cargo.toml")).succeeds()? {
-        return Ok(None);
-    }
-    let index = scratch.dir().join("base.index");
-    export(sh, &cx.runner, GitDir(&root.join(".git")), &index, &dir, id)?;
-    generate(cx, &dir).map(Some)
-}
-
-fn generate(cx: &Context, dir: &Path) -> anyhow::Result<PathBuf> {
-    let _in_tree = cx.sh.push_dir(dir);
-    let status = cx.process(cargo::generate_lock_file(&cx.sh)).shown().stream().status()?;
-    if status.success() {
-        return Ok(dir.join("Cargo.lock"));
-    }
-    // Reading the manifests needs no network: if that fails too, they are at fault.
-    if !succeeds(cx, cargo::metadata(&cx.sh))? {
-        bail!(Rejected::new("cargo failed to read the manifests, see above"));
-    }
-    Err(anyhow!("cargo failed to generate a lock file, see above"))
-}
-
-fn succeeds(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<bool> {
-    cx.process(cmd).succeeds()
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    bail!(
+        Rejected::new(format!("cargo failed to read the manifests: {}", stderr.trim()))
+            .help("`cargo metadata --no-deps` must succeed")
+    )
 }

@@ -7,47 +7,68 @@ mod report;
 
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, bail};
 use xshell::{Cmd, cmd};
 
 use crate::audit::advisory::{Finding, Response};
 use crate::audit::dependency_graph::DependencyGraph;
+use crate::audit::lock_file::{Network, Workspace};
 use crate::audit::report::{AuditReport, LockOrigin};
-use crate::cli::audit::Options;
+use crate::base;
+use crate::cli::audit::{Base, Options};
 use crate::context::Context;
 use crate::host::scratch::Scratch;
 use crate::host::{files, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
+use crate::text::sanitize::mask_user_info;
+use crate::text::shell::quote;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
-use crate::{base, cache};
+
+/// An advisory database to which nothing was added for so long misses new advisories.
+const MAX_AGE_DAYS: u64 = 90;
 
 /// # Errors
 ///
-/// Rejects a revision that does not exist and an invalid configuration, lock file or manifest (exit
-/// code 2). Anything that keeps cargo-audit from its work is exit code 75.
+/// Rejects a revision that does not exist, an invalid configuration or manifest, and a lock file that
+/// does not fit the manifests (exit code 2). Anything that keeps cargo-audit from its work is exit
+/// code 75.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let base = options.only_changed.as_deref().map(|name| commit(cx, name)).transpose()?;
+    let base = options.only_changed.as_ref().map(|base| commit(cx, base)).transpose()?;
     let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
+    if cx.project.root.join("audit.toml").exists() {
+        terminal::say(
+            "warning: cargo-audit does not read `audit.toml` in the root\n\
+             help: move it to `.cargo/audit.toml`",
+        );
+    }
     install_cargo_audit(cx, &database)?;
-    let scratch = cache::dir(cx).and_then(|dir| Scratch::new(&dir, "audit"))?;
-    let lock_file = lock_file::of_working_tree(cx, base.as_deref(), &scratch)?;
-    let audit = Audit { cx, database: &database, named_dir: options.database.is_some() };
+    let scratch = cx.cache_dir().and_then(|dir| Scratch::new(&dir, "audit"))?;
+    let network = Network { is_offline: options.offline, timeout: options.timeout };
+    let workspace = Workspace::find(cx, options.manifest_path.as_deref(), &scratch, network)?;
+    let lock_file = workspace.lock_file(base.as_deref())?;
+    let audit = Audit { cx, database: &database, named_dir: options.database.is_some(), network };
     let findings = audit.findings(&lock_file)?;
+    if !database.is_fetched {
+        report_age(database.age_days(cx)?);
+    }
     let known = match &base {
         None => None,
-        Some(id) => match lock_file::of_commit(cx, id, &scratch)? {
-            // The database is up to date by now.
-            Some(lock_file) => Some(report(audit.respond(&lock_file, false)?)?),
+        Some(id) => match workspace.lock_file_of(id)? {
+            Some(lock_file) => Some(audit.known_findings(&lock_file)?),
             None => Some(Vec::new()),
         },
     };
     let lock = files::read_text(&lock_file, &lock_file.display().to_string())?;
     let is_generated = lock_file.starts_with(scratch.dir());
-    let origin = if is_generated { LockOrigin::Generated } else { LockOrigin::Tree };
+    let origin = if is_generated {
+        LockOrigin::Generated
+    } else {
+        LockOrigin::Tree { manifest_option: lock_file::manifest_option(&workspace.dir) }
+    };
     let report =
         AuditReport::new(findings, known.as_deref(), &DependencyGraph::parse(&lock), origin);
     let text = report.render();
@@ -58,12 +79,38 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 }
 
 /// The id of the commit that the command line names.
-fn commit(cx: &Context, name: &str) -> anyhow::Result<String> {
-    match base::commit(cx, name)? {
-        Some(id) => Ok(id),
-        None => bail!(Rejected::new(format!(
-            "`--only-changed {name}`: there is no such commit in this clone"
-        ))),
+fn commit(cx: &Context, base: &Base) -> anyhow::Result<String> {
+    let name = match base {
+        Base::Upstream => return Ok(base::merge_base(cx, &base::find(cx)?)?.id),
+        Base::Revision(name) => name,
+    };
+    let problem = || {
+        Failure::new(format!("git failed to resolve `{name}`"))
+            .help(format!("`git rev-parse {}` must succeed", quote(name)))
+    };
+    if let Some(id) = base::commit(cx, name).with_context(problem)? {
+        return Ok(id);
+    }
+    if base::is_shallow(cx)? {
+        bail!(
+            Failure::new(format!("this clone is shallow and has no commit `{name}`"))
+                .help("run `git fetch --unshallow`, or fetch that commit")
+        );
+    }
+    bail!(
+        Rejected::new(format!("`--only-changed {name}`: there is no such commit in this clone"))
+            .help("fetch it, or name another revision, for example `origin/main`")
+    )
+}
+
+fn report_age(days: Option<u64>) {
+    match days {
+        None => terminal::note("note: the age of the advisory database is unknown"),
+        Some(days) if days > MAX_AGE_DAYS => terminal::say(&format!(
+            "warning: the advisory database is {days} days old and lacks newer advisories\n\
+             help: run once without `--offline`"
+        )),
+        Some(days) => terminal::note(&format!("note: the advisory database is {days} days old")),
     }
 }
 
@@ -83,21 +130,38 @@ struct Audit<'a> {
     database: &'a AdvisoryDatabase,
     /// Whether the command line names the directory of the database.
     named_dir: bool,
+    network: Network,
 }
 
 impl Audit<'_> {
     /// The findings about the packages of a lock file. A broken database is fetched again, once.
     fn findings(&self, lock_file: &Path) -> anyhow::Result<Vec<Finding>> {
-        let response = self.respond(lock_file, self.database.is_fetched)?;
-        match &response {
-            Response::NoDatabase(message) if self.database.is_fetched => terminal::say(message),
-            _ => return report(response),
+        let mut response = self.respond(lock_file, self.database.is_fetched)?;
+        if let Response::NoDatabase(message) = &response
+            && self.database.is_fetched
+        {
+            terminal::say(message);
+            self.database.check_reachable(self.cx)?;
+            let old = self.database.move_away()?;
+            let again = self.respond(lock_file, true);
+            old.discard_or_restore(matches!(again, Ok(Response::Report { .. })));
+            response = again?;
         }
-        self.database.check_reachable(self.cx)?;
-        let old = self.database.move_away()?;
-        let findings = self.respond(lock_file, true).and_then(report);
-        old.discard_or_restore(findings.is_ok());
-        findings
+        if matches!(response, Response::Report { is_complete: false, .. }) {
+            bail!(
+                Failure::new(
+                    "cargo-audit could not check whether all packages are yanked, see above"
+                )
+                .help(self.network.help())
+            );
+        }
+        report(response, self.network)
+    }
+
+    /// As above, with the database as it is by now. Packages that only the base has do not matter, so
+    /// they need not be looked up in the registry.
+    fn known_findings(&self, lock_file: &Path) -> anyhow::Result<Vec<Finding>> {
+        report(self.respond(lock_file, false)?, self.network)
     }
 
     fn respond(&self, lock_file: &Path, is_fetched: bool) -> anyhow::Result<Response> {
@@ -105,11 +169,14 @@ impl Audit<'_> {
             let dir = self.database.dir.display();
             terminal::note(&format!("fetching the advisory database into `{dir}`"));
         }
-        let output = self.cx.process(self.command(lock_file, is_fetched)).shown().output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
+        let process = self.cx.process(self.command(lock_file, is_fetched)).shown();
+        let output = process.timeout(self.network.timeout).output();
+        let failure = Failure::new("cargo-audit gave no verdict").help(self.network.help());
+        let output = output.context(failure)?;
+        let stderr = mask_user_info(&String::from_utf8_lossy(&output.stderr));
         let stdout = String::from_utf8_lossy(&output.stdout);
         let response = advisory::classify(output.status.code(), &stdout, &stderr);
-        if matches!(response, Response::Report(_)) && !stderr.trim().is_empty() {
+        if matches!(response, Response::Report { .. }) && !stderr.trim().is_empty() {
             terminal::say(stderr.trim());
         }
         Ok(response)
@@ -125,17 +192,24 @@ impl Audit<'_> {
     }
 }
 
-fn report(response: Response) -> anyhow::Result<Vec<Finding>> {
-    match response {
-        Response::Report(findings) => Ok(findings),
-        Response::NoDatabase(message) => Err(anyhow!("no usable advisory database: {message}")),
-        Response::StaleDatabase(message) => bail!(
-            Failure::new(format!("no usable advisory database: {message}"))
-                .help("`[database] stale = true` in .cargo/audit.toml accepts it")
+fn report(response: Response, network: Network) -> anyhow::Result<Vec<Finding>> {
+    let (problem, help) = match response {
+        Response::Report { findings, .. } => return Ok(findings),
+        Response::Rejected(message) => bail!(
+            Rejected::new(format!("cargo-audit rejects its input: {message}"))
+                .help("repair `.cargo/audit.toml` or the lock file, whichever it names")
         ),
-        Response::Rejected(message) => {
-            bail!(Rejected::new(format!("cargo-audit rejects its input: {message}")))
+        Response::NoDatabase(message) => {
+            (format!("no usable advisory database: {message}"), network.help())
         }
-        Response::Crashed(message) => Err(anyhow!("cargo-audit exited early: {message}")),
-    }
+        Response::StaleDatabase(message) => (
+            format!("no usable advisory database: {message}"),
+            "`[database] stale = true` in .cargo/audit.toml accepts it",
+        ),
+        Response::Crashed(message) => (
+            format!("cargo-audit exited early: {message}"),
+            "`cargo install --locked --force cargo-audit` installs it again",
+        ),
+    };
+    bail!(Failure::new(problem).help(help))
 }

@@ -16,10 +16,13 @@ enum Severity {
 }
 
 /// Where the lock file comes from, which decides how a finding is repaired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LockOrigin {
     /// It is a file of the source tree.
-    Tree,
+    Tree {
+        /// What leads `cargo update` there: empty for the root, else ` --manifest-path ...`.
+        manifest_option: String,
+    },
     /// It was generated for this run, with the newest versions that the manifests allow.
     Generated,
 }
@@ -97,10 +100,10 @@ impl AuditReport {
             fixable.map(|it| format!("{}@{}", it.package, it.version)).collect();
         let specs = specs.into_iter().collect::<Vec<_>>().join(" ");
         let mut lines = Vec::new();
-        match self.origin {
+        match &self.origin {
             _ if specs.is_empty() => (),
-            LockOrigin::Tree => lines.push(format!(
-                "help: to take the newest versions that the manifests allow, run:\n  cargo update {specs}"
+            LockOrigin::Tree { manifest_option } => lines.push(format!(
+                "help: to take the newest versions that the manifests allow, run:\n  cargo update{manifest_option} {specs}"
             )),
             LockOrigin::Generated => lines.push(
                 "help: the manifests on the path allow no newer version; raise their requirements"
@@ -225,7 +228,7 @@ source = \"x\"
         check(
             &findings,
             None,
-            LockOrigin::Tree,
+            LockOrigin::Tree { manifest_option: String::new() },
             true,
             &expect![[r"
                    advisory        crate         fixed in         dependency path
@@ -298,7 +301,7 @@ source = \"x\"
         check(
             &[],
             None,
-            LockOrigin::Tree,
+            LockOrigin::Tree { manifest_option: String::new() },
             false,
             &expect![[r"
             no errors

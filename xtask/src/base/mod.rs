@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use xshell::Shell;
 
-use crate::base::upstream::{Against, Upstream};
+use crate::base::upstream::Upstream;
 use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::process::Runner;
@@ -42,31 +42,27 @@ pub(crate) struct Base {
 /// and the branch was never fetched (exit code 75).
 pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
     let upstream = Upstream::from_lookup(|name| cx.lookup(name));
-    let name = mask_user_info(&format!("{}/{}", upstream.remote, upstream.branch));
-    let id = match fetch_tip(cx, &upstream) {
-        Ok(Some(id)) => id,
+    let name = shown(&upstream);
+    match fetch_tip(cx, &upstream) {
+        Ok(Some(base)) => Ok(base),
         // The remote has answered, so an older state does not count.
         Ok(None) => bail!(
             Rejected::new(format!("failed to find the base `{name}`: there is no such branch"))
                 .help(FIX)
         ),
-        Err(problem) => last_known_tip(cx, &upstream, &problem)?.ok_or_else(|| {
-            Failure::new(format!("failed to find the base `{name}`: {problem:#}")).help(FIX)
-        })?,
-    };
-    Ok(Base { id, name })
-}
-
-/// As [`find`], or the commit at which `HEAD` left that branch.
-///
-/// # Errors
-///
-/// As [`find`] and [`merge_base`].
-pub(crate) fn find_against(cx: &Context, against: Against) -> anyhow::Result<Base> {
-    let tip = find(cx)?;
-    match against {
-        Against::Tip => Ok(tip),
-        Against::MergeBase => merge_base(cx, &tip),
+        Err(problem) => match last_fetched(cx, &upstream)? {
+            Some((reference, base)) => {
+                let age = cx.git().commit_age(&base.id);
+                let age = cx.process(age).read_text()?;
+                terminal::say(&format!(
+                    "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {age}"
+                ));
+                Ok(base)
+            }
+            None => bail!(
+                Failure::new(format!("failed to find the base `{name}`: {problem:#}")).help(FIX)
+            ),
+        },
     }
 }
 
@@ -81,12 +77,21 @@ pub(crate) fn merge_base(cx: &Context, tip: &Base) -> anyhow::Result<Base> {
     if let Some(id) = cx.process(merge_base).read_unless(NO_COMMON_ANCESTOR)? {
         return Ok(Base { id, name: format!("the merge base with {}", tip.name) });
     }
-    if cx.process(cx.git().is_shallow()).read_text()? == "true" {
+    if is_shallow(cx)? {
         let message =
             format!("this clone is shallow and does not reach the merge base with `{}`", tip.name);
         bail!(Failure::new(message).help("run `git fetch --unshallow`"));
     }
     Err(unrelated(&tip.name).into())
+}
+
+/// Whether the history of this clone is cut off.
+///
+/// # Errors
+///
+/// Fails if git cannot answer (exit code 75).
+pub(crate) fn is_shallow(cx: &Context) -> anyhow::Result<bool> {
+    Ok(cx.process(cx.git().is_shallow()).read_text()? == "true")
 }
 
 /// The error for a base that shares no history with `HEAD`.
@@ -101,13 +106,13 @@ pub(crate) fn unrelated(base: &str) -> Rejected {
 /// Fails if it was never fetched (exit code 75).
 pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Base> {
     let upstream = Upstream::from_lookup(|name| cx.lookup(name));
-    let output = cx.process(cx.git().remotes()).output()?;
-    let references = upstream.known_references(&String::from_utf8_lossy(&output.stdout));
-    for reference in &references {
-        if let Some(id) = commit(cx, reference)? {
-            let short = reference.trim_start_matches("refs/");
-            let short = short.trim_start_matches("remotes/").trim_start_matches("heads/");
-            return Ok(Base { id, name: short.to_owned() });
+    if let Some((_, base)) = last_fetched(cx, &upstream)? {
+        return Ok(base);
+    }
+    let of_origin = format!("refs/remotes/origin/{}", upstream.branch);
+    for reference in [of_origin, upstream.reference()] {
+        if let Some(id) = commit(cx, &reference)? {
+            return Ok(Base { id, name: short_name(&reference) });
         }
     }
     let remote = mask_user_info(&upstream.remote);
@@ -115,51 +120,81 @@ pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Base> {
     bail!(Failure::new(message).help(format!("fetch it, or name a commit; {FIX}")))
 }
 
-/// None if the remote has no such branch.
-fn fetch_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<String>> {
+/// None if the remote has neither the branch nor, where none is named, a default branch.
+fn fetch_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<Base>> {
+    const NO_SUCH_REFERENCE: i32 = 2;
     // The branch may move between the query and the fetch; twice is unlikely.
     for _ in 0..2 {
-        let Some(id) = remote_tip(cx, upstream)? else { return Ok(None) };
-        if commit(cx, &id)?.is_some() {
-            return Ok(Some(id));
+        let query = cx.git().ls_remote(&upstream.remote, &["HEAD", &upstream.reference()]);
+        let listing = cx.process(query).timeout(TIMEOUT).read_unless(NO_SUCH_REFERENCE)?;
+        let listing = listing.unwrap_or_default();
+        let Some(id) = upstream.tip_in(&listing).map(str::to_owned) else {
+            let Some(default) = upstream.default_branch(&listing) else { return Ok(None) };
+            note_default(upstream, &shown(&default));
+            return fetch_tip(cx, &default);
+        };
+        if commit(cx, &id)?.is_none() {
+            let fetch = cx.git().fetch(&upstream.remote, &upstream.reference());
+            cx.process(fetch).shown().timeout(FETCH_TIMEOUT).read()?;
         }
-        let fetch = cx.git().fetch(&upstream.remote, &upstream.reference());
-        cx.process(fetch).shown().timeout(FETCH_TIMEOUT).read()?;
         if commit(cx, &id)?.is_some() {
-            return Ok(Some(id));
+            return Ok(Some(Base { id, name: shown(upstream) }));
         }
     }
     bail!("the branch moved while it was fetched, twice")
 }
 
-fn remote_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<String>> {
-    const NO_SUCH_REFERENCE: i32 = 2;
-    let ask = cx.git().ls_remote(&upstream.remote, &upstream.reference());
-    let listing = cx.process(ask).timeout(TIMEOUT).read_unless(NO_SUCH_REFERENCE)?;
-    Ok(listing.and_then(|listing| upstream.tip_in(&listing).map(str::to_owned)))
+/// The remote-tracking branch and its commit.
+fn last_fetched(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<(String, Base)>> {
+    let text =
+        |cmd| anyhow::Ok(String::from_utf8_lossy(&cx.process(cmd).output()?.stdout).into_owned());
+    let remotes = text(cx.git().remotes())?;
+    let heads = text(cx.git().remote_heads())?;
+    for reference in upstream.tracking_references(&remotes, &heads) {
+        let Some(id) = commit(cx, &reference)? else { continue };
+        let name = short_name(&reference);
+        if !upstream.is_branch(&reference) {
+            note_default(upstream, &name);
+        }
+        return Ok(Some((reference, Base { id, name })));
+    }
+    Ok(None)
+}
+
+fn note_default(upstream: &Upstream, name: &str) {
+    let remote = mask_user_info(&upstream.remote);
+    let branch = &upstream.branch;
+    terminal::note(&format!(
+        "note: `{remote}` has no branch `{branch}`; the base is its default branch `{name}`"
+    ));
+}
+
+fn shown(upstream: &Upstream) -> String {
+    mask_user_info(&format!("{}/{}", upstream.remote, upstream.branch))
+}
+
+fn short_name(reference: &str) -> String {
+    let short = reference.strip_prefix("refs/remotes/").unwrap_or(reference);
+    short.strip_prefix("refs/heads/").unwrap_or(short).to_owned()
 }
 
 /// The full id of a commit, if this clone has it.
+///
+/// # Errors
+///
+/// Fails if git cannot answer, or if only the commit of a reference is missing (exit code 75).
 pub(crate) fn commit(cx: &Context, name: &str) -> anyhow::Result<Option<String>> {
-    let output = cx.process(cx.git().commit_id(name)).output()?;
-    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(output.status.success().then_some(id))
-}
-
-fn last_known_tip(
-    cx: &Context,
-    upstream: &Upstream,
-    problem: &anyhow::Error,
-) -> anyhow::Result<Option<String>> {
-    let remotes = cx.process(cx.git().remotes()).output()?;
-    for reference in upstream.tracking_references(&String::from_utf8_lossy(&remotes.stdout)) {
-        let Some(id) = commit(cx, &reference)? else { continue };
-        let age = cx.process(cx.git().commit_age(&id)).output()?;
-        terminal::say(&format!(
-            "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {}",
-            String::from_utf8_lossy(&age.stdout).trim()
-        ));
+    const NO_SUCH_REVISION: i32 = 1;
+    if let Some(id) = cx.process(cx.git().commit_id(name)).read_unless(NO_SUCH_REVISION)? {
         return Ok(Some(id));
+    }
+    // The answer for a damaged repository is the same; an id always stands for itself.
+    let object = cx.process(cx.git().object_id(name)).read_unless(NO_SUCH_REVISION)?;
+    if let Some(object) = object
+        && object != name
+        && !cx.process(cx.git().has_object(&object)).succeeds()?
+    {
+        bail!(Failure::new(format!("git failed to read `{name}`")).help("run `git fsck`"));
     }
     Ok(None)
 }

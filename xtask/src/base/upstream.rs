@@ -6,19 +6,25 @@ pub(crate) struct Upstream {
     /// The name of a remote, or a URL.
     pub(crate) remote: String,
     pub(crate) branch: String,
+    /// Whether no variable names the branch, so that the default branch of the remote may replace it.
+    is_assumed: bool,
+    /// The default branch by Buildkite's settings.
+    pipeline_default: Option<String>,
 }
 
 impl Upstream {
     /// Buildkite's variables come first, then the user's, then `origin` and `main`. A variable that is
     /// set and empty is unset.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Upstream {
-        let first = |names: [&str; 2], default: &str| {
-            let set = names.into_iter().filter_map(&lookup).find(|value| !value.is_empty());
-            set.unwrap_or_else(|| default.to_owned())
+        let first = |names: &[&str]| {
+            names.iter().copied().filter_map(&lookup).find(|value| !value.is_empty())
         };
+        let branch = first(&["BUILDKITE_PULL_REQUEST_BASE_BRANCH", "BASE_BRANCH"]);
         Upstream {
-            remote: first(["BUILDKITE_REPO", "REMOTE"], "origin"),
-            branch: first(["BUILDKITE_PULL_REQUEST_BASE_BRANCH", "BASE_BRANCH"], "main"),
+            remote: first(&["BUILDKITE_REPO", "REMOTE"]).unwrap_or_else(|| "origin".to_owned()),
+            is_assumed: branch.is_none(),
+            branch: branch.unwrap_or_else(|| "main".to_owned()),
+            pipeline_default: first(&["BUILDKITE_PIPELINE_DEFAULT_BRANCH"]),
         }
     }
 
@@ -34,29 +40,43 @@ impl Upstream {
         pairs.into_iter().find(|(_, name)| *name == self.reference()).map(|(id, _)| id)
     }
 
-    /// The remote-tracking references of the branch. `remotes` is the output of
-    /// `git config --get-regexp '^remote\..*\.url$'`: the remote may be given as a URL.
-    pub(crate) fn tracking_references(&self, remotes: &str) -> Vec<String> {
+    /// The default branch of the remote, if the branch is only assumed. `ls_remote` is the output of
+    /// `git ls-remote --symref`.
+    pub(crate) fn default_branch(&self, ls_remote: &str) -> Option<Upstream> {
+        let of_remote = ls_remote
+            .lines()
+            .find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
+        let branch = of_remote.or(self.pipeline_default.as_deref());
+        let branch = branch.filter(|name| self.is_assumed && *name != self.branch)?;
+        Some(Upstream { branch: branch.to_owned(), is_assumed: false, ..self.clone() })
+    }
+
+    /// The remote-tracking references of the branch, or else of the default branch, most likely first.
+    /// `remotes` is the output of `git config --get-regexp '^remote\..*\.url$'`: the remote may be given
+    /// as a URL. `heads` are the targets of the references `refs/remotes/*/HEAD`, one per line.
+    pub(crate) fn tracking_references(&self, remotes: &str, heads: &str) -> Vec<String> {
         let by_url = remotes.lines().filter_map(|line| {
             let (key, url) = line.split_once(' ')?;
             let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
             is_same_repository(url, &self.remote).then_some(name)
         });
         let names = std::iter::once(self.remote.as_str()).chain(by_url);
-        names.map(|name| format!("refs/remotes/{name}/{}", self.branch)).collect()
+        let prefixes: Vec<String> = names.map(|name| format!("refs/remotes/{name}/")).collect();
+        let of =
+            |branch: &str| prefixes.iter().map(|it| format!("{it}{branch}")).collect::<Vec<_>>();
+        let mut references = of(&self.branch);
+        if self.is_assumed {
+            let is_ours = |head: &&str| prefixes.iter().any(|it| head.starts_with(it.as_str()));
+            references.extend(heads.lines().filter(is_ours).map(str::to_owned));
+            references.extend(self.pipeline_default.iter().flat_map(|branch| of(branch)));
+        }
+        references
     }
 
-    /// Every reference that may stand for the branch in a clone, most likely first.
-    pub(crate) fn known_references(&self, remotes: &str) -> Vec<String> {
-        let of_origin = format!("refs/remotes/origin/{}", self.branch);
-        let mut references: Vec<String> = Vec::new();
-        for reference in self.tracking_references(remotes).into_iter().chain([of_origin]) {
-            if !references.contains(&reference) {
-                references.push(reference);
-            }
-        }
-        references.push(self.reference());
-        references
+    /// Whether a reference is that of the branch itself, and not of the default branch.
+    pub(crate) fn is_branch(&self, reference: &str) -> bool {
+        let name = reference.strip_suffix(&self.branch);
+        name.is_some_and(|prefix| prefix.ends_with('/'))
     }
 }
 
@@ -82,53 +102,41 @@ fn repository(url: &str) -> String {
     address.strip_suffix(".git").unwrap_or(address).trim_end_matches('/').to_owned()
 }
 
-/// Which commit of the upstream branch is the base.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Against {
-    /// The tip of the branch: what the change would be merged into.
-    #[default]
-    Tip,
-    /// The commit at which the change left the branch.
-    MergeBase,
-}
-
-impl Against {
-    pub(crate) fn from_name(name: &str) -> Result<Against, String> {
-        match name {
-            "tip" => Ok(Against::Tip),
-            "merge-base" => Ok(Against::MergeBase),
-            _ => Err(format!("`--against` takes `tip` or `merge-base`, not `{name}`")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::lookup;
 
-    fn base(variables: &[(&str, &str)]) -> (String, String) {
-        let upstream = Upstream::from_lookup(lookup(variables));
-        (upstream.remote, upstream.branch)
+    fn upstream(variables: &[(&str, &str)]) -> Upstream {
+        Upstream::from_lookup(lookup(variables))
     }
 
     #[test]
     fn buildkites_variables_win_and_empty_is_unset() {
-        let pair = |remote: &str, branch: &str| (remote.to_owned(), branch.to_owned());
-        assert_eq!(base(&[]), pair("origin", "main"));
-        assert_eq!(
-            base(&[("REMOTE", "upstream"), ("BASE_BRANCH", "dev")]),
-            pair("upstream", "dev")
-        );
-        assert_eq!(
-            base(&[
-                ("BUILDKITE_REPO", "url"),
-                ("REMOTE", "x"),
-                ("BUILDKITE_PULL_REQUEST_BASE_BRANCH", ""),
-                ("BASE_BRANCH", "dev")
-            ]),
-            pair("url", "dev")
-        );
+        #[track_caller]
+        fn check(variables: &[(&str, &str)], remote: &str, branch: &str) {
+            let upstream = upstream(variables);
+            assert_eq!((upstream.remote.as_str(), upstream.branch.as_str()), (remote, branch));
+        }
+        check(&[], "origin", "main");
+        check(&[("REMOTE", "upstream"), ("BASE_BRANCH", "dev")], "upstream", "dev");
+        let empty = ("BUILDKITE_PULL_REQUEST_BASE_BRANCH", "");
+        let variables = [("BUILDKITE_REPO", "url"), ("REMOTE", "x"), empty, ("BASE_BRANCH", "dev")];
+        check(&variables, "url", "dev");
+    }
+
+    #[test]
+    fn the_default_branch_replaces_only_an_assumed_one() {
+        let branch = |variables: &[(&str, &str)], ls_remote: &str| {
+            upstream(variables).default_branch(ls_remote).map(|it| it.branch)
+        };
+        let answer = "ref: refs/heads/master\tHEAD\n11\tHEAD\n";
+        assert_eq!(branch(&[], answer).as_deref(), Some("master"));
+        let pipeline = ("BUILDKITE_PIPELINE_DEFAULT_BRANCH", "trunk");
+        assert_eq!(branch(&[pipeline], answer).as_deref(), Some("master"));
+        assert_eq!(branch(&[pipeline], "11\tHEAD\n").as_deref(), Some("trunk"));
+        assert_eq!(branch(&[("BASE_BRANCH", "main")], answer), None);
+        assert_eq!(branch(&[], "ref: refs/heads/main\tHEAD\n"), None);
     }
 
     #[test]
@@ -158,26 +166,30 @@ mod tests {
 
     #[test]
     fn only_the_reference_of_that_very_name_counts() {
-        let upstream = Upstream { remote: "origin".to_owned(), branch: "main".to_owned() };
         let printed = "11\trefs/heads/a/refs/heads/main\n22\trefs/heads/main\n";
-        assert_eq!(upstream.tip_in(printed), Some("22"));
-        assert_eq!(upstream.tip_in("11\trefs/heads/a/refs/heads/main\n"), None);
+        assert_eq!(upstream(&[]).tip_in(printed), Some("22"));
+        assert_eq!(upstream(&[]).tip_in("11\trefs/heads/a/refs/heads/main\n"), None);
     }
 
     #[test]
     fn a_clone_knows_a_branch_by_the_name_of_its_remote() {
-        let upstream = Upstream { remote: "https://x/r.git".to_owned(), branch: "main".to_owned() };
         let remotes = "remote.origin.url https://y\nremote.up.url https://x/r.git\n";
+        let heads = "refs/remotes/origin/trunk\nrefs/remotes/up/master\n";
+        let url = ("REMOTE", "https://x/r.git");
+        let assumed = upstream(&[url, ("BUILDKITE_PIPELINE_DEFAULT_BRANCH", "dev")]);
         assert_eq!(
-            upstream.known_references(remotes),
+            assumed.tracking_references(remotes, heads),
             [
                 "refs/remotes/https://x/r.git/main",
                 "refs/remotes/up/main",
-                "refs/remotes/origin/main",
-                "refs/heads/main",
+                "refs/remotes/up/master",
+                "refs/remotes/https://x/r.git/dev",
+                "refs/remotes/up/dev",
             ]
         );
-        let upstream = Upstream { remote: "origin".to_owned(), branch: "main".to_owned() };
-        assert_eq!(upstream.known_references(""), ["refs/remotes/origin/main", "refs/heads/main"]);
+        let named = upstream(&[("BASE_BRANCH", "main")]);
+        assert_eq!(named.tracking_references("", heads), ["refs/remotes/origin/main"]);
+        assert!(named.is_branch("refs/remotes/origin/main"));
+        assert!(!named.is_branch("refs/remotes/origin/domain"));
     }
 }

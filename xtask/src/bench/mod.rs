@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use xshell::Shell;
 
+use crate::base;
 use crate::base::Base;
 use crate::bench::checkout::Checkout;
 use crate::bench::comparison::Comparison;
@@ -24,37 +25,41 @@ use crate::bench::known::Known;
 use crate::bench::measure::{Bench, Ended, Runs, Side, Sides};
 use crate::bench::report::Heading;
 use crate::bench::results::Results;
-use crate::bench::target::{Benchmarks, Workspace};
-use crate::cli::bench::Options;
+use crate::bench::schedule::Schedule;
+use crate::bench::target::Benchmarks;
+use crate::cli::bench::{Against, Options};
 use crate::context::Context;
-use crate::host::{cargo, files, terminal};
+use crate::host::{files, terminal};
+use crate::inputs;
 use crate::outcome::Outcome;
+use crate::plan::metadata::Metadata;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
-use crate::{base, cache};
 
 /// What is compared with what.
 struct Task<'a> {
     /// Outside the tree, the same for every run in this repository.
     cache_dir: PathBuf,
     options: &'a Options,
+    schedule: Schedule,
     /// Of the change.
     selection: Selection,
-    change: Benchmarks,
+    change: Benchmarks<'a>,
     base: Base,
 }
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let cache_dir = cache::dir(cx)?;
+    let schedule = Schedule::new(options.rounds, options.fail_above_percent)?;
+    let cache_dir = cx.cache_dir()?;
     let _lock = measure::lock(&cache_dir.join("bench.lock"))?;
-    let workspace = workspace(cx, &cx.sh)?;
+    let workspace = inputs::metadata(cx, &cx.sh)?;
     let selection = Selection {
         package: options.package.clone().or_else(|| cx.lookup("PACKAGE")),
         features: options.features.clone(),
     };
-    let change = match workspace.benchmarks(selection.package.as_deref()) {
+    let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
         Err(absence) => {
             terminal::say(&format!("error: {absence}"));
@@ -69,14 +74,17 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
     }
     provide_critcmp(cx)?;
-    let base = base::find_against(cx, options.against)?;
-    compare(cx, &workspace, &Task { cache_dir, options, selection, change, base })
+    let mut base = base::find(cx)?;
+    if options.against == Against::MergeBase {
+        base = base::merge_base(cx, &base)?;
+    }
+    compare(cx, &workspace, &Task { cache_dir, options, schedule, selection, change, base })
 }
 
-fn compare(cx: &Context, workspace: &Workspace, task: &Task<'_>) -> anyhow::Result<Outcome> {
-    let bench = Bench::new(cx, Path::new(&workspace.target_dir))?;
+fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Result<Outcome> {
+    let bench = Bench::new(cx, &workspace.target_directory)?;
     let checkout = Checkout::new(cx, task.cache_dir.join("bench-base"), &task.base.id)?;
-    checkout.copy_lock_file(cx, Path::new(&workspace.root))?;
+    checkout.copy_lock_file(cx, &workspace.root)?;
     warn_of_configuration_above(cx, &checkout.dir);
     let base_sh = Shell::new().context("cannot find the current directory")?;
     base_sh.change_dir(&checkout.dir);
@@ -101,20 +109,20 @@ fn measure_and_report(
     sides: &Sides<'_>,
     task: &Task<'_>,
 ) -> anyhow::Result<Outcome> {
-    let Task { options, selection, base: found, .. } = task;
+    let Task { options, schedule, selection, base: found, .. } = task;
     let known = match &sides.base {
         Some(base) => Some(Known::new(bench.cx, &task.cache_dir, base, &found.id)?),
         None => None,
     };
     let mut runs = Runs::default();
-    if options.schedule.may_reuse_base() && !options.fresh {
+    if schedule.may_reuse_base() && !options.fresh {
         runs.base.extend(known.as_ref().and_then(|known| known.load(found)));
     }
     let base_reused = !runs.base.is_empty();
-    match bench.measure_all(&options.schedule, sides, &mut runs)? {
+    match bench.measure_all(schedule, sides, &mut runs)? {
         Ended::Measured => (),
         Ended::ChangeFailed => {
-            let hint = if task.change.has_criterion {
+            let hint = if task.change.have_criterion() {
                 ""
             } else {
                 ": `criterion` is not among the dependencies, and only its benchmarks are understood"
@@ -139,7 +147,7 @@ fn measure_and_report(
         base_reused,
         package: selection.package.as_deref(),
         features: selection.features.as_deref(),
-        schedule: options.schedule,
+        schedule: *schedule,
     };
     show(bench, options, &heading, &runs)
 }
@@ -152,7 +160,7 @@ fn show(
     runs: &Runs,
 ) -> anyhow::Result<Outcome> {
     let cx = bench.cx;
-    let comparison = runs.compare(&options.schedule);
+    let comparison = runs.compare(&heading.schedule);
     if let Some(path) = &options.json {
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
@@ -160,7 +168,7 @@ fn show(
     let failed = comparison.slower().next().is_some();
     annotate(cx, heading, &comparison, failed);
     show_table(bench, runs)?;
-    if let Some(limit) = options.schedule.fail_above_percent {
+    if let Some(limit) = heading.schedule.fail_above_percent {
         for line in report::gate_lines(&comparison, limit) {
             terminal::say(&line);
         }
@@ -213,10 +221,10 @@ fn warn_of_configuration_above(cx: &Context, base: &Path) {
     }
 }
 
-fn check_features(selection: &Selection, change: &Benchmarks) -> anyhow::Result<()> {
+fn check_features(selection: &Selection, change: &Benchmarks<'_>) -> anyhow::Result<()> {
     let list = selection.features.as_deref().unwrap_or_default();
-    if let Some(unknown) = change.unknown_features(list).first() {
-        bail!(Rejected::new(format!("there is no feature `{unknown}`{}", change.hint(unknown))));
+    if let Some((_, problem)) = change.unknown_features(list).into_iter().next() {
+        bail!(Rejected::new(problem));
     }
     Ok(())
 }
@@ -231,11 +239,11 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
         ));
         return Ok(None);
     }
-    let workspace =
-        workspace(cx, sh).map_err(|error| Failure::new(format!("on the base: {error:#}")))?;
+    let workspace = inputs::metadata(cx, sh)
+        .map_err(|error| Failure::new(format!("on the base: {error:#}")))?;
     let mut selection = task.selection.clone();
-    let base = match workspace.benchmarks(selection.package.as_deref()) {
-        Ok(base) if task.change.has_criterion && !base.has_criterion => {
+    let base = match Benchmarks::of(&workspace, selection.package.as_deref()) {
+        Ok(base) if task.change.have_criterion() && !base.have_criterion() => {
             Err("the bench target `main` does not use criterion".to_owned())
         }
         other => other,
@@ -249,6 +257,7 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
     };
     if let Some(list) = &selection.features {
         let unknown = base.unknown_features(list);
+        let unknown: Vec<&str> = unknown.iter().map(|(name, _)| *name).collect();
         if !unknown.is_empty() {
             let names = unknown.join("`, `");
             terminal::note(&format!(
@@ -263,13 +272,4 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
 fn provide_critcmp(cx: &Context) -> anyhow::Result<()> {
     let needs = requirement::of_command(&["bench"]);
     Ok(Installer::new(cx, InstallPolicy::Allowed).ensure_all(&needs)?)
-}
-
-fn workspace(cx: &Context, sh: &Shell) -> anyhow::Result<Workspace> {
-    let output = cx.process(cargo::metadata(sh)).output()?;
-    if !output.status.success() {
-        bail!(Rejected::new(String::from_utf8_lossy(&output.stderr).trim()));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    Workspace::parse(&text).context("`cargo metadata` printed something unknown")
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::diagnostic::Rejected;
+
 /// A side of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SideName {
@@ -35,20 +37,27 @@ const MAX_ROUNDS: usize = 1000;
 
 impl Schedule {
     /// Checks what the command line says.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many or too few rounds (exit code 2).
     pub(crate) fn new(
         rounds: Option<usize>,
         fail_above_percent: Option<f64>,
-    ) -> Result<Schedule, String> {
-        match (rounds, fail_above_percent) {
+    ) -> Result<Schedule, Rejected> {
+        let message = match (rounds, fail_above_percent) {
             (Some(rounds), _) if !(1..=MAX_ROUNDS).contains(&rounds) => {
-                Err(format!("`--rounds` takes a number from 1 to {MAX_ROUNDS}"))
+                format!("`--rounds` takes a number from 1 to {MAX_ROUNDS}")
             }
-            (Some(rounds), Some(_)) if rounds < MIN_GATED_ROUNDS => Err(format!(
+            (Some(rounds), Some(_)) if rounds < MIN_GATED_ROUNDS => format!(
                 "`--fail-above` needs `--rounds {MIN_GATED_ROUNDS}` or more to tell a slowdown from noise"
-            )),
-            (None, Some(_)) => Ok(Schedule { rounds: Some(MIN_GATED_ROUNDS), fail_above_percent }),
-            _ => Ok(Schedule { rounds, fail_above_percent }),
-        }
+            ),
+            (None, Some(_)) => {
+                return Ok(Schedule { rounds: Some(MIN_GATED_ROUNDS), fail_above_percent });
+            }
+            _ => return Ok(Schedule { rounds, fail_above_percent }),
+        };
+        Err(Rejected::new(message).help("see `cargo xtask help bench`"))
     }
 
     /// Whether an earlier measurement of the base may stand in for one of this run.
@@ -144,9 +153,11 @@ mod tests {
 
     #[test]
     fn too_few_rounds_are_refused() {
-        assert!(Schedule::new(Some(0), None).unwrap_err().contains("from 1"));
-        assert!(Schedule::new(Some(usize::MAX), None).unwrap_err().contains("to 1000"));
-        assert!(Schedule::new(Some(2), Some(5.0)).unwrap_err().contains("`--rounds 3` or more"));
+        let message =
+            |rounds, percent| Schedule::new(Some(rounds), percent).unwrap_err().to_string();
+        assert!(message(0, None).contains("from 1"));
+        assert!(message(usize::MAX, None).contains("to 1000"));
+        assert!(message(2, Some(5.0)).contains("`--rounds 3` or more"));
     }
 
     #[test]

@@ -1,64 +1,72 @@
-//! Pure. Which benchmarks a revision has, from what `cargo metadata` says about it.
+//! Pure. Which benchmarks a revision has.
 
-use serde_json::Value;
-
-use crate::text::nearest;
+use crate::plan::metadata::{Metadata, Package, problem_of_feature};
 
 /// The bench target that is measured.
-pub(crate) const TARGET: &str = "main";
+const TARGET: &str = "main";
 
-/// A workspace as `cargo metadata --no-deps` describes it.
+/// The packages of a revision whose benchmarks are measured.
 #[derive(Debug)]
-pub(crate) struct Workspace {
-    pub(crate) root: String,
-    pub(crate) target_dir: String,
-    packages: Vec<Package>,
-}
+pub(crate) struct Benchmarks<'m>(Vec<&'m Package>);
 
-#[derive(Debug)]
-struct Package {
-    name: String,
-    /// Whether cargo takes it where no package is named.
-    is_default: bool,
-    has_bench: bool,
-    has_criterion: bool,
-    features: Vec<String>,
-}
+impl<'m> Benchmarks<'m> {
+    /// The benchmarks of one package, or of those that cargo takes by itself.
+    ///
+    /// # Errors
+    ///
+    /// If there is none: a sentence without its end.
+    pub(crate) fn of(metadata: &'m Metadata, package: Option<&str>) -> Result<Self, String> {
+        let chosen = match package {
+            Some(name) => vec![metadata.package(name)?],
+            None => metadata.default_packages(),
+        };
+        let (measured, others): (Vec<&Package>, Vec<&Package>) =
+            metadata.packages.iter().filter(|it| has_bench(it)).partition(|it| chosen.contains(it));
+        if measured.is_empty() {
+            return Err(no_target(package, &others));
+        }
+        Ok(Benchmarks(measured))
+    }
 
-/// What of a revision can be measured.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Benchmarks {
     /// Whether `criterion` itself is among the dependencies, and not only what wraps it.
-    pub(crate) has_criterion: bool,
-    /// Of the packages that are measured; without their dependencies' own.
-    pub(crate) features: Vec<String>,
-    packages: Vec<String>,
-}
+    pub(crate) fn have_criterion(&self) -> bool {
+        self.0.iter().any(|package| package.depends_on_criterion)
+    }
 
-impl Benchmarks {
-    /// Those of a list of features, as cargo takes it, that these packages do not have. What is
-    /// another package's (`dependency/feature`) is left to cargo.
-    pub(crate) fn unknown_features<'l>(&self, list: &'l str) -> Vec<&'l str> {
-        let is_known =
-            |name: &&str| name.contains('/') || self.features.iter().any(|it| it == name);
-        names(list).filter(|name| !is_known(name)).collect()
+    /// Those of a list of features, as cargo takes it, that no measured package has, and why.
+    pub(crate) fn unknown_features<'l>(&self, list: &'l str) -> Vec<(&'l str, String)> {
+        let problem = |name| Some((name, problem_of_feature(self.0.iter().copied(), name)?));
+        names(list).filter_map(problem).collect()
     }
 
     /// What to say where several packages are measured: criterion knows benchmarks by name only.
     pub(crate) fn warning(&self) -> Option<String> {
-        let [_, _, ..] = self.packages.as_slice() else { return None };
+        let [_, _, ..] = self.0.as_slice() else { return None };
+        let names: Vec<&str> = self.0.iter().map(|package| package.name.as_str()).collect();
         Some(format!(
             "warning: several packages have a bench target `{TARGET}` (`{}`): of benchmarks with the \
              same name one stands for all; `--package` measures one package",
-            self.packages.join("`, `")
+            names.join("`, `")
         ))
     }
+}
 
-    /// For messages: what was most likely meant.
-    pub(crate) fn hint(&self, feature: &str) -> String {
-        let features: Vec<&str> = self.features.iter().map(String::as_str).collect();
-        nearest::hint(feature, &features)
-    }
+fn has_bench(package: &Package) -> bool {
+    package.benches.iter().any(|name| name == TARGET)
+}
+
+fn no_target(package: Option<&str>, others: &[&Package]) -> String {
+    let whose = match package {
+        Some(name) => format!("the package `{name}` has"),
+        None => "there is".to_owned(),
+    };
+    let elsewhere: Vec<String> =
+        others.iter().map(|package| format!("`--package {}`", package.name)).collect();
+    let hint = match elsewhere.as_slice() {
+        [] => String::new(),
+        some => format!(", but there is with {}", some.join(", ")),
+    };
+    format!("{whose} no bench target `{TARGET}`{hint}")
 }
 
 /// A list of features without some of them.
@@ -70,96 +78,10 @@ fn names(list: &str) -> impl Iterator<Item = &str> {
     list.split([',', ' ']).filter(|name| !name.is_empty())
 }
 
-/// Why there is nothing to measure: a sentence without its end.
-pub(crate) type Absence = String;
-
-impl Workspace {
-    /// Reads the output of `cargo metadata --no-deps --format-version 1`.
-    pub(crate) fn parse(text: &str) -> Option<Workspace> {
-        let metadata: Value = serde_json::from_str(text).ok()?;
-        let root = metadata["workspace_root"].as_str()?.to_owned();
-        // Cargo before 1.71 does not say which members are the default; a package at the root is.
-        let at_root = format!("{root}/Cargo.toml");
-        let entries = metadata["packages"].as_array()?;
-        let has_root_package = entries.iter().any(|it| it["manifest_path"] == *at_root);
-        let is_default = |entry: &Value| match metadata["workspace_default_members"].as_array() {
-            Some(ids) => ids.contains(&entry["id"]),
-            None => !has_root_package || entry["manifest_path"] == *at_root,
-        };
-        let packages = entries.iter().map(|entry| Package::of(entry, is_default(entry)));
-        Some(Workspace {
-            packages: packages.collect::<Option<Vec<Package>>>()?,
-            target_dir: metadata["target_directory"].as_str()?.to_owned(),
-            root,
-        })
-    }
-
-    /// The benchmarks of one package, or of those that cargo takes by itself.
-    pub(crate) fn benchmarks(&self, package: Option<&str>) -> Result<Benchmarks, Absence> {
-        let chosen: Vec<&Package> = self
-            .packages
-            .iter()
-            .filter(|it| package.map_or(it.is_default, |name| it.name == name))
-            .collect();
-        if let (Some(name), true) = (package, chosen.is_empty()) {
-            let names: Vec<&str> = self.packages.iter().map(|it| it.name.as_str()).collect();
-            return Err(format!("there is no package `{name}`{}", nearest::hint(name, &names)));
-        }
-        let measured: Vec<&Package> = chosen.iter().copied().filter(|it| it.has_bench).collect();
-        if measured.is_empty() {
-            return Err(self.no_target(package));
-        }
-        Ok(Benchmarks {
-            has_criterion: measured.iter().any(|it| it.has_criterion),
-            features: measured.iter().flat_map(|it| it.features.clone()).collect(),
-            packages: measured.iter().map(|it| it.name.clone()).collect(),
-        })
-    }
-
-    fn no_target(&self, package: Option<&str>) -> Absence {
-        let whose = match package {
-            Some(name) => format!("the package `{name}` has"),
-            None => "there is".to_owned(),
-        };
-        let elsewhere: Vec<String> = self
-            .packages
-            .iter()
-            .filter(|it| it.has_bench && package != Some(&it.name))
-            .map(|it| format!("`--package {}`", it.name))
-            .collect();
-        let hint = match elsewhere.as_slice() {
-            [] => String::new(),
-            some => format!(", but there is with {}", some.join(", ")),
-        };
-        format!("{whose} no bench target `{TARGET}`{hint}")
-    }
-}
-
-impl Package {
-    fn of(entry: &Value, is_default: bool) -> Option<Package> {
-        let is_bench = |target: &Value| {
-            let kinds = target["kind"].as_array();
-            let is_bench = kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "bench"));
-            is_bench && target["name"] == TARGET
-        };
-        let is_criterion = |dependency: &Value| {
-            ["name", "rename"].iter().any(|key| dependency[key] == "criterion")
-        };
-        let features = entry["features"].as_object()?;
-        Some(Package {
-            name: entry["name"].as_str()?.to_owned(),
-            is_default,
-            has_bench: entry["targets"].as_array()?.iter().any(is_bench),
-            has_criterion: entry["dependencies"].as_array()?.iter().any(is_criterion),
-            features: features.keys().cloned().collect(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn package(name: &str, bench: Option<&str>) -> Value {
         let bench = bench.map(|bench| json!({"kind": ["bench"], "name": bench}));
@@ -173,35 +95,38 @@ mod tests {
         })
     }
 
-    fn workspace(packages: &[Value], default: &[&str]) -> Workspace {
+    fn metadata(packages: &[Value], default: &[&str]) -> Metadata {
         let default = default.iter().map(|name| format!("path+file:///r/{name}#0.1.0"));
         let metadata = json!({
             "workspace_root": "/r", "target_directory": "/r/target", "packages": packages,
             "workspace_default_members": default.collect::<Vec<_>>(),
         });
-        Workspace::parse(&metadata.to_string()).unwrap()
+        Metadata::read(metadata.to_string().as_bytes()).unwrap()
     }
 
     #[test]
     fn only_a_bench_target_of_that_name_counts() {
-        let found = workspace(&[package("a", Some("main"))], &["a"]);
-        assert_eq!(found.benchmarks(None).unwrap().features, ["default", "extra"]);
+        let found = metadata(&[package("a", Some("main"))], &["a"]);
+        assert!(Benchmarks::of(&found, None).unwrap().have_criterion());
         for bench in [None, Some("other")] {
-            let found = workspace(&[package("a", bench)], &["a"]);
-            assert_eq!(found.benchmarks(None).unwrap_err(), "there is no bench target `main`");
+            let found = metadata(&[package("a", bench)], &["a"]);
+            assert_eq!(
+                Benchmarks::of(&found, None).unwrap_err(),
+                "there is no bench target `main`"
+            );
         }
     }
 
     #[test]
     fn a_package_that_is_not_a_default_member_has_to_be_named() {
-        let found = workspace(&[package("a", None), package("b", Some("main"))], &["a"]);
+        let found = metadata(&[package("a", None), package("b", Some("main"))], &["a"]);
         assert_eq!(
-            found.benchmarks(None).unwrap_err(),
+            Benchmarks::of(&found, None).unwrap_err(),
             "there is no bench target `main`, but there is with `--package b`"
         );
-        assert!(found.benchmarks(Some("b")).is_ok());
+        assert!(Benchmarks::of(&found, Some("b")).is_ok());
         assert_eq!(
-            found.benchmarks(Some("a")).unwrap_err(),
+            Benchmarks::of(&found, Some("a")).unwrap_err(),
             "the package `a` has no bench target `main`, but there is with `--package b`"
         );
     }
@@ -209,44 +134,24 @@ mod tests {
     #[test]
     fn several_packages_are_measured_with_a_warning() {
         let bench = |name: &str| package(name, Some("main"));
-        let found = workspace(&[bench("a"), bench("b")], &["a", "b"]);
-        let warning = found.benchmarks(None).unwrap().warning().unwrap();
+        let found = metadata(&[bench("a"), bench("b")], &["a", "b"]);
+        let warning = Benchmarks::of(&found, None).unwrap().warning().unwrap();
         assert!(
             warning.contains("several packages have a bench target `main` (`a`, `b`)"),
             "{warning}"
         );
-        assert_eq!(found.benchmarks(Some("b")).unwrap().warning(), None);
-    }
-
-    #[test]
-    fn an_unknown_package_names_the_nearest() {
-        let found = workspace(&[package("vm-memory", None)], &["vm-memory"]);
-        assert_eq!(
-            found.benchmarks(Some("vm-memroy")).unwrap_err(),
-            "there is no package `vm-memroy`, did you mean `vm-memory`?"
-        );
+        assert_eq!(Benchmarks::of(&found, Some("b")).unwrap().warning(), None);
     }
 
     #[test]
     fn features_that_a_revision_lacks_are_found() {
-        let found = workspace(&[package("a", Some("main"))], &["a"]).benchmarks(None).unwrap();
-        assert_eq!(found.unknown_features("default, extra b/c"), Vec::<&str>::new());
-        assert_eq!(found.unknown_features("extra,new other"), ["new", "other"]);
-        assert_eq!(without("extra,new other", &["new", "other"]), "extra");
-        assert_eq!(found.hint("exrta"), ", did you mean `extra`?");
-    }
-
-    #[test]
-    fn an_old_cargo_does_not_name_the_default_members() {
-        let mut root = package("root", Some("main"));
-        root["manifest_path"] = json!("/r/Cargo.toml");
-        let parse = |packages: Vec<Value>| {
-            let metadata = json!({
-                "workspace_root": "/r", "target_directory": "/t", "packages": packages,
-            });
-            Workspace::parse(&metadata.to_string()).unwrap()
-        };
-        assert!(parse(vec![root, package("a", None)]).benchmarks(None).is_ok());
-        assert!(parse(vec![package("a", Some("main"))]).benchmarks(None).is_ok());
+        let metadata = metadata(&[package("a", Some("main"))], &["a"]);
+        let found = Benchmarks::of(&metadata, None).unwrap();
+        assert_eq!(found.unknown_features("default, extra b/c"), []);
+        let unknown = found.unknown_features("extra,new exrta");
+        let names: Vec<&str> = unknown.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["new", "exrta"]);
+        assert_eq!(unknown[1].1, "unknown feature `exrta`, did you mean `extra`?");
+        assert_eq!(without("extra,new exrta", &names), "extra");
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::ci::verdict::{SoftFail, Verdict};
 use crate::plan::placeholder;
+use crate::plan::platform::Hypervisor;
 use crate::plan::step::Step;
 use crate::text::shell as shell_text;
 
@@ -147,7 +148,7 @@ fn notes(step: &Step<'_>) -> Vec<String> {
             notes.push(condition(key, &shown));
         }
     }
-    if test.hypervisor.as_deref() == Some("mshv") {
+    if test.hypervisor == Some(Hypervisor::Mshv) {
         notes.push("runs on a machine with the hypervisor `mshv` in CI".to_owned());
     }
     let docker = step.docker_plugin();
@@ -172,8 +173,8 @@ fn notes(step: &Step<'_>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::plan::Plan;
+    use crate::plan::inputs::tests::inputs;
     use crate::plan::platform::Platform;
-    use crate::plan::tests::inputs;
     use crate::text::diagnostic::Diagnostics;
 
     fn local(test: &str) -> LocalStep {
@@ -182,7 +183,7 @@ mod tests {
             &[Platform::X86_64],
             &[],
         );
-        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let plan = Plan::build(&inputs, &Diagnostics::default());
         let step = plan.steps().next().unwrap();
         LocalStep::of(&step, "/a b/xtask", "cargo xtask", &|name| Some(format!("<{name}>")))
     }

@@ -12,7 +12,6 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::selection::Selection;
 use crate::ci::verdict::{Report, Verdict};
 use crate::cli::ci::{Action, Options};
-use crate::cli::pipeline::Selective;
 use crate::context::Context;
 use crate::host::terminal;
 use crate::inputs;
@@ -24,15 +23,16 @@ use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected};
 use crate::text::shell as shell_text;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let mut found = Diagnostics::default();
+    let found = Diagnostics::default();
     let request = Request {
         descriptions: &options.test_descriptions,
         platform_file: None,
+        is_selective: options.workspace_selective,
         // Gates are for Buildkite: here every step of the plan runs.
-        selective: Selective { enabled: options.workspace_selective, with_dependents: false },
+        with_dependents: false,
     };
-    let inputs = inputs::inputs(cx, request, &mut found)?;
-    let plan = Plan::build(&inputs, &mut found);
+    let inputs = inputs::inputs(cx, request, &found)?;
+    let plan = Plan::build(&inputs, &found);
     terminal::report_warnings(&found.into_warnings()?);
     let alias = inputs::alias(cx, &inputs)?;
     let steps = local_steps(cx, &plan, options, &alias)?;
@@ -54,7 +54,7 @@ fn local_steps(
 ) -> anyhow::Result<Vec<LocalStep>> {
     let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
     check_names(plan, &selection)?;
-    let here = Platform::from_name(std::env::consts::ARCH);
+    let here = Platform::from_name(std::env::consts::ARCH).ok();
     let executable = cx.project.executable.to_string_lossy();
     let lookup = |name: &str| cx.lookup(name);
     let steps = plan.steps().filter(|step| step.platform.is_none() || step.platform == here);
@@ -81,7 +81,7 @@ fn check_names(plan: &Plan<'_>, selection: &Selection<'_>) -> Result<(), Rejecte
     let labels: Vec<(&str, String)> =
         plan.steps().map(|step| (&*step.test.name, step.label())).collect();
     // A test without a step here is known all the same.
-    let mut pairs: Vec<(&str, &str)> = plan.all_tests().map(|test| (&*test.name, "")).collect();
+    let mut pairs: Vec<(&str, &str)> = plan.inputs.tests().map(|test| (&*test.name, "")).collect();
     pairs.extend(labels.iter().map(|(name, label)| (*name, label.as_str())));
     let problems = selection::unknown_names(selection, &pairs);
     if problems.is_empty() {

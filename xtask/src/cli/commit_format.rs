@@ -17,9 +17,12 @@ are left out.
 
 Options:
       --message-file FILE         check the message in FILE, for a commit-msg hook
+      --git-process PID           the process of `git commit` that runs the hook; its options decide
+                                  how git cleans up the message
 
 Environment:
-  REMOTE, BASE_BRANCH             the base (default: origin and main); BUILDKITE_REPO and
+  REMOTE, BASE_BRANCH             the base (default: origin and main, or the remote's default branch
+                                  if it has no main); BUILDKITE_REPO and
                                   BUILDKITE_PULL_REQUEST_BASE_BRANCH take precedence
 
 Files:
@@ -30,10 +33,40 @@ Files:
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     pub(crate) message_file: Option<PathBuf>,
+    pub(crate) git_process: Option<u32>,
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let message_file = args.path(None, "--message-file")?;
+    let git_process = match args.text("--git-process")? {
+        None => None,
+        Some(text) => match text.parse() {
+            Ok(process) if message_file.is_some() => Some(process),
+            Ok(_) => return args.error("`--git-process` needs `--message-file`"),
+            Err(_) => {
+                return args.error(format!("`--git-process` takes a process id, not `{text}`"));
+            }
+        },
+    };
     args.finish()?;
-    Ok(Options { message_file })
+    Ok(Options { message_file, git_process })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    #[test]
+    fn a_process_belongs_to_a_message_file() {
+        let parse_words = |line: &str| {
+            let words = line.split_whitespace().map(OsString::from).collect();
+            parse(Args::new("commit-format", USAGE, words)).map_err(|error| error.to_string())
+        };
+        let options = parse_words("--message-file m --git-process 12").unwrap();
+        assert_eq!(options.git_process, Some(12));
+        assert!(parse_words("--git-process 12").unwrap_err().contains("needs `--message-file`"));
+        let error = parse_words("--message-file m --git-process x").unwrap_err();
+        assert!(error.contains("takes a process id, not `x`"), "{error}");
+    }
 }

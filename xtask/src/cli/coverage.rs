@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::args::{Args, OptionalValue};
-use crate::coverage::score::Score;
 use crate::text::diagnostic::Rejected;
-use crate::text::nearest;
+use crate::text::percent::Percent;
 
 pub(crate) const USAGE: &str = "\
 Measures line coverage and compares it with the recorded score.
@@ -50,7 +49,7 @@ pub(crate) struct Options {
     pub(crate) lcov: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) diff: Option<Diff>,
-    pub(crate) set: Option<Score>,
+    pub(crate) set: Option<Percent>,
     pub(crate) no_cleanup: bool,
 }
 
@@ -77,21 +76,13 @@ pub(crate) struct Diff {
     /// A revision; without one the upstream branch.
     pub(crate) base: Option<String>,
     /// How many of the added lines have to be covered, in percent.
-    pub(crate) minimum: Option<Score>,
+    pub(crate) minimum: Option<Percent>,
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let profile = profile(&mut args)?;
-    let scope = args.text("--test-scope")?;
-    let scope = match scope.as_deref() {
-        None => None,
-        Some("workspace") => Some(ScopeName::Workspace),
-        Some("crate") => Some(ScopeName::Crate),
-        Some(other) => {
-            let hint = nearest::hint(other, &["workspace", "crate"]);
-            return args.error(format!("unknown test scope `{other}`{hint}"));
-        }
-    };
+    let scopes = [("workspace", ScopeName::Workspace), ("crate", ScopeName::Crate)];
+    let scope = args.choice("--test-scope", "test scope", &scopes)?;
     let options = Options {
         profile,
         scope,
@@ -123,15 +114,8 @@ fn measures_nothing(options: &Options) -> bool {
 }
 
 fn profile(args: &mut Args) -> Result<Profile, Rejected> {
-    let profile = match args.text("--profile")?.as_deref() {
-        None => None,
-        Some("ci") => Some(Profile::Ci),
-        Some("devel") => Some(Profile::Devel),
-        Some(other) => {
-            let hint = nearest::hint(other, &["ci", "devel"]);
-            return args.error(format!("unknown profile `{other}`{hint}"));
-        }
-    };
+    let profiles = [("ci", Profile::Ci), ("devel", Profile::Devel)];
+    let profile = args.choice("--profile", "profile", &profiles)?;
     let profile = match (profile, args.switch("--devel")?) {
         (Some(Profile::Ci), true) => return args.error("`--profile ci` contradicts `--devel`"),
         (_, true) => Profile::Devel,
@@ -160,9 +144,9 @@ fn diff(args: &mut Args) -> Result<Option<Diff>, Rejected> {
     Ok(Some(Diff { base, minimum }))
 }
 
-fn percent(args: &mut Args, name: &'static str) -> Result<Option<Score>, Rejected> {
+fn percent(args: &mut Args, name: &'static str) -> Result<Option<Percent>, Rejected> {
     let Some(text) = args.text(name)? else { return Ok(None) };
-    match Score::from_text(&text) {
+    match Percent::from_text(&text) {
         Some(score) => Ok(Some(score)),
         None => args.error(format!("`{name}` takes a number from 0 to 100, not `{text}`")),
     }
@@ -178,7 +162,7 @@ mod tests {
         let parse_words = words_parser(parse, USAGE);
         let diff = |line: &str| parse_words(line).unwrap().diff;
         let with = |base: Option<&str>, minimum: Option<&str>| {
-            let minimum = minimum.and_then(Score::from_text);
+            let minimum = minimum.and_then(Percent::from_text);
             Some(Diff { base: base.map(str::to_owned), minimum })
         };
         assert_eq!(diff(""), None);

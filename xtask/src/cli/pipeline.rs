@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::cli::args::Args;
-use crate::pipeline::render::Format;
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
@@ -41,9 +40,18 @@ Environment (JSON where not said otherwise; empty is unset):
 pub(crate) struct Options {
     pub(crate) test_description: Option<PathBuf>,
     pub(crate) platform_allowlist: Option<PathBuf>,
-    pub(crate) workspace: Selective,
+    pub(crate) workspace_selective: bool,
+    pub(crate) dependents: bool,
     pub(crate) format: Format,
     pub(crate) destination: Destination,
+}
+
+/// The text form of a pipeline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    #[default]
+    Yaml,
+    Json,
 }
 
 /// What becomes of the pipeline.
@@ -57,37 +65,29 @@ pub(crate) enum Destination {
     Upload,
 }
 
-/// Whether each crate of a workspace gets steps of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Selective {
-    pub(crate) enabled: bool,
-    pub(crate) with_dependents: bool,
-}
-
-fn parse_selective(args: &mut Args) -> Result<Selective, Rejected> {
-    let enabled = args.boolean_option("--workspace-selective")?;
-    let with_dependents = args.boolean_option("--dependents")?;
-    if with_dependents && !enabled {
-        return args.error("`--dependents` goes with `--workspace-selective`");
-    }
-    Ok(Selective { enabled, with_dependents })
-}
-
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let test_description = args.path(Some("-t"), "--test-description")?;
     let platform_allowlist = args.path(Some("-p"), "--platform-allowlist")?;
-    let named = args.text("--format")?;
-    let format = match &named {
-        Some(name) => Format::from_name(name).or_else(|message| args.error(message))?,
-        None => Format::default(),
-    };
-    let workspace = parse_selective(&mut args)?;
+    let formats = [("yaml", Format::Yaml), ("json", Format::Json)];
+    let format = args.choice("--format", "format", &formats)?;
+    let workspace_selective = args.boolean_option("--workspace-selective")?;
+    let dependents = args.boolean_option("--dependents")?;
+    if dependents && !workspace_selective {
+        return args.error("`--dependents` goes with `--workspace-selective`");
+    }
     let destination = parse_destination(&mut args)?;
-    if named.is_some() && matches!(destination, Destination::Explain | Destination::Upload) {
+    if format.is_some() && matches!(destination, Destination::Explain | Destination::Upload) {
         return args.error("`--format` has no effect with `--explain` and `--upload`");
     }
     args.finish()?;
-    Ok(Options { test_description, platform_allowlist, workspace, format, destination })
+    Ok(Options {
+        test_description,
+        platform_allowlist,
+        workspace_selective,
+        dependents,
+        format: format.unwrap_or_default(),
+        destination,
+    })
 }
 
 fn parse_destination(args: &mut Args) -> Result<Destination, Rejected> {

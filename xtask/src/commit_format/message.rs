@@ -16,12 +16,18 @@ pub(crate) enum Violation {
     TitleTooLong {
         chars: usize,
     },
+    /// `fixup!`, `squash!` or `amend!`.
+    Autosquash,
     NoBlankLine,
     NoSignOff,
     /// There is a sign-off, but not in the trailers.
     SignOffMisplaced,
     SignOffMalformed {
         value: String,
+    },
+    /// What git writes below a message after a conflict.
+    Conflicts {
+        last_line: usize,
     },
     BodyTooWide {
         chars: usize,
@@ -48,7 +54,7 @@ pub(crate) struct Explanation {
 
 impl Violation {
     pub(crate) fn is_warning(&self) -> bool {
-        matches!(self, Violation::BodyTooWide { .. } | Violation::NotUtf8)
+        matches!(self, Violation::BodyTooWide { .. } | Violation::NotUtf8 | Violation::Autosquash)
     }
 
     pub(crate) fn explain(&self) -> Explanation {
@@ -63,6 +69,11 @@ impl Violation {
                 "title-length",
                 format!("the title has {chars} characters, the limit is {MAX_TITLE_CHARS}"),
                 "shorten it and move the details to the body".to_owned(),
+            ),
+            Violation::Autosquash => (
+                "autosquash",
+                "the commit is meant to be squashed into another one".to_owned(),
+                "run `git rebase --interactive --autosquash` onto the base".to_owned(),
             ),
             Violation::NoBlankLine => (
                 "blank-line",
@@ -81,8 +92,13 @@ impl Violation {
             ),
             Violation::SignOffMalformed { value } => (
                 "sign-off",
-                format!("`Signed-off-by: {value}` lacks a name or an e-mail address"),
+                format!("`Signed-off-by: {value}` {}", what_is_malformed(value)),
                 format!("write `{SIGN_OFF}`"),
+            ),
+            Violation::Conflicts { last_line } => (
+                "conflicts",
+                format!("the list of conflicts up to line {last_line} was left in the message"),
+                "remove these lines, as `git commit --amend --cleanup=strip` does".to_owned(),
             ),
             Violation::BodyTooWide { chars } => (
                 "body-width",
@@ -110,9 +126,10 @@ pub(crate) fn check(message: &[u8]) -> Vec<Finding> {
         found.push(Finding { line: line.unwrap_or(0) + 1, violation: Violation::NotUtf8 });
     }
     check_title(&lines, &mut found);
-    let trailers = trailer::block(&lines);
-    check_width(&lines, &trailers, &mut found);
-    check_sign_off(&lines, trailers, &mut found);
+    let lines = check_conflicts(&lines, &mut found);
+    let trailers = trailer::block(lines);
+    check_width(lines, &trailers, &mut found);
+    check_sign_off(lines, trailers, &mut found);
     found.sort_by_key(|finding| finding.line);
     found
 }
@@ -122,7 +139,9 @@ fn check_title(lines: &[&str], found: &mut Vec<Finding>) {
     let chars = title.chars().count();
     if title.trim().is_empty() {
         found.push(Finding { line: 1, violation: Violation::TitleMissing });
-    } else if chars > MAX_TITLE_CHARS && !is_derived_by_git(title) {
+    } else if is_autosquash(title) {
+        found.push(Finding { line: 1, violation: Violation::Autosquash });
+    } else if chars > MAX_TITLE_CHARS && !is_revert(title) {
         found.push(Finding { line: 1, violation: Violation::TitleTooLong { chars } });
     }
     if lines.get(1).is_some_and(|line| !line.trim().is_empty()) {
@@ -130,16 +149,34 @@ fn check_title(lines: &[&str], found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether git derived the title from that of another commit, so that the author did not choose its
-/// length.
-fn is_derived_by_git(title: &str) -> bool {
-    let quoted = |verb: &str| {
+/// Here and below, git derived the title from that of another commit, so its length is not the
+/// author's choice.
+fn is_autosquash(title: &str) -> bool {
+    ["fixup! ", "squash! ", "amend! "].iter().any(|prefix| title.starts_with(prefix))
+}
+
+fn is_revert(title: &str) -> bool {
+    ["Revert ", "Reapply "].iter().any(|verb| {
         let rest = title.strip_prefix(verb);
         rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('"') && rest.ends_with('"'))
+    })
+}
+
+/// The lines without the list of conflicts that a cherry-pick or a merge left at their end.
+///
+/// Source: `ignored_log_message_bytes` in git's `commit.c`.
+fn check_conflicts<'a, 'b>(lines: &'a [&'b str], found: &mut Vec<Finding>) -> &'a [&'b str] {
+    let is_header = |line: &&str| ["# Conflicts:", "Conflicts:"].contains(line);
+    let Some(start) = lines.iter().rposition(is_header).filter(|&start| start > 0) else {
+        return lines;
     };
-    quoted("Revert ")
-        || quoted("Reapply ")
-        || ["fixup! ", "squash! ", "amend! "].iter().any(|prefix| title.starts_with(prefix))
+    let is_listed = |line: &&str| line.trim().is_empty() || line.starts_with(['#', '\t']);
+    if lines[start + 1..].iter().all(is_listed) {
+        let violation = Violation::Conflicts { last_line: last_line(lines) };
+        found.push(Finding { line: start + 1, violation });
+        return &lines[..start];
+    }
+    lines
 }
 
 fn check_width(lines: &[&str], trailers: &Range<usize>, found: &mut Vec<Finding>) {
@@ -184,6 +221,15 @@ fn is_person(value: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let is_plain = !address.contains(|c: char| c.is_whitespace() || "<>".contains(c));
     !name.trim().is_empty() && !local.is_empty() && !domain.is_empty() && is_plain
+}
+
+fn what_is_malformed(value: &str) -> &'static str {
+    match value.rsplit_once('>') {
+        Some((person, _)) if is_person(&format!("{person}>")) => {
+            "has text after the e-mail address"
+        }
+        _ => "lacks a name or an e-mail address",
+    }
 }
 
 fn last_line(lines: &[&str]) -> usize {
@@ -233,14 +279,14 @@ mod tests {
     #[test]
     fn titles_that_git_derived_may_be_long() {
         let title = "x".repeat(60);
-        for made in [
-            format!("Revert \"{title}\""),
-            format!("Reapply \"{title}\""),
-            format!("fixup! {title}"),
-            format!("squash! {title}"),
-            format!("amend! {title}"),
-        ] {
+        for made in [format!("Revert \"{title}\""), format!("Reapply \"{title}\"")] {
             check_message(&format!("{made}\n\n{SIGNED}"), &expect![""]);
+        }
+        for verb in ["fixup!", "squash!", "amend!"] {
+            check_message(
+                &format!("{verb} {title}\n\n{SIGNED}"),
+                &expect!["1 autosquash: the commit is meant to be squashed into another one"],
+            );
         }
         check_message(
             &format!("Revert {title}\n\n{SIGNED}"),
@@ -274,6 +320,25 @@ mod tests {
             assert_eq!(found, [Finding { line: 3, violation }]);
         }
         check_message(&format!("T\n\nSigned-off-by: A\n{SIGNED}"), &expect![""]);
+        check_message(
+            "T\n\nSigned-off-by: A <a@b> (maintainer)\n",
+            &expect![
+                "3 sign-off: `Signed-off-by: A <a@b> (maintainer)` has text after the e-mail address"
+            ],
+        );
+    }
+
+    #[test]
+    fn leftover_conflicts_are_named() {
+        check_message(
+            &format!("T\n\n{SIGNED}\n\n# Conflicts:\n#\tfile\n#\tother\n"),
+            &expect!["5 conflicts: the list of conflicts up to line 7 was left in the message"],
+        );
+        check_message(
+            &format!("T\n\n{SIGNED}\n\nConflicts:\n\tfile\n"),
+            &expect!["5 conflicts: the list of conflicts up to line 6 was left in the message"],
+        );
+        check_message(&format!("T\n\n# Conflicts:\n#\tfile\n\n{SIGNED}\n"), &expect![""]);
     }
 
     #[test]

@@ -1,120 +1,242 @@
 //! Pure. The message that git will commit, from the file that it gives to a commit-msg hook.
+//!
+//! Source: `cleanup_message` in git's `sequencer.c`, `get_cleanup_mode`, `adjust_comment_line_char`
+//! and `wt_status_locate_end`.
+
+use crate::commit_format::commit_command::CommitCommand;
 
 /// The candidates for `core.commentChar = auto`, in git's order.
-const COMMENT_CHARS: &str = "#;@!$%^&|:";
-/// Below this line, after the comment character, everything is cut off.
-const SCISSORS: &str = " ------------------------ >8 ------------------------";
+const COMMENT_CHARS: &[u8] = b"#;@!$%^&|:";
+/// Git cuts off everything from this line, after the comment character.
+const SCISSORS: &[u8] = b" ------------------------ >8 ------------------------";
 
-/// What git removes from a message before it commits it: `commit.cleanup` of `git-config(1)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cleanup {
-    /// Whether blank ends and trailing whitespace go.
-    spaces: bool,
-    /// Whether comments go.
-    comments: bool,
-    /// Whether a line of scissors ends the message.
-    scissors: bool,
+/// The user's settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// `commit.cleanup`.
+    cleanup: Option<String>,
+    /// `commit.verbose`.
+    verbose: bool,
     /// `core.commentChar` or `core.commentString`.
     comment_prefix: Option<String>,
+    /// `i18n.commitEncoding`.
+    pub(crate) encoding: Option<String>,
 }
 
-impl Cleanup {
-    /// Reads what `git config --get-regexp` prints, where the last value of a setting wins. By
-    /// default comments are for people in an editor.
-    pub(crate) fn from_settings(settings: &str, is_edited: bool) -> Cleanup {
-        let pairs = || settings.lines().filter_map(|line| line.split_once(' '));
-        let last = |prefix: &str| pairs().rfind(|(name, _)| name.starts_with(prefix));
-        let (spaces, comments, scissors) = match last("commit.cleanup").map(|(_, value)| value) {
-            Some("verbatim") => (false, false, false),
-            Some("whitespace") => (true, false, false),
-            Some("scissors") => (true, false, is_edited),
-            Some("strip") => (true, true, true),
-            _ => (true, is_edited, is_edited),
-        };
-        let comment_prefix = last("core.comment").map(|(_, value)| value.to_owned());
-        Cleanup { spaces, comments, scissors, comment_prefix }
+impl Settings {
+    /// The names, for `git config --get-regexp`.
+    pub(crate) const NAMES: &str =
+        r"^(core\.comment(char|string)|commit\.(cleanup|verbose)|i18n\.commitencoding)$";
+
+    /// Parses what git prints, where the last value of a setting wins.
+    pub(crate) fn parse(text: &str) -> Settings {
+        let mut settings = Settings::default();
+        for line in text.lines() {
+            let (name, value) = line.split_once(' ').unwrap_or((line, "true"));
+            let text = Some(value.to_owned()).filter(|value| !value.is_empty());
+            match name {
+                "commit.cleanup" => settings.cleanup = text,
+                "commit.verbose" => {
+                    settings.verbose = !["false", "no", "off", "0", ""].contains(&value);
+                }
+                "i18n.commitencoding" => settings.encoding = text,
+                _ => settings.comment_prefix = text,
+            }
+        }
+        settings
     }
 }
 
-/// The message that will be committed.
-pub(crate) fn as_committed(file: &[u8], cleanup: &Cleanup) -> Vec<u8> {
+/// How git cleans up a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rule {
+    spaces: bool,
+    comments: bool,
+    scissors: bool,
+}
+
+/// What is known about the commit besides the settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) settings: &'a Settings,
+    /// None if the command is not known.
+    pub(crate) command: Option<&'a CommitCommand>,
+    /// Whether an editor is used, which decides about the default; None if it is not known.
+    pub(crate) is_edited: Option<bool>,
+}
+
+/// The message that will be committed: one if everything is known, else all that are possible.
+pub(crate) fn as_committed(file: &[u8], known: Known<'_>) -> Vec<Vec<u8>> {
     let lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').collect();
-    let prefix = match cleanup.comment_prefix.as_deref() {
-        Some("auto") => guessed_prefix(&lines),
-        Some(prefix) if !prefix.is_empty() => prefix.as_bytes().to_vec(),
-        _ => b"#".to_vec(),
-    };
-    let scissors = [&prefix, SCISSORS.as_bytes()].concat();
-    let is_kept = |line: &&[u8]| !cleanup.scissors || line.trim_ascii_end() != scissors;
-    let kept = lines.into_iter().take_while(is_kept);
-    let kept = kept.filter(|line| !cleanup.comments || !line.starts_with(&prefix));
-    if !cleanup.spaces {
-        return kept.collect::<Vec<_>>().join(&b'\n');
+    let mut messages = Vec::new();
+    for rule in rules(known) {
+        for prefix in comment_prefixes(&lines, known) {
+            let message = clean(&lines, rule, &prefix);
+            if !messages.contains(&message) {
+                messages.push(message);
+            }
+        }
     }
-    let kept: Vec<&[u8]> = kept.map(<[u8]>::trim_ascii_end).collect();
+    messages
+}
+
+fn rules(known: Known<'_>) -> Vec<Rule> {
+    let edits = known.is_edited.map_or(vec![true, false], |is_edited| vec![is_edited]);
+    let (modes, verbose) = match known.command {
+        Some(command) => (
+            vec![command.cleanup.as_deref().or(known.settings.cleanup.as_deref())],
+            vec![command.verbose.unwrap_or(known.settings.verbose)],
+        ),
+        None => (["verbatim", "whitespace", "strip"].map(Some).to_vec(), vec![true, false]),
+    };
+    let mut rules = Vec::new();
+    for is_edited in edits {
+        for mode in &modes {
+            for is_verbose in &verbose {
+                let (spaces, comments) = match *mode {
+                    Some("verbatim") => (false, false),
+                    Some("whitespace" | "scissors") => (true, false),
+                    Some("strip") => (true, true),
+                    _ => (true, is_edited),
+                };
+                let scissors = *is_verbose || (*mode == Some("scissors") && is_edited);
+                rules.push(Rule { spaces, comments, scissors });
+            }
+        }
+    }
+    rules
+}
+
+fn comment_prefixes(lines: &[&[u8]], known: Known<'_>) -> Vec<Vec<u8>> {
+    let starts_a_line = |c: &u8| lines.iter().any(|line| line.first() == Some(c));
+    let chars = || COMMENT_CHARS.iter().copied();
+    match known.settings.comment_prefix.as_deref() {
+        Some("auto") => (),
+        Some(prefix) => return vec![prefix.as_bytes().to_vec()],
+        None => return vec![b"#".to_vec()],
+    }
+    // Git has chosen the first character that started no line of the message at that time. An editor
+    // may have changed it since then, but not the line with the scissors.
+    let of_scissors = chars().find(|c| lines.contains(&[&[*c], SCISSORS].concat().as_slice()));
+    let chosen = of_scissors
+        .or_else(|| chars().find(|c| !starts_a_line(c)).filter(|_| known.is_edited == Some(false)));
+    match chosen {
+        Some(char) => vec![vec![char]],
+        None => chars().filter(starts_a_line).chain([b'#']).map(|c| vec![c]).collect(),
+    }
+}
+
+fn clean(lines: &[&[u8]], rule: Rule, prefix: &[u8]) -> Vec<u8> {
+    let scissors = [prefix, SCISSORS].concat();
+    let kept = lines.iter().take_while(|line| !rule.scissors || **line != scissors);
+    let kept = kept.filter(|line| !rule.comments || !line.starts_with(prefix));
+    if !rule.spaces {
+        return kept.copied().collect::<Vec<_>>().join(&b'\n');
+    }
+    let kept: Vec<&[u8]> = kept.map(|line| line.trim_ascii_end()).collect();
     let is_text = |line: &&[u8]| !line.is_empty();
     let Some(first) = kept.iter().position(is_text) else { return Vec::new() };
     let last = kept.iter().rposition(is_text).unwrap_or(first);
     kept[first..=last].join(&b'\n')
 }
 
-/// The character that the comments at the end of the file start with.
-fn guessed_prefix(lines: &[&[u8]]) -> Vec<u8> {
-    let last = lines.iter().rev().find(|line| !line.is_empty());
-    let is_comment = |c: &u8| COMMENT_CHARS.contains(char::from(*c));
-    let first = last.and_then(|line| line.first()).filter(|c| is_comment(c));
-    vec![first.copied().unwrap_or(b'#')]
+/// The message as UTF-8, where git takes bytes that are not for Latin-1.
+///
+/// Source: `verify_utf8` in git's `commit.c`.
+pub(crate) fn as_utf8(message: &[u8]) -> String {
+    let mut text = String::with_capacity(message.len());
+    for chunk in message.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().copied().map(char::from));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SCISSORS: &str = " ------------------------ >8 ------------------------";
+
+    fn messages(
+        file: &str,
+        settings: &str,
+        command: Option<&[&str]>,
+        is_edited: Option<bool>,
+    ) -> Vec<String> {
+        let settings = Settings::parse(settings);
+        let words = command.map(|words| [&["git", "commit"], words].concat());
+        let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        let command = words.and_then(|words| CommitCommand::parse(&words));
+        let known = Known { settings: &settings, command: command.as_ref(), is_edited };
+        let messages = as_committed(file.as_bytes(), known);
+        messages.into_iter().map(|it| String::from_utf8(it).unwrap()).collect()
+    }
+
     #[track_caller]
-    fn check(file: &str, comment_prefix: Option<&str>, want: &str) {
-        let settings = comment_prefix.map(|prefix| format!("core.commentchar {prefix}\n"));
-        let cleanup = Cleanup::from_settings(&settings.unwrap_or_default(), true);
-        let message = as_committed(file.as_bytes(), &cleanup);
-        assert_eq!(String::from_utf8(message).unwrap(), want);
+    fn check(file: &str, settings: &str, want: &str) {
+        assert_eq!(messages(file, settings, Some(&[]), Some(true)), [want]);
     }
 
     #[test]
     fn comments_and_blank_ends_go() {
-        check("\n# c\nT\n\nbody  \n# c\n\nS: x\n\n# end\n", None, "T\n\nbody\n\nS: x");
-        check("# only\n", None, "");
-        check("", None, "");
+        check("\n# c\nT\n\nbody  \n# c\n\nS: x\n\n# end\n", "", "T\n\nbody\n\nS: x");
+        check("# only\n", "", "");
+        check("", "", "");
     }
 
     #[test]
-    fn what_git_keeps_is_kept() {
+    fn settings_and_options_decide_what_is_kept() {
         let file = format!("\n#12: fix  \n\nbody\n#{SCISSORS}\nmore\n");
-        let kept = |settings: &str, is_edited: bool| {
-            let cleanup = Cleanup::from_settings(settings, is_edited);
-            String::from_utf8(as_committed(file.as_bytes(), &cleanup)).unwrap()
+        let kept = |settings: &str, command: &[&str], is_edited: bool| {
+            let mut messages = messages(&file, settings, Some(command), Some(is_edited));
+            assert_eq!(messages.len(), 1);
+            messages.remove(0)
         };
-        assert_eq!(kept("", true), "body");
-        assert_eq!(kept("", false), format!("#12: fix\n\nbody\n#{SCISSORS}\nmore"));
-        assert_eq!(kept("commit.cleanup default\n", true), "body");
-        assert_eq!(kept("commit.cleanup strip\n", false), "body");
-        assert_eq!(kept("commit.cleanup scissors\n", true), "#12: fix\n\nbody");
-        assert_eq!(kept("commit.cleanup whitespace\n", true), kept("", false));
-        assert_eq!(kept("commit.cleanup verbatim\n", true), file);
-        assert_eq!(kept("commit.cleanup strip\ncommit.cleanup verbatim\n", true), file);
+        let all = format!("#12: fix\n\nbody\n#{SCISSORS}\nmore");
+        assert_eq!(kept("", &[], true), "body\nmore");
+        assert_eq!(kept("", &["-v"], true), "body");
+        assert_eq!(kept("commit.verbose\n", &[], true), "body");
+        assert_eq!(kept("commit.verbose 2\n", &["--no-verbose"], true), "body\nmore");
+        assert_eq!(kept("", &[], false), all);
+        assert_eq!(kept("commit.cleanup default\n", &["-v"], true), "body");
+        assert_eq!(kept("commit.cleanup strip\n", &["-v"], false), "body");
+        assert_eq!(kept("commit.cleanup scissors\n", &[], true), "#12: fix\n\nbody");
+        assert_eq!(kept("commit.cleanup scissors\n", &[], false), all);
+        assert_eq!(kept("commit.cleanup whitespace\n", &[], true), all);
+        assert_eq!(kept("commit.cleanup whitespace\n", &["-v"], true), "#12: fix\n\nbody");
+        assert_eq!(kept("commit.cleanup verbatim\n", &[], true), file);
+        assert_eq!(kept("commit.cleanup verbatim\n", &["-v"], true), "\n#12: fix  \n\nbody");
+        assert_eq!(kept("commit.cleanup strip\n", &["--cleanup=verbatim"], true), file);
+        assert_eq!(kept("commit.cleanup strip\ncommit.cleanup verbatim\n", &[], true), file);
     }
 
     #[test]
-    fn what_is_below_the_scissors_goes() {
-        let scissors = format!("#{SCISSORS}");
-        check(&format!("T\n\nS: x\n{scissors}\n# c\ndiff\n+x\n"), None, "T\n\nS: x");
-        check(&format!("T\n ;{SCISSORS}\nx"), None, &format!("T\n ;{SCISSORS}\nx"));
+    fn without_the_command_every_message_is_possible() {
+        let file = format!("T\n# c\n#{SCISSORS}\nmore\n");
+        let messages = messages(&file, "", None, Some(true));
+        for message in ["T", "T\n# c", "T\nmore"] {
+            assert!(messages.contains(&message.to_owned()), "{message:?}: {messages:?}");
+        }
     }
 
     #[test]
-    fn the_users_comment_character_counts() {
-        check("T #1\n\n# heading\n; c\n", Some(";"), "T #1\n\n# heading");
-        check("T\n\n# heading\n; c\n; d\n", Some("auto"), "T\n\n# heading");
-        check("T\n\nbody\n// c\n", Some("//"), "T\n\nbody");
-        check("T\n# c\n", Some(""), "T");
-        check("T\n# c\n\nbody\n", Some("auto"), "T\n\nbody");
+    fn the_users_comment_prefix_counts() {
+        check("T #1\n\n# heading\n; c\n", "core.commentchar ;\n", "T #1\n\n# heading");
+        check("T\n\nbody\n// c\n", "core.commentstring //\n", "T\n\nbody");
+        check("T\n# c\n", "core.commentchar \n", "T");
+    }
+
+    #[test]
+    fn an_automatic_comment_character_is_one_that_starts_no_line() {
+        let file = format!("T\n\n# heading\n;{SCISSORS}\ndiff\n");
+        let auto = "core.commentchar auto\n";
+        assert_eq!(messages(&file, auto, Some(&["-v"]), Some(true)), ["T\n\n# heading"]);
+        let file = "T\n\n# heading\n; text\n";
+        let strip: &[&str] = &["--cleanup=strip"];
+        assert_eq!(messages(file, auto, Some(strip), Some(false)), [file.trim_end()]);
+        // After an editor it may be one of two.
+        let possible = messages(file, auto, Some(strip), Some(true));
+        assert_eq!(possible, ["T\n\n; text", "T\n\n# heading"]);
     }
 }

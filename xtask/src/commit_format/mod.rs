@@ -1,5 +1,6 @@
 //! `commit-format`: checks the messages of the commits that the branch adds to its base.
 
+pub(crate) mod commit_command;
 pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod message_file;
@@ -10,12 +11,15 @@ pub(crate) mod trailer;
 use std::path::Path;
 
 use anyhow::bail;
+use xshell::cmd;
 
 use crate::base;
 use crate::base::Base;
 use crate::cli::commit_format::Options;
+use crate::commit_format::commit_command::CommitCommand;
 use crate::commit_format::history::Commit;
-use crate::commit_format::message_file::Cleanup;
+use crate::commit_format::message::{Finding, Violation};
+use crate::commit_format::message_file::{Known, Settings};
 use crate::commit_format::report::CommitReport;
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
@@ -27,7 +31,7 @@ use crate::tools::buildkite_agent;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     match &options.message_file {
-        Some(file) => check_file(cx, file),
+        Some(file) => check_file(cx, file, options.git_process),
         None => check_branch(cx),
     }
 }
@@ -35,7 +39,6 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let bots = bots(cx)?;
     if base::commit(cx, "HEAD")?.is_none() {
-        check_head_is_readable(cx)?;
         terminal::say("there are no commits yet");
         return Ok(Outcome::Pass);
     }
@@ -51,35 +54,76 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Without any commit, `HEAD` names a branch that does not exist. Anything else is a repository that
-/// git cannot read.
-fn check_head_is_readable(cx: &Context) -> anyhow::Result<()> {
-    const IS_MISSING: i32 = 1;
-    let branch = cx.process(cx.git().current_branch()).read_text()?;
-    let reference = cx.git().show_reference(&branch);
-    match cx.process(reference).read_unless(IS_MISSING)? {
-        None => Ok(()),
-        Some(_) => bail!(
-            Failure::new(format!("git failed to read the last commit of `{branch}`"))
-                .help("run `git fsck`")
-        ),
-    }
-}
-
-fn check_file(cx: &Context, file: &Path) -> anyhow::Result<Outcome> {
+fn check_file(cx: &Context, file: &Path, git_process: Option<u32>) -> anyhow::Result<Outcome> {
     let name = file.display().to_string();
-    let content = files::read_bytes(&cx.project.resolve(file), &name)?;
-    let cleanup = cleanup(cx)?;
-    let findings = message::check(&message_file::as_committed(&content, &cleanup));
+    let path = cx.project.resolve(file);
+    let content = files::read_bytes(&path, &name)?;
+    // An exit code of 1 means that nothing is set.
+    let settings = cx.git().settings(Settings::NAMES);
+    let settings = cx.process(settings).read_unless(1)?;
+    let settings = Settings::parse(settings.as_deref().unwrap_or_default());
+    let command = git_process.and_then(|id| CommitCommand::parse(&of_process(id, "cmdline")?));
+    // By this value git tells its hooks that no editor is used, unless the user set it.
+    let is_set = cx.lookup("GIT_EDITOR").as_deref() == Some(":");
+    let of_git = git_process.and_then(|id| of_process(id, "environ")).unwrap_or_default();
+    let is_edited = if is_set && of_git.iter().any(|variable| variable == "GIT_EDITOR=:") {
+        None
+    } else {
+        Some(!is_set)
+    };
+    let known = Known { settings: &settings, command: command.as_ref(), is_edited };
+    let messages = message_file::as_committed(&content, known).into_iter();
+    let messages = messages.map(|message| match &settings.encoding {
+        Some(encoding) if !is_utf8(encoding) => to_utf8(cx, message, encoding),
+        _ => message_file::as_utf8(&message).into_bytes(),
+    });
+    // If it is not known which of several messages git commits, the best one counts: CI checks what
+    // was committed.
+    let findings = messages.map(|message| message::check(&message));
+    let errors =
+        |findings: &Vec<Finding>| findings.iter().filter(|it| !it.violation.is_warning()).count();
+    let mut findings = findings.min_by_key(|it| (errors(it), it.len())).unwrap_or_default();
+    // Such a commit is meant to be squashed, but not yet.
+    findings.retain(|finding| finding.violation != Violation::Autosquash);
     if findings.is_empty() {
         return Ok(Outcome::Pass);
     }
+    let has_failed = errors(&findings) > 0;
     terminal::write_data(|out| {
         writeln!(out, "{name}")?;
-        report::describe(&findings).try_for_each(|line| Ok(writeln!(out, "{line}")?))
+        for line in report::describe(&findings) {
+            writeln!(out, "{line}")?;
+        }
+        if has_failed && git_process.is_some() {
+            let command = command.unwrap_or_default().with_message_from(&path.to_string_lossy());
+            writeln!(out, "help: to edit your message and commit, run:\n  {command}")?;
+        }
+        Ok(())
     })?;
-    let has_failed = findings.iter().any(|finding| !finding.violation.is_warning());
     Ok(if has_failed { Outcome::Fail } else { Outcome::Pass })
+}
+
+/// The arguments (`cmdline`) or the variables (`environ`) of a process, where the system shows them.
+fn of_process(id: u32, file: &str) -> Option<Vec<String>> {
+    let path = format!("/proc/{id}/{file}");
+    let bytes = files::read_bytes(Path::new(&path), &path).ok()?;
+    let texts =
+        bytes.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
+    // Each is terminated by a zero byte, also the last one.
+    let mut texts: Vec<String> = texts.collect();
+    texts.pop();
+    Some(texts)
+}
+
+fn is_utf8(encoding: &str) -> bool {
+    ["UTF-8", "UTF8"].iter().any(|name| encoding.eq_ignore_ascii_case(name))
+}
+
+/// Git converts a commit's message from this encoding when it shows it, if it can.
+fn to_utf8(cx: &Context, message: Vec<u8>, encoding: &str) -> Vec<u8> {
+    let sh = &cx.sh;
+    let convert = cx.process(cmd!(sh, "iconv -f {encoding} -t UTF-8")).stdin(message.clone());
+    convert.read().unwrap_or(message)
 }
 
 /// The addresses of authors that are left out.
@@ -87,8 +131,8 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
     const NAME: &str = ".buildkite/commit-format.json";
     let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
     let source = text.map(|text| Source::new(NAME, text));
-    let mut found = Diagnostics::default();
-    let bots = settings::bots(source.as_ref(), &mut found);
+    let found = Diagnostics::default();
+    let bots = settings::bots(source.as_ref(), &found);
     report_warnings(&found.into_warnings()?);
     Ok(bots)
 }
@@ -113,14 +157,4 @@ fn check_history_is_complete(cx: &Context, commits: &[Commit], base: &Base) -> a
         bail!(base::unrelated(&base.name));
     }
     Ok(())
-}
-
-/// How git cleans up the message before it commits it.
-fn cleanup(cx: &Context) -> anyhow::Result<Cleanup> {
-    // `core.commentString` is the newer name of `core.commentChar`.
-    let names = r"^(core\.comment(char|string)|commit\.cleanup)$";
-    let output = cx.process(cx.git().settings(names)).output()?;
-    // By this value git tells its hooks that no editor is used.
-    let is_edited = cx.lookup("GIT_EDITOR").as_deref() != Some(":");
-    Ok(Cleanup::from_settings(&String::from_utf8_lossy(&output.stdout), is_edited))
 }

@@ -98,9 +98,10 @@ fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<Engine>
 }
 
 fn shipped_image(cx: &Context) -> anyhow::Result<String> {
-    let mut found = Diagnostics::default();
-    let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), &mut found);
-    settings.map(|settings| settings.image_for(None)).ok_or_else(|| Rejected(found.items).into())
+    let found = Diagnostics::default();
+    let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), &found);
+    found.into_warnings()?;
+    Ok(settings.image_for(None))
 }
 
 fn provide_image(cx: &Context, engine: &Engine, image: &str, pull: bool) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::coverage::scope::Workspace;
+use crate::plan::metadata::Metadata;
 
 /// What one run of cargo says about what it built or found fresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) type Executable = (PathBuf, (u64, u64));
 pub(crate) fn stale<'a>(
     present: &'a [Executable],
     build: &Build,
-    workspace: &Workspace,
+    workspace: &Metadata,
 ) -> Vec<&'a Path> {
     let known = present.iter().filter(|(path, _)| build.files.contains(path));
     let known: HashSet<_> = known.map(|(_, identity)| identity).collect();
@@ -77,7 +77,7 @@ fn is_counted(path: &Path, names: &HashSet<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coverage::scope::Package;
+    use crate::plan::metadata::Package;
 
     const MESSAGES: &str = r#"
 {"reason":"compiler-artifact","filenames":["/t/debug/deps/my_crate-aa11"],"executable":"/t/debug/deps/my_crate-aa11"}
@@ -86,10 +86,10 @@ not a message
 {"reason":"build-finished","success":true}
 "#;
 
-    fn workspace() -> Workspace {
-        let targets = vec!["my_crate".to_owned(), "cli".to_owned()];
+    fn workspace() -> Metadata {
+        let targets = Box::new(["my_crate".to_owned(), "cli".to_owned()]);
         let package = Package { name: "my-crate".to_owned(), targets, ..Package::default() };
-        Workspace { target_directory: "/t".into(), packages: vec![package] }
+        Metadata { packages: vec![package], ..Metadata::default() }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::cli::coverage::Diff;
 use crate::context::Context;
 use crate::coverage::diff;
 use crate::coverage::diff::{AddedLines, CodeLines, Patch, Uncovered};
-use crate::coverage::score::Score;
 use crate::host::files;
 use crate::text::diagnostic::Rejected;
+use crate::text::percent::Percent;
 
 /// The change whose lines are examined.
 pub(crate) struct Change {
@@ -19,7 +19,7 @@ pub(crate) struct Change {
     commit: String,
     /// For messages.
     base: String,
-    minimum: Option<Score>,
+    minimum: Option<Percent>,
     added: AddedLines,
 }
 

@@ -1,13 +1,11 @@
 //! Pure. `coverage_config_ARCH.json` and `tests/coverage`: the recorded score and how it is
 //! measured.
 
-use crate::coverage::score::Score;
-use crate::plan::platform::{Platform, unknown_platform};
-use crate::text::diagnostic::{Diagnostics, Rejected, Source};
+use crate::plan::platform::Platform;
+use crate::text::diagnostic::{Diagnostics, Rejected, Severity, Source};
 use crate::text::extended_regex;
-use crate::text::json;
-use crate::text::json::{Entry, Node};
-use crate::text::nearest;
+use crate::text::fields::{self, Field};
+use crate::text::percent::Percent;
 
 const PREFIX: &str = "coverage_config_";
 const SUFFIX: &str = ".json";
@@ -25,10 +23,7 @@ pub(crate) fn is_searched(directory_name: &str) -> bool {
 /// Why a file that looks like a configuration is read on no machine of the CI.
 pub(crate) fn problem_of_name(name: &str) -> Option<String> {
     let architecture = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    match Platform::from_name(architecture) {
-        Some(_) => None,
-        None => Some(unknown_platform(architecture)),
-    }
+    Platform::from_name(architecture).err()
 }
 
 /// Which features a crate is measured with.
@@ -50,7 +45,7 @@ pub(crate) struct Number {
 
 impl Number {
     /// The text with another score at this place, and nothing else changed.
-    pub(crate) fn replace(&self, text: &str, score: Score) -> String {
+    pub(crate) fn replace(&self, text: &str, score: Percent) -> String {
         format!("{}{score}{}", &text[..self.start], &text[self.end..])
     }
 }
@@ -59,8 +54,8 @@ impl Number {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Config {
     pub(crate) score: Option<Number>,
-    /// A valid regular expression; empty excludes nothing.
-    pub(crate) exclude_path: String,
+    /// A valid regular expression: the source files that do not count.
+    pub(crate) exclude_path: Option<String>,
     pub(crate) features: Features,
     /// In percentage points.
     pub(crate) tolerance: f64,
@@ -68,147 +63,73 @@ pub(crate) struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config {
-            score: None,
-            exclude_path: String::new(),
-            features: Features::All,
-            tolerance: DEFAULT_TOLERANCE,
-        }
+        Config { score: None, exclude_path: None, features: Features::All, tolerance: 0.5 }
     }
 }
-
-const DEFAULT_TOLERANCE: f64 = 0.5;
-const KEYS: [&str; 4] = ["coverage_score", "exclude_path", "crate_features", "max_delta"];
 
 impl Config {
-    pub(crate) fn parse(source: &Source, found: &mut Diagnostics) -> Option<Config> {
-        let root = json::parse(source, found)?;
-        let Some(entries) = root.as_object() else {
-            let message = format!("expected an object, not {}", root.describe());
-            found.push(source.error(root.offset, message));
-            return None;
+    /// Reads a configuration; what cannot be used is an error among `found`.
+    pub(crate) fn parse(source: &Source, found: &Diagnostics) -> Config {
+        fields::read(source, found, Config::read).unwrap_or_default()
+    }
+
+    fn read(file: Field<'_>) -> Option<Config> {
+        let default = Config::default();
+        let mut object = file.object("an object")?;
+        let mut get = |key| object.get(key);
+        let config = Config {
+            score: get("coverage_score").and_then(score),
+            exclude_path: get("exclude_path").and_then(exclude_path),
+            features: get("crate_features").and_then(features).unwrap_or(default.features),
+            tolerance: get("max_delta").and_then(Field::percent).unwrap_or(default.tolerance),
         };
-        let mut reader = Reader { source, found, config: Config::default() };
-        for entry in entries {
-            reader.entry(entry);
-        }
-        Some(reader.config)
+        object
+            .finish_with(|is_slip| Some(if is_slip { Severity::Error } else { Severity::Warning }));
+        Some(config)
     }
 }
 
-struct Reader<'a> {
-    source: &'a Source,
-    found: &'a mut Diagnostics,
-    config: Config,
+fn score(field: Field<'_>) -> Option<Number> {
+    let percent = field.percent()?;
+    let start = field.node.offset;
+    let rest = &field.source.text[start..];
+    let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+    let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+    Some(Number { percent, start, end: start + length })
 }
 
-impl Reader<'_> {
-    fn entry(&mut self, entry: &Entry) {
-        let value = &entry.value;
-        match entry.key.as_str() {
-            "coverage_score" => self.config.score = self.score(value),
-            "exclude_path" => self.exclude_path(value),
-            "crate_features" => self.features(value),
-            "max_delta" => self.tolerance(value),
-            key => self.unknown(key, entry.key_offset),
-        }
+fn exclude_path(field: Field<'_>) -> Option<String> {
+    let pattern = field.text().filter(|pattern| !pattern.is_empty())?;
+    for problem in extended_regex::problems(pattern) {
+        field.error_in_text(problem.offset, format!("`exclude_path`: {}", problem.message));
     }
+    Some(pattern.to_owned())
+}
 
-    fn unknown(&mut self, key: &str, offset: usize) {
-        self.found.push(match nearest::slip_of(key, KEYS) {
-            Some(known) => {
-                let message = format!("unknown key `{key}`, did you mean `{known}`?");
-                self.source.error(offset, message)
-            }
-            None => self.source.warning(offset, format!("the key `{key}` has no meaning here")),
-        });
+fn features(field: Field<'_>) -> Option<Features> {
+    let text = field.text()?;
+    if let Some(at) = text.find(char::is_whitespace) {
+        field.error_in_text(
+            at,
+            "`crate_features`: features are separated by commas, without spaces",
+        );
+        return None;
     }
-
-    fn score(&mut self, node: &Node) -> Option<Number> {
-        let percent = self.percent(node, "coverage_score")?;
-        let rest = &self.source.text[node.offset..];
-        let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
-        let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        Some(Number { percent, start: node.offset, end: node.offset + length })
+    if text.is_empty() {
+        return Some(Features::Default);
     }
-
-    fn tolerance(&mut self, node: &Node) {
-        if let Some(points) = self.percent(node, "max_delta") {
-            self.config.tolerance = points;
-        }
+    let names: Vec<String> = text.split(',').map(str::to_owned).collect();
+    if names.iter().any(String::is_empty) {
+        field.error("`crate_features`: empty feature name");
     }
-
-    fn percent(&mut self, node: &Node, key: &str) -> Option<f64> {
-        let value = node.to_value();
-        let number = value.as_f64();
-        if let Some(percent) = number.filter(|percent| (0.0..=100.0).contains(percent)) {
-            return Some(percent);
-        }
-        let message = format!("`{key}` must be a number from 0 to 100, not {}", node.describe());
-        self.found.push(self.source.error(node.offset, message));
-        None
-    }
-
-    fn exclude_path(&mut self, node: &Node) {
-        let Some(pattern) = self.string(node, "exclude_path") else { return };
-        let problems =
-            if pattern.is_empty() { Vec::new() } else { extended_regex::problems(&pattern) };
-        for problem in problems {
-            let message = format!("`exclude_path`: {}", problem.message);
-            let offset = self.offset_in_string(node, &pattern, problem.offset);
-            self.found.push(self.source.error(offset, message));
-        }
-        self.config.exclude_path = pattern;
-    }
-
-    fn features(&mut self, node: &Node) {
-        let Some(text) = self.string(node, "crate_features") else { return };
-        if let Some(at) = text.find(char::is_whitespace) {
-            let message = "`crate_features`: features are separated by commas, without spaces";
-            let offset = self.offset_in_string(node, &text, at);
-            self.found.push(self.source.error(offset, message));
-            return;
-        }
-        if text.is_empty() {
-            self.config.features = Features::Default;
-            return;
-        }
-        let names: Vec<String> = text.split(',').map(str::to_owned).collect();
-        if names.iter().any(String::is_empty) {
-            let message = "`crate_features`: empty feature name";
-            self.found.push(self.source.error(node.offset, message));
-        }
-        self.config.features = Features::Chosen(names);
-    }
-
-    fn string(&mut self, node: &Node, key: &str) -> Option<String> {
-        let text = node.as_str().map(str::to_owned);
-        if text.is_none() {
-            let message = format!("`{key}` must be a string, not {}", node.describe());
-            self.found.push(self.source.error(node.offset, message));
-        }
-        text
-    }
-
-    /// Where the byte `at` of a string's value stands in the source, whose escapes are longer.
-    fn offset_in_string(&self, node: &Node, value: &str, at: usize) -> usize {
-        let inside = node.offset + 1;
-        let raw = &self.source.text[inside..];
-        let ends = raw.char_indices().map(|(end, _)| end);
-        // The shortest piece of source that stands for what comes before.
-        let is_prefix = |end: &usize| {
-            let piece = serde_json::from_str::<String>(&format!("\"{}\"", &raw[..*end]));
-            piece.is_ok_and(|piece| piece.len() == at && value.starts_with(&piece))
-        };
-        inside + ends.take(4096).find(is_prefix).unwrap_or(0)
-    }
+    Some(Features::Chosen(names))
 }
 
 /// Reads `tests/coverage`: one number, whatever space is around it.
-pub(crate) fn parse_score_file(source: &Source, found: &mut Diagnostics) -> Option<Number> {
+pub(crate) fn parse_score_file(source: &Source, found: &Diagnostics) -> Option<Number> {
     let start = source.text.len() - source.text.trim_start().len();
     let text = source.text.trim();
-    let number = Score::from_text(text).and_then(|_| {
+    let number = Percent::from_text(text).and_then(|_| {
         let percent = text.parse().ok()?;
         Some(Number { percent, start, end: start + text.len() })
     });
@@ -247,10 +168,10 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn parse(text: &str) -> (Option<Config>, String) {
-        let mut found = Diagnostics::default();
-        let config = Config::parse(&Source::new("c.json", text), &mut found);
-        let shown: Vec<String> = found.items.iter().map(ToString::to_string).collect();
+    fn parse(text: &str) -> (Config, String) {
+        let found = Diagnostics::default();
+        let config = Config::parse(&Source::new("c.json", text), &found);
+        let shown: Vec<String> = found.into_items().iter().map(ToString::to_string).collect();
         (config, shown.join("\n"))
     }
 
@@ -261,7 +182,7 @@ mod tests {
 
     #[test]
     fn crate_features_have_three_states() {
-        let features = |text| parse(text).0.unwrap().features;
+        let features = |text| parse(text).0.features;
         assert_eq!(features("{}"), Features::All);
         assert_eq!(features(r#"{"crate_features": ""}"#), Features::Default);
         assert_eq!(
@@ -272,7 +193,7 @@ mod tests {
 
     #[test]
     fn integers_and_floats_are_scores() {
-        let score = |text| parse(text).0.unwrap().score.unwrap().percent;
+        let score = |text| parse(text).0.score.unwrap().percent;
         assert!((score(r#"{"coverage_score": 0}"#) - 0.0).abs() < 1e-9);
         assert!((score(r#"{"coverage_score": 93.2}"#) - 93.2).abs() < 1e-9);
         assert!((score(r#"{"coverage_score": 1e2}"#) - 100.0).abs() < 1e-9);
@@ -324,7 +245,7 @@ mod tests {
                 c.json:1:2: error: unknown key `coverage_scores`, did you mean `coverage_score`?
                  1 | {"coverage_scores": 1,
                    |  ^
-                c.json:2:1: warning: the key `owner` has no meaning here
+                c.json:2:1: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`
                  2 | "owner": "me"}
                    | ^"#]],
         );
@@ -333,8 +254,8 @@ mod tests {
     #[test]
     fn only_the_number_is_replaced() {
         let check = |text: &str, want: &str| {
-            let number = parse(text).0.unwrap().score.unwrap();
-            assert_eq!(number.replace(text, Score::from_text("90.1").unwrap()), want);
+            let number = parse(text).0.score.unwrap();
+            assert_eq!(number.replace(text, Percent::from_text("90.1").unwrap()), want);
         };
         check(
             "{\r\n\t\"x\" : [1,2],\"coverage_score\" :85.123456,\n \"exclude_path\":\"\"}",
@@ -350,9 +271,9 @@ mod tests {
     #[test]
     fn a_score_file_holds_one_number() {
         let read = |text: &str| {
-            let mut found = Diagnostics::default();
-            parse_score_file(&Source::new("tests/coverage", text), &mut found)
-                .map(|number| number.replace(text, Score::from_text("90").unwrap()))
+            let found = Diagnostics::default();
+            parse_score_file(&Source::new("tests/coverage", text), &found)
+                .map(|number| number.replace(text, Percent::from_text("90").unwrap()))
         };
         assert_eq!(read("85.2\n").as_deref(), Some("90.00\n"));
         assert_eq!(read(" 85").as_deref(), Some(" 90.00"));

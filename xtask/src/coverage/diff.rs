@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::coverage::report::relative;
-use crate::coverage::score::{Lines, Score};
+use crate::coverage::score::Lines;
+use crate::text::percent::Percent;
 
 /// The numbers of added lines of each file, by its path relative to the root.
 pub(crate) type AddedLines = BTreeMap<String, Vec<u32>>;
@@ -105,6 +105,11 @@ fn unquote(name: &str) -> String {
 /// The lines of each file that hold code, and whether a test runs them.
 pub(crate) type CodeLines = BTreeMap<String, BTreeMap<u32, bool>>;
 
+/// A path relative to the root, if it is below it.
+pub(crate) fn relative<'a>(path: &'a str, root: &str) -> &'a str {
+    path.strip_prefix(root).and_then(|path| path.strip_prefix('/')).unwrap_or(path)
+}
+
 /// Reads `llvm-cov export -format=lcov`. Paths become relative to the root; those of files elsewhere
 /// stay absolute.
 pub(crate) fn code_lines(lcov: &str, root: &str) -> CodeLines {
@@ -179,12 +184,12 @@ impl Patch {
     }
 
     /// Whether the minimum is reached, if there is one; a change without code has nothing to cover.
-    pub(crate) fn reaches(&self, minimum: Option<Score>) -> bool {
+    pub(crate) fn reaches(&self, minimum: Option<Percent>) -> bool {
         self.lines.counted == 0 || minimum.is_none_or(|minimum| minimum <= self.lines.score())
     }
 
     /// The result in one sentence; `base` is what the lines are added to.
-    pub(crate) fn sentence(&self, base: &str, minimum: Option<Score>) -> String {
+    pub(crate) fn sentence(&self, base: &str, minimum: Option<Percent>) -> String {
         let Lines { covered, counted } = self.lines;
         if counted == 0 {
             return format!("no lines of code were added since {base}");
@@ -296,7 +301,7 @@ Binary files a/x.png and b/x.png differ
     #[test]
     fn the_minimum_is_of_the_added_lines() {
         let third = patch(&[("src/a.rs", 1..=3)]);
-        let minimum = Score::from_text;
+        let minimum = Percent::from_text;
         assert!(third.reaches(minimum("33.33")) && third.reaches(None));
         assert!(!third.reaches(minimum("33.34")));
         assert!(patch(&[]).reaches(minimum("100")));

@@ -7,27 +7,33 @@ use serde_json::Value;
 use xshell::{Cmd, Shell, cmd};
 
 use crate::coverage::score::Lines;
+use crate::plan::metadata::Package;
 
 /// Whose tests run and whose lines count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    Workspace {
-        /// The names of its packages.
-        members: Vec<String>,
-    },
-    Crate {
-        manifest: PathBuf,
-    },
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Scope<'a> {
+    /// All members.
+    Workspace(&'a [Package]),
+    Crate(&'a Package),
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn packages(self) -> &'a [Package] {
+        match self {
+            Scope::Workspace(packages) => packages,
+            Scope::Crate(package) => std::slice::from_ref(package),
+        }
+    }
 }
 
 /// What all command lines of one measurement have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Measurement {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measurement<'a> {
     /// Built and measured there, apart from every other build.
     pub(crate) build_dir: PathBuf,
     /// `llvm-cov` and `llvm-profdata`, where the toolchain's own are not there.
     pub(crate) tools: Option<(PathBuf, PathBuf)>,
-    pub(crate) scope: Scope,
+    pub(crate) scope: Scope<'a>,
     /// Cargo's own arguments, such as `--all-features`.
     pub(crate) features: Vec<String>,
 }
@@ -46,16 +52,16 @@ pub(crate) enum Form<'a> {
 
 /// Builds and runs the tests and leaves their profiles in the build directory. Cargo's messages say
 /// which executables belong to this build.
-pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement) -> Cmd<'sh> {
+pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement<'_>) -> Cmd<'sh> {
     let features = &measurement.features;
     let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov test"), measurement).args([
         "--no-report",
         "--no-fail-fast",
         "--message-format=json-render-diagnostics",
     ]);
-    match &measurement.scope {
-        Scope::Workspace { .. } => cmd.arg("--workspace"),
-        Scope::Crate { manifest } => in_crate(cmd, manifest),
+    match measurement.scope {
+        Scope::Workspace(_) => cmd.arg("--workspace"),
+        Scope::Crate(package) => in_crate(cmd, package),
     }
     .args(features)
 }
@@ -64,7 +70,7 @@ pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement) -> Cmd<'sh> {
 /// are files that do not count.
 pub(crate) fn report<'sh>(
     sh: &'sh Shell,
-    measurement: &Measurement,
+    measurement: &Measurement<'_>,
     form: Form<'_>,
     excluded: &[&str],
 ) -> Cmd<'sh> {
@@ -75,13 +81,13 @@ pub(crate) fn report<'sh>(
         Form::Lcov(file) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
         Form::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
     };
-    let cmd = match &measurement.scope {
+    let cmd = match measurement.scope {
         // `--workspace` is known here since 0.9 only; without the names, only the root package would
         // be reported.
-        Scope::Workspace { members } => {
-            cmd.args(members.iter().map(|name| format!("--package={name}")))
+        Scope::Workspace(packages) => {
+            cmd.args(packages.iter().map(|package| format!("--package={}", package.name)))
         }
-        Scope::Crate { manifest } => in_crate(cmd, manifest),
+        Scope::Crate(package) => in_crate(cmd, package),
     };
     let paths: Vec<String> = excluded.iter().map(|path| quote(path)).collect();
     let pattern = format!("--ignore-filename-regex=^({})$", paths.join("|"));
@@ -123,11 +129,11 @@ pub(crate) fn parse_summary(json: &str) -> anyhow::Result<Vec<File>> {
 
 /// The crate is named by its manifest: features of a member that is named by `--package` are
 /// refused in the root of a virtual workspace with the old resolver.
-fn in_crate<'sh>(cmd: Cmd<'sh>, manifest: &Path) -> Cmd<'sh> {
-    cmd.args(["--manifest-path".as_ref(), manifest])
+fn in_crate<'sh>(cmd: Cmd<'sh>, package: &Package) -> Cmd<'sh> {
+    cmd.arg("--manifest-path").arg(&package.manifest)
 }
 
-fn in_build_dir<'sh>(cmd: Cmd<'sh>, measurement: &Measurement) -> Cmd<'sh> {
+fn in_build_dir<'sh>(cmd: Cmd<'sh>, measurement: &Measurement<'_>) -> Cmd<'sh> {
     let cmd = cmd
         .env("CARGO_LLVM_COV_TARGET_DIR", &measurement.build_dir)
         .env_remove("CARGO_LLVM_COV_BUILD_DIR")
@@ -146,11 +152,15 @@ mod tests {
     use super::*;
     use crate::host::process::command_line;
 
-    fn measurement() -> Measurement {
+    fn packages() -> [Package; 2] {
+        ["a", "b"].map(|name| Package { name: name.to_owned(), ..Package::default() })
+    }
+
+    fn measurement(packages: &[Package]) -> Measurement<'_> {
         Measurement {
             build_dir: "/r/target/x".into(),
             tools: None,
-            scope: Scope::Workspace { members: vec!["a".to_owned(), "b".to_owned()] },
+            scope: Scope::Workspace(packages),
             features: Vec::new(),
         }
     }
@@ -159,7 +169,7 @@ mod tests {
     fn a_workspace_is_tested_with_all_features() {
         let sh = Shell::new().unwrap();
         let measurement =
-            Measurement { features: vec!["--all-features".to_owned()], ..measurement() };
+            Measurement { features: vec!["--all-features".to_owned()], ..measurement(&[]) };
         assert_eq!(
             command_line(&test(&sh, &measurement).into()),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x cargo llvm-cov test --no-report --no-fail-fast \
@@ -170,10 +180,11 @@ mod tests {
     #[test]
     fn a_crate_is_named_by_its_manifest_and_excluded_files_exactly() {
         let sh = Shell::new().unwrap();
+        let package = Package { manifest: "/r/a b/Cargo.toml".into(), ..Package::default() };
         let measurement = Measurement {
-            scope: Scope::Crate { manifest: "/r/a b/Cargo.toml".into() },
+            scope: Scope::Crate(&package),
             tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
-            ..measurement()
+            ..measurement(&[])
         };
         assert_eq!(
             command_line(
@@ -188,7 +199,8 @@ mod tests {
     #[test]
     fn every_form_of_a_report_has_its_place() {
         let sh = Shell::new().unwrap();
-        let line = |form| command_line(&report(&sh, &measurement(), form, &[]).into());
+        let packages = packages();
+        let line = |form| command_line(&report(&sh, &measurement(&packages), form, &[]).into());
         let end = |form| line(form).split_once("report ").unwrap().1.to_owned();
         assert_eq!(
             end(Form::Html("/d".as_ref())),

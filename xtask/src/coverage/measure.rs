@@ -13,8 +13,8 @@ use crate::coverage::artifacts;
 use crate::coverage::artifacts::Build;
 use crate::coverage::llvm_cov;
 use crate::coverage::llvm_cov::{File, Form, Measurement};
-use crate::coverage::scope::Workspace;
 use crate::host::{files, terminal};
+use crate::plan::metadata::Metadata;
 
 /// The build directory, below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
@@ -27,7 +27,7 @@ const INDEX: &str = "index";
 const PAGES: &str = "html";
 
 /// Returns the coverage build directory of a workspace.
-pub(crate) fn build_dir(workspace: &Workspace) -> PathBuf {
+pub(crate) fn build_dir(workspace: &Metadata) -> PathBuf {
     workspace.target_directory.join(BUILD_DIR)
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Tested {
 /// A measurement in progress, which has the build directory for itself.
 pub(crate) struct Session<'a> {
     cx: &'a Context,
-    measurement: Measurement,
+    measurement: Measurement<'a>,
     _lock: files::Lock,
 }
 
@@ -54,7 +54,10 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// Fails if the directory cannot be written (exit code 75).
-    pub(crate) fn start(cx: &'a Context, measurement: Measurement) -> anyhow::Result<Session<'a>> {
+    pub(crate) fn start(
+        cx: &'a Context,
+        measurement: Measurement<'a>,
+    ) -> anyhow::Result<Session<'a>> {
         let dir = &measurement.build_dir;
         files::create_dir(dir)?;
         let lock = files::lock(&dir.join(".lock"), || {
@@ -70,7 +73,7 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// Fails if cargo cannot start to build, or is interrupted (exit code 75).
-    pub(crate) fn test(&self, workspace: &Workspace) -> anyhow::Result<Tested> {
+    pub(crate) fn test(&self, workspace: &Metadata) -> anyhow::Result<Tested> {
         let cmd = llvm_cov::test(&self.cx.sh, &self.measurement);
         let (status, messages) = run_with_messages(self.cx, cmd)?;
         if Context::interrupted_by().is_some() {

@@ -8,7 +8,6 @@ pub(crate) mod llvm_cov;
 pub(crate) mod measure;
 pub(crate) mod record;
 pub(crate) mod report;
-pub(crate) mod scope;
 pub(crate) mod score;
 
 use std::path::Path;
@@ -19,15 +18,16 @@ use crate::cli::coverage::{Options, ScopeName};
 use crate::context::Context;
 use crate::coverage::change::{Added, Change};
 use crate::coverage::config::{Config, Features};
-use crate::coverage::llvm_cov::{File, Form, Measurement};
+use crate::coverage::llvm_cov::{File, Form, Measurement, Scope};
 use crate::coverage::measure::{Session, Tested};
 use crate::coverage::record::{Configuration, Place};
 use crate::coverage::report::Summary;
-use crate::coverage::scope::{Package, Scope, Workspace};
 use crate::coverage::score::{Action, Lines, Recorded};
-use crate::host::{cargo, files, terminal};
+use crate::host::{files, terminal};
+use crate::inputs;
 use crate::outcome::Outcome;
 use crate::plan::alias;
+use crate::plan::metadata::{Metadata, Package};
 use crate::text::diagnostic::Rejected;
 use crate::text::extended_regex;
 use crate::text::shell;
@@ -38,9 +38,9 @@ use crate::tools::llvm::Tools;
 use crate::tools::requirement;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let workspace = workspace(cx)?;
+    let workspace = inputs::metadata(cx, &cx.sh)?;
     let scope = scope(cx, options, &workspace)?;
-    let configuration = configuration(cx, options, &workspace, &scope)?;
+    let configuration = configuration(cx, options, &workspace, scope)?;
     if let Some(score) = options.set {
         configuration.write(score)?;
         terminal::say(&format!("recorded: {score} % in {}", configuration.names()));
@@ -50,10 +50,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
     }
     let recorded = configuration.recorded()?;
-    configuration.check_features(&workspace, &scope)?;
+    configuration.check_features(scope.packages())?;
     let mut change = options.diff.as_ref().map(|diff| Change::find(cx, diff)).transpose()?;
 
-    let measurement = measurement(cx, &workspace, &scope, &configuration.config)?;
+    let measurement = measurement(cx, &workspace, scope, &configuration.config)?;
     let session = Session::start(cx, measurement)?;
     if let Some(change) = &mut change {
         change.read(cx, &session.scratch())?;
@@ -89,8 +89,11 @@ struct Measured {
 impl Measured {
     fn new(files: Vec<File>, config: &Config, root: &str) -> Measured {
         let is_excluded = |file: &File| {
-            let path = report::relative(&file.path, root);
-            !config.exclude_path.is_empty() && extended_regex::matches(&config.exclude_path, path)
+            let path = diff::relative(&file.path, root);
+            config
+                .exclude_path
+                .as_ref()
+                .is_some_and(|pattern| extended_regex::matches(pattern, path))
         };
         let (excluded, counted) = files.into_iter().partition(is_excluded);
         Measured { counted, excluded }
@@ -188,30 +191,23 @@ fn command(options: &Options) -> String {
     format!("{} coverage{}", alias::USUAL, package.unwrap_or_default())
 }
 
-fn workspace(cx: &Context) -> anyhow::Result<Workspace> {
-    let output = cx.process(cargo::metadata(&cx.sh)).output()?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        bail!(Rejected::new(words.trim().trim_start_matches("error: ")));
-    }
-    Workspace::parse(&String::from_utf8_lossy(&output.stdout))
-        .context("`cargo metadata` printed something unexpected")
-}
-
-fn package<'w>(options: &Options, workspace: &'w Workspace) -> anyhow::Result<Option<&'w Package>> {
-    let package = options.package.as_deref().map(|name| workspace.find(name)).transpose();
+fn package<'w>(options: &Options, workspace: &'w Metadata) -> anyhow::Result<Option<&'w Package>> {
+    let package = options.package.as_deref().map(|name| workspace.package(name)).transpose();
     Ok(package.map_err(Rejected::new)?)
 }
 
-fn scope(cx: &Context, options: &Options, workspace: &Workspace) -> anyhow::Result<Scope> {
+fn scope<'w>(
+    cx: &Context,
+    options: &Options,
+    workspace: &'w Metadata,
+) -> anyhow::Result<Scope<'w>> {
     let package = package(options, workspace)?;
     match (options.scope, package) {
-        (Some(ScopeName::Workspace), _) | (None, None) => Ok(Scope::Workspace),
-        (_, Some(package)) => Ok(Scope::Crate(package.clone())),
+        (Some(ScopeName::Workspace), _) | (None, None) => Ok(Scope::Workspace(&workspace.packages)),
+        (_, Some(package)) => Ok(Scope::Crate(package)),
         (Some(ScopeName::Crate), None) => {
             let here = cx.project.resolve(Path::new(""));
-            let owner = workspace.owner_of(&here).map_err(Rejected::new)?;
-            Ok(Scope::Crate(owner.clone()))
+            Ok(Scope::Crate(workspace.owner_of(&here).map_err(Rejected::new)?))
         }
     }
 }
@@ -219,12 +215,12 @@ fn scope(cx: &Context, options: &Options, workspace: &Workspace) -> anyhow::Resu
 fn configuration(
     cx: &Context,
     options: &Options,
-    workspace: &Workspace,
-    scope: &Scope,
+    workspace: &Metadata,
+    scope: Scope<'_>,
 ) -> anyhow::Result<Configuration> {
     let start = match (package(options, workspace)?, scope) {
         (Some(package), _) | (None, Scope::Crate(package)) => package.directory(),
-        (None, Scope::Workspace) => &cx.project.root,
+        (None, Scope::Workspace(_)) => &cx.project.root,
     };
     let mut skipped = vec![workspace.target_directory.as_path()];
     if let Scope::Crate(package) = scope {
@@ -234,12 +230,12 @@ fn configuration(
     Configuration::find(cx, Place { start, skipped: &skipped }, command(options))
 }
 
-fn measurement(
+fn measurement<'w>(
     cx: &Context,
-    workspace: &Workspace,
-    scope: &Scope,
+    workspace: &Metadata,
+    scope: Scope<'w>,
     config: &Config,
-) -> anyhow::Result<Measurement> {
+) -> anyhow::Result<Measurement<'w>> {
     let mut installer = Installer::new(cx, InstallPolicy::Allowed);
     installer.ensure_all(&requirement::of_command(&["coverage"]))?;
     let tools = match installer.into_llvm_tools() {
@@ -255,13 +251,7 @@ fn measurement(
     Ok(Measurement {
         build_dir: measure::build_dir(workspace),
         tools,
-        scope: match scope {
-            Scope::Workspace => {
-                let names = workspace.packages.iter().map(|package| package.name.clone());
-                llvm_cov::Scope::Workspace { members: names.collect() }
-            }
-            Scope::Crate(package) => llvm_cov::Scope::Crate { manifest: package.manifest.clone() },
-        },
+        scope,
         features: match &config.features {
             Features::All => vec!["--all-features".to_owned()],
             Features::Default => Vec::new(),

@@ -8,11 +8,12 @@ use crate::context::Context;
 use crate::coverage::config;
 use crate::coverage::config::{Config, Features, Number};
 use crate::coverage::report;
-use crate::coverage::scope::{Scope, Workspace};
-use crate::coverage::score::{Recorded, Score};
+use crate::coverage::score::Recorded;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
+use crate::plan::metadata::{Package, problem_of_feature};
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
+use crate::text::percent::Percent;
 
 /// The configuration of a crate, and every file that records its score.
 #[derive(Debug)]
@@ -61,12 +62,12 @@ impl Configuration {
         let config_file = nearest(cx, place, &config::file_name(architecture))?;
         let home = config_file.as_deref().and_then(Path::parent).unwrap_or(place.start);
         let score_file = Some(home.join(SCORE_FILE)).filter(|path| files::is_plain_file(path));
-        let mut found = Diagnostics::default();
+        let found = Diagnostics::default();
         let mut config = Config::default();
         let mut records = Vec::new();
         if let Some(path) = score_file {
             let source = read(cx, &path)?;
-            let number = config::parse_score_file(&source, &mut found);
+            let number = config::parse_score_file(&source, &found);
             records.extend(number.map(|number| Record { path, source, number }));
         } else if config_file.is_none() {
             bail!(config::missing(&relative(cx, place.start), architecture, &command));
@@ -75,7 +76,7 @@ impl Configuration {
         if let Some(path) = config_file {
             let source = read(cx, &path)?;
             file.clone_from(&source.name);
-            config = Config::parse(&source, &mut found).unwrap_or_default();
+            config = Config::parse(&source, &found);
             let number = config.score.clone();
             records.extend(number.map(|number| Record { path, source, number }));
         }
@@ -113,13 +114,9 @@ impl Configuration {
     /// # Errors
     ///
     /// Rejects a feature that no measured crate has (exit code 2).
-    pub(crate) fn check_features(
-        &self,
-        workspace: &Workspace,
-        scope: &Scope,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn check_features(&self, packages: &[Package]) -> anyhow::Result<()> {
         let Features::Chosen(names) = &self.config.features else { return Ok(()) };
-        match names.iter().find_map(|name| workspace.problem_of_feature(name, scope)) {
+        match names.iter().find_map(|name| problem_of_feature(packages, name)) {
             Some(problem) => {
                 bail!(Rejected::new(format!("{}: `crate_features`: {problem}", self.file)))
             }
@@ -138,7 +135,7 @@ impl Configuration {
     /// # Errors
     ///
     /// Fails if a file has changed since it was read or cannot be written (exit code 75).
-    pub(crate) fn write(&self, score: Score) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, score: Percent) -> anyhow::Result<()> {
         for Record { path, source, .. } in &self.records {
             if files::read_text(path, &source.name)? != source.text {
                 let help = format!("record the score with `{} --set {score}`", self.command);
@@ -156,7 +153,7 @@ impl Configuration {
     }
 
     /// Returns what [`Configuration::write`] would change, as a patch.
-    pub(crate) fn patch(&self, score: Score) -> String {
+    pub(crate) fn patch(&self, score: Percent) -> String {
         let patches = self.records.iter().map(|Record { source, number, .. }| {
             report::patch(&source.name, &source.text, &number.replace(&source.text, score))
         });

@@ -1,6 +1,6 @@
 //! Pure. What a run shows: the table of files, the patch of a record, and the build's page.
 
-use crate::coverage::diff::Uncovered;
+use crate::coverage::diff::{Uncovered, relative};
 use crate::coverage::llvm_cov::File;
 use crate::coverage::score::Lines;
 use crate::text::markdown;
@@ -25,11 +25,6 @@ pub(crate) fn table(files: &[File], root: &str) -> String {
         columns.fit(row);
     }
     rows.iter().map(|row| columns.line(row) + "\n").collect()
-}
-
-/// A path relative to the root, if it is below it.
-pub(crate) fn relative<'a>(path: &'a str, root: &str) -> &'a str {
-    path.strip_prefix(root).and_then(|path| path.strip_prefix('/')).unwrap_or(path)
 }
 
 /// Lines around the change, as git has it.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::cli::coverage::Profile;
+use crate::text::percent::Percent;
 
 /// The sum over all functions, as llvm-cov counts: a line of two functions counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,10 +23,8 @@ impl Lines {
     }
 
     /// The percentage, rounded down, so that the record is never above what was measured.
-    pub(crate) fn score(self) -> Score {
-        let hundredths = u128::from(self.covered) * u128::from(Score::MAX_HUNDREDTHS)
-            / u128::from(self.counted.max(1));
-        Score { hundredths: u32::try_from(hundredths).unwrap_or(Score::MAX_HUNDREDTHS) }
+    pub(crate) fn score(self) -> Percent {
+        Percent::of(self.covered, self.counted)
     }
 }
 
@@ -41,36 +40,6 @@ impl std::iter::Sum for Lines {
 impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} % of lines ({} of {})", self.score(), self.covered, self.counted)
-    }
-}
-
-/// A percentage as it is written to a file: two decimals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Score {
-    hundredths: u32,
-}
-
-impl Score {
-    const MAX_HUNDREDTHS: u32 = 10_000;
-
-    /// Reads a decimal number from 0 to 100; what follows the second decimal is cut off.
-    pub(crate) fn from_text(text: &str) -> Option<Score> {
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !is_number(whole) || !is_number(decimals) || whole.len() > 9 {
-            return None;
-        }
-        let cut: String = decimals.chars().chain("00".chars()).take(2).collect();
-        let hundredths = format!("{whole}{cut}").parse().ok()?;
-        let is_over = hundredths > Self::MAX_HUNDREDTHS
-            || (hundredths == Self::MAX_HUNDREDTHS && decimals.bytes().any(|b| b != b'0'));
-        (!is_over).then_some(Score { hundredths })
-    }
-}
-
-impl fmt::Display for Score {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:02}", self.hundredths / 100, self.hundredths % 100)
     }
 }
 
@@ -161,31 +130,6 @@ mod tests {
 
     fn recorded(percent: f64) -> Recorded {
         Recorded { percent, tolerance: 0.5 }
-    }
-
-    #[test]
-    fn a_score_is_rounded_down_with_whole_numbers() {
-        assert_eq!(lines(2, 3).score().to_string(), "66.66");
-        assert_eq!(lines(1_999_999, 2_000_000).score().to_string(), "99.99");
-        assert_eq!(lines(5, 5).score().to_string(), "100.00");
-        // 0.57 * 100 is 56.99999999999999 in floating point.
-        assert_eq!(lines(57, 100).score().to_string(), "57.00");
-        assert_eq!(lines(0, 0).score().to_string(), "0.00");
-        assert_eq!(lines(u64::MAX, u64::MAX).score().to_string(), "100.00");
-    }
-
-    #[test]
-    fn a_written_score_is_a_plain_decimal_number_up_to_100() {
-        let read = |text| Score::from_text(text).map(|score| score.to_string());
-        assert_eq!(read("85").as_deref(), Some("85.00"));
-        assert_eq!(read("85.299").as_deref(), Some("85.29"));
-        assert_eq!(read("0.5").as_deref(), Some("0.50"));
-        assert_eq!(read("100.000").as_deref(), Some("100.00"));
-        for text in
-            ["100.001", "101", "-1", "", ".", "5.", ".5", "1e2", "NaN", "85 %", "99999999999"]
-        {
-            assert_eq!(read(text), None, "{text}");
-        }
     }
 
     #[test]

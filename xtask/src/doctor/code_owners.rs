@@ -3,7 +3,7 @@
 //! The file has GitHub handles; git has names and e-mail addresses. A wrong match is worse than none,
 //! so an owner may stay unmatched.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -14,26 +14,17 @@ use crate::text::table::{Align, Columns};
 /// Where GitHub looks for the file, in this order.
 pub(crate) const FILES: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 
-/// An owner and where the file mentions it first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    /// As it is written: `@name`, `@organisation/team` or an e-mail address.
-    pub(crate) name: String,
-    pub(crate) line: usize,
-}
-
-/// Returns the owners in the file, without duplicates.
-pub(crate) fn owners(file: &Source) -> Vec<Owner> {
-    let mut owners: Vec<Owner> = Vec::new();
-    for (number, line) in file.text.lines().enumerate() {
+/// Returns the owners in the file, as they are written (`@name`, `@organisation/team` or an e-mail
+/// address), each with its first line.
+fn owners(file: &Source) -> Vec<(usize, &str)> {
+    let mut owners: Vec<(usize, &str)> = Vec::new();
+    for (number, line) in (1..).zip(file.text.lines()) {
         let line = line.split(" #").next().unwrap_or_default().trim();
-        if line.starts_with('#') {
-            continue;
-        }
         // The first word is the pattern.
-        for word in line.split_whitespace().skip(1).filter(|word| word.contains('@')) {
-            if !owners.iter().any(|owner| owner.name.eq_ignore_ascii_case(word)) {
-                owners.push(Owner { name: word.to_owned(), line: number + 1 });
+        let words = line.split_whitespace().skip(1).filter(|_| !line.starts_with('#'));
+        for word in words.filter(|word| word.contains('@')) {
+            if !owners.iter().any(|(_, owner)| owner.eq_ignore_ascii_case(word)) {
+                owners.push((number, word));
             }
         }
     }
@@ -46,38 +37,29 @@ pub(crate) const LOG_FORMAT: &str = "%H%x01%P%x01%ct%x01%cs%x01%s%x01%aN <%aE>%x
     %(trailers:key=Reviewed-by,valueonly,separator=%x02)%x01\
     %(trailers:key=Signed-off-by,valueonly,separator=%x02)";
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Person {
-    name: String,
-    email: String,
+/// The people in a history, and what they did.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    people: BTreeMap<Person, Activity>,
+    /// From "Merge pull request #1 from HANDLE/branch": the handle and the tip of that branch.
+    branches: Vec<(String, String)>,
+    author_of: HashMap<String, Person>,
 }
 
-/// One commit, review or sign-off of a person.
+/// The last commit, review or sign-off of a person.
 #[derive(Clone, Debug)]
 struct Activity {
-    person: usize,
     /// Seconds since 1970.
     at: i64,
     date: String,
     kind: &'static str,
 }
 
-/// The people in a history, and what they did.
-#[derive(Debug, Default)]
-pub(crate) struct History {
-    people: Vec<Person>,
-    known: HashMap<String, usize>,
-    activities: Vec<Activity>,
-    /// From "Merge pull request #1 from HANDLE/branch": the handle and the tip of that branch.
-    branches: Vec<(String, String)>,
-    author_of: HashMap<String, usize>,
-}
-
 impl History {
     /// Reads the output of `git log -z` in [`LOG_FORMAT`].
     pub(crate) fn parse(log: &[u8]) -> History {
         let mut history = History::default();
-        for record in log.split(|byte| *byte == 0).filter(|record| !record.is_empty()) {
+        for record in log.split(|byte| *byte == 0) {
             history.read(&String::from_utf8_lossy(record));
         }
         history
@@ -86,147 +68,123 @@ impl History {
     fn read(&mut self, record: &str) -> Option<()> {
         let fields: Vec<&str> = record.split('\x01').collect();
         let [id, parents, at, date, subject, author, committer, coauthors, reviews, signed] =
-            fields.as_slice()
+            *fields.as_slice()
         else {
             return None;
         };
         let at: i64 = at.parse().ok()?;
-        let trailers = |kind, values: &'_ str| -> Vec<(&'static str, String)> {
-            values.split('\x02').map(|value| (kind, value.to_owned())).collect()
-        };
-        let mut lines = vec![("commit", (*author).to_owned()), ("commit", (*committer).to_owned())];
-        lines.extend(trailers("commit", coauthors));
-        lines.extend(trailers("review", reviews));
-        lines.extend(trailers("sign-off", signed));
-        for (position, (kind, text)) in lines.iter().enumerate() {
-            let Some(person) = self.person(text) else { continue };
-            if position == 0 {
-                self.author_of.insert((*id).to_owned(), person);
-            }
-            self.activities.push(Activity { person, at, date: (*date).to_owned(), kind });
-        }
-        let branch =
-            subject.strip_prefix("Merge pull request #").and_then(|rest| rest.split_once(" from "));
-        if let (Some((_, branch)), Some(tip)) = (branch, parents.split(' ').nth(1))
-            && let Some((name, _)) = branch.split_once('/')
+        let commits = [author, committer, coauthors].map(|people| ("commit", people));
+        for (kind, people) in commits.into_iter().chain([("review", reviews), ("sign-off", signed)])
         {
-            self.branches.push((name.to_lowercase(), tip.to_owned()));
+            for person in people.split('\x02').filter_map(Person::parse) {
+                let activity = Activity { at, date: date.to_owned(), kind };
+                let last = self.people.entry(person).or_insert_with(|| activity.clone());
+                if last.at < at {
+                    *last = activity;
+                }
+            }
         }
+        self.author_of.extend(Person::parse(author).map(|person| (id.to_owned(), person)));
+        let branch = subject.strip_prefix("Merge pull request #")?.split_once(" from ")?.1;
+        let (handle, _) = branch.split_once('/')?;
+        self.branches.push((handle.to_lowercase(), parents.split(' ').nth(1)?.to_owned()));
         Some(())
     }
 
-    /// The number of a person who is written as `Name <address>`.
-    fn person(&mut self, text: &str) -> Option<usize> {
-        let (name, rest) = text.rsplit_once('<')?;
-        let person = Person {
-            name: name.trim().to_owned(),
-            email: rest.split('>').next()?.trim().to_lowercase(),
-        };
-        // The committer of what is merged on github.com.
-        if person.email == "noreply@github.com" || person.email.is_empty() {
-            return None;
-        }
-        let key = format!("{}\n{}", person.name, person.email);
-        let next = self.people.len();
-        let number = *self.known.entry(key).or_insert(next);
-        if number == next {
-            self.people.push(person);
-        }
-        Some(number)
-    }
-
     /// Every identity of an owner.
-    fn people_of(&self, owner: &str) -> Vec<usize> {
-        let all = |is_one: &dyn Fn(&Person) -> bool| -> Vec<usize> {
-            (0..self.people.len()).filter(|index| is_one(&self.people[*index])).collect()
+    fn people_of(&self, owner: &str) -> Vec<&Person> {
+        let all = |is_one: &dyn Fn(&Person) -> bool| -> Vec<&Person> {
+            self.people.keys().filter(|person| is_one(person)).collect()
         };
         let Some(handle) = owner.strip_prefix('@') else {
             return self.with_aliases(all(&|person| person.email.eq_ignore_ascii_case(owner)));
         };
         let handle = handle.to_lowercase();
-        let mut people = all(&|person| is_sure(person, &handle));
+        let mut people = all(&|person| person.has_handle(&handle));
         people.extend(self.author_of_branches(&handle));
         if people.is_empty() {
-            let guesses = all(&|person| is_likely(person, &handle));
-            let mut names: Vec<String> =
-                guesses.iter().map(|index| joined(&words(&self.people[*index].name))).collect();
-            names.sort_unstable();
-            names.dedup();
+            people = all(&|person| person.may_have_handle(&handle));
+            let names: BTreeSet<String> = people.iter().map(|it| squeezed(&it.name)).collect();
             // Of two people with fitting names neither is taken.
-            if names.len() == 1 {
-                people = guesses;
+            if names.len() > 1 {
+                people.clear();
             }
         }
         self.with_aliases(people)
     }
 
     /// The author of most of the branches that were merged from a fork.
-    fn author_of_branches(&self, handle: &str) -> Option<usize> {
+    fn author_of_branches(&self, handle: &str) -> Option<&Person> {
         let tips = self.branches.iter().filter(|(name, _)| name == handle);
-        let authors: Vec<usize> =
-            tips.filter_map(|(_, tip)| self.author_of.get(tip).copied()).collect();
-        let count = |author: &usize| authors.iter().filter(|it| *it == author).count();
-        let most = authors.iter().copied().max_by_key(count)?;
-        (count(&most) * 2 > authors.len()).then_some(most)
+        let authors: Vec<&Person> = tips.filter_map(|(_, tip)| self.author_of.get(tip)).collect();
+        let count = |author: &Person| authors.iter().filter(|it| **it == author).count();
+        authors.iter().copied().find(|author| count(author) * 2 > authors.len())
     }
 
     /// Adds the identities that share a name or an address with one of these.
-    fn with_aliases(&self, mut people: Vec<usize>) -> Vec<usize> {
+    fn with_aliases<'a>(&'a self, mut people: Vec<&'a Person>) -> Vec<&'a Person> {
         loop {
-            let is_alias = |index: &usize| {
-                let one = &self.people[*index];
-                let is_same = |other: &usize| {
-                    let other = &self.people[*other];
-                    other.email == one.email
-                        || (one.name.contains(' ') && other.name.eq_ignore_ascii_case(&one.name))
-                };
-                !people.contains(index) && people.iter().any(is_same)
+            let is_alias = |person: &&Person| {
+                !people.contains(person) && people.iter().any(|known| known.is_same(person))
             };
-            let more: Vec<usize> = (0..self.people.len()).filter(is_alias).collect();
+            let more: Vec<&Person> = self.people.keys().filter(is_alias).collect();
             if more.is_empty() {
                 return people;
             }
             people.extend(more);
         }
     }
-
-    fn last_activity(&self, people: &[usize]) -> Option<&Activity> {
-        let own = self.activities.iter().filter(|activity| people.contains(&activity.person));
-        own.max_by_key(|activity| activity.at)
-    }
 }
 
-/// Whether an address or the whole name matches a handle.
-fn is_sure(person: &Person, handle: &str) -> bool {
-    let Some((local, domain)) = person.email.split_once('@') else { return false };
-    if domain == "users.noreply.github.com" {
-        return local.split_once('+').map_or(local, |(_, name)| name) == handle;
-    }
-    let handle = joined(&words(handle));
-    let name = words(&person.name);
-    let reversed: Vec<String> = name.iter().rev().cloned().collect();
-    // A short local part such as `git` or `me` identifies nobody.
-    (handle.len() > 3 && joined(&words(local)) == handle)
-        || joined(&name) == handle
-        || joined(&reversed) == handle
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Person {
+    name: String,
+    email: String,
 }
 
-/// Whether a handle is built from a name: initial and surname, surname and initial, or the surname.
-fn is_likely(person: &Person, handle: &str) -> bool {
-    let handle = joined(&words(handle));
-    let name = words(&person.name);
-    let (Some(first), Some(last)) = (name.first(), name.last()) else { return false };
-    if name.len() < 2 || handle.len() < 4 {
-        return false;
+impl Person {
+    /// Reads `Name <address>`.
+    fn parse(text: &str) -> Option<Person> {
+        let (name, rest) = text.rsplit_once('<')?;
+        let email = rest.split('>').next()?.trim().to_lowercase();
+        // The committer of what is merged on github.com.
+        let is_person = email != "noreply@github.com" && !email.is_empty();
+        is_person.then(|| Person { name: name.trim().to_owned(), email })
     }
-    let initial = |word: &String| word.chars().next().map(String::from).unwrap_or_default();
-    let made = [
-        format!("{}{last}", initial(first)),
-        format!("{last}{}", initial(first)),
-        format!("{first}{}", initial(last)),
-        last.clone(),
-    ];
-    made.contains(&handle)
+
+    fn is_same(&self, other: &Person) -> bool {
+        self.email == other.email
+            || (self.name.contains(' ') && self.name.eq_ignore_ascii_case(&other.name))
+    }
+
+    /// Whether the address or the whole name matches a handle.
+    fn has_handle(&self, handle: &str) -> bool {
+        let Some((local, domain)) = self.email.split_once('@') else { return false };
+        if domain == "users.noreply.github.com" {
+            return local.rsplit('+').next() == Some(handle);
+        }
+        let handle = squeezed(handle);
+        let reversed: String = words(&self.name).into_iter().rev().collect();
+        // A short local part such as `git` or `me` identifies nobody.
+        (handle.len() > 3 && squeezed(local) == handle)
+            || [squeezed(&self.name), reversed].contains(&handle)
+    }
+
+    /// Whether a handle is built from the name: initial and surname, surname and initial, or the
+    /// surname.
+    fn may_have_handle(&self, handle: &str) -> bool {
+        let handle = squeezed(handle);
+        let words = words(&self.name);
+        let [first, .., last] = words.as_slice() else { return false };
+        let initial = |word: &str| word.chars().take(1).collect::<String>();
+        let made = [
+            initial(first) + last,
+            last.clone() + &initial(first),
+            first.clone() + &initial(last),
+            last.clone(),
+        ];
+        handle.len() > 3 && made.contains(&handle)
+    }
 }
 
 /// Lower-case words of letters and digits.
@@ -235,76 +193,66 @@ fn words(text: &str) -> Vec<String> {
     parts.map(str::to_lowercase).collect()
 }
 
-fn joined(words: &[String]) -> String {
-    words.concat()
+/// The words without what is between them.
+fn squeezed(text: &str) -> String {
+    words(text).concat()
 }
 
 /// The owners with their status.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct Report<'a> {
     months: u32,
-    file: String,
-    entries: Vec<(Owner, Status)>,
+    file: &'a str,
+    entries: Vec<Entry<'a>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Status {
-    Active(Last),
-    Inactive(Last),
-    Unknown,
-    Team,
-}
-
-/// The last activity of an owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Last {
-    person: String,
-    kind: &'static str,
-    date: String,
+#[derive(Debug)]
+struct Entry<'a> {
+    owner: &'a str,
+    line: usize,
+    status: &'static str,
+    last: Option<(&'a Person, &'a Activity)>,
 }
 
 /// Judges each owner by the last activity; `since` is in seconds since 1970.
-pub(crate) fn report(file: &Source, history: &History, months: u32, since: i64) -> Report {
-    let status = |owner: &Owner| {
-        if owner.name.starts_with('@') && owner.name.contains('/') {
-            return Status::Team;
-        }
-        let people = history.people_of(&owner.name);
-        let Some(activity) = history.last_activity(&people) else { return Status::Unknown };
-        let last = Last {
-            person: history.people[activity.person].name.clone(),
-            kind: activity.kind,
-            date: activity.date.clone(),
+pub(crate) fn report<'a>(
+    file: &'a Source,
+    history: &'a History,
+    months: u32,
+    since: i64,
+) -> Report<'a> {
+    let entry = |(line, owner): (usize, &'a str)| {
+        let is_team = owner.starts_with('@') && owner.contains('/');
+        let people = if is_team { Vec::new() } else { history.people_of(owner) };
+        let activities = people.into_iter().map(|person| (person, &history.people[person]));
+        let last = activities.max_by_key(|(_, activity)| activity.at);
+        let status = match last {
+            Some((_, activity)) if activity.at < since => "inactive",
+            Some(_) => "active",
+            None if is_team => "team",
+            None => "unknown",
         };
-        if activity.at < since { Status::Inactive(last) } else { Status::Active(last) }
+        Entry { owner, line, status, last }
     };
-    let entries = owners(file).into_iter().map(|owner| {
-        let status = status(&owner);
-        (owner, status)
-    });
-    Report { months, file: file.name.clone(), entries: entries.collect() }
+    Report { months, file: &file.name, entries: owners(file).into_iter().map(entry).collect() }
 }
 
-impl Report {
+impl Report<'_> {
     pub(crate) fn render(&self) -> String {
         if self.entries.is_empty() {
             return format!("{} has no owners\n", self.file);
         }
         let months = if self.months == 1 { "month" } else { "months" };
         let inactive = format!("no commit, review or sign-off for {} {months}", self.months);
-        let is_inactive = |status: &Status| matches!(status, Status::Inactive(_));
-        let is_unknown = |status: &Status| matches!(status, Status::Unknown | Status::Team);
-        let is_active = |status: &Status| matches!(status, Status::Active(_));
-        self.section(&inactive, &is_inactive)
-            + &self.section("not matched to any author", &is_unknown)
-            + &self.section("active", &is_active)
+        self.section(&inactive, &["inactive"])
+            + &self.section("not matched to any author", &["unknown", "team"])
+            + &self.section("active", &["active"])
     }
 
     /// The owners of some status in a table; nothing where there are none.
-    fn section(&self, heading: &str, is_wanted: &dyn Fn(&Status) -> bool) -> String {
-        let wanted = self.entries.iter().filter(|(_, status)| is_wanted(status));
-        let rows: Vec<[String; 5]> =
-            wanted.map(|(owner, status)| self.row(owner, status)).collect();
+    fn section(&self, heading: &str, statuses: &[&str]) -> String {
+        let wanted = self.entries.iter().filter(|entry| statuses.contains(&entry.status));
+        let rows: Vec<[String; 5]> = wanted.map(|entry| self.row(entry)).collect();
         if rows.is_empty() {
             return String::new();
         }
@@ -316,38 +264,28 @@ impl Report {
             .fold(format!("{heading}:\n"), |text, row| text + "  " + &columns.line(row) + "\n")
     }
 
-    fn row(&self, owner: &Owner, status: &Status) -> [String; 5] {
-        let [date, kind, person] = match status {
-            Status::Active(last) | Status::Inactive(last) => {
-                [&*last.date, last.kind, &*last.person]
-            }
-            Status::Unknown => ["", "", ""],
-            Status::Team => ["", "team", ""],
+    fn row(&self, entry: &Entry<'_>) -> [String; 5] {
+        let place = format!("{}:{}", self.file, entry.line);
+        let [date, kind, person] = match entry.last {
+            Some((person, last)) => [&*last.date, last.kind, &*person.name],
+            None => ["", if entry.status == "team" { "team" } else { "" }, ""],
         };
-        let place = format!("{}:{}", self.file, owner.line);
-        [&owner.name, &place, date, kind, person].map(sanitize::visible)
+        [entry.owner, &place, date, kind, person].map(sanitize::visible)
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let entry = |(owner, status): &(Owner, Status)| {
-            let (name, last) = match status {
-                Status::Active(last) => ("active", Some(last)),
-                Status::Inactive(last) => ("inactive", Some(last)),
-                Status::Unknown => ("unknown", None),
-                Status::Team => ("team", None),
-            };
+        let entry = |entry: &Entry<'_>| {
             json!({
-                "owner": owner.name,
+                "owner": entry.owner,
                 "file": self.file,
-                "line": owner.line,
-                "status": name,
-                "person": last.map(|last| &last.person),
-                "last_activity": last.map(|last| last.kind),
-                "date": last.map(|last| &last.date),
+                "line": entry.line,
+                "status": entry.status,
+                "person": entry.last.map(|(person, _)| &person.name),
+                "last_activity": entry.last.map(|(_, last)| last.kind),
+                "date": entry.last.map(|(_, last)| &last.date),
             })
         };
-        let entries: Vec<Value> = self.entries.iter().map(entry).collect();
-        json!({ "months": self.months, "owners": entries })
+        json!({ "months": self.months, "owners": self.entries.iter().map(entry).collect::<Vec<Value>>() })
     }
 }
 
@@ -373,16 +311,13 @@ mod tests {
 
     fn person(history: &History, handle: &str) -> Vec<String> {
         let people = history.people_of(handle);
-        people.iter().map(|index| history.people[*index].email.clone()).collect()
+        people.iter().map(|person| person.email.clone()).collect()
     }
 
     #[test]
     fn owners_are_read_once_and_comments_are_not() {
         let file = Source::new("CODEOWNERS", "# @no\n* @a @B # @c\n\n/x/ @b m@e.org @org/team\n");
-        let found: Vec<(String, usize)> =
-            owners(&file).into_iter().map(|owner| (owner.name, owner.line)).collect();
-        let wanted = [("@a", 2), ("@B", 2), ("m@e.org", 4), ("@org/team", 4)];
-        assert_eq!(found, wanted.map(|(name, line)| (name.to_owned(), line)));
+        assert_eq!(owners(&file), [(2, "@a"), (2, "@B"), (4, "m@e.org"), (4, "@org/team")]);
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! Pure. Checks of coverage configurations: files that no machine reads, and patterns that exclude
 //! nothing.
 
-use crate::doctor::tree;
-use crate::plan::platform::{Platform, unknown_platform};
-use crate::text::diagnostic::{Diagnostic, Source};
+use crate::plan::platform::Platform;
+use crate::text::diagnostic::{Diagnostic, Severity, Source};
 use crate::text::extended_regex;
-use crate::text::extended_regex::Problem;
-use crate::text::json;
-use crate::text::json::Node;
+use crate::text::fields::Field;
 
 /// The architecture in the name of a coverage configuration.
 pub(crate) fn architecture(path: &str) -> Option<&str> {
@@ -21,19 +18,16 @@ pub(crate) fn unread(
     architecture: &str,
     allowed: &[Platform],
 ) -> Option<Diagnostic> {
-    match Platform::from_name(architecture) {
-        None => {
-            let message =
-                format!("no CI machine reads this file: {}", unknown_platform(architecture));
-            Some(source.error(0, message).help("rename the file"))
+    let (severity, reason, help) = match Platform::from_name(architecture) {
+        Ok(platform) if allowed.contains(&platform) => return None,
+        Ok(platform) => {
+            let reason = format!("`.platform` does not list `{platform}`");
+            (Severity::Warning, reason, "remove the file, or add the platform")
         }
-        Some(platform) if !allowed.contains(&platform) => {
-            let message =
-                format!("no CI machine reads this file: `.platform` does not list `{platform}`");
-            Some(source.warning(0, message).help("remove the file, or add the platform"))
-        }
-        Some(_) => None,
-    }
+        Err(unknown) => (Severity::Error, unknown, "rename the file"),
+    };
+    let message = format!("no CI machine reads this file: {reason}");
+    Some(source.finding(severity, 0, message).help(help))
 }
 
 /// The coverage test runs on a platform for which nothing is recorded.
@@ -43,30 +37,28 @@ pub(crate) fn missing(paths: &[&str], platform: Platform) -> Option<Diagnostic> 
         let message = format!(
             "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
         );
-        tree::warning(message).help("`cargo xtask init` creates it")
+        Diagnostic::new(Severity::Warning, message).help("`cargo xtask init` creates it")
     })
 }
 
 /// What is wrong with `exclude_path`; `sources` are the source files that there are.
-pub(crate) fn patterns(source: &Source, root: &Node, sources: &[&str]) -> Vec<Diagnostic> {
-    let entry = root.as_object().and_then(|keys| json::find(keys, "exclude_path"));
-    let Some(node) = entry.map(|entry| &entry.value) else { return Vec::new() };
-    let pattern = node.as_str().unwrap_or_default();
-    let problems = match pattern {
-        "" => Vec::new(),
-        _ => extended_regex::problems(pattern),
-    };
-    if !problems.is_empty() {
-        let error = |problem: Problem| format!("`exclude_path`: {}", problem.message);
-        return problems.into_iter().map(|it| source.error(node.offset, error(it))).collect();
+pub(crate) fn patterns(file: Field<'_>, sources: &[&str]) -> Option<()> {
+    let field = file.object("an object")?.get("exclude_path")?;
+    let pattern = field.text().filter(|pattern| !pattern.is_empty())?;
+    let problems = extended_regex::problems(pattern);
+    if problems.is_empty() {
+        let is_dead = |part: &str| !sources.iter().any(|file| extended_regex::matches(part, file));
+        let dead = alternatives(pattern).into_iter().filter(|(_, part)| is_dead(part));
+        dead.for_each(|(at, part)| excludes_nothing(field, at, part, sources));
     }
-    let is_dead = |part: &&str| !sources.iter().any(|file| extended_regex::matches(part, file));
-    let dead = alternatives(pattern).into_iter().filter(is_dead);
-    dead.map(|part| excludes_nothing(source, node.offset, part, sources)).collect()
+    for problem in problems {
+        field.error_in_text(problem.offset, format!("`exclude_path`: {}", problem.message));
+    }
+    Some(())
 }
 
-/// The parts between `|` that are in no group and no brackets.
-fn alternatives(pattern: &str) -> Vec<&str> {
+/// The parts between `|` that are in no group and no brackets, with their places.
+fn alternatives(pattern: &str) -> Vec<(usize, &str)> {
     let mut parts = Vec::new();
     let (mut start, mut depth, mut in_brackets) = (0, 0_usize, false);
     let mut chars = pattern.char_indices();
@@ -79,27 +71,25 @@ fn alternatives(pattern: &str) -> Vec<&str> {
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             '|' if depth == 0 => {
-                parts.push(&pattern[start..at]);
+                parts.push((start, &pattern[start..at]));
                 start = at + 1;
             }
             _ => (),
         }
     }
-    parts.push(&pattern[start..]);
-    parts.retain(|part| !part.is_empty());
+    parts.push((start, &pattern[start..]));
     parts
 }
 
-fn excludes_nothing(source: &Source, offset: usize, part: &str, sources: &[&str]) -> Diagnostic {
+fn excludes_nothing(field: Field<'_>, at: usize, part: &str, sources: &[&str]) {
     let message = format!("`exclude_path`: `{part}` matches no tracked source file");
-    let diagnostic = source.warning(offset, message);
-    if part.contains(',') {
-        return diagnostic.help("alternatives are separated by `|`, not by commas");
-    }
-    match moved_file(part, sources) {
-        Some(file) => diagnostic.help(format!("was `{file}` meant?")),
-        None => diagnostic,
-    }
+    let finding = field.source.warning(field.offset_in_text(at), message);
+    let help = if part.contains(',') {
+        Some("alternatives are separated by `|`, not by commas".to_owned())
+    } else {
+        moved_file(part, sources).map(|file| format!("was `{file}` meant?"))
+    };
+    field.found.push(Diagnostic { help, ..finding });
 }
 
 /// The file that a pattern without operators was once the path of: only `/`, `_` and `-` differ.
@@ -116,7 +106,8 @@ fn moved_file<'a>(pattern: &str, sources: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::diagnostic::{Diagnostics, Severity};
+    use crate::text::diagnostic::Diagnostics;
+    use crate::text::fields;
     use expect_test::{Expect, expect};
 
     #[test]
@@ -141,17 +132,26 @@ mod tests {
 
     #[test]
     fn alternatives_of_a_group_stay_together() {
-        assert_eq!(alternatives(r"a|b\|c|(d|e)|[|]f"), ["a", r"b\|c", "(d|e)", "[|]f"]);
-        assert_eq!(alternatives(""), Vec::<&str>::new());
+        let parts = [(0, "a"), (2, r"b\|c"), (7, "(d|e)"), (13, "[|]f")];
+        assert_eq!(alternatives(r"a|b\|c|(d|e)|[|]f"), parts);
     }
 
     #[track_caller]
     fn check(pattern: &str, want: &Expect) {
         let source = Source::new("c.json", format!(r#"{{"exclude_path": "{pattern}"}}"#));
-        let root = json::parse(&source, &mut Diagnostics::default()).unwrap();
-        let found = patterns(&source, &root, &["src/mmap/windows.rs", "src/lib.rs"]);
-        let line = |it: Diagnostic| format!("{} [{}]", it.message, it.help.unwrap_or_default());
-        want.assert_eq(&found.into_iter().map(line).collect::<Vec<_>>().join("\n"));
+        let found = Diagnostics::default();
+        fields::read(&source, &found, |file| {
+            patterns(file, &["src/mmap/windows.rs", "src/lib.rs"])
+        });
+        let line = |it: Diagnostic| {
+            format!(
+                "{}: {} [{}]",
+                it.place.unwrap().column,
+                it.message,
+                it.help.unwrap_or_default()
+            )
+        };
+        want.assert_eq(&found.into_items().into_iter().map(line).collect::<Vec<_>>().join("\n"));
     }
 
     #[test]
@@ -161,15 +161,15 @@ mod tests {
         check(
             "lib|mmap_windows\\\\.rs|unix.rs",
             &expect![[r"
-            `exclude_path`: `mmap_windows\.rs` matches no tracked source file [was `src/mmap/windows.rs` meant?]
-            `exclude_path`: `unix.rs` matches no tracked source file []"]],
+                23: `exclude_path`: `mmap_windows\.rs` matches no tracked source file [was `src/mmap/windows.rs` meant?]
+                41: `exclude_path`: `unix.rs` matches no tracked source file []"]],
         );
         check(
             "src/x/,tests/",
             &expect![
-                "`exclude_path`: `src/x/,tests/` matches no tracked source file [alternatives are separated by `|`, not by commas]"
+                "19: `exclude_path`: `src/x/,tests/` matches no tracked source file [alternatives are separated by `|`, not by commas]"
             ],
         );
-        check("src/lib|(x", &expect!["`exclude_path`: unclosed group []"]);
+        check("src/lib|(x", &expect!["27: `exclude_path`: unclosed group []"]);
     }
 }

@@ -3,146 +3,115 @@
 
 use std::collections::BTreeSet;
 
-use crate::doctor::entries::TestEntry;
-use crate::doctor::tree;
-use crate::plan::description::REPLACED_FILES;
+use crate::plan::description::{REPLACED_FILES, Test, TestDescription};
+use crate::plan::placeholder;
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
-use crate::text::json;
-use crate::text::json::Node;
+use crate::text::json::{self, Node};
 
 /// The predecessor's code gave a test this long where it did not say otherwise.
 const FORMER_MINUTES: u64 = 15;
 
+/// Subcommands of cargo that compile.
+const COMPILING: &str =
+    "all-features bench build check clippy doc fuzz hack kani llvm-cov miri nextest run test";
+
 /// Whether a JSON file is a test description, by its content or its name.
 pub(crate) fn is_description(name: &str, root: &Node) -> bool {
-    let keys = root.as_object();
-    let has = |key| keys.is_some_and(|keys| json::find(keys, key).is_some());
+    let has = |key| root.as_object().is_some_and(|keys| json::find(keys, key).is_some());
     let file = name.rsplit('/').next().unwrap_or_default();
     has("tests") || (file.contains("test") && !has("steps"))
 }
 
 /// A description whose pipeline has no step.
-pub(crate) fn without_tests(source: &Source, root: &Node) -> Option<Diagnostic> {
-    let tests = json::find(root.as_object()?, "tests")?;
-    let is_empty = tests.value.as_array().is_some_and(<[Node]>::is_empty);
-    let finding = || {
+pub(crate) fn without_tests(description: &TestDescription) -> Option<Diagnostic> {
+    description.tests.is_empty().then(|| {
         let message = "no tests: this description gives an empty pipeline";
-        Diagnostic { severity: Severity::Info, ..source.warning(tests.key_offset, message) }
-    };
-    is_empty.then(|| finding().help("remove the file, and its pipeline from Buildkite"))
+        let finding = description.source.finding(Severity::Info, 0, message);
+        finding.help("remove the file, and its pipeline from Buildkite")
+    })
 }
 
 /// Whether the tests can be planned only for one crate after another.
-pub(crate) fn needs_crates(root: &Node) -> bool {
-    TestEntry::all(root).iter().any(|test| {
-        let command = test.command().map_or("", |(command, _)| command);
-        let has_path = json::find(test.keys, "crate_path").is_some();
-        command.contains("{crate}") || (command.contains("{crate_path}") && !has_path)
+pub(crate) fn needs_crates(description: &TestDescription) -> bool {
+    let has = |test: &Test, name| placeholder::occurs(&test.command, name);
+    description.tests.iter().any(|test| {
+        has(test, placeholder::CRATE)
+            || (has(test, placeholder::CRATE_PATH) && test.crate_path.is_none())
     })
 }
 
 /// Tests that compile or run code, and have no timeout since the default is shorter than it was.
 /// `is_inherited` says that the repository was set up for the predecessor.
 pub(crate) fn lost_minutes(
-    source: &Source,
-    root: &Node,
+    description: &TestDescription,
     default_minutes: u64,
     is_inherited: bool,
 ) -> Option<Diagnostic> {
-    let has_default = json::find(root.as_object()?, "timeout_in_minutes").is_some();
-    let tests = TestEntry::all(root);
-    let is_concerned = |test: &&TestEntry<'_>| {
-        json::find(test.keys, "timeout_in_minutes").is_none()
-            && test.command().is_some_and(|(command, _)| takes_time(command))
-    };
-    let concerned: Vec<&TestEntry<'_>> = tests.iter().filter(is_concerned).collect();
-    let first = concerned.first().filter(|_| !has_default)?;
+    let tests = description.tests.iter().filter(|test| test.timeout_minutes.is_none());
+    let tests: Vec<&Test> = tests.filter(|test| takes_time(&test.command)).collect();
+    let first = tests.first()?;
     let message = format!(
         "no `timeout_in_minutes`: the default is {default_minutes} minutes, and was {FORMER_MINUTES} with \
          the Python tool set, for {}",
-        list(concerned.iter().map(|test| test.name))
+        list(tests.iter().map(|test| test.name.as_str()))
     );
     let severity = if is_inherited { Severity::Warning } else { Severity::Info };
-    let diagnostic = Diagnostic { severity, ..source.warning(first.offset, message) };
-    Some(
-        diagnostic.help(format!(
-            "add `\"timeout_in_minutes\": {FORMER_MINUTES}` to the tests that need it"
-        )),
-    )
+    let finding = description.source.finding(severity, first.command_offset, message);
+    let help = format!("add `\"timeout_in_minutes\": {FORMER_MINUTES}` to the tests that need it");
+    Some(finding.help(help))
 }
 
 /// Whether a command compiles.
 fn takes_time(command: &str) -> bool {
-    const COMPILING: [&str; 14] = [
-        "all-features",
-        "bench",
-        "build",
-        "check",
-        "clippy",
-        "doc",
-        "fuzz",
-        "hack",
-        "kani",
-        "llvm-cov",
-        "miri",
-        "nextest",
-        "run",
-        "test",
-    ];
     let words: Vec<&str> = command.split_whitespace().filter(|it| !it.starts_with('+')).collect();
-    let compiles = |pair: &[&str]| pair[0].ends_with("cargo") && COMPILING.contains(&pair[1]);
-    words.windows(2).any(compiles)
-        || ["test_coverage.py", "test_benchmark.py", "{xtask} coverage", "{xtask} bench"]
-            .iter()
-            .any(|part| command.contains(part))
+    let compiles = |pair: &[&str]| {
+        pair[0].ends_with("cargo") && COMPILING.split(' ').any(|subcommand| subcommand == pair[1])
+    };
+    let slow = ["test_coverage.py", "test_benchmark.py", "{xtask} coverage", "{xtask} bench"];
+    words.windows(2).any(compiles) || slow.iter().any(|part| command.contains(part))
 }
 
 /// A description that has most of the shipped tests under their names.
-pub(crate) fn copy_of_shipped(source: &Source, root: &Node, shipped: &Node) -> Option<Diagnostic> {
-    let (own, shipped) = (TestEntry::all(root), TestEntry::all(shipped));
-    let names = |tests: &[TestEntry<'_>]| -> BTreeSet<String> {
-        tests.iter().map(|test| test.name.to_owned()).collect()
-    };
-    let (own_names, shipped_names) = (names(&own), names(&shipped));
-    let common: Vec<&String> = shipped_names.intersection(&own_names).collect();
+pub(crate) fn copy_of_shipped(
+    description: &TestDescription,
+    shipped: &TestDescription,
+) -> Option<Diagnostic> {
+    let [own, shipped] = [description, shipped].map(|it| it.tests.as_slice());
+    let [own_names, shipped_names] = [own, shipped]
+        .map(|tests| tests.iter().map(|test| test.name.as_str()).collect::<BTreeSet<&str>>());
+    let common: Vec<&str> = shipped_names.intersection(&own_names).copied().collect();
     // A crate may well have a `style` and a `clippy` of its own.
     if common.len() * 4 < shipped_names.len() * 3 {
         return None;
     }
-    let commands = |tests: &[TestEntry<'_>], name: &str| -> Vec<String> {
-        let of_name = tests.iter().filter(|test| test.name == name);
-        of_name.filter_map(|test| Some(test.command()?.0.to_owned())).collect()
+    let is_shipped = |test: &Test| {
+        shipped.iter().any(|it| (&it.name, &it.command) == (&test.name, &test.command))
     };
-    let is_same = |name: &str| {
-        let shipped = commands(&shipped, name);
-        commands(&own, name).iter().all(|command| shipped.contains(command))
-    };
-    let differing: Vec<&str> =
-        common.iter().map(|name| name.as_str()).filter(|name| !is_same(name)).collect();
-    let missing: Vec<&str> = shipped_names.difference(&own_names).map(String::as_str).collect();
+    let differs = |name: &&str| own.iter().any(|test| test.name == *name && !is_shipped(test));
     let mut message = format!(
         "copy of the shipped description ({} of {} tests), which misses its updates",
         common.len(),
         shipped_names.len()
     );
-    if !differing.is_empty() {
-        message += &format!("; changed commands: {}", list(differing));
+    let differing = list(common.into_iter().filter(differs));
+    let missing = list(shipped_names.difference(&own_names).copied());
+    for (title, names) in [("changed commands", differing), ("missing", missing)] {
+        if !names.is_empty() {
+            message += &format!("; {title}: {names}");
+        }
     }
-    if !missing.is_empty() {
-        message += &format!("; missing: {}", list(missing));
-    }
-    let place = own.first().map_or(root.offset, |test| test.offset);
-    Some(source.warning(place, message).help(
+    let place = own.first()?.command_offset;
+    Some(description.source.warning(place, message).help(
         "use the shipped tests (`-t shipped`) and put the differences into `.buildkite/overrides.json`: \
          `extra_args` adds `--exclude <package>`, `skip` skips tests",
     ))
 }
 
 /// Names for people: the first ones, and how many more there are.
-fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 8;
-    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    let shown = names[..names.len().min(SHOWN)].join(", ");
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -152,24 +121,18 @@ fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// Lines of a script or a pipeline that call the predecessor's files. Those of a description are
 /// found by its reader.
 pub(crate) fn predecessors_calls(source: &Source) -> Vec<Diagnostic> {
-    let mut offset = 0;
-    let mut findings = Vec::new();
-    for line in source.text.split_inclusive('\n') {
-        let is_comment = line.trim_start().starts_with('#');
-        let call = REPLACED_FILES.iter().find_map(|(file, command)| {
+    let is_name_end = |c: char| !(c.is_alphanumeric() || c == '_');
+    let call = |(start, line): (usize, &str)| {
+        let (at, file, command) = REPLACED_FILES.iter().find_map(|(file, command)| {
             let at = line.find(file)?;
-            let is_name_end = |c: char| !(c.is_alphanumeric() || c == '_');
             let is_whole = line[..at].chars().next_back().is_none_or(is_name_end);
-            (is_whole && !is_comment).then_some((at, file, command))
-        });
-        if let Some((at, file, command)) = call {
-            let message = format!("`{file}` no longer exists");
-            let help = format!("call `cargo xtask {command}`");
-            findings.push(source.error(offset + at, message).help(help));
-        }
-        offset += line.len();
-    }
-    findings
+            is_whole.then_some((at, file, command))
+        })?;
+        let finding = source.error(start + at, format!("`{file}` no longer exists"));
+        Some(finding.help(format!("call `cargo xtask {command}`")))
+    };
+    let lines = source.lines().filter(|(_, line)| !line.trim_start().starts_with('#'));
+    lines.filter_map(call).collect()
 }
 
 /// Whether a text calls the predecessor's files.
@@ -182,19 +145,18 @@ pub(crate) fn names_predecessor(text: &str) -> bool {
 pub(crate) fn too_many_steps(name: &str, steps: usize, is_selective: bool) -> Option<Diagnostic> {
     const PER_UPLOAD: usize = 500;
     const PER_BUILD: usize = 4000;
+    let (severity, limit, help) = if steps > PER_BUILD {
+        let help = "split it into several pipelines, or skip tests";
+        (Severity::Warning, format!("{PER_BUILD} jobs in a build"), help)
+    } else if steps > PER_UPLOAD {
+        let help = "upload them with `cargo xtask pipeline --upload`";
+        (Severity::Info, format!("{PER_UPLOAD} in an upload"), help)
+    } else {
+        return None;
+    };
     let option = if is_selective { " with `--workspace-selective`" } else { "" };
-    if steps > PER_BUILD {
-        let message = format!(
-            "`{name}` gives {steps} steps{option}, and Buildkite takes {PER_BUILD} jobs in a build"
-        );
-        return Some(tree::warning(message).help("split it into several pipelines, or skip tests"));
-    }
-    (steps > PER_UPLOAD).then(|| {
-        let message = format!(
-            "`{name}` gives {steps} steps{option}, and Buildkite takes {PER_UPLOAD} in an upload"
-        );
-        tree::info(message).help("upload them with `cargo xtask pipeline --upload`")
-    })
+    let message = format!("`{name}` gives {steps} steps{option}, and Buildkite takes {limit}");
+    Some(Diagnostic::new(severity, message).help(help))
 }
 
 #[cfg(test)]
@@ -203,16 +165,14 @@ mod tests {
     use crate::text::diagnostic::Diagnostics;
     use expect_test::expect;
 
-    fn read(text: &str) -> (Source, Node) {
-        let source = Source::new("t.json", text);
-        let root = json::parse(&source, &mut Diagnostics::default()).unwrap();
-        (source, root)
+    fn read(text: &str) -> TestDescription {
+        TestDescription::parse(Source::new("t.json", text), &Diagnostics::default())
     }
 
     #[test]
     fn a_description_is_known_by_its_tests_or_its_name() {
         let is = |name: &str, text: &str| {
-            let root = json::parse(&Source::new(name, text), &mut Diagnostics::default());
+            let root = json::parse(&Source::new(name, text), &Diagnostics::default());
             is_description(name, &root.unwrap())
         };
         assert!(is(".buildkite/x.json", r#"{"tests": []}"#));
@@ -225,38 +185,30 @@ mod tests {
 
     #[test]
     fn tests_that_compile_without_a_timeout_are_named_once_for_the_file() {
-        let (source, root) = read(
+        let description = read(
             r#"{"tests": [
  {"test_name": "miri", "command": "cargo +nightly miri test"},
  {"test_name": "style", "command": "cargo fmt --all"},
  {"test_name": "slow", "command": "cargo test", "timeout_in_minutes": 20},
  {"test_name": "cov", "command": "pytest test_coverage.py"}]}"#,
         );
-        let finding = lost_minutes(&source, &root, 5, true).unwrap();
+        let finding = lost_minutes(&description, 5, true).unwrap();
         expect![[r#"
-            t.json:2:2: warning: no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `miri`, `cov`
+            t.json:2:35: warning: no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `miri`, `cov`
              2 |  {"test_name": "miri", "command": "cargo +nightly miri test"},
-               |  ^
+               |                                   ^
             help: add `"timeout_in_minutes": 15` to the tests that need it"#]]
         .assert_eq(&finding.to_string());
-        assert_eq!(lost_minutes(&source, &root, 5, false).unwrap().severity, Severity::Info);
-        let (source, root) = read(
-            r#"{"timeout_in_minutes": 5, "tests": [{"test_name": "a", "command": "cargo test"}]}"#,
-        );
-        assert_eq!(lost_minutes(&source, &root, 5, true), None);
-        let (source, root) = read(r#"{"tests": [{"test_name": "a", "command": "cargo audit"}]}"#);
-        assert_eq!(lost_minutes(&source, &root, 5, true), None);
+        assert_eq!(lost_minutes(&description, 5, false).unwrap().severity, Severity::Info);
+        let description = read(r#"{"tests": [{"test_name": "a", "command": "cargo audit"}]}"#);
+        assert_eq!(lost_minutes(&description, 5, true), None);
     }
 
     #[test]
     fn an_empty_description_is_named() {
-        let severity = |text| {
-            let (source, root) = read(text);
-            without_tests(&source, &root).map(|it| it.severity)
-        };
+        let severity = |text| without_tests(&read(text)).map(|it| it.severity);
         assert_eq!(severity(r#"{"tests": []}"#), Some(Severity::Info));
-        assert_eq!(severity(r#"{"tests": [{}]}"#), None);
-        assert_eq!(severity(r#"{"tests": {}}"#), None);
+        assert_eq!(severity(r#"{"tests": [{"test_name": "a", "command": "c"}]}"#), None);
     }
 
     #[test]
@@ -266,22 +218,22 @@ mod tests {
         };
         let file = |tests: &[String]| read(&format!(r#"{{"tests": [{}]}}"#, tests.join(",")));
         let names = ["build", "style", "clippy", "coverage"];
-        let (_, shipped) = file(&names.map(|name| test(name, "cargo x")));
+        let shipped = file(&names.map(|name| test(name, "cargo x")));
         let mut tests = vec![
             test("build", "cargo x --exclude a"),
             test("style", "cargo x"),
             test("clippy", "cargo x"),
         ];
-        let (source, root) = file(&tests);
-        let finding = copy_of_shipped(&source, &root, &shipped).unwrap();
+        let description = file(&tests);
+        let finding = copy_of_shipped(&description, &shipped).unwrap();
         assert_eq!(
             finding.message,
             "copy of the shipped description (3 of 4 tests), which misses its updates; changed \
              commands: `build`; missing: `coverage`"
         );
         tests.pop();
-        let (source, root) = file(&tests);
-        assert_eq!(copy_of_shipped(&source, &root, &shipped), None);
+        let description = file(&tests);
+        assert_eq!(copy_of_shipped(&description, &shipped), None);
     }
 
     #[test]
@@ -310,10 +262,13 @@ mod tests {
 
     #[test]
     fn a_placeholder_of_a_crate_needs_the_crates() {
-        let needs = |test: &str| needs_crates(&read(&format!(r#"{{"tests": [{test}]}}"#)).1);
-        assert!(needs(r#"{"command": "x -p {crate}", "crate_path": "a"}"#));
-        assert!(needs(r#"{"command": "cd {crate_path}"}"#));
-        assert!(!needs(r#"{"command": "cd {crate_path}", "crate_path": "a"}"#));
-        assert!(!needs(r#"{"command": "x"}"#));
+        let needs = |test: &str| {
+            let test = format!(r#"{{"tests": [{{"test_name": "a", "command": {test}}}]}}"#);
+            needs_crates(&read(&test))
+        };
+        assert!(needs(r#""x -p {crate}", "crate_path": "a""#));
+        assert!(needs(r#""cd {crate_path}""#));
+        assert!(!needs(r#""cd {crate_path}", "crate_path": "a""#));
+        assert!(!needs(r#""x""#));
     }
 }

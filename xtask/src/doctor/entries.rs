@@ -1,176 +1,138 @@
 //! Pure. Checks of single keys of a test in a description or in the overrides: dead globs, keys that
 //! Buildkite drops, variables that it expands.
 
-use crate::doctor::tree;
-use crate::doctor::tree::Tree;
-use crate::plan::description;
-use crate::plan::glob;
-use crate::text::diagnostic::{Diagnostic, Source};
-use crate::text::json;
-use crate::text::json::{Entry, Node};
-use crate::text::nearest;
+use std::path::Path;
 
-/// A test of a description, or a patch of one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TestEntry<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) offset: usize,
-    pub(crate) keys: &'a [Entry],
+use crate::doctor::tree::Tree;
+use crate::plan::description::Test;
+use crate::plan::glob;
+use crate::text::diagnostic::{Diagnostic, Failure, Severity};
+use crate::text::fields::Field;
+use crate::text::json::Kind;
+use crate::text::nearest;
+use crate::text::shell;
+use crate::tools::test_command;
+
+/// Gets a test of a description, or a patch of one.
+type Check = fn(Field<'_>, &Tree);
+
+/// Each check by its name.
+pub(crate) const CHECKS: [(&str, Check); 4] = [
+    ("unknown-key", |test, _| unknown_keys(test)),
+    ("glob", |test, tree| globs(test, tree)),
+    ("variable", |test, _| variables(test)),
+    ("manifest", |test, _| edited_manifest(test)),
+];
+
+/// The tests of a file: the list of a description, or the patches of the overrides.
+pub(crate) fn tests(file: Field<'_>) -> Vec<Field<'_>> {
+    let Some(tests) = value(file, "tests") else { return Vec::new() };
+    match tests.node.kind {
+        Kind::Array(_) => tests.list("a list").into_iter().flatten().collect(),
+        _ => tests.object("a list").into_iter().flat_map(|it| it.fields().map(|it| it.1)).collect(),
+    }
 }
 
-impl<'a> TestEntry<'a> {
-    /// The tests of a file: the list of a description, or the patches of the overrides.
-    pub(crate) fn all(root: &'a Node) -> Vec<TestEntry<'a>> {
-        let tests = root.as_object().and_then(|keys| json::find(keys, "tests"));
-        let Some(tests) = tests.map(|tests| &tests.value) else { return Vec::new() };
-        let entry = |name, node: &'a Node| {
-            Some(TestEntry { name, offset: node.offset, keys: node.as_object()? })
-        };
-        if let Some(patches) = tests.as_object() {
-            return patches.iter().filter_map(|patch| entry(&patch.key, &patch.value)).collect();
-        }
-        let name = |node: &'a Node| json::find(node.as_object()?, "test_name")?.value.as_str();
-        let items = tests.as_array().unwrap_or_default().iter();
-        items.filter_map(|item| entry(name(item).unwrap_or_default(), item)).collect()
-    }
-
-    pub(crate) fn command(&self) -> Option<(&'a str, usize)> {
-        let command = json::find(self.keys, "command")?;
-        Some((command.value.as_str()?, command.value.offset))
-    }
+/// The value of a key. What else the reader of descriptions finds, `pipeline` reports as well.
+fn value<'a>(object: Field<'a>, key: &'static str) -> Option<Field<'a>> {
+    object.object("an object")?.get(key)
 }
 
 /// Keys that are neither ours nor Buildkite's. Misspelt ones are errors of the reader.
-pub(crate) fn unknown_keys(source: &Source, test: &TestEntry<'_>) -> Vec<Diagnostic> {
-    let unknown = test.keys.iter().filter(|entry| {
-        description::is_unknown(&entry.key)
-            && entry.key != "extra_args"
-            && nearest::slip_of(&entry.key, description::known_keys()).is_none()
-    });
-    unknown
-        .map(|entry| {
-            let message = format!("Buildkite does not know the key `{}` and drops it", entry.key);
-            source.warning(entry.key_offset, message).help("remove it")
-        })
-        .collect()
+fn unknown_keys(test: Field<'_>) {
+    let Some(mut object) = test.object("an object") else { return };
+    for key in ["test_name", "extra_args"] {
+        object.get(key);
+    }
+    Test::read_keys(&mut object);
+    for (key, field) in object.rest() {
+        if nearest::slip_of(key, object.known.iter().copied()).is_none() {
+            let message = format!("Buildkite does not know the key `{key}` and drops it");
+            field.report_key(Severity::Warning, message);
+        }
+    }
 }
 
 /// Globs of `if_changed` that no change can match, or that miss what is further down.
-pub(crate) fn globs(source: &Source, test: &TestEntry<'_>, tree: &Tree) -> Vec<Diagnostic> {
-    let Some(gate) = json::find(test.keys, "if_changed") else { return Vec::new() };
-    let included = gate.value.as_object().and_then(|keys| json::find(keys, "include"));
-    let value = included.map_or(&gate.value, |included| &included.value);
-    let nodes = match value.as_array() {
-        Some(items) => items,
-        None => std::slice::from_ref(value),
-    };
-    let globs: Vec<(&str, usize)> = nodes
-        .iter()
-        .filter_map(|node| Some((node.as_str()?, node.offset)))
-        .filter(|(glob, _)| !glob.is_empty() && glob::problem(glob).is_none())
-        .collect();
+fn globs(test: Field<'_>, tree: &Tree) {
+    let globs = value(test, "if_changed").map(included).unwrap_or_default();
     let is_matched = |path: &str| globs.iter().any(|(glob, _)| glob::matches(glob, path));
-    let finding = |&(glob, offset): &(&str, usize)| {
-        let (message, help) = problem_of_glob(glob, tree, &is_matched)?;
-        let diagnostic = source.warning(offset, message);
-        Some(match help {
-            Some(help) => diagnostic.help(help),
-            None => diagnostic,
-        })
-    };
-    globs.iter().filter_map(finding).collect()
+    for (glob, field) in &globs {
+        if let Some(problem) = problem_of_glob(glob, tree, &is_matched) {
+            let finding = field.source.warning(field.node.offset, problem.message);
+            field.found.push(Diagnostic { help: problem.help, ..finding });
+        }
+    }
 }
 
-fn problem_of_glob(
-    glob: &str,
-    tree: &Tree,
-    is_matched: &dyn Fn(&str) -> bool,
-) -> Option<(String, Option<String>)> {
-    let matches = |glob: &str| tree.files.iter().any(|file| glob::matches(glob, file));
-    if !matches(glob) {
-        if let Some(path) = tree.submodules.iter().find(|path| is_inside(glob, path)) {
+/// The valid globs of a gate, of which one has to match a change.
+fn included(gate: Field<'_>) -> Vec<(&str, Field<'_>)> {
+    match &gate.node.kind {
+        Kind::Object(_) => value(gate, "include").map(included).unwrap_or_default(),
+        Kind::Array(_) => gate.list("a list").into_iter().flatten().flat_map(included).collect(),
+        Kind::Scalar(_) => {
+            let glob = gate.node.as_str();
+            let glob = glob.filter(|glob| !glob.is_empty() && glob::problem(glob).is_none());
+            glob.map(|glob| (glob, gate)).into_iter().collect()
+        }
+    }
+}
+
+fn problem_of_glob(glob: &str, tree: &Tree, is_matched: &dyn Fn(&str) -> bool) -> Option<Failure> {
+    let matched = |glob: &str| {
+        let glob = glob.to_owned();
+        tree.files.iter().filter(move |file| glob::matches(&glob, file))
+    };
+    if matched(glob).next().is_none() {
+        let is_inside = |path: &&String| Path::new(glob).starts_with(path);
+        if let Some(path) = tree.submodules.iter().find(is_inside) {
             let message = format!(
                 "`{glob}` matches no change: git lists the submodule as one file, `{path}`"
             );
-            return (!is_matched(path)).then(|| (message, Some(format!("add `{path}`"))));
+            let problem = Failure::new(message).help(format!("add `{path}`"));
+            return (!is_matched(path)).then_some(problem);
         }
-        let message = format!("`{glob}` matches no tracked file");
-        let directory = glob.trim_end_matches(['/', '*']).to_owned();
+        let problem = Failure::new(format!("`{glob}` matches no tracked file"));
+        let directory = glob.trim_end_matches(['/', '*']);
         let wider = format!("{directory}/**");
-        let help = matches(&wider)
-            .then(|| format!("`{directory}` is a directory: `{wider}` matches what is in it"));
-        return Some((message, help));
+        let help = format!("`{directory}` is a directory: `{wider}` matches what is in it");
+        return Some(if matched(&wider).next().is_some() { problem.help(help) } else { problem });
     }
-    let directory = if glob == "*" { "" } else { glob.strip_suffix("/*")? };
-    let wider = if directory.is_empty() { "**".to_owned() } else { format!("{directory}/**") };
-    let below = tree.files.iter().filter(|file| glob::matches(&wider, file));
-    let missed: Vec<&String> = below.filter(|file| !is_matched(file)).collect();
-    let example = missed.iter().find(|file| tree::is_source(file)).or(missed.first())?;
+    let wider = if glob == "*" { "**" } else { &format!("{}/**", glob.strip_suffix("/*")?) };
+    let missed: Vec<&String> = matched(wider).filter(|file| !is_matched(file)).collect();
+    let example = missed.iter().find(|file| Tree::is_source(file)).or(missed.first())?;
+    let files = if missed.len() == 1 { "file" } else { "files" };
     let message = format!(
-        "`*` does not match `/`: `{glob}` misses {} further down, such as `{example}`",
-        if missed.len() == 1 { "1 file".to_owned() } else { format!("{} files", missed.len()) }
+        "`*` does not match `/`: `{glob}` misses {} {files} further down, such as `{example}`",
+        missed.len()
     );
-    Some((message, Some(format!("use `{wider}`"))))
-}
-
-fn is_inside(glob: &str, directory: &str) -> bool {
-    glob.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+    Some(Failure::new(message).help(format!("use `{wider}`")))
 }
 
 /// Variables that Buildkite expands while the pipeline is uploaded, before a shell sees the command.
-pub(crate) fn variables(source: &Source, test: &TestEntry<'_>) -> Vec<Diagnostic> {
-    let Some((command, offset)) = test.command() else { return Vec::new() };
-    let mut findings = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
-    for name in unescaped_variables(command) {
-        // These are the job's own, and the same for every step of a build.
-        if name == "CI" || name.starts_with("BUILDKITE") || seen.contains(&name) {
-            continue;
-        }
-        seen.push(name);
-        let offset = place_in_string(source, offset, &[&format!("${name}"), &format!("${{{name}")]);
-        let help = format!("`$${name}` is what the shell of the step sees as `${name}`");
-        findings.push(if is_set_by(command, name) {
-            let message = format!(
-                "Buildkite expands `${name}` when the step is uploaded, before the command sets it"
-            );
-            source.error(offset, message).help(help)
+fn variables(test: Field<'_>) {
+    let Some((field, command)) = command(test) else { return };
+    let mut variables = shell::variables(command);
+    // These are the job's own, and the same for every step of a build.
+    variables.retain(|(_, name)| name != "CI" && !name.starts_with("BUILDKITE"));
+    variables.sort_by(|(_, one), (_, other)| one.cmp(other));
+    variables.dedup_by(|(_, one), (_, other)| one == other);
+    for (at, name) in variables {
+        let (severity, result) = if is_set_by(command, &name) {
+            (Severity::Error, ", before the command sets it")
         } else {
-            let message = format!(
-                "Buildkite expands `${name}` when the step is uploaded: to nothing, unless it is set \
-                 there"
-            );
-            source.warning(offset, message).help(help)
-        });
+            (Severity::Warning, ": to nothing, unless it is set there")
+        };
+        let message = format!("Buildkite expands `${name}` when the step is uploaded{result}");
+        let finding = field.source.finding(severity, field.offset_in_text(at), message);
+        let help = format!("`$${name}` is what the shell of the step sees as `${name}`");
+        field.found.push(finding.help(help));
     }
-    findings
 }
 
-/// The names in `$NAME` and `${NAME}`; one with a default is meant.
-fn unescaped_variables(text: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['$', '\\']) {
-        let from = &rest[at..];
-        if from.starts_with("$$") || from.starts_with("\\$") || from.starts_with("\\\\") {
-            rest = &from[2..];
-            continue;
-        }
-        rest = &from[1..];
-        if from.starts_with('\\') {
-            continue;
-        }
-        let braced = rest.strip_prefix('{');
-        let name = braced.unwrap_or(rest);
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let end = name.find(|c| !is_part(c)).unwrap_or(name.len());
-        let (name, after) = name.split_at(end);
-        let is_closed = braced.is_none() || after.starts_with('}');
-        if is_closed && name.starts_with(|c: char| is_part(c) && !c.is_ascii_digit()) {
-            names.push(name);
-        }
-    }
-    names
+fn command(test: Field<'_>) -> Option<(Field<'_>, &str)> {
+    let field = value(test, "command")?;
+    Some((field, field.node.as_str()?))
 }
 
 /// Whether a command gives a variable its value: `NAME=`, `for NAME`, `read NAME`.
@@ -182,62 +144,41 @@ fn is_set_by(command: &str, name: &str) -> bool {
         || words.windows(2).any(|pair| ["for", "read"].contains(&pair[0]) && pair[1] == name)
 }
 
-/// Where one of some texts stands in a JSON string, whose escapes may make it longer.
-fn place_in_string(source: &Source, offset: usize, texts: &[&str]) -> usize {
-    let rest = &source.text[offset..];
-    texts.iter().filter_map(|text| rest.find(text)).min().map_or(offset, |at| offset + at)
-}
-
 /// Commands that change `Cargo.toml` for themselves.
-pub(crate) fn edited_manifest(source: &Source, test: &TestEntry<'_>) -> Option<Diagnostic> {
-    let (command, offset) = test.command()?;
-    if !edits_manifest(command) {
-        return None;
-    }
-    let message = format!(
-        "the command of `{}` edits `Cargo.toml`: on a contributor's machine the change stays, and tests \
-         that run beside it see it",
-        test.name
-    );
+fn edited_manifest(test: Field<'_>) {
+    let Some((field, command)) = command(test).filter(|(_, command)| edits_manifest(command))
+    else {
+        return;
+    };
+    let message = "the command edits `Cargo.toml`: on a contributor's machine the change stays, and \
+                   tests that run beside it see it";
     let help = if command.contains("denylist") || command.contains("skip_feature_sets") {
         "put the setting into `[package.metadata.cargo-all-features]` of the manifest"
     } else {
         "commit the setting, or work on a copy of the manifest"
     };
-    Some(source.warning(offset, message).help(help))
+    field.found.push(field.source.warning(field.node.offset, message).help(help));
 }
 
 fn edits_manifest(command: &str) -> bool {
-    let mut redirections = command.split('>').skip(1);
-    let is_manifest = |word: &str| {
-        let word = word.trim_matches(['"', '\'', ';', ')']);
-        word == "Cargo.toml" || word.ends_with("/Cargo.toml")
-    };
-    let first_word = |text: &str| {
-        text.split(|c: char| c.is_whitespace() || ";&|".contains(c))
-            .find(|it| !it.is_empty())
-            .map(str::to_owned)
-    };
-    if redirections.any(|after| first_word(after).is_some_and(|word| is_manifest(&word))) {
-        return true;
-    }
-    command.split([';', '|', '&', '\n']).any(|part| {
-        let words: Vec<&str> = part.split_whitespace().collect();
-        let edits = match words.first() {
-            Some(&"sed") => {
-                words.iter().any(|word| word.starts_with("-i") || *word == "--in-place")
-            }
-            Some(&"tee") => true,
-            _ => false,
+    let is_manifest = |word: &String| word.rsplit(['/', '>']).next() == Some("Cargo.toml");
+    let is_in_place = |word: &String| word.starts_with("-i") || word == "--in-place";
+    let edits = |words: &Vec<String>| {
+        let is_editor = match words.first().map(String::as_str) {
+            Some("sed") => words.iter().any(is_in_place),
+            program => program == Some("tee"),
         };
-        edits && words.iter().any(|word| is_manifest(word))
-    })
+        words.iter().any(|word| is_manifest(word) && (is_editor || word.contains('>')))
+            || words.windows(2).any(|it| matches!(&*it[0], ">" | ">>") && is_manifest(&it[1]))
+    };
+    test_command::simple_commands(command).iter().any(edits)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::diagnostic::Diagnostics;
+    use crate::text::diagnostic::{Diagnostics, Source};
+    use crate::text::fields;
     use expect_test::{Expect, expect};
 
     fn tree() -> Tree {
@@ -249,19 +190,24 @@ mod tests {
     #[track_caller]
     fn check(test: &str, want: &Expect) {
         let source = Source::new("t.json", format!("{{\"tests\": [{{\n{test}}}]}}"));
-        let mut found = Diagnostics::default();
-        let root = json::parse(&source, &mut found).unwrap();
-        let test = TestEntry::all(&root)[0];
-        let mut all = unknown_keys(&source, &test);
-        all.extend(globs(&source, &test, &tree()));
-        all.extend(variables(&source, &test));
-        all.extend(edited_manifest(&source, &test));
-        let line = |it: Diagnostic| {
-            let shown = it.to_string();
-            let help = it.help.map(|help| format!(" [{help}]")).unwrap_or_default();
-            format!("{}{help}", shown.lines().next().unwrap())
-        };
-        want.assert_eq(&all.into_iter().map(line).collect::<Vec<_>>().join("\n"));
+        let mut lines = Vec::new();
+        for (_, check) in CHECKS {
+            let found = Diagnostics::default();
+            fields::read(&source, &found, |file| {
+                for test in tests(file) {
+                    check(test, &tree());
+                }
+                Some(())
+            });
+            // Errors of the reader are no business of these checks.
+            let found =
+                found.into_items().into_iter().filter(|it| !it.message.starts_with("unknown"));
+            lines.extend(found.map(|it| {
+                let help = it.help.as_ref().map(|help| format!(" [{help}]")).unwrap_or_default();
+                format!("{}{help}", it.to_string().lines().next().unwrap())
+            }));
+        }
+        want.assert_eq(&lines.join("\n"));
     }
 
     #[test]
@@ -297,9 +243,7 @@ mod tests {
     fn what_buildkite_drops_is_named_and_what_it_knows_is_not() {
         check(
             r#""test_name": "a", "weight": 1, "soft_fail": true, "soft_fial": 1, "extra_args": [], "if": "x""#,
-            &expect![
-                "t.json:2:19: warning: Buildkite does not know the key `weight` and drops it [remove it]"
-            ],
+            &expect!["t.json:2:19: warning: Buildkite does not know the key `weight` and drops it"],
         );
     }
 
@@ -324,7 +268,7 @@ mod tests {
         check(
             r#""test_name": "win", "command": "printf '\ndenylist=[\"rawfd\"]' >> Cargo.toml; cargo check""#,
             &expect![
-                "t.json:2:32: warning: the command of `win` edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it [put the setting into `[package.metadata.cargo-all-features]` of the manifest]"
+                "t.json:2:32: warning: the command edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it [put the setting into `[package.metadata.cargo-all-features]` of the manifest]"
             ],
         );
         for (command, wanted) in [
@@ -341,9 +285,11 @@ mod tests {
 
     #[test]
     fn patches_of_the_overrides_are_tests_too() {
-        let source = Source::new("o.json", r#"{"tests": {"a": {"command": "c"}, "b": 1}}"#);
-        let root = json::parse(&source, &mut Diagnostics::default()).unwrap();
-        let all = TestEntry::all(&root);
-        assert_eq!((all.len(), all[0].name, all[0].command().unwrap().0), (1, "a", "c"));
+        let found = Diagnostics::default();
+        let source = Source::new("o.json", r#"{"tests": {"a": {"command": "c"}, "b": {}}}"#);
+        let commands = fields::read(&source, &found, |file| {
+            Some(tests(file).into_iter().map(|test| command(test).is_some()).collect())
+        });
+        assert_eq!(commands, Some(vec![true, false]));
     }
 }

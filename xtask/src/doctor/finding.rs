@@ -1,84 +1,68 @@
 //! Pure. The findings, as text for people and as JSON for tools.
 
-use std::collections::HashSet;
-
 use serde_json::{Value, json};
 
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
-use crate::text::json as json_text;
-use crate::text::json::Node;
+use crate::text::fields::{self, Field};
 use crate::text::sanitize;
 
 /// Everything that was found.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    items: Vec<Finding>,
-    /// A file may be read several times, and each finding is reported once.
-    known: HashSet<(Option<PlaceKey>, String)>,
+    /// Each with the name of the check that made it.
+    items: Vec<(&'static str, Diagnostic)>,
     /// What could not be checked, and why.
     unavailable: Vec<String>,
 }
 
-/// File, line and column.
-type PlaceKey = (String, usize, usize);
-
-/// A finding and the name of the check that made it.
-#[derive(Debug)]
-struct Finding {
-    check: &'static str,
-    diagnostic: Diagnostic,
-}
-
 impl Findings {
-    pub(crate) fn push(&mut self, check: &'static str, diagnostic: Diagnostic) {
-        let key = (place_key(&diagnostic), diagnostic.message.clone());
-        if self.known.insert(key) {
-            self.items.push(Finding { check, diagnostic });
-        }
-    }
-
     pub(crate) fn extend(
         &mut self,
         check: &'static str,
         diagnostics: impl IntoIterator<Item = Diagnostic>,
     ) {
-        diagnostics.into_iter().for_each(|diagnostic| self.push(check, diagnostic));
+        self.items.extend(diagnostics.into_iter().map(|diagnostic| (check, diagnostic)));
+    }
+
+    /// Adds what a check of a JSON file finds.
+    pub(crate) fn read(
+        &mut self,
+        check: &'static str,
+        source: &Source,
+        read: impl FnOnce(Field<'_>) -> Option<()>,
+    ) {
+        let found = Diagnostics::default();
+        fields::read(source, &found, read);
+        self.extend(check, found.into_items());
     }
 
     pub(crate) fn push_unavailable(&mut self, reason: impl Into<String>) {
         self.unavailable.push(reason.into());
     }
 
-    /// The values of a JSON file; what is wrong with its text is a finding.
-    pub(crate) fn read_json(&mut self, source: &Source) -> Option<Node> {
-        let mut found = Diagnostics::default();
-        let root = json_text::parse(source, &mut found);
-        self.extend("json", found.items);
-        root
-    }
-
     pub(crate) fn count(&self, severity: Severity) -> usize {
-        self.items.iter().filter(|item| item.diagnostic.severity == severity).count()
+        self.items.iter().filter(|(_, diagnostic)| diagnostic.severity == severity).count()
     }
 
     pub(crate) fn is_complete(&self) -> bool {
         self.unavailable.is_empty()
     }
 
-    /// Errors first, then by file and line.
+    /// Sorts: errors first, then by file and line. A file may be read several times; of equal
+    /// findings the first is kept.
     pub(crate) fn sort(&mut self) {
-        self.items.sort_by(|one, other| {
-            let key = |finding: &Finding| {
-                let place = place_key(&finding.diagnostic);
-                (finding.diagnostic.severity, place.is_none(), place)
-            };
-            key(one).cmp(&key(other))
-        });
+        let key = |(_, diagnostic): &(&str, Diagnostic)| {
+            let Diagnostic { severity, place, message, .. } = diagnostic;
+            let place = place.as_ref().map(|it| (it.name.clone(), it.line, it.column));
+            (*severity, place.is_none(), place, message.clone())
+        };
+        self.items.sort_by_cached_key(key);
+        self.items.dedup_by_key(|item| key(item));
     }
 
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
-        for Finding { diagnostic, .. } in &self.items {
+        for (_, diagnostic) in &self.items {
             for line in diagnostic.to_string().lines() {
                 text += &sanitize::visible(line);
                 text.push('\n');
@@ -88,30 +72,26 @@ impl Findings {
         for reason in &self.unavailable {
             text += &format!("unavailable: {}\n\n", sanitize::visible(reason));
         }
-        text + &self.summary()
+        text + &self.summary() + "\n"
     }
 
     fn summary(&self) -> String {
-        let part = |severity, one: &str, many: &str| match self.count(severity) {
-            0 => None,
-            1 => Some(format!("1 {one}")),
-            count => Some(format!("{count} {many}")),
-        };
-        let parts = [
-            part(Severity::Error, "error", "errors"),
-            part(Severity::Warning, "warning", "warnings"),
-            part(Severity::Info, "info", "infos"),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        match (parts.is_empty(), self.is_complete()) {
-            (true, true) => "no problems found\n".to_owned(),
-            (true, false) => "no problems found in what could be checked\n".to_owned(),
-            (false, _) => format!("{}\n", parts.join(", ")),
+        let severities = [Severity::Error, Severity::Warning, Severity::Info];
+        let counts = severities.map(|severity| match (self.count(severity), severity.name()) {
+            (0, _) => String::new(),
+            (1, name) => format!("1 {name}"),
+            (count, name) => format!("{count} {name}s"),
+        });
+        let counts: Vec<String> = counts.into_iter().filter(|count| !count.is_empty()).collect();
+        match (counts.is_empty(), self.is_complete()) {
+            (true, true) => "no problems found".to_owned(),
+            (true, false) => "no problems found in what could be checked".to_owned(),
+            (false, _) => counts.join(", "),
         }
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let entry = |Finding { check, diagnostic }: &Finding| {
+        let entry = |(check, diagnostic): &(&str, Diagnostic)| {
             let place = diagnostic.place.as_ref();
             json!({
                 "check": check,
@@ -130,11 +110,6 @@ impl Findings {
     }
 }
 
-fn place_key(diagnostic: &Diagnostic) -> Option<PlaceKey> {
-    let place = diagnostic.place.as_ref()?;
-    Some((place.name.clone(), place.line, place.column))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,11 +118,11 @@ mod tests {
     fn findings() -> Findings {
         let source = Source::new("a.json", "{\n  \"a\": 1\n}");
         let mut findings = Findings::default();
-        findings
-            .push("hook", Diagnostic { severity: Severity::Info, ..Diagnostic::error("no hook") });
-        findings.push("key", source.warning(4, "unknown key").help("remove it\u{1b}[2J"));
-        findings.push("json", source.warning(4, "unknown key").help("remove it\u{1b}[2J"));
-        findings.push("tool", Diagnostic::error("broken"));
+        findings.extend("hook", [Diagnostic::new(Severity::Info, "no hook")]);
+        let key = source.warning(4, "unknown key").help("remove it\u{1b}[2J");
+        findings.extend("key", [key.clone()]);
+        findings.extend("json", [key]);
+        findings.extend("tool", [Diagnostic::error("broken")]);
         findings.sort();
         findings
     }

@@ -1,5 +1,7 @@
 //! Pure. What git knows of the repository's tree.
 
+use std::path::{Component, Path};
+
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
 
 /// The tracked files, and those that git would track; relative to the root and sorted.
@@ -38,27 +40,39 @@ impl Tree {
     }
 
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.files.binary_search_by(|file| file.as_str().cmp(path)).is_ok()
+        self.files.iter().any(|file| file == path)
     }
 
     /// The files in a directory of that name, at any depth; links are not among them.
     pub(crate) fn in_directory(&self, name: &str) -> impl Iterator<Item = &str> {
         let files = self.files.iter().filter(|file| !self.links.contains(file));
-        files.map(String::as_str).filter(move |file| {
-            let mut parts = file.split('/').rev().skip(1);
-            parts.any(|part| part == name)
-        })
+        let is_inside = move |file: &&str| file.split('/').rev().skip(1).any(|part| part == name);
+        files.map(String::as_str).filter(is_inside)
+    }
+
+    /// Whether a file is Rust source.
+    pub(crate) fn is_source(path: &str) -> bool {
+        has_extension(path, "rs")
+    }
+
+    /// The submodule that a link points into.
+    pub(crate) fn submodule_of(&self, link: &str, target: &str) -> Option<&String> {
+        let mut full = Path::new(link).parent()?.to_path_buf();
+        for part in Path::new(target).components() {
+            match part {
+                Component::ParentDir if full.pop() => (),
+                Component::Normal(part) => full.push(part),
+                Component::CurDir => (),
+                _ => return None,
+            }
+        }
+        self.submodules.iter().find(|path| full.starts_with(path))
     }
 }
 
 /// Whether the name of a file ends with a dot and this.
-pub(crate) fn has_ending(path: &str, wanted: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, ending)| ending == wanted)
-}
-
-/// Whether a file is Rust source.
-pub(crate) fn is_source(path: &str) -> bool {
-    has_ending(path, "rs")
+pub(crate) fn has_extension(path: &str, wanted: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == wanted)
 }
 
 /// `100644 <object> 0`.
@@ -70,84 +84,46 @@ fn is_stage(text: &str) -> bool {
 /// What is wrong with submodules, from the lines of `git status --porcelain=v2`.
 pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
     let modified = |line: &str| {
-        let mut words = line.splitn(9, ' ');
-        let (kind, staged, state) = (words.next()?, words.next()?, words.next()?);
-        let path = words.last()?;
-        let mut differences = Vec::new();
-        if kind == "1" && staged.ends_with('M') && state.get(1..2) == Some("C") {
-            differences.push("stands at another commit than the one that is recorded");
-        }
-        if state.get(2..3) == Some("M") {
-            differences.push("has changes that are not committed");
-        }
-        if state.get(3..4) == Some("U") {
-            differences.push("has files that it does not track");
-        }
-        (state.starts_with('S') && !differences.is_empty())
-            .then(|| warning(format!("the submodule `{path}` {}", differences.join(" and "))))
+        let words: Vec<&str> = line.splitn(9, ' ').collect();
+        let [kind, staged, state, .., path] = words.as_slice() else { return None };
+        let is_moved = *kind == "1" && staged.ends_with('M') && state.get(1..2) == Some("C");
+        let differences = [
+            (is_moved, "stands at another commit than the one that is recorded"),
+            (state.get(2..3) == Some("M"), "has changes that are not committed"),
+            (state.get(3..4) == Some("U"), "has files that it does not track"),
+        ];
+        let differences = differences.into_iter().filter(|(differs, _)| *differs);
+        let differences: Vec<&str> = differences.map(|(_, difference)| difference).collect();
+        (state.starts_with('S') && !differences.is_empty()).then(|| {
+            let message = format!("the submodule `{path}` {}", differences.join(" and "));
+            Diagnostic::new(Severity::Warning, message)
+                .help("CI uses the recorded commit; `git submodule update` restores it")
+        })
     };
-    status
-        .lines()
-        .filter_map(modified)
-        .map(|it| it.help("CI uses the recorded commit; `git submodule update` restores it"))
-        .collect()
+    status.lines().filter_map(modified).collect()
 }
 
-/// A link into a submodule, and where it leads.
-#[derive(Debug)]
-pub(crate) struct Link<'a> {
-    pub(crate) path: &'a str,
-    pub(crate) target: &'a str,
-    /// Whether there is something at its end.
-    pub(crate) leads_somewhere: bool,
+/// A submodule that is not checked out. `is_ours` says that it is this tool's.
+pub(crate) fn empty_submodule(path: &str, is_ours: bool) -> Diagnostic {
+    let severity = if is_ours { Severity::Error } else { Severity::Warning };
+    Diagnostic::new(severity, format!("the submodule `{path}` is not checked out"))
+        .help(format!("run `git submodule update --init {path}`"))
 }
 
-impl Link<'_> {
-    /// The submodule that the link points into.
-    pub(crate) fn submodule<'t>(&self, tree: &'t Tree) -> Option<&'t String> {
-        if self.target.starts_with('/') {
-            return None;
-        }
-        let directory = self.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
-        for part in self.target.split('/') {
-            match part {
-                "" | "." => (),
-                ".." => _ = parts.pop()?,
-                part => parts.push(part),
-            }
-        }
-        let target = parts.join("/");
-        let holds = |path: &&String| {
-            target
-                .strip_prefix(path.as_str())
-                .is_some_and(|it| it.is_empty() || it.starts_with('/'))
-        };
-        tree.submodules.iter().find(holds)
-    }
-
-    pub(crate) fn finding(&self) -> Diagnostic {
-        let place = Source::new(self.path, self.target);
-        let description = self.target.ends_with("test_description.json");
-        let help = if description {
-            "remove it: `-t shipped` names the shipped description wherever the submodule is"
-        } else {
-            "remove it: this tool needs no link"
-        };
-        if self.leads_somewhere {
-            place.warning(0, "a symbolic link into the submodule").help(help)
-        } else {
-            place.error(0, "a symbolic link into the submodule that leads nowhere").help(help)
-        }
-    }
-}
-
-pub(crate) fn warning(message: impl Into<String>) -> Diagnostic {
-    Diagnostic { severity: Severity::Warning, ..Diagnostic::error(message) }
-}
-
-pub(crate) fn info(message: impl Into<String>) -> Diagnostic {
-    Diagnostic { severity: Severity::Info, ..Diagnostic::error(message) }
+/// A link into the submodule, and whether there is something at its end.
+pub(crate) fn link(path: &str, target: &str, leads_somewhere: bool) -> Diagnostic {
+    let (severity, end) = if leads_somewhere {
+        (Severity::Warning, "")
+    } else {
+        (Severity::Error, " that leads nowhere")
+    };
+    let help = if target.ends_with("test_description.json") {
+        "remove it: `-t shipped` names the shipped description wherever the submodule is"
+    } else {
+        "remove it: this tool needs no link"
+    };
+    let message = format!("a symbolic link into the submodule{end}");
+    Source::new(path, target).finding(severity, 0, message).help(help)
 }
 
 #[cfg(test)]
@@ -202,8 +178,7 @@ mod tests {
     #[test]
     fn a_link_is_followed_to_its_submodule() {
         let tree = Tree::parse(ENTRIES.as_bytes());
-        let submodule =
-            |path, target| Link { path, target, leads_somewhere: true }.submodule(&tree).is_some();
+        let submodule = |path, target| tree.submodule_of(path, target).is_some();
         assert!(submodule(".buildkite/x.json", "../rust-vmm-ci/.buildkite/test_description.json"));
         assert!(submodule("src/a/rust-vmm-ci", "../../rust-vmm-ci/"));
         assert!(!submodule("a/LICENSE", "../LICENSE"));

@@ -19,9 +19,23 @@ pub(crate) fn install<'sh>(sh: &'sh Shell, package: &str, version: &str, root: &
     cmd!(sh, "cargo install --locked --root {root} {package}@{version}")
 }
 
+/// Fails if the lock file of the current directory's workspace lacks something that the manifests
+/// require. Reads the registry's index only; nothing is downloaded or written.
+pub(crate) fn resolve_workspace(sh: &Shell, is_offline: bool) -> Cmd<'_> {
+    let offline = is_offline.then_some("--offline");
+    cmd!(sh, "cargo update --workspace --locked {offline...}")
+}
+
 /// Creates a lock file in the current directory's workspace.
-pub(crate) fn generate_lock_file(sh: &Shell) -> Cmd<'_> {
-    cmd!(sh, "cargo generate-lockfile")
+pub(crate) fn generate_lock_file(sh: &Shell, is_offline: bool) -> Cmd<'_> {
+    let offline = is_offline.then_some("--offline");
+    cmd!(sh, "cargo generate-lockfile {offline...}")
+}
+
+/// The root manifest of the workspace that a manifest belongs to.
+pub(crate) fn locate_workspace<'sh>(sh: &'sh Shell, manifest: &Path) -> Cmd<'sh> {
+    let options = ["--workspace", "--message-format", "plain", "--manifest-path"];
+    cmd!(sh, "cargo locate-project {options...} {manifest}")
 }
 
 /// Succeeds if the toolchain and the subcommand are installed; `toolchain` is what follows `cargo +`.

@@ -23,7 +23,8 @@ const LOCAL_VARIABLES: [&str; 9] = [
 fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     let mut allowed = std::ffi::OsString::from("safe.directory=");
     allowed.push(root);
-    let cmd = cmd!(sh, "git -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
+    // What replace objects show is not what is pushed.
+    let cmd = cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
     LOCAL_VARIABLES.iter().fold(cmd, Cmd::env_remove)
 }
 
@@ -39,9 +40,9 @@ impl<'a> Git<'a> {
         git(self.sh, self.root)
     }
 
-    /// The current commit of a remote's reference.
-    pub(crate) fn ls_remote(self, remote: &str, reference: &str) -> Cmd<'a> {
-        self.cmd().args(["ls-remote", "--exit-code", "--", remote, reference])
+    /// The ids of a remote's references, and what its `HEAD` stands for.
+    pub(crate) fn ls_remote(self, remote: &str, references: &[&str]) -> Cmd<'a> {
+        self.cmd().args(["ls-remote", "--exit-code", "--symref", "--"]).arg(remote).args(references)
     }
 
     /// Fetches a remote's reference. No reference and no `FETCH_HEAD` of the user's is written: the
@@ -60,20 +61,24 @@ impl<'a> Git<'a> {
         self.cmd().args(options).args(["--", remote, reference])
     }
 
-    /// The commit that a name stands for.
-    pub(crate) fn commit_id(self, name: &str) -> Cmd<'a> {
-        let name = format!("{name}^{{commit}}");
+    /// The id of the object that a name stands for; exits with 1 if there is none.
+    pub(crate) fn object_id(self, name: &str) -> Cmd<'a> {
         self.cmd().args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(name)
     }
 
-    /// The branch that `HEAD` stands for, by its full name; it need not exist yet.
-    pub(crate) fn current_branch(self) -> Cmd<'a> {
-        self.cmd().args(["symbolic-ref", "HEAD"])
+    /// The commit that a name stands for; exits with 1 if there is none.
+    pub(crate) fn commit_id(self, name: &str) -> Cmd<'a> {
+        self.object_id(&format!("{name}^{{commit}}"))
     }
 
-    /// Exits with 1 if there is no such reference. `name` is a full name.
-    pub(crate) fn show_reference(self, name: &str) -> Cmd<'a> {
-        self.cmd().args(["show-ref", "--verify", "--quiet", "--", name])
+    /// Succeeds if an object is here; `id` is its full id.
+    pub(crate) fn has_object(self, id: &str) -> Cmd<'a> {
+        self.cmd().args(["cat-file", "-e", id])
+    }
+
+    /// The remote-tracking branches that `refs/remotes/*/HEAD` stand for: the default branches.
+    pub(crate) fn remote_heads(self) -> Cmd<'a> {
+        self.cmd().args(["for-each-ref", "--format=%(symref)", "refs/remotes/*/HEAD"])
     }
 
     /// The difference between a file and standard input, tracked or not.
@@ -140,8 +145,13 @@ impl<'a> Git<'a> {
     }
 
     /// Whether git ignores a file.
-    pub(crate) fn is_ignored(self, name: &str) -> Cmd<'a> {
-        self.cmd().args(["check-ignore", "--quiet", "--", name])
+    pub(crate) fn is_ignored(self, name: &Path) -> Cmd<'a> {
+        self.cmd().args(["check-ignore", "--quiet", "--"]).arg(name)
+    }
+
+    /// The name of a file if a commit has it; `commit` is an id.
+    pub(crate) fn list_path(self, commit: &str, name: &Path) -> Cmd<'a> {
+        self.cmd().args(["ls-tree", "--name-only", "--full-tree", commit, "--"]).arg(name)
     }
 
     /// A file as a commit has it; `commit` is an id.
@@ -270,6 +280,11 @@ impl GitDir<'_> {
         self.git(sh).args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"])
     }
 
+    /// When the last commit was made, in seconds since 1970.
+    pub(crate) fn commit_time<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
+        self.git(sh).args(["log", "-1", "--format=%ct"])
+    }
+
     /// Succeeds if a commit is here.
     pub(crate) fn has_commit<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
         self.git(sh).args(["cat-file", "-e"]).arg(format!("{id}^{{commit}}"))
@@ -312,12 +327,12 @@ mod tests {
         let git = Git { sh: &sh, root: Path::new("/r") };
         assert_eq!(
             line(git.fetch("--upload-pack=x", "refs/heads/main;touch${IFS}x")),
-            "GIT_TERMINAL_PROMPT=0 git -c safe.directory=/r fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules \
+            "GIT_TERMINAL_PROMPT=0 git --no-replace-objects -c safe.directory=/r fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules \
              --no-auto-maintenance --refmap= -- --upload-pack=x 'refs/heads/main;touch${IFS}x'"
         );
         assert_eq!(
             line(git.commit_id("-x")),
-            "GIT_TERMINAL_PROMPT=0 git -c safe.directory=/r rev-parse --verify --quiet --end-of-options '-x^{commit}'"
+            "GIT_TERMINAL_PROMPT=0 git --no-replace-objects -c safe.directory=/r rev-parse --verify --quiet --end-of-options '-x^{commit}'"
         );
     }
 }

@@ -52,17 +52,17 @@ fn reasons(step: &Step<'_>) -> Vec<String> {
     let source = &step.description.source;
     let line = source.line_at(step.test.command_offset);
     let mut reasons = vec![format!("{}:{line}", source.name)];
-    if step.description.is_patched(&step.test.name) {
+    if step.test.patch.is_some() {
         reasons.push("changed by .buildkite/overrides.json".to_owned());
     }
-    let overrides = &step.inputs.overrides;
-    if overrides.timeout_minutes(&step.test.name).is_some() {
+    let environment = &step.inputs.environment;
+    if environment.timeout_minutes(&step.test.name).is_some() {
         reasons.push("timeout by TIMEOUTS_MIN".to_owned());
     }
-    if overrides.docker_plugin(&step.test.name).is_some() {
+    if environment.docker_plugin(&step.test.name).is_some() {
         reasons.push("docker plugin by DOCKER_PLUGIN_CONFIG".to_owned());
     }
-    if overrides.agents(&step.test.name, step.platform).is_some() {
+    if environment.agents(&step.test.name, step.platform).is_some() {
         reasons.push("agent tags by variable".to_owned());
     }
     if step.test.forwarded.contains_key("if_changed") {
@@ -89,8 +89,8 @@ fn dependencies(step: &Step<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::inputs::tests::inputs;
     use crate::plan::platform::Platform;
-    use crate::plan::tests::inputs;
     use crate::plan::workspace::{Crate, Workspace};
     use crate::text::diagnostic::Diagnostics;
     use expect_test::expect;
@@ -121,7 +121,7 @@ mod tests {
             checkout: "rust-vmm-ci".to_owned(),
             with_dependents: true,
         });
-        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let plan = Plan::build(&inputs, &Diagnostics::default());
         let mut text = Vec::new();
         write(&plan, &mut text).unwrap();
         expect![[r"

@@ -9,28 +9,29 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::cli::pipeline::{Destination, Options};
+use crate::cli::pipeline::{Destination, Format, Options};
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
 use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
-use crate::pipeline::render::{Format, Pipeline};
+use crate::pipeline::render::Pipeline;
 use crate::plan::Plan;
 use crate::text::diagnostic::Diagnostics;
 use crate::text::shell as shell_text;
 use crate::tools::buildkite_agent;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let mut found = Diagnostics::default();
+    let found = Diagnostics::default();
     let request = Request {
         descriptions: options.test_description.as_slice(),
         platform_file: options.platform_allowlist.as_deref(),
-        selective: options.workspace,
+        is_selective: options.workspace_selective,
+        with_dependents: options.dependents,
     };
-    let inputs = gather::inputs(cx, request, &mut found)?;
-    let plan = Plan::build(&inputs, &mut found);
+    let inputs = gather::inputs(cx, request, &found)?;
+    let plan = Plan::build(&inputs, &found);
     report_warnings(&found.into_warnings()?);
     for warning in upload::warnings(&plan, options.destination == Destination::Upload) {
         terminal::say(&format!("warning: {warning}"));

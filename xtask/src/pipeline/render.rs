@@ -7,30 +7,9 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::plan::platform::Platform;
+use crate::cli::pipeline::Format;
 use crate::plan::step::Step;
 use crate::plan::{Plan, Row};
-use crate::text::nearest;
-
-/// The text form of a pipeline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Format {
-    #[default]
-    Yaml,
-    Json,
-}
-
-impl Format {
-    pub(crate) fn from_name(name: &str) -> Result<Format, String> {
-        match name {
-            "yaml" => Ok(Format::Yaml),
-            "json" => Ok(Format::Json),
-            other => {
-                Err(format!("unknown format `{other}`{}", nearest::hint(other, &["yaml", "json"])))
-            }
-        }
-    }
-}
 
 /// A plan in the shape that Buildkite takes; `{xtask}` becomes `xtask`.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +123,7 @@ impl Format {
 #[derive(Default)]
 struct Parts {
     /// `None` where the command differs between crates.
-    bodies: HashMap<(u32, u32, Option<Platform>), Option<Rc<str>>>,
+    bodies: HashMap<Row, Option<Rc<str>>>,
     gates: HashMap<(usize, bool), Rc<str>>,
     gates_bytes: usize,
 }
@@ -178,7 +157,7 @@ impl Writer<'_> {
     }
 
     fn body(&mut self, row: Row, step: &Step<'_>) -> anyhow::Result<Rc<str>> {
-        let key = row.test_and_platform();
+        let key = row.without_crate();
         if let Some(Some(known)) = self.parts.bodies.get(&key) {
             return Ok(Rc::clone(known));
         }

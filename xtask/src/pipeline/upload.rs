@@ -13,11 +13,8 @@ pub(crate) const STEPS_PER_UPLOAD: usize = 500;
 /// Which rows each upload has, in the order of the plan. The steps of one test, and those that a
 /// crate has of its own, stay in one upload unless they alone are too many for it.
 pub(crate) fn parts(plan: &Plan<'_>) -> Vec<Range<usize>> {
-    let groups: Vec<usize> = plan
-        .rows
-        .chunk_by(|one, other| one.group(plan.inputs) == other.group(plan.inputs))
-        .map(<[_]>::len)
-        .collect();
+    let groups: Vec<usize> =
+        plan.rows.chunk_by(|one, other| one.group() == other.group()).map(<[_]>::len).collect();
     cut(&groups, STEPS_PER_UPLOAD)
 }
 
@@ -71,8 +68,8 @@ pub(crate) fn warnings(plan: &Plan<'_>, is_upload: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::inputs::tests::inputs;
     use crate::plan::platform::Platform;
-    use crate::plan::tests::inputs;
     use crate::text::diagnostic::Diagnostics;
 
     #[test]
@@ -92,7 +89,7 @@ mod tests {
                 .collect();
             let inputs =
                 inputs(&format!(r#"{{"tests": [{}]}}"#, list.join(",")), &Platform::DEFAULT, &[]);
-            let plan = Plan::build(&inputs, &mut Diagnostics::default());
+            let plan = Plan::build(&inputs, &Diagnostics::default());
             let parts = parts(&plan);
             let all: Vec<usize> = parts.iter().cloned().flatten().collect();
             assert_eq!(all, (0..plan.rows.len()).collect::<Vec<_>>());

@@ -7,6 +7,8 @@ pub(crate) mod alias;
 pub(crate) mod description;
 pub(crate) mod environment;
 pub(crate) mod glob;
+pub(crate) mod inputs;
+pub(crate) mod metadata;
 pub(crate) mod overrides;
 pub(crate) mod placeholder;
 pub(crate) mod platform;
@@ -17,50 +19,33 @@ pub(crate) mod workspace;
 use std::collections::HashSet;
 
 use crate::plan::description::{Scope, Test, TestDescription};
-use crate::plan::environment::Overrides;
+use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
-use crate::plan::settings::Settings;
 use crate::plan::step::Step;
-use crate::plan::workspace::{Crate, Workspace};
 use crate::text::diagnostic::Diagnostics;
-
-/// Everything that decides about the steps.
-#[derive(Debug)]
-pub(crate) struct Inputs {
-    pub(crate) settings: Settings,
-    pub(crate) overrides: Overrides,
-    /// The platforms that the root allows.
-    pub(crate) platforms: Vec<Platform>,
-    /// The shared ones first, then those that crates have of their own.
-    pub(crate) descriptions: Vec<TestDescription>,
-    /// How many of the descriptions are shared.
-    pub(crate) shared: usize,
-    /// The crates, where each gets steps of its own.
-    pub(crate) workspace: Option<Workspace>,
-}
 
 /// One step: a test on a platform, for a crate. Indices, because plans are large and tests are
 /// shared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
-    description: u32,
+    /// Which of the shared descriptions has the test; `None` if the crate's own has it.
+    shared: Option<u32>,
     test: u32,
     krate: Option<u32>,
     /// `None` for a test that runs once, whatever the platform.
-    pub(crate) platform: Option<Platform>,
+    platform: Option<Platform>,
 }
 
 impl Row {
-    /// What decides about a step but for its crate.
-    pub(crate) fn test_and_platform(&self) -> (u32, u32, Option<Platform>) {
-        (self.description, self.test, self.platform)
+    /// What decides about a step of a shared test but for its crate.
+    pub(crate) fn without_crate(self) -> Row {
+        Row { krate: None, ..self }
     }
 
     /// What belongs together in an upload: the steps of a shared test, or all that a crate has of
     /// its own.
-    pub(crate) fn group(&self, inputs: &Inputs) -> (u32, u32) {
-        let is_shared = (self.description as usize) < inputs.shared;
-        (self.description, if is_shared { self.test } else { 0 })
+    pub(crate) fn group(&self) -> (Option<u32>, Option<u32>) {
+        (self.shared, if self.shared.is_some() { Some(self.test) } else { self.krate })
     }
 }
 
@@ -73,18 +58,20 @@ pub(crate) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Decides which steps there are. What makes one impossible is an error among `found`.
-    pub(crate) fn build(inputs: &'a Inputs, found: &mut Diagnostics) -> Plan<'a> {
+    pub(crate) fn build(inputs: &'a Inputs, found: &Diagnostics) -> Plan<'a> {
         let mut plan = Plan { inputs, rows: Vec::new() };
-        for description in 0..inputs.shared {
-            plan.add_shared_tests(description, found);
+        for (index, description) in inputs.shared.iter().enumerate() {
+            plan.add_shared_tests(index, description, found);
         }
-        let crates = inputs.workspace.iter().flat_map(|workspace| &workspace.crates);
-        for (index, member) in crates.enumerate() {
-            plan.add_own_tests(index, member);
+        for (index, member) in inputs.workspace.iter().flat_map(|it| &it.crates).enumerate() {
+            let own = member.own_description.as_deref().map(|it| plan.wanted(it));
+            for (number, test) in own.unwrap_or_default() {
+                let krate = Some(index_u32(index));
+                let row = Row { shared: None, test: index_u32(number), krate, platform: None };
+                plan.add(row, test, &member.platforms);
+            }
         }
         plan.check_placeholders(found);
-        let known: Vec<&str> = plan.all_tests().map(|test| test.name.as_str()).collect();
-        inputs.overrides.warn_of_unknown_tests(&known, found);
         plan
     }
 
@@ -94,142 +81,134 @@ impl<'a> Plan<'a> {
 
     /// The tests that give no step, and why.
     pub(crate) fn left_out(&self) -> Vec<(&'a str, &'static str)> {
-        let reason = |test: &Test| {
-            if self.inputs.overrides.skips(&test.name) {
-                Some("TESTS_TO_SKIP")
-            } else if test.is_left_out {
-                Some("skipped by .buildkite/overrides.json")
-            } else {
-                None
-            }
-        };
-        let mut left_out: Vec<(&str, &str)> =
-            self.all_tests().filter_map(|test| Some((&*test.name, reason(test)?))).collect();
+        let mut left_out: Vec<(&str, &str)> = self
+            .inputs
+            .tests()
+            .filter_map(|test| Some((test.name.as_str(), self.reason_to_skip(test)?)))
+            .collect();
         left_out.dedup();
         left_out
     }
 
     pub(crate) fn step(&self, row: Row) -> Step<'_> {
-        let description = &self.inputs.descriptions[row.description as usize];
+        let member = row.krate.map(|index| index as usize);
+        let own = || {
+            let workspace = self.inputs.workspace.as_ref()?;
+            workspace.crates[member?].own_description.as_deref()
+        };
+        let description = match row.shared {
+            Some(index) => &self.inputs.shared[index as usize],
+            None => own().expect("a row without a shared description is of a crate with its own"),
+        };
         Step {
             inputs: self.inputs,
             description,
             test: &description.tests[row.test as usize],
             platform: row.platform,
-            member: row.krate.map(|index| index as usize),
-            is_own: row.description as usize >= self.inputs.shared,
+            member,
+            is_own: row.shared.is_none(),
         }
     }
 
-    /// Every test of every description, also those without a step.
-    pub(crate) fn all_tests(&self) -> impl Iterator<Item = &'a Test> {
-        self.inputs.descriptions.iter().flat_map(|description| &description.tests)
+    fn reason_to_skip(&self, test: &Test) -> Option<&'static str> {
+        if self.inputs.environment.skips(&test.name) {
+            return Some("TESTS_TO_SKIP");
+        }
+        test.is_skipped.then_some("skipped by .buildkite/overrides.json")
     }
 
-    /// The tests that are not left out, with their numbers.
-    fn wanted(&self, description: usize) -> impl Iterator<Item = (usize, &'a Test)> + use<'a> {
-        let inputs = self.inputs;
-        let tests = inputs.descriptions[description].tests.iter().enumerate();
-        tests.filter(|(_, test)| !test.is_left_out && !inputs.overrides.skips(&test.name))
+    /// The tests that give steps, with their indices.
+    fn wanted(&self, description: &'a TestDescription) -> Vec<(usize, &'a Test)> {
+        let tests = description.tests.iter().enumerate();
+        tests.filter(|(_, test)| self.reason_to_skip(test).is_none()).collect()
     }
 
-    fn add_shared_tests(&mut self, description: usize, found: &mut Diagnostics) {
+    fn add_shared_tests(
+        &mut self,
+        index: usize,
+        description: &'a TestDescription,
+        found: &Diagnostics,
+    ) {
         for (number, test) in self.wanted(description) {
-            let Some(workspace) = &self.inputs.workspace else {
-                self.add(description, number, None, &self.inputs.platforms);
+            let shared = Some(index_u32(index));
+            let row = Row { shared, test: index_u32(number), krate: None, platform: None };
+            let workspace = self.inputs.workspace.as_ref();
+            let Some(workspace) = workspace.filter(|_| test.scope == Scope::Crate) else {
+                self.add(row, test, &self.inputs.platforms);
                 continue;
             };
-            if test.scope == Scope::Workspace {
-                self.add(description, number, None, &self.inputs.platforms);
-            } else if let Some(path) = &test.crate_path {
-                let Some(index) = workspace.crate_of(path) else {
-                    let message = format!(
-                        "the `crate_path` of the test `{}` is in no member of the workspace: `{path}`",
-                        test.name
-                    );
-                    let source = &self.inputs.descriptions[description].source;
-                    found.push(source.error(test.crate_path_offset, message));
-                    continue;
-                };
-                self.add(description, number, Some(index), &workspace.crates[index].platforms);
-            } else {
-                for (index, member) in workspace.crates.iter().enumerate() {
-                    self.add(description, number, Some(index), &member.platforms);
+            let members = match &test.crate_path {
+                None => 0..workspace.crates.len(),
+                Some(own) => {
+                    let Some(member) = workspace.crate_of(&own.path) else {
+                        let path = &own.path;
+                        let message =
+                            format!("`crate_path`: no workspace member contains `{path}`");
+                        found.push(description.source.error(own.offset, message));
+                        continue;
+                    };
+                    member..member + 1
                 }
+            };
+            for member in members {
+                let row = Row { krate: Some(index_u32(member)), ..row };
+                self.add(row, test, &workspace.crates[member].platforms);
             }
         }
     }
 
-    fn add_own_tests(&mut self, index: usize, member: &Crate) {
-        let Some(description) = member.own_description else { return };
-        for (number, _) in self.wanted(description) {
-            self.add(description, number, Some(index), &member.platforms);
+    /// Adds a row for each platform of the test that is allowed.
+    fn add(&mut self, row: Row, test: &Test, allowed: &[Platform]) {
+        if test.platforms.is_empty() {
+            self.rows.push(row);
         }
-    }
-
-    fn add(
-        &mut self,
-        description: usize,
-        number: usize,
-        krate: Option<usize>,
-        allowed: &[Platform],
-    ) {
-        let tests_platforms = &self.inputs.descriptions[description].tests[number].platforms;
-        let row = |platform| Row {
-            description: index_u32(description),
-            test: index_u32(number),
-            krate: krate.map(index_u32),
-            platform,
-        };
-        if tests_platforms.is_empty() {
-            self.rows.push(row(None));
-        }
-        let listed = tests_platforms.iter().filter(|platform| allowed.contains(platform));
-        self.rows.extend(listed.map(|platform| row(Some(*platform))));
+        let platforms = test.platforms.iter().filter(|platform| allowed.contains(platform));
+        self.rows.extend(platforms.map(|platform| Row { platform: Some(*platform), ..row }));
     }
 
     /// Reports each test once, whatever the number of its steps.
-    fn check_placeholders(&self, found: &mut Diagnostics) {
+    fn check_placeholders(&self, found: &Diagnostics) {
         let mut reported = HashSet::new();
         let mut checked = HashSet::new();
         for row in &self.rows {
             // All crates are alike here.
-            if !checked.insert((row.test_and_platform(), row.krate.is_some())) {
+            let own = if row.shared.is_none() { row.krate } else { None };
+            if !checked.insert((row.shared, own, row.test, row.platform, row.krate.is_some())) {
                 continue;
             }
             let step = self.step(*row);
             let test = step.test;
-            let mut report = |message: String| {
-                if reported.insert((row.description, row.test, message.clone())) {
+            for message in problems(&step) {
+                if reported.insert((row.shared, own, row.test, message.clone())) {
                     found.push(step.description.command_error(test, message));
                 }
-            };
-            for name in placeholder::missing(&test.command, &step.placeholders("")) {
-                let needs = match name {
-                    "{target_platform}" => "has no `platform`",
-                    "{crate_path}" => "belongs to no crate and has no `crate_path`",
-                    _ => "belongs to no crate, use `--workspace-selective`",
-                };
-                report(format!("`{name}` has no value: the test `{}` {needs}", test.name));
-            }
-            if !test.command.contains(placeholder::XTASK) {
-                continue;
-            }
-            if placeholder::xtask_follows_cd(&test.command) {
-                report(format!(
-                    "`{{xtask}}` after `cd` cannot run in the test `{}`: the alias works from the root only, \
-                     use `--package {{crate}}` instead of changing the directory",
-                    test.name
-                ));
-            }
-            if row.platform.is_some_and(Platform::is_emulated) {
-                report(format!(
-                    "`{{xtask}}` cannot be used on riscv64, where the test `{}` runs inside an emulated guest",
-                    test.name
-                ));
             }
         }
     }
+}
+
+/// What is wrong with the placeholders of a step.
+fn problems(step: &Step<'_>) -> Vec<String> {
+    let Test { name, command, .. } = step.test;
+    let values = step.placeholders("");
+    let missing = values.missing(command);
+    let mut problems: Vec<String> = missing
+        .map(|(key, reason)| format!("`{key}` has no value: the test `{name}` {reason}"))
+        .collect();
+    if placeholder::xtask_follows_cd(command) {
+        problems.push(format!(
+            "`{{xtask}}` after `cd` cannot run in the test `{name}`: the alias works from the root only, \
+             use `--package {{crate}}` instead of changing the directory"
+        ));
+    }
+    if step.platform.is_some_and(Platform::is_emulated)
+        && placeholder::occurs(command, placeholder::XTASK)
+    {
+        problems.push(format!(
+            "`{{xtask}}` cannot be used on riscv64, where the test `{name}` runs inside an emulated guest"
+        ));
+    }
+    problems
 }
 
 /// More than four thousand million tests do not fit into memory in the first place.
@@ -238,38 +217,13 @@ fn index_u32(index: usize) -> u32 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::testing::lookup;
-    use crate::text::diagnostic::Source;
-
-    /// Inputs as the shipped settings and one description make them.
-    pub(crate) fn inputs(
-        description: &str,
-        platforms: &[Platform],
-        variables: &[(&str, &str)],
-    ) -> Inputs {
-        let mut found = Diagnostics::default();
-        let settings =
-            Source::new("pipeline.json", include_str!("../../../ci-template/pipeline.json"));
-        let inputs = Inputs {
-            settings: Settings::parse(&settings, &mut found).unwrap(),
-            overrides: Overrides::from_lookup(lookup(variables), &mut found),
-            platforms: platforms.to_vec(),
-            shared: 1,
-            workspace: None,
-            descriptions: vec![TestDescription::parse(
-                Source::new("t.json", description),
-                &mut found,
-            )],
-        };
-        assert!(!found.has_errors(), "{found:?}");
-        inputs
-    }
+    use crate::plan::inputs::tests::inputs;
 
     fn labels(inputs: &Inputs) -> Vec<String> {
-        let mut found = Diagnostics::default();
-        let plan = Plan::build(inputs, &mut found);
+        let found = Diagnostics::default();
+        let plan = Plan::build(inputs, &found);
         assert!(!found.has_errors(), "{found:?}");
         plan.steps().map(|step| step.label()).collect()
     }
@@ -348,14 +302,15 @@ pub(crate) mod tests {
             {"test_name": "d", "command": "{xtask} audit", "platform": ["riscv64"]}
         ]}"#;
         let inputs = inputs(description, &Platform::ALL, &[]);
-        let mut found = Diagnostics::default();
-        Plan::build(&inputs, &mut found);
-        let messages: Vec<&str> = found.items.iter().map(|item| item.message.as_str()).collect();
+        let found = Diagnostics::default();
+        Plan::build(&inputs, &found);
+        let found = found.into_items();
+        let messages: Vec<&str> = found.iter().map(|item| item.message.as_str()).collect();
         assert_eq!(
             messages,
             [
-                "`{crate_path}` has no value: the test `a` belongs to no crate and has no `crate_path`",
                 "`{crate}` has no value: the test `a` belongs to no crate, use `--workspace-selective`",
+                "`{crate_path}` has no value: the test `a` belongs to no crate and has no `crate_path`",
                 "`{target_platform}` has no value: the test `b` has no `platform`",
                 "`{xtask}` after `cd` cannot run in the test `c`: the alias works from the root only, \
                  use `--package {crate}` instead of changing the directory",

@@ -1,69 +1,144 @@
 //! Pure. `.buildkite/overrides.json`: what a consumer changes about the shipped tests, instead of
-//! keeping
-//! a copy of them.
+//! keeping a copy of them.
 //!
 //! For each test a JSON merge patch (RFC 7396) over every entry of that name, `extra_args` for its
 //! command, and a list of tests to skip.
 
-use crate::plan::description::check_keys;
-use crate::text::diagnostic::{Diagnostics, Source};
+use serde_json::{Map, Value};
+
+use crate::plan::description::{self, CratePath, PatchRef, Test, TestDescription};
+use crate::text::diagnostic::{Diagnostics, Severity, Source};
+use crate::text::fields::{self, Field};
 use crate::text::json;
-use crate::text::json::{Entry, Kind, Node};
 use crate::text::nearest;
 use crate::text::shell as shell_text;
 
-/// The file, read and found valid for the tests that it was checked against.
-#[derive(Debug)]
-pub(crate) struct Deltas {
-    pub(crate) source: Source,
+/// The file, read.
+#[derive(Debug, Default)]
+struct Overrides {
     patches: Vec<Patch>,
     skipped: Vec<String>,
 }
 
 /// What changes about the entries of one name.
 #[derive(Debug)]
-pub(crate) struct Patch {
+struct Patch {
     test_name: String,
     /// Byte offset of the name.
-    pub(crate) offset: usize,
-    entries: Vec<Entry>,
+    offset: usize,
+    changes: Map<String, Value>,
     extra_args: Vec<String>,
     /// Whether nothing is wrong with the patch by itself.
-    pub(crate) is_valid: bool,
+    is_valid: bool,
 }
 
-impl Deltas {
-    /// Reads the file; `known` are the names of the tests that there are.
-    pub(crate) fn parse(source: Source, known: &[&str], found: &mut Diagnostics) -> Deltas {
-        let (patches, skipped) =
-            Reader { source: &source, known, found }.read().unwrap_or_default();
-        Deltas { source, patches, skipped }
+/// Reads the shipped description as a consumer's overrides change it.
+pub(crate) fn apply(shipped: Source, overrides: Source, found: &Diagnostics) -> TestDescription {
+    let tests = fields::read(&shipped, found, |file| {
+        let entries: Vec<Field<'_>> = description::entries(file)?.collect();
+        let mut known: Vec<&str> = entries.iter().filter_map(|entry| name_of(*entry)).collect();
+        known.sort_unstable();
+        known.dedup();
+        let changes = fields::read(&overrides, found, |file| Overrides::read(file, &known));
+        let changes = changes.unwrap_or_default();
+        Some(entries.into_iter().filter_map(|entry| changes.test(entry, &overrides)).collect())
+    });
+    TestDescription {
+        source: shipped,
+        tests: tests.unwrap_or_default(),
+        overrides: Some(overrides),
+    }
+}
+
+fn name_of(entry: Field<'_>) -> Option<&str> {
+    json::find(entry.node.as_object()?, "test_name")?.value.as_str()
+}
+
+impl Overrides {
+    fn read(file: Field<'_>, known: &[&str]) -> Option<Overrides> {
+        const SHAPE: &str = "an object with `tests` (patches by test name) and `skip` (a list)";
+        let mut object = file.object(SHAPE)?;
+        let patches = object.get("tests").and_then(|tests| tests.object("an object of patches"));
+        let patches = patches.into_iter().flat_map(|patches| patches.fields());
+        let patches = patches.filter_map(|(name, patch)| Patch::read(name, patch, known)).collect();
+        let skipped = object.get("skip").and_then(|skip| skip.list("a list of test names"));
+        let skipped = skipped.into_iter().flatten().filter_map(|item| {
+            let name = item.string()?;
+            check_name(item, &name, known);
+            Some(name)
+        });
+        let skipped = skipped.collect();
+        object.finish();
+        Some(Overrides { patches, skipped })
     }
 
-    pub(crate) fn patch(&self, test_name: &str) -> Option<&Patch> {
-        self.patches.iter().find(|patch| patch.test_name == test_name)
+    /// The test of an entry, as it is with its patch.
+    fn test(&self, entry: Field<'_>, source: &Source) -> Option<Test> {
+        let name = name_of(entry);
+        let patch = self.patches.iter().find(|patch| Some(patch.test_name.as_str()) == name);
+        let mut test = match patch {
+            Some(patch) => patch.apply(entry, source)?,
+            None => Test::read(entry)?,
+        };
+        test.is_skipped = self.skipped.contains(&test.name);
+        Some(test)
     }
+}
 
-    pub(crate) fn skips(&self, test_name: &str) -> bool {
-        self.skipped.iter().any(|name| name == test_name)
+fn check_name(field: Field<'_>, name: &str, known: &[&str]) {
+    if !known.contains(&name) {
+        let hint = nearest::hint(name, known);
+        let message = format!("the shipped description has no test `{name}`{hint}");
+        field.report_key(Severity::Error, message);
     }
 }
 
 impl Patch {
-    /// An entry of the description as it is with the patch. Everything keeps or gets the place of
-    /// the entry that was patched.
-    pub(crate) fn apply(&self, entry: &Node) -> Node {
-        merged(Some(entry), &self.entries, entry.offset)
+    fn read(name: &str, field: Field<'_>, known: &[&str]) -> Option<Patch> {
+        let errors_before = field.found.errors();
+        check_name(field, name, known);
+        let mut object = field.object("an object")?;
+        let extra_args = object.get("extra_args").and_then(|it| it.strings("a list of strings"));
+        let extra_args = extra_args.unwrap_or_default();
+        let changes = object.rest().map(|(key, it)| (key.to_owned(), it.node.to_value())).collect();
+        object.get("command").and_then(Field::non_empty_string);
+        if let Some(field) = object.get("test_name") {
+            field.report_key(Severity::Error, "a test cannot be renamed here");
+        }
+        Test::read_keys(&mut object.with_blank_as_absent());
+        let is_valid = field.found.errors() == errors_before;
+        let offset = field.key_offset();
+        Some(Patch { test_name: name.to_owned(), offset, changes, extra_args, is_valid })
     }
 
-    /// Whether the command is not the description's own.
-    pub(crate) fn changes_command(&self) -> bool {
-        json::find(&self.entries, "command").is_some() || !self.extra_args.is_empty()
+    /// The test of an entry with the patch. The patch's own faults are known already; what is wrong
+    /// now comes from both together, and is reported where the patch is.
+    fn apply(&self, entry: Field<'_>, source: &Source) -> Option<Test> {
+        let mut merged = entry.map()?;
+        merge(&mut merged, &self.changes);
+        let merged = Source::new(entry.source.name.as_str(), Value::from(merged).to_string());
+        let findings = Diagnostics::default();
+        let test = fields::read(&merged, &findings, Test::read);
+        let errors = findings.into_items().into_iter().filter(|it| it.severity == Severity::Error);
+        for error in errors.filter(|_| self.is_valid) {
+            entry.found.push(source.error(self.offset, error.message));
+        }
+        let test = test?;
+        // Offsets in the merged text mean nothing to a reader.
+        let offset = entry.node.offset;
+        let changes_command = self.changes.contains_key("command") || !self.extra_args.is_empty();
+        Some(Test {
+            command: self.extend_command(&test.command),
+            command_offset: offset,
+            crate_path: test.crate_path.map(|own| CratePath { offset, ..own }),
+            patch: Some(PatchRef { offset: self.offset, changes_command }),
+            ..test
+        })
     }
 
     /// The command with the extra arguments before its first ` -- `, else at its end. They are
     /// words and no shell text, so that nothing in them is expanded on the way.
-    pub(crate) fn extend_command(&self, command: &str) -> String {
+    fn extend_command(&self, command: &str) -> String {
         if self.extra_args.is_empty() {
             return command.to_owned();
         }
@@ -81,160 +156,24 @@ impl Patch {
 }
 
 /// RFC 7396: null deletes, objects merge, everything else replaces.
-fn merged(target: Option<&Node>, patch: &[Entry], offset: usize) -> Node {
-    let mut entries: Vec<Entry> =
-        target.and_then(Node::as_object).map(<[Entry]>::to_vec).unwrap_or_default();
-    for change in patch {
-        let at = entries.iter().position(|entry| entry.key == change.key);
-        let value = match &change.value.kind {
-            Kind::Scalar(value) if value.is_null() => {
-                if let Some(at) = at {
-                    entries.remove(at);
-                }
-                continue;
+fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (key, change) in patch {
+        match (change, target.get_mut(key)) {
+            (Value::Null, _) => _ = target.shift_remove(key),
+            (Value::Object(inner), Some(Value::Object(old))) => merge(old, inner),
+            (Value::Object(inner), _) => {
+                let mut new = Map::new();
+                merge(&mut new, inner);
+                target.insert(key.clone(), new.into());
             }
-            Kind::Object(inner) => merged(at.map(|at| &entries[at].value), inner, offset),
-            Kind::Scalar(_) | Kind::Array(_) => moved(&change.value, offset),
-        };
-        match at {
-            Some(at) => entries[at].value = value,
-            None => entries.push(Entry { key: change.key.clone(), key_offset: offset, value }),
+            (other, _) => _ = target.insert(key.clone(), other.clone()),
         }
-    }
-    Node { offset, kind: Kind::Object(entries) }
-}
-
-/// A value of another source, at a place of this one. Nothing in a list is merged, so a null in it
-/// deletes nothing.
-fn moved(node: &Node, offset: usize) -> Node {
-    let moved_entry = |entry: &Entry| Entry {
-        key: entry.key.clone(),
-        key_offset: offset,
-        value: moved(&entry.value, offset),
-    };
-    let kind = match &node.kind {
-        Kind::Scalar(value) => Kind::Scalar(value.clone()),
-        Kind::Array(items) => Kind::Array(items.iter().map(|item| moved(item, offset)).collect()),
-        Kind::Object(entries) => Kind::Object(entries.iter().map(moved_entry).collect()),
-    };
-    Node { offset, kind }
-}
-
-struct Reader<'a> {
-    source: &'a Source,
-    known: &'a [&'a str],
-    found: &'a mut Diagnostics,
-}
-
-impl Reader<'_> {
-    fn read(&mut self) -> Option<(Vec<Patch>, Vec<String>)> {
-        const KEYS: [&str; 3] = ["tests", "skip", "$schema"];
-        let root = json::parse(self.source, self.found)?;
-        let Some(entries) = root.as_object() else {
-            let message = format!(
-                "expected an object with `tests` (patches by test name) and `skip` (a list), not {}",
-                root.describe()
-            );
-            self.error(root.offset, message);
-            return None;
-        };
-        for entry in entries.iter().filter(|entry| !KEYS.contains(&entry.key.as_str())) {
-            let message = if self.known.contains(&entry.key.as_str()) {
-                format!("the patch of the test `{}` belongs into `tests`", entry.key)
-            } else {
-                format!("unknown key `{}`{}", entry.key, nearest::hint(&entry.key, &KEYS[..2]))
-            };
-            self.error(entry.key_offset, message);
-        }
-        let patches = json::find(entries, "tests").map(|entry| self.patches(&entry.value));
-        let skipped = json::find(entries, "skip").map(|entry| self.skipped(&entry.value));
-        Some((patches.unwrap_or_default(), skipped.unwrap_or_default()))
-    }
-
-    fn error(&mut self, offset: usize, message: String) {
-        self.found.push(self.source.error(offset, message));
-    }
-
-    fn check_name(&mut self, name: &str, offset: usize) {
-        if !self.known.contains(&name) {
-            let hint = nearest::hint(name, self.known);
-            self.error(offset, format!("the shipped description has no test `{name}`{hint}"));
-        }
-    }
-
-    fn patches(&mut self, node: &Node) -> Vec<Patch> {
-        let Some(entries) = node.as_object() else {
-            let message = format!("`tests` must be an object of patches, not {}", node.describe());
-            self.error(node.offset, message);
-            return Vec::new();
-        };
-        entries.iter().filter_map(|entry| self.patch(entry)).collect()
-    }
-
-    fn patch(&mut self, entry: &Entry) -> Option<Patch> {
-        let errors_before = self.found.errors();
-        self.check_name(&entry.key, entry.key_offset);
-        let Some(all) = entry.value.as_object() else {
-            let message = format!(
-                "the patch of `{}` must be an object, not {}",
-                entry.key,
-                entry.value.describe()
-            );
-            self.error(entry.value.offset, message);
-            return None;
-        };
-        let (extra, entries): (Vec<Entry>, Vec<Entry>) =
-            all.iter().cloned().partition(|entry| entry.key == "extra_args");
-        if let Some(name) = json::find(&entries, "test_name") {
-            self.error(name.key_offset, "a test cannot be renamed here".to_owned());
-        }
-        check_keys(self.source, &entry.key, &entries, self.found);
-        let extra_args: Vec<String> =
-            extra.iter().flat_map(|extra| self.strings(&extra.value)).collect();
-        Some(Patch {
-            test_name: entry.key.clone(),
-            offset: entry.key_offset,
-            entries,
-            extra_args,
-            is_valid: self.found.errors() == errors_before,
-        })
-    }
-
-    fn skipped(&mut self, node: &Node) -> Vec<String> {
-        let Some(items) = node.as_array() else {
-            self.error(node.offset, format!("`skip` must be a list, not {}", node.describe()));
-            return Vec::new();
-        };
-        for item in items {
-            if let Some(name) = item.as_str() {
-                self.check_name(name, item.offset);
-            }
-        }
-        self.strings(node)
-    }
-
-    fn strings(&mut self, node: &Node) -> Vec<String> {
-        let Some(items) = node.as_array() else {
-            self.error(node.offset, format!("expected a list of strings, not {}", node.describe()));
-            return Vec::new();
-        };
-        let mut strings = Vec::new();
-        for item in items {
-            match item.as_str() {
-                Some(text) => strings.push(text.to_owned()),
-                None => {
-                    self.error(item.offset, format!("expected a string, not {}", item.describe()));
-                }
-            }
-        }
-        strings
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::description::{Test, TestDescription};
     use expect_test::{Expect, expect};
 
     const SHIPPED: &str = r#"{"tests": [
@@ -244,18 +183,16 @@ mod tests {
         {"test_name": "style", "command": "{xtask} x", "queue": "q"}
     ]}"#;
 
-    fn patched(overrides: &str) -> (Vec<Test>, Vec<String>) {
-        let mut found = Diagnostics::default();
+    fn patched(overrides: &str) -> (Vec<Test>, String) {
+        let found = Diagnostics::default();
         let overrides = Source::new("overrides.json", overrides);
-        let shipped = Source::new("shipped.json", SHIPPED);
-        let tests = TestDescription::parse_shipped(shipped, Some(overrides), &mut found).tests;
-        let head = |text: String| text.lines().next().unwrap_or_default().to_owned();
-        (tests, found.items.iter().map(|item| head(item.to_string())).collect())
+        let tests = apply(Source::new("shipped.json", SHIPPED), overrides, &found).tests;
+        (tests, found.headlines())
     }
 
     #[track_caller]
     fn check(overrides: &str, want: &Expect) {
-        want.assert_eq(&patched(overrides).1.join("\n"));
+        want.assert_eq(&patched(overrides).1);
     }
 
     #[test]
@@ -265,7 +202,7 @@ mod tests {
                 "docker_plugin": {"user": null, "devices": ["/dev/kvm"]}},
                 "style": {"queue": null, "env": {"A": "1"}}}}"#,
         );
-        assert_eq!(found, Vec::<String>::new());
+        assert_eq!(found, "");
         let docker = |test: &Test| serde_json::to_string(&test.docker_plugin).unwrap();
         assert_eq!(docker(&tests[0]), r#"{"privileged":true,"devices":["/dev/kvm"]}"#);
         assert_eq!(docker(&tests[1]), r#"{"devices":["/dev/kvm"]}"#);
@@ -294,8 +231,8 @@ mod tests {
     #[test]
     fn skipped_tests_stay_known_and_give_no_step() {
         let (tests, found) = patched(r#"{"skip": ["build"]}"#);
-        assert_eq!(found, Vec::<String>::new());
-        let left_out: Vec<bool> = tests.iter().map(|test| test.is_left_out).collect();
+        assert_eq!(found, "");
+        let left_out: Vec<bool> = tests.iter().map(|test| test.is_skipped).collect();
         assert_eq!(left_out, [true, true, false]);
     }
 
@@ -313,16 +250,16 @@ mod tests {
   "skpi": []
 }"#,
             &expect![[r"
-                overrides.json:8:3: error: the patch of the test `build` belongs into `tests`
-                overrides.json:9:3: error: unknown key `skpi`, did you mean `skip`?
                 overrides.json:3:5: error: the shipped description has no test `buidl`, did you mean `build`?
-                overrides.json:4:78: error: a test cannot be renamed here
-                overrides.json:4:37: error: `timeout_in_minutes` must be a whole number of minutes, not a string
+                overrides.json:4:37: error: `timeout_in_minutes` must be a whole number of minutes, at least 1, not a string
                 overrides.json:4:43: error: unknown key `plarform`, did you mean `platform`?
-                overrides.json:4:73: error: expected a list of strings, not a string
-                overrides.json:5:15: error: the test `style` has both `if` and `conditional`, which mean the same: keep one
+                overrides.json:4:73: error: `extra_args` must be a list of strings, not a string
+                overrides.json:4:78: error: a test cannot be renamed here
+                overrides.json:5:15: error: both `if` and `conditional` are given, which mean the same: keep one
                 overrides.json:7:12: error: the shipped description has no test `stlye`, did you mean `style`?
-                overrides.json:7:21: error: expected a string, not the number 7"]],
+                overrides.json:7:21: error: expected a string, not the number 7
+                overrides.json:8:3: error: unknown key `build`, expected one of `tests` or `skip`
+                overrides.json:9:3: error: unknown key `skpi`, did you mean `skip`?"]],
         );
         check(
             "[]",

@@ -3,32 +3,48 @@
 //!
 //! Any other text in braces belongs to the shell and stays as it is.
 
-/// What may stand for the placeholders of one step; `None` where the step has no such thing.
+/// What stands for the placeholders of one step; `None` where the step has no such thing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Values<'a> {
     pub(crate) target_platform: Option<&'a str>,
     pub(crate) crate_name: Option<&'a str>,
     pub(crate) crate_path: Option<&'a str>,
-    pub(crate) xtask: Option<&'a str>,
+    pub(crate) xtask: &'a str,
 }
 
 impl<'a> Values<'a> {
-    /// What stands for a placeholder, if anything does.
     fn get(&self, placeholder: &str) -> Option<&'a str> {
         match placeholder {
-            "{target_platform}" => self.target_platform,
-            "{crate}" => self.crate_name,
-            "{crate_path}" => self.crate_path,
-            XTASK => self.xtask,
+            TARGET_PLATFORM => self.target_platform,
+            CRATE => self.crate_name,
+            CRATE_PATH => self.crate_path,
+            XTASK => Some(self.xtask),
             _ => None,
         }
     }
+
+    /// Why placeholders of a command have no value, with each.
+    pub(crate) fn missing(
+        &self,
+        command: &str,
+    ) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let reasons = [
+            (TARGET_PLATFORM, "has no `platform`"),
+            (CRATE, "belongs to no crate, use `--workspace-selective`"),
+            (CRATE_PATH, "belongs to no crate and has no `crate_path`"),
+        ];
+        let is_missing = |name| self.get(name).is_none() && occurs(command, name);
+        reasons.into_iter().filter(move |(name, _)| is_missing(name))
+    }
 }
 
+pub(crate) const TARGET_PLATFORM: &str = "{target_platform}";
+pub(crate) const CRATE: &str = "{crate}";
+pub(crate) const CRATE_PATH: &str = "{crate_path}";
 pub(crate) const XTASK: &str = "{xtask}";
 
 /// Replaces the placeholders, in one pass: a value is never searched for placeholders again. One
-/// without a value stays, and `missing` tells beforehand which those are.
+/// without a value stays, see [`Values::missing`].
 pub(crate) fn fill(command: &str, values: &Values<'_>) -> String {
     let mut filled = String::with_capacity(command.len());
     for part in Parts(command) {
@@ -37,19 +53,9 @@ pub(crate) fn fill(command: &str, values: &Values<'_>) -> String {
     filled
 }
 
-/// Whether a command has a placeholder whose value depends on the crate.
-pub(crate) fn names_crate(command: &str) -> bool {
-    Parts(command).any(|part| matches!(part, "{crate}" | "{crate_path}"))
-}
-
-/// The placeholders that occur in a command and have no value.
-pub(crate) fn missing<'c>(command: &'c str, values: &Values<'_>) -> Vec<&'c str> {
-    const ALL: [&str; 4] = ["{target_platform}", "{crate}", "{crate_path}", XTASK];
-    let parts = Parts(command).filter(|part| ALL.contains(part));
-    let mut names: Vec<&str> = parts.filter(|part| values.get(part).is_none()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// Whether a command has a placeholder.
+pub(crate) fn occurs(command: &str, placeholder: &str) -> bool {
+    Parts(command).any(|part| part == placeholder)
 }
 
 /// Whether `{xtask}` follows a `cd` in the same shell. The alias that it becomes works only from
@@ -129,7 +135,7 @@ mod tests {
             target_platform: Some("x86_64"),
             crate_name: Some("{xtask}"),
             crate_path: Some("a/b"),
-            xtask: Some("cargo xtask"),
+            xtask: "cargo xtask",
         };
         let filled = fill(
             "{xtask} x -p {crate} {{crate_path}} ${HOME} {other} {target_platform}-musl {",
@@ -140,11 +146,10 @@ mod tests {
 
     #[test]
     fn a_placeholder_without_a_value_is_missing() {
-        let values = Values { xtask: Some("x"), ..Values::default() };
-        assert_eq!(
-            missing("{xtask} {crate} {crate} {target_platform} {y}", &values),
-            ["{crate}", "{target_platform}"]
-        );
+        let values = Values { crate_path: Some("a"), ..Values::default() };
+        let missing = values.missing("{xtask} {crate} {crate} {crate_path} {target_platform} {y}");
+        let names: Vec<&str> = missing.map(|(name, _)| name).collect();
+        assert_eq!(names, ["{target_platform}", "{crate}"]);
         assert_eq!(fill("{crate}", &values), "{crate}");
     }
 

@@ -15,22 +15,24 @@ pub(crate) enum Platform {
 
 impl Platform {
     pub(crate) const ALL: [Platform; 3] = [Platform::X86_64, Platform::Aarch64, Platform::Riscv64];
-    pub(crate) const NAMES: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
 
     /// Where no platform file says otherwise.
     pub(crate) const DEFAULT: [Platform; 2] = [Platform::X86_64, Platform::Aarch64];
 
-    /// The name in files and labels, which is also Rust's name of the architecture.
+    /// Each by its name in files and labels, which is also Rust's name of the architecture.
+    pub(crate) const NAMED: [(&str, Platform); 3] = [
+        ("x86_64", Platform::X86_64),
+        ("aarch64", Platform::Aarch64),
+        ("riscv64", Platform::Riscv64),
+    ];
+
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Platform::X86_64 => "x86_64",
-            Platform::Aarch64 => "aarch64",
-            Platform::Riscv64 => "riscv64",
-        }
+        Platform::NAMED[self as usize].0
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Platform> {
-        Platform::ALL.into_iter().find(|platform| platform.name() == name)
+    /// The platform of that name, or why there is none.
+    pub(crate) fn from_name(name: &str) -> Result<Platform, String> {
+        nearest::choose("platform", name, &Platform::NAMED)
     }
 
     /// riscv64 has no machines of its own: its steps run in an emulated guest.
@@ -45,40 +47,42 @@ impl fmt::Display for Platform {
     }
 }
 
-/// The hypervisors that agents are tagged with.
-pub(crate) const HYPERVISORS: [&str; 2] = ["kvm", "mshv"];
-
-/// Why a name is not one of the platforms, with the nearest that is.
-pub(crate) fn unknown_platform(name: &str) -> String {
-    format!("unknown platform `{name}`{}", nearest::hint(name, &Platform::NAMES))
+/// A hypervisor that agents are tagged with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hypervisor {
+    #[default]
+    Kvm,
+    Mshv,
 }
 
-/// Why a name is not one of the hypervisors, with the nearest that is.
-pub(crate) fn unknown_hypervisor(name: &str) -> String {
-    format!("unknown hypervisor `{name}`{}", nearest::hint(name, &HYPERVISORS))
+impl Hypervisor {
+    pub(crate) const NAMED: [(&str, Hypervisor); 2] =
+        [("kvm", Hypervisor::Kvm), ("mshv", Hypervisor::Mshv)];
+
+    pub(crate) fn name(self) -> &'static str {
+        Hypervisor::NAMED[self as usize].0
+    }
 }
 
 /// Reads a platform file: one name a line, blank lines allowed.
-pub(crate) fn parse_platform_file(source: &Source, found: &mut Diagnostics) -> Vec<Platform> {
+pub(crate) fn parse_platform_file(source: &Source, found: &Diagnostics) -> Vec<Platform> {
     let mut platforms = Vec::new();
-    // Editors of another system put it there; nobody sees it.
-    let mark = if source.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut offset = mark;
-    for line in source.text[mark..].split_inclusive('\n') {
-        let name = line.trim();
-        match Platform::from_name(name) {
-            _ if name.is_empty() => (),
-            Some(platform) if platforms.contains(&platform) => {
-                let at = offset + line.len() - line.trim_start().len();
-                found.push(source.warning(at, format!("`{name}` is listed already")));
-            }
-            Some(platform) => platforms.push(platform),
-            None => {
-                let at = offset + line.len() - line.trim_start().len();
-                found.push(source.error(at, unknown_platform(name)));
-            }
-        }
+    // Editors of another system put a byte order mark there, which cannot be seen.
+    let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
+    let mut offset = source.text.len() - text.len();
+    for line in text.split_inclusive('\n') {
+        let at = offset + line.len() - line.trim_start().len();
         offset += line.len();
+        match line.trim() {
+            "" => (),
+            name => match Platform::from_name(name) {
+                Ok(platform) if platforms.contains(&platform) => {
+                    found.push(source.warning(at, format!("`{name}` is already listed")));
+                }
+                Ok(platform) => platforms.push(platform),
+                Err(message) => found.push(source.error(at, message)),
+            },
+        }
     }
     if platforms.is_empty() && !found.has_errors() {
         let message = "no platform is listed: tests that name platforms give no step";
@@ -91,18 +95,27 @@ pub(crate) fn parse_platform_file(source: &Source, found: &mut Diagnostics) -> V
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> (Vec<Platform>, Vec<String>) {
-        let mut found = Diagnostics::default();
-        let platforms = parse_platform_file(&Source::new(".platform", text), &mut found);
-        let first_line = |text: String| text.lines().next().unwrap().to_owned();
-        (platforms, found.items.iter().map(|item| first_line(item.to_string())).collect())
+    fn parse(text: &str) -> (Vec<Platform>, String) {
+        let found = Diagnostics::default();
+        let platforms = parse_platform_file(&Source::new(".platform", text), &found);
+        (platforms, found.headlines())
+    }
+
+    #[test]
+    fn names_and_values_agree() {
+        for (name, platform) in Platform::NAMED {
+            assert_eq!((platform.name(), Platform::from_name(name)), (name, Ok(platform)));
+        }
+        for (name, hypervisor) in Hypervisor::NAMED {
+            assert_eq!(hypervisor.name(), name);
+        }
     }
 
     #[test]
     fn a_platform_file_has_one_name_a_line() {
         let (platforms, found) = parse("x86_64\r\n\n  riscv64  ");
         assert_eq!(platforms, [Platform::X86_64, Platform::Riscv64]);
-        assert_eq!(found, Vec::<String>::new());
+        assert_eq!(found, "");
     }
 
     #[test]
@@ -110,10 +123,8 @@ mod tests {
         let (_, found) = parse("x86-64\naarch64\nriscv\n");
         assert_eq!(
             found,
-            [
-                ".platform:1:1: error: unknown platform `x86-64`, did you mean `x86_64`?",
-                ".platform:3:1: error: unknown platform `riscv`, did you mean `riscv64`?",
-            ]
+            ".platform:1:1: error: unknown platform `x86-64`, did you mean `x86_64`?\n\
+             .platform:3:1: error: unknown platform `riscv`, did you mean `riscv64`?"
         );
     }
 }

@@ -2,16 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::Inputs;
 use crate::plan::description::{Test, TestDescription};
+use crate::plan::inputs::Inputs;
 use crate::plan::placeholder;
 use crate::plan::placeholder::Values;
 use crate::plan::platform::Platform;
 use crate::plan::workspace::Crate;
 use crate::text::shell as shell_text;
-
-/// For tests that name none and where no variable says otherwise.
-const DEFAULT_HYPERVISOR: &str = "kvm";
 
 /// A test on a platform, with all that decides what the step looks like.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +52,7 @@ impl<'a> Step<'a> {
     }
 
     pub(crate) fn timeout_minutes(&self) -> u64 {
-        let overridden = self.inputs.overrides.timeout_minutes(&self.test.name);
+        let overridden = self.inputs.environment.timeout_minutes(&self.test.name);
         overridden.or(self.test.timeout_minutes).unwrap_or(self.inputs.settings.timeout_minutes)
     }
 
@@ -69,12 +66,12 @@ impl<'a> Step<'a> {
     where
         'a: 'v,
     {
-        let own_path = self.test.crate_path.as_deref();
+        let own_path = self.test.crate_path.as_ref().map(|own| own.path.as_str());
         Values {
             target_platform: self.platform.map(Platform::name),
             crate_name: self.member().map(|member| &*member.name),
             crate_path: own_path.or(self.member().map(|member| &*member.path)),
-            xtask: Some(xtask),
+            xtask,
         }
     }
 
@@ -85,7 +82,7 @@ impl<'a> Step<'a> {
         docker.insert("image".to_owned(), settings.image_for(self.platform).into());
         docker.extend(settings.docker_plugin_config.clone());
         docker.extend(self.test.docker_plugin.clone());
-        if let Some(cfg) = self.inputs.overrides.docker_plugin(&self.test.name) {
+        if let Some(cfg) = self.inputs.environment.docker_plugin(&self.test.name) {
             docker.extend(cfg.clone());
         }
         docker
@@ -98,7 +95,7 @@ impl<'a> Step<'a> {
         let mut body = Map::new();
         body.insert("command".to_owned(), self.uploaded_command(xtask).into());
         let retry = test.retry.as_ref().unwrap_or(&self.inputs.settings.retry);
-        body.insert("retry".to_owned(), retry.clone());
+        body.insert("retry".to_owned(), retry.clone().into());
         body.insert("agents".to_owned(), Value::Object(self.agents()));
         body.insert("plugins".to_owned(), Value::Array(self.plugins()));
         body.insert("timeout_in_minutes".to_owned(), self.timeout_minutes().into());
@@ -111,7 +108,8 @@ impl<'a> Step<'a> {
 
     /// Whether the command differs between crates.
     pub(crate) fn command_names_crate(&self) -> bool {
-        placeholder::names_crate(&self.test.command)
+        let names = [placeholder::CRATE, placeholder::CRATE_PATH];
+        names.iter().any(|name| placeholder::occurs(&self.test.command, name))
     }
 
     /// Whether the test says itself what a change has to touch.
@@ -130,19 +128,18 @@ impl<'a> Step<'a> {
     }
 
     fn agents(&self) -> Map<String, Value> {
-        if let Some(tags) = self.inputs.overrides.agents(&self.test.name, self.platform) {
+        if let Some(tags) = self.inputs.environment.agents(&self.test.name, self.platform) {
             return tags.clone();
         }
         let mut agents = self.inputs.settings.agents.clone();
         if let Some(platform) = self.platform {
             let tag = self.inputs.settings.agent_platform(platform);
-            agents.insert("platform".to_owned(), tag.clone());
+            agents.insert("platform".to_owned(), tag.into());
         }
         // An emulated guest has no hypervisor of the host's to ask for.
         if !self.platform.is_some_and(Platform::is_emulated) {
-            let hypervisor = self.test.hypervisor.as_deref();
-            let default = self.inputs.overrides.hypervisor.as_deref().unwrap_or(DEFAULT_HYPERVISOR);
-            agents.insert("hypervisor".to_owned(), hypervisor.unwrap_or(default).into());
+            let hypervisor = self.test.hypervisor.unwrap_or(self.inputs.environment.hypervisor);
+            agents.insert("hypervisor".to_owned(), hypervisor.name().into());
         }
         if let Some(queue) = &self.test.queue {
             agents.insert("queue".to_owned(), queue.as_str().into());
@@ -162,14 +159,14 @@ impl<'a> Step<'a> {
 mod tests {
     use super::*;
     use crate::plan::Plan;
-    use crate::plan::tests::inputs;
+    use crate::plan::inputs::tests::inputs;
     use crate::text::diagnostic::Diagnostics;
     use expect_test::{Expect, expect};
 
     #[track_caller]
     fn check(test: &str, platform: Platform, variables: &[(&str, &str)], want: &Expect) {
         let inputs = inputs(&format!(r#"{{"tests": [{test}]}}"#), &[platform], variables);
-        let plan = Plan::build(&inputs, &mut Diagnostics::default());
+        let plan = Plan::build(&inputs, &Diagnostics::default());
         let step = plan.steps().next().unwrap();
         let label = format!("label: {}", json!(step.label()));
         let body = step.body("cargo xtask");

@@ -1,12 +1,11 @@
 //! Pure. The crates of the consumer's workspace, and which of their steps a change concerns.
 
-use std::fmt;
+use std::collections::HashMap;
+use std::path::Path;
 
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-
+use crate::plan::description::TestDescription;
 use crate::plan::glob;
+use crate::plan::metadata::Package;
 use crate::plan::platform::Platform;
 
 /// Files at the root that change what every crate's tests do, besides the manifest and the CI's own.
@@ -39,73 +38,37 @@ pub(crate) struct Crate {
     pub(crate) path: String,
     /// What the crate's own platform file allows.
     pub(crate) platforms: Vec<Platform>,
-    /// Index of the crate's own description among all descriptions.
-    pub(crate) own_description: Option<usize>,
+    /// What `.buildkite/test_description.json` of the crate says.
+    pub(crate) own_description: Option<Box<TestDescription>>,
     /// Indices of the members that it depends on directly, whatever the kind of dependency.
     pub(crate) dependencies: Vec<usize>,
 }
 
-/// One package of `cargo metadata`, reduced to what matters here.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Package {
-    pub(crate) name: String,
-    /// Absolute.
-    pub(crate) manifest_path: String,
-    /// Absolute directories of dependencies that are given by path.
-    pub(crate) dependency_dirs: Vec<String>,
-}
-
-/// Why the crates of a workspace cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OutsideRoot {
-    pub(crate) name: String,
-    pub(crate) manifest_path: String,
-}
-
-impl fmt::Display for OutsideRoot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the workspace member `{}` is outside of the repository (`{}`), where no step can follow it",
-            self.name, self.manifest_path
-        )
-    }
-}
-
 /// The members with their paths relative to `root`, sorted by name, dependencies resolved.
-pub(crate) fn crates(packages: Vec<Package>, root: &str) -> Result<Vec<Crate>, OutsideRoot> {
-    let mut members: Vec<(String, Package)> = Vec::with_capacity(packages.len());
-    for package in packages {
-        let dir = package.manifest_path.strip_suffix("/Cargo.toml").unwrap_or_default();
-        let Some(path) = relative(dir, root) else {
-            return Err(OutsideRoot { name: package.name, manifest_path: package.manifest_path });
-        };
-        members.push((path, package));
-    }
-    members.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
-    let mut by_path: Vec<(String, usize)> =
-        members.iter().enumerate().map(|(index, (path, _))| (path.clone(), index)).collect();
-    by_path.sort_unstable();
-    let index_of = |dir: &String| {
-        let path = relative(dir, root)?;
-        let found = by_path.binary_search_by(|(known, _)| known.cmp(&path)).ok()?;
-        Some(by_path[found].1)
-    };
-    let to_crate = |(path, package): (String, Package)| {
+///
+/// # Errors
+///
+/// If a member is outside of the root, where no gate can follow it: exit code 2.
+pub(crate) fn crates(mut packages: Vec<Package>, root: &Path) -> Result<Vec<Crate>, String> {
+    packages.sort_by(|one, other| one.name.cmp(&other.name));
+    let indices: HashMap<&Path, usize> =
+        packages.iter().enumerate().map(|(index, it)| (it.directory(), index)).collect();
+    let to_crate = |package: &Package| {
+        let directory = package.directory();
+        let path = directory.strip_prefix(root).map_err(|_| {
+            let (name, directory) = (&package.name, directory.display());
+            format!("the workspace member `{name}` is outside of the repository (`{directory}`)")
+        })?;
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let known = |directory: &String| indices.get(Path::new(directory)).copied();
         let mut dependencies: Vec<usize> =
-            package.dependency_dirs.iter().filter_map(index_of).collect();
+            package.path_dependencies.iter().filter_map(known).collect();
         dependencies.sort_unstable();
         dependencies.dedup();
-        Crate { name: package.name, path, dependencies, ..Crate::default() }
+        let path = path.to_string_lossy().into_owned();
+        Ok(Crate { name: package.name.clone(), path, dependencies, ..Crate::default() })
     };
-    Ok(members.into_iter().map(to_crate).collect())
-}
-
-fn relative(dir: &str, root: &str) -> Option<String> {
-    match dir.strip_prefix(root)? {
-        "" => Some(".".to_owned()),
-        rest => rest.strip_prefix('/').map(str::to_owned),
-    }
+    packages.iter().map(to_crate).collect()
 }
 
 impl Workspace {
@@ -208,115 +171,6 @@ pub(crate) fn checkout_path(inside: Option<&str>, gitmodules: Option<&str>) -> S
     NAME.to_owned()
 }
 
-/// Reads the packages from the output of `cargo metadata --no-deps`: of its kilobyte for each
-/// package only what matters.
-pub(crate) fn read_packages(metadata: &[u8]) -> serde_json::Result<Vec<Package>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(metadata);
-    let mut packages = Vec::new();
-    Metadata(&mut packages).deserialize(&mut deserializer)?;
-    Ok(packages)
-}
-
-struct Metadata<'a>(&'a mut Vec<Package>);
-
-impl<'de> DeserializeSeed<'de> for Metadata<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Metadata<'_> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the metadata of a workspace")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "packages" {
-                *self.0 = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Deserialize<'de> for Package {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Package, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Package;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a package")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Package, A::Error> {
-                let mut package = Package::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "name" => package.name = map.next_value()?,
-                        "manifest_path" => package.manifest_path = map.next_value()?,
-                        "dependencies" => package.dependency_dirs = map.next_value::<Dirs>()?.0,
-                        _ => _ = map.next_value::<IgnoredAny>()?,
-                    }
-                }
-                Ok(package)
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
-}
-
-/// The `path` of each dependency that has one.
-struct Dirs(Vec<String>);
-
-impl<'de> Deserialize<'de> for Dirs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Dirs, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Dirs;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of dependencies")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Dirs, A::Error> {
-                let mut dirs = Vec::new();
-                while let Some(Dir(dir)) = list.next_element()? {
-                    dirs.extend(dir);
-                }
-                Ok(Dirs(dirs))
-            }
-        }
-        deserializer.deserialize_seq(List)
-    }
-}
-
-struct Dir(Option<String>);
-
-impl<'de> Deserialize<'de> for Dir {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Dir, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Dir;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a dependency")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Dir, A::Error> {
-                let mut dir = Dir(None);
-                while let Some(key) = map.next_key::<String>()? {
-                    if key == "path" {
-                        dir = Dir(map.next_value()?);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(dir)
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,13 +178,14 @@ mod tests {
     fn package(name: &str, dir: &str, dependencies: &[&str]) -> Package {
         Package {
             name: name.to_owned(),
-            manifest_path: format!("{dir}/Cargo.toml"),
-            dependency_dirs: dependencies.iter().map(|dir| (*dir).to_owned()).collect(),
+            manifest: format!("{dir}/Cargo.toml").into(),
+            path_dependencies: dependencies.iter().map(|dir| (*dir).to_owned()).collect(),
+            ..Package::default()
         }
     }
 
     fn workspace(packages: Vec<Package>) -> Workspace {
-        let crates = crates(packages, "/r").unwrap();
+        let crates = crates(packages, Path::new("/r")).unwrap();
         Workspace { crates, checkout: "ci".to_owned(), with_dependents: false }
     }
 
@@ -338,7 +193,7 @@ mod tests {
     fn members_are_sorted_by_name_with_paths_relative_to_the_root() {
         let members = crates(
             vec![package("z", "/r", &["/r/a", "/elsewhere"]), package("b", "/r/a", &[])],
-            "/r",
+            Path::new("/r"),
         );
         let shown: Vec<_> =
             members.unwrap().into_iter().map(|it| (it.name, it.path, it.dependencies)).collect();
@@ -346,8 +201,8 @@ mod tests {
             shown,
             [("b".to_owned(), "a".to_owned(), vec![]), ("z".to_owned(), ".".to_owned(), vec![0])]
         );
-        let outside = crates(vec![package("o", "/r2/o", &[])], "/r").unwrap_err();
-        assert!(outside.to_string().contains("`o` is outside of the repository"));
+        let outside = crates(vec![package("o", "/r2/o", &[])], Path::new("/r")).unwrap_err();
+        assert!(outside.contains("`o` is outside of the repository"));
     }
 
     #[test]
@@ -433,14 +288,5 @@ mod tests {
         let ours = "[submodule \"ci\"]\n\turl = https://e/rust-vmm-ci.git\n\tpath = tools/ci\n";
         assert_eq!(checkout_path(None, Some(&format!("{other}{ours}"))), "tools/ci");
         assert_eq!(checkout_path(None, Some(other)), "rust-vmm-ci");
-    }
-
-    #[test]
-    fn only_what_matters_is_read_from_the_metadata() {
-        let text = r#"{"version": 1, "packages": [{"name": "a", "id": "x", "features": {"f": ["g"]},
-            "dependencies": [{"name": "b", "path": "/r/b", "kind": "dev"}, {"name": "c", "req": "1"}, {"name": "d", "path": null}],
-            "manifest_path": "/r/a/Cargo.toml"}], "workspace_root": "/r"}"#;
-        assert_eq!(read_packages(text.as_bytes()).unwrap(), [package("a", "/r/a", &["/r/b"])]);
-        assert!(read_packages("{".as_bytes()).is_err());
     }
 }

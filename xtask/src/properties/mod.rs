@@ -8,10 +8,12 @@ mod plan;
 
 use serde_json::{Map, Value};
 
-use crate::pipeline::render::{Format, Pipeline};
-use crate::plan::description::known_keys;
+use crate::cli::pipeline::Format;
+use crate::pipeline::render::Pipeline;
+use crate::plan::description::Test;
 use crate::properties::arbitrary::{Random, any_text, any_value};
-use crate::text::nearest;
+use crate::text::diagnostic::{Diagnostics, Source};
+use crate::text::{fields, nearest};
 
 const SETTINGS: &str = include_str!("../../../ci-template/pipeline.json");
 const SHIPPED: &str = include_str!("../../../ci-template/test_description.json");
@@ -21,11 +23,22 @@ fn any_name(random: &mut Random) -> String {
     if name.is_empty() { "a".to_owned() } else { name }
 }
 
+/// The keys of a test that have a meaning, here or for Buildkite.
+fn known_keys() -> Vec<&'static str> {
+    let keys = fields::read(&Source::new("", "{}"), &Diagnostics::default(), |file| {
+        let mut object = file.object("an object")?;
+        Test::read_keys(&mut object);
+        Some(object.known)
+    });
+    [keys.unwrap(), vec!["test_name"]].concat()
+}
+
 /// A key that means nothing here and is no slip of one that does.
 fn any_forwarded_key(random: &mut Random) -> String {
     let key = any_text(random);
-    let is_known = known_keys().any(|known| known == key);
-    if is_known || nearest::slip_of(&key, known_keys()).is_some() { "k1".to_owned() } else { key }
+    let known = known_keys();
+    let is_near = nearest::slip_of(&key, known.iter().copied()).is_some();
+    if is_near || known.contains(&key.as_str()) { "k1".to_owned() } else { key }
 }
 
 fn any_object(random: &mut Random) -> Map<String, Value> {

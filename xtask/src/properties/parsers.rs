@@ -1,20 +1,23 @@
 //! Whatever the bytes of an input are, reading it ends with an answer.
 
+use std::path::Path;
+
+use crate::commit_format::message_file::Known;
 use crate::doctor::code_owners::History;
-use crate::doctor::entries::TestEntry;
 use crate::doctor::tree::Tree;
 use crate::doctor::{code_owners, coverage_record, description, entries, set_up, tree};
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
+use crate::plan::metadata::Metadata;
 use crate::plan::settings::Settings;
-use crate::plan::{glob, platform, workspace};
+use crate::plan::{glob, overrides, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
 use crate::properties::{SETTINGS, SHIPPED};
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::text::extended_regex;
-use crate::text::json;
+use crate::text::fields;
 use crate::{audit, commit_format, coverage, tools};
 
 /// What files and variables usually hold, to start from.
@@ -29,7 +32,7 @@ const USUAL: [&str; 12] = [
     "[alias]\nxtask = \"run --package xtask --\"\n[[a.b]]\nc = [\"d\", { e = 1 }]\n",
     "    xtask                alias: run --package xtask --\n",
     r#"{"coverage_score": 91.25, "exclude_path": "a|(b[c]d)+", "crate_features": "x,y"}"#,
-    r#"{"packages": [{"name": "a", "dependencies": [{"path": "/r/b"}], "manifest_path": "/r/a/Cargo.toml"}]}"#,
+    r#"{"packages": [{"name": "a", "dependencies": [{"path": "/r/b"}], "manifest_path": "/r/a/Cargo.toml"}], "workspace_root": "/r"}"#,
     "Title\n\nBody\n\nSigned-off-by: A B <a@example.com>\n",
 ];
 
@@ -85,69 +88,70 @@ fn any_byte(random: &mut Random) -> u8 {
 
 /// Reads the text with everything that reads files and variables.
 fn read_all(text: &str) -> Diagnostics {
-    let mut found = Diagnostics::default();
+    let found = Diagnostics::default();
     let source = || Source::new("input", text);
-    TestDescription::parse(source(), &mut found);
-    TestDescription::parse_shipped(Source::new("shipped", SHIPPED), Some(source()), &mut found);
-    Settings::parse(&source(), &mut found);
-    let variables = Overrides::from_lookup(|_| Some(text.to_owned()), &mut found);
-    variables.warn_of_unknown_tests(&["style"], &mut found);
-    platform::parse_platform_file(&source(), &mut found);
-    commit_format::settings::bots(Some(&source()), &mut found);
-    coverage::config::Config::parse(&source(), &mut found);
-    coverage::config::parse_score_file(&source(), &mut found);
+    TestDescription::parse(source(), &found);
+    overrides::apply(Source::new("shipped", SHIPPED), source(), &found);
+    Settings::parse(&source(), &found);
+    Environment::from_lookup(|_| Some(text.to_owned()), &["style"], &found);
+    platform::parse_platform_file(&source(), &found);
+    commit_format::settings::bots(Some(&source()), &found);
+    coverage::config::Config::parse(&source(), &found);
+    coverage::config::parse_score_file(&source(), &found);
     let ours = Ours { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
     alias::choose(text, &ours);
     alias::is_configured(text, &ours);
     workspace::checkout_path(None, Some(text));
-    let _ =
-        workspace::read_packages(text.as_bytes()).map(|packages| workspace::crates(packages, "/r"));
+    let _ = Metadata::read(text.as_bytes())
+        .map(|metadata| workspace::crates(metadata.packages, Path::new("/r")));
     let _ = coverage::llvm_cov::parse_summary(text);
-    coverage::scope::Workspace::parse(text);
     audit::advisory::parse(text);
     audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
-    let _ = tools::audit_settings::AuditSettings::parse(&source());
+    let _ = tools::audit_settings::AuditSettings::parse("f", text);
+    glob::problem(text);
     glob::matches(text, "src/é/lib.rs");
     extended_regex::problems(text);
-    examine(&source(), &mut found);
+    examine(&source(), &found);
     coverage::diff::added_lines(text);
     coverage::diff::code_lines(text, "/r");
     found
 }
 
 /// What `doctor` finds in a file of any kind.
-fn examine(source: &Source, found: &mut Diagnostics) {
+fn examine(source: &Source, found: &Diagnostics) {
     let tree = Tree::parse(source.text.as_bytes());
-    found.items.extend(tree::modified_submodules(&source.text));
-    found.items.extend(description::predecessors_calls(source));
-    found.items.extend(set_up::old_toolchain_file(source, "1.89"));
-    found.items.extend(set_up::foreign_build_target(source, "x86_64"));
+    let description = TestDescription::parse(Source::new("input", &*source.text), found);
+    let findings = tree::modified_submodules(&source.text)
+        .into_iter()
+        .chain(description::predecessors_calls(source))
+        .chain(set_up::old_toolchain_file(source, "1.89"))
+        .chain(set_up::foreign_build_target(source, "x86_64"))
+        .chain(description::lost_minutes(&description, 5, true))
+        .chain(description::copy_of_shipped(&description, &description));
+    findings.for_each(|finding| found.push(finding));
     code_owners::report(source, &History::parse(source.text.as_bytes()), 12, 0).render();
-    let Some(root) = json::parse(source, found) else { return };
-    for test in TestEntry::all(&root) {
-        found.items.extend(entries::unknown_keys(source, &test));
-        found.items.extend(entries::globs(source, &test, &tree));
-        found.items.extend(entries::variables(source, &test));
-        found.items.extend(entries::edited_manifest(source, &test));
-    }
-    found.items.extend(description::lost_minutes(source, &root, 5, true));
-    found.items.extend(description::copy_of_shipped(source, &root, &root));
-    found.items.extend(coverage_record::patterns(source, &root, &["src/lib.rs"]));
+    fields::read(source, found, |file| {
+        for test in entries::tests(file) {
+            for (_, check) in entries::CHECKS {
+                check(test, &tree);
+            }
+        }
+        coverage_record::patterns(file, &["src/lib.rs"])
+    });
 }
 
 #[test]
 fn no_input_makes_a_reader_panic() {
     check(300, |random| {
         let bytes = any_bytes(random);
-        for item in read_all(&String::from_utf8_lossy(&bytes)).items {
+        for item in read_all(&String::from_utf8_lossy(&bytes)).into_items() {
             assert!(!item.to_string().is_empty());
         }
         commit_format::message::check(&bytes);
-        commit_format::message_file::as_committed(
-            &bytes,
-            &commit_format::message_file::Cleanup::from_settings("", true),
-        );
+        let settings = commit_format::message_file::Settings::default();
+        let known = Known { settings: &settings, command: None, is_edited: None };
+        commit_format::message_file::as_committed(&bytes, known);
         let _ = commit_format::history::parse(&bytes);
-        let _ = workspace::read_packages(&bytes);
+        let _ = Metadata::read(bytes.as_slice());
     });
 }

@@ -3,12 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::pipeline::render::{Format, Pipeline};
+use crate::cli::pipeline::Format;
+use crate::pipeline::render::Pipeline;
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
+use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
 use crate::plan::settings::Settings;
-use crate::plan::{Inputs, Plan};
+use crate::plan::{Plan, overrides};
 use crate::properties::arbitrary::{Random, any_value, check};
 use crate::properties::{SETTINGS, written};
 use crate::text::diagnostic::{Diagnostics, Source};
@@ -67,18 +69,20 @@ fn merge_patch(target: Value, patch: &Value) -> Value {
 
 /// The pipeline as text, so that the order of the keys counts too.
 fn pipeline(description: &Value, overrides: Option<&Value>) -> String {
-    let mut found = Diagnostics::default();
-    let overrides = overrides.map(|value| Source::new("o.json", value.to_string()));
+    let found = Diagnostics::default();
     let source = Source::new("t.json", description.to_string());
+    let description = match overrides {
+        Some(value) => overrides::apply(source, Source::new("o.json", value.to_string()), &found),
+        None => TestDescription::parse(source, &found),
+    };
     let inputs = Inputs {
-        settings: Settings::parse(&Source::new("p.json", SETTINGS), &mut found).unwrap(),
-        overrides: Overrides::default(),
+        settings: Settings::parse(&Source::new("p.json", SETTINGS), &found),
+        environment: Environment::default(),
         platforms: Platform::ALL.to_vec(),
-        descriptions: vec![TestDescription::parse_shipped(source, overrides, &mut found)],
-        shared: 1,
+        shared: vec![description],
         workspace: None,
     };
-    let plan = Plan::build(&inputs, &mut found);
+    let plan = Plan::build(&inputs, &found);
     assert!(!found.has_errors(), "{found:?}");
     written(&Pipeline { plan: &plan, rows: &plan.rows, xtask: "cargo xtask" }, Format::Json)
 }

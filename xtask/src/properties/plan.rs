@@ -3,13 +3,15 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::pipeline::render::{Format, Pipeline};
+use crate::cli::pipeline::Format;
+use crate::pipeline::render::Pipeline;
+use crate::plan::Plan;
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Overrides;
+use crate::plan::environment::Environment;
+use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
 use crate::plan::settings::Settings;
 use crate::plan::workspace::{Crate, Workspace};
-use crate::plan::{Inputs, Plan};
 use crate::properties::arbitrary::{Random, check};
 use crate::properties::{SETTINGS, any_name, any_object, written};
 use crate::text::diagnostic::{Diagnostics, Source};
@@ -156,7 +158,7 @@ impl TestModel {
     }
 }
 
-fn description(name: &str, tests: &[TestModel], found: &mut Diagnostics) -> TestDescription {
+fn description(name: &str, tests: &[TestModel], found: &Diagnostics) -> TestDescription {
     let tests: Vec<Value> = tests.iter().map(TestModel::to_json).collect();
     TestDescription::parse(Source::new(name, json!({"tests": tests}).to_string()), found)
 }
@@ -192,28 +194,23 @@ impl World {
 
     /// What the command reads from files and variables for this world.
     fn inputs(&self) -> Inputs {
-        let mut found = Diagnostics::default();
-        let mut descriptions = vec![description("t.json", &self.tests, &mut found)];
+        let found = Diagnostics::default();
         let workspace = self.crates.as_ref().map(|crates| {
-            let members = crates.iter().map(|member| {
-                descriptions.push(description(&member.path, &member.tests, &mut found));
-                Crate {
-                    name: member.name.clone(),
-                    path: member.path.clone(),
-                    platforms: member.platforms.clone(),
-                    own_description: Some(descriptions.len() - 1),
-                    dependencies: Vec::new(),
-                }
+            let members = crates.iter().map(|member| Crate {
+                name: member.name.clone(),
+                path: member.path.clone(),
+                platforms: member.platforms.clone(),
+                own_description: Some(Box::new(description(&member.path, &member.tests, &found))),
+                dependencies: Vec::new(),
             });
             let crates = members.collect();
             Workspace { crates, checkout: "ci".to_owned(), with_dependents: false }
         });
         let inputs = Inputs {
-            settings: Settings::parse(&Source::new("p.json", SETTINGS), &mut found).unwrap(),
-            overrides: Overrides::from_lookup(|name| self.variable(name), &mut found),
+            settings: Settings::parse(&Source::new("p.json", SETTINGS), &found),
+            environment: Environment::from_lookup(|name| self.variable(name), &[], &found),
             platforms: self.platforms.clone(),
-            descriptions,
-            shared: 1,
+            shared: vec![description("t.json", &self.tests, &found)],
             workspace,
         };
         assert!(!found.has_errors(), "{found:?}");
@@ -345,8 +342,8 @@ fn yaml_and_json_have_the_steps_that_were_asked_for_and_no_other_word() {
     check(500, |random| {
         let world = any_world(random);
         let inputs = world.inputs();
-        let mut found = Diagnostics::default();
-        let plan = Plan::build(&inputs, &mut found);
+        let found = Diagnostics::default();
+        let plan = Plan::build(&inputs, &found);
         assert!(!found.has_errors(), "{found:?}");
         let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &world.xtask };
         let wanted = json!({"steps": world.steps()});

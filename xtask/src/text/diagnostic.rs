@@ -1,6 +1,7 @@
 //! Pure. Findings about an input, with file, line, column and the offending line.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
 
 /// A named text that findings point into: a file, or an environment variable.
@@ -40,11 +41,29 @@ impl Source {
     }
 
     pub(crate) fn error(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { place: Some(self.place(offset)), ..Diagnostic::error(message) }
+        self.finding(Severity::Error, offset, message)
     }
 
     pub(crate) fn warning(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Warning, ..self.error(offset, message) }
+        self.finding(Severity::Warning, offset, message)
+    }
+
+    pub(crate) fn finding(
+        &self,
+        severity: Severity,
+        offset: usize,
+        message: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic { severity, place: Some(self.place(offset)), ..Diagnostic::error(message) }
+    }
+
+    /// Each line with the byte offset at which it starts; its ending belongs to it.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.split_inclusive('\n').scan(0, |next, line| {
+            let start = *next;
+            *next += line.len();
+            Some((start, line))
+        })
     }
 
     fn line_starts(&self) -> &[usize] {
@@ -104,9 +123,14 @@ pub(crate) struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// A finding that has no position.
+    pub(crate) fn new(severity: Severity, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity, place: None, message: message.into(), help: None }
+    }
+
     /// An error about an input that has no position.
     pub(crate) fn error(message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Error, place: None, message: message.into(), help: None }
+        Diagnostic::new(Severity::Error, message)
     }
 
     /// Adds the next step.
@@ -181,29 +205,54 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// Everything that was found while an input was read. Errors and warnings keep their order.
+/// What was found while inputs were read. Everything that reads may add to it.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
-    pub(crate) items: Vec<Diagnostic>,
+    items: RefCell<Vec<Diagnostic>>,
 }
 
 impl Diagnostics {
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        self.items.push(diagnostic);
+    pub(crate) fn push(&self, diagnostic: Diagnostic) {
+        self.items.borrow_mut().push(diagnostic);
     }
 
     /// How many errors there are so far.
     pub(crate) fn errors(&self) -> usize {
-        self.items.iter().filter(|item| item.severity == Severity::Error).count()
+        self.items.borrow().iter().filter(|item| item.severity == Severity::Error).count()
     }
 
     pub(crate) fn has_errors(&self) -> bool {
         self.errors() > 0
     }
 
-    /// The warnings alone if nothing is wrong, else everything as one error.
+    /// All findings, those about one source in the order of their places.
+    pub(crate) fn into_items(self) -> Vec<Diagnostic> {
+        let mut items = self.items.into_inner();
+        let mut sources = HashMap::new();
+        for Place { name, .. } in items.iter().filter_map(|item| item.place.as_ref()) {
+            let next = sources.len();
+            sources.entry(name.clone()).or_insert(next);
+        }
+        let order = |place: &Place| (sources[&place.name], place.line, place.column);
+        items.sort_by_key(|item| item.place.as_ref().map(order));
+        items
+    }
+
+    /// The warnings if there are no errors.
+    ///
+    /// # Errors
+    ///
+    /// If there are any, with all findings: exit code 2.
     pub(crate) fn into_warnings(self) -> Result<Vec<Diagnostic>, Rejected> {
-        if self.has_errors() { Err(Rejected(self.items)) } else { Ok(self.items) }
+        if self.has_errors() { Err(Rejected(self.into_items())) } else { Ok(self.into_items()) }
+    }
+
+    /// The first line of each finding.
+    #[cfg(test)]
+    pub(crate) fn headlines(self) -> String {
+        let items = self.into_items().into_iter().map(|item| item.to_string());
+        let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        items.map(first_line).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -2,10 +2,12 @@
 
 pub(crate) mod diagnostic;
 pub(crate) mod extended_regex;
+pub(crate) mod fields;
 pub(crate) mod fingerprint;
 pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
+pub(crate) mod percent;
 pub(crate) mod sanitize;
 pub(crate) mod shell;
 pub(crate) mod style;

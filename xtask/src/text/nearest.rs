@@ -66,17 +66,32 @@ pub(crate) fn slip_of<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// `, did you mean `x`?` for the nearest candidate, or the list of all of them if none is near and
-/// there are few, or nothing.
+/// `, did you mean `x`?` for the nearest candidate, if one is near.
+pub(crate) fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let name = nearest(word, candidates);
+    name.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// As [`did_you_mean`], or the list of all candidates if none is near and there are few.
 pub(crate) fn hint(word: &str, candidates: &[&str]) -> String {
-    match nearest(word, candidates.iter().copied()) {
-        Some(name) => format!(", did you mean `{name}`?"),
-        None if candidates.is_empty() || candidates.len() > 24 => String::new(),
-        None => {
-            let names: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
-            format!(", expected {}", one_of(&names))
-        }
+    let near = did_you_mean(word, candidates.iter().copied());
+    if !near.is_empty() || candidates.is_empty() || candidates.len() > 24 {
+        return near;
     }
+    let names: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
+    format!(", expected {}", one_of(&names))
+}
+
+/// The value of that name among `choices`, or why there is none: `what` says what they are.
+pub(crate) fn choose<T: Copy>(what: &str, name: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let choice = choices.iter().find(|(known, _)| *known == name);
+    choice.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
+        format!("unknown {what} `{name}`{}", hint(name, &names))
+    })
 }
 
 fn one_of(names: &[String]) -> String {
@@ -109,5 +124,15 @@ mod tests {
     fn without_a_near_name_the_few_valid_ones_are_listed() {
         assert_eq!(hint("xen", &["kvm", "mshv"]), ", expected one of `kvm` or `mshv`");
         assert_eq!(hint("anything", &[]), "");
+    }
+
+    #[test]
+    fn a_name_is_one_of_the_choices() {
+        let choices = [("kvm", 1), ("mshv", 2)];
+        assert_eq!(choose("hypervisor", "mshv", &choices), Ok(2));
+        assert_eq!(
+            choose("hypervisor", "kwm", &choices).unwrap_err(),
+            "unknown hypervisor `kwm`, did you mean `kvm`?"
+        );
     }
 }

@@ -1,13 +1,15 @@
 //! The advisory database: where it is, whether the server answers, and its repair.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 
 use crate::context::Context;
+use crate::host::git::GitDir;
 use crate::host::{files, terminal};
-use crate::text::diagnostic::{Failure, Rejected, Source};
+use crate::text::diagnostic::{Failure, Rejected};
+use crate::text::sanitize::mask_user_info;
 use crate::tools::audit_settings::AuditSettings;
 
 /// The database by cargo-audit's configuration and the command line.
@@ -41,12 +43,12 @@ impl AdvisoryDatabase {
             None => AuditSettings::default(),
             Some(file) => {
                 let name = file.display().to_string();
-                AuditSettings::parse(&Source::new(name.clone(), files::read_text(&file, &name)?))?
+                AuditSettings::parse(&name, &files::read_text(&file, &name)?)?
             }
         };
         let is_fetched = settings.fetches && !is_offline;
         if is_fetched && !settings.database_url.starts_with("https://") {
-            let url = settings.database_url;
+            let url = mask_user_info(&settings.database_url);
             bail!(
                 Rejected::new(format!("failed to fetch the advisory database `{url}`"))
                     .help("cargo-audit supports `https://` URLs only")
@@ -77,13 +79,14 @@ impl AdvisoryDatabase {
             };
             return if self.dir.is_dir() { Ok(()) } else { Err(missing()) };
         }
-        let cmd = cx.git().ls_remote(&self.url, "HEAD");
+        let cmd = cx.git().ls_remote(&self.url, &["HEAD"]);
         let reason = match cx.process(cmd).timeout(TIMEOUT).output() {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(_) => String::new(),
             Err(error) => format!(": {error:#}"),
         };
-        let message = format!("failed to reach the advisory database `{}`{reason}", self.url);
+        let message =
+            format!("failed to reach the advisory database `{}`{reason}", self.shown_url());
         Err(Failure::new(message).help(
             "check the network, or use a database that was fetched before: `cargo xtask audit --offline`",
         ))
@@ -98,8 +101,9 @@ impl AdvisoryDatabase {
     pub(crate) fn move_away(&self) -> anyhow::Result<OldClone> {
         let dir = self.dir.display();
         if !self.is_default_dir && !self.looks_like_a_clone()? {
+            let url = self.shown_url();
             let message =
-                format!("`{dir}` does not look like a clone of {}, so it is not removed", self.url);
+                format!("`{dir}` does not look like a clone of {url}, so it is not removed");
             bail!(Failure::new(message).help("repair it, or use it as it is with `--offline`"));
         }
         terminal::note(&format!("note: fetching the broken advisory database `{dir}` again"));
@@ -108,6 +112,24 @@ impl AdvisoryDatabase {
         let moved_to = PathBuf::from(name);
         files::rename_if_exists(&self.dir, &moved_to)?;
         Ok(OldClone { dir: self.dir.clone(), moved_to, is_default_dir: self.is_default_dir })
+    }
+
+    /// How old its newest commit is; none if it is a plain copy.
+    ///
+    /// # Errors
+    ///
+    /// Fails if git cannot be started (exit code 75).
+    pub(crate) fn age_days(&self, cx: &Context) -> anyhow::Result<Option<u64>> {
+        let git_dir = self.dir.join(".git");
+        let output = cx.process(GitDir(&git_dir).commit_time(&cx.sh)).output()?;
+        let seconds: Option<u64> = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(seconds.map(|seconds| now.saturating_sub(seconds) / (24 * 60 * 60)))
+    }
+
+    /// For messages; it may contain a password.
+    fn shown_url(&self) -> String {
+        mask_user_info(&self.url)
     }
 
     fn looks_like_a_clone(&self) -> anyhow::Result<bool> {

@@ -4,6 +4,7 @@
 //! build budget. What these few lines cannot read they reject.
 
 use crate::text::diagnostic::{Rejected, Source};
+use crate::text::sanitize::mask_user_info;
 
 /// Source: `rustsec::repository::git::DEFAULT_URL`.
 pub(crate) const DEFAULT_URL: &str = "https://github.com/RustSec/advisory-db.git";
@@ -31,12 +32,10 @@ impl AuditSettings {
     ///
     /// Rejects what may concern the database in any form but a `[database]` header with one plain
     /// `key = value` per line (exit code 2).
-    pub(crate) fn parse(source: &Source) -> Result<AuditSettings, Rejected> {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<AuditSettings, Rejected> {
         let mut settings = AuditSettings::default();
         let mut in_database = false;
-        let mut offset = 0;
-        for raw in source.text.split_inclusive('\n') {
-            let line = raw.trim();
+        for (at, line) in text.lines().map(str::trim).enumerate() {
             let is_understood = if line.starts_with('[') {
                 in_database = line.split('#').next().map(str::trim) == Some("[database]");
                 in_database || !may_name_database(line)
@@ -47,14 +46,14 @@ impl AuditSettings {
             };
             let is_multi_line = line.contains("\"\"\"") || line.contains("'''");
             if !is_understood || is_multi_line {
+                // The URL may contain a password, and the error shows the line.
+                let source = Source::new(name, mask_user_info(text));
+                let offset = source.offset_of(at + 1, 1);
                 let error = source.error(offset, "this line is not in the supported part of TOML");
-                return Err(error
-                    .help(
-                        "write `[database]` on a line of its own, then one `key = value` per line",
-                    )
-                    .into());
+                let help =
+                    "write `[database]` on a line of its own, then one `key = value` per line";
+                return Err(error.help(help).into());
             }
-            offset += raw.len();
         }
         Ok(settings)
     }
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<AuditSettings, Rejected> {
-        AuditSettings::parse(&Source::new("audit.toml", text))
+        AuditSettings::parse("audit.toml", text)
     }
 
     #[test]
@@ -143,5 +142,7 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("audit.toml:{line}:1: error: ")), "{text}: {error}");
         }
+        let error = parse("[database]\nurl = \"https://me:secret@e.x/db\" x").unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

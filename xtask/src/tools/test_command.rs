@@ -113,7 +113,7 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Splits a shell line into simple commands and those into words, without quotes and expansions.
-fn simple_commands(line: &str) -> Vec<Vec<String>> {
+pub(crate) fn simple_commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
     let mut chars = line.chars();

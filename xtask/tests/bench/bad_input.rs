@@ -142,7 +142,7 @@ fn unknown_packages_and_features_name_the_nearest() {
     let run = measured.bench(&["--package", "rtc-devise"]).assert_code(1);
     says(&run, "there is no package `rtc-devise`, did you mean `rtc-device`?");
     let run = measured.bench(&["--features", "stat"]).assert_code(2);
-    says(&run, "there is no feature `stat`, did you mean `state`?");
+    says(&run, "unknown feature `stat`, did you mean `state`?");
     let run = measured.bench(&["--json", "no/such/directory.json"]).assert_code(2);
     says(&run, "the directory of `no/such/directory.json` does not exist");
     measured.bench(&["--fail-above", "ten"]).assert_code(2);

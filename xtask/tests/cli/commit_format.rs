@@ -95,6 +95,9 @@ fn ten_commits_of_every_kind() {
                 help: wrap the text at 75 characters
               line 6: error: `Signed-off-by: Tess` lacks a name or an e-mail address [sign-off]
                 help: write `Signed-off-by: Name <address>`
+            17b6be8 fixup! A title that goes on and on until it is longer than sixty charact... (Tess Ter)
+              line 1: warning: the commit is meant to be squashed into another one [autosquash]
+                help: run `git rebase --interactive --autosquash` onto the base
             4 of 7 commits since ./main failed; left out: 1 merge, 1 by a bot, 2 imported
             help: to repair them, run:
               GIT_SEQUENCE_EDITOR="sed -i.bak -E 's/^p(ick)? (f4bc0c1|e5409bd|df4482c|80fdf01)/reword \2/'" git rebase -i --rebase-merges f4bc0c1~1
@@ -299,6 +302,67 @@ fn without_a_network_the_last_known_base_serves() {
     check(&clone).assert_code(75);
 }
 
+/// A clone of a repository whose only branch is `master`, with a commit of its own.
+fn clone_of_master() -> (Sandbox, Sandbox) {
+    let upstream = Sandbox::empty();
+    upstream.git(&["init", "--quiet", "--initial-branch", "master"]);
+    good(&upstream, "First");
+    let clone = Sandbox::empty();
+    clone.git(&["clone", "--quiet", upstream.root().to_str().unwrap(), "."]);
+    clone.git(&["checkout", "--quiet", "-b", "change"]);
+    commit(&clone, "No sign-off");
+    (upstream, clone)
+}
+
+#[test]
+fn without_main_the_default_branch_of_the_remote_is_the_base() {
+    let (upstream, mut clone) = clone_of_master();
+    let note =
+        "note: `origin` has no branch `main`; the base is its default branch `origin/master`\n";
+    let run = check(&clone).assert_code(1);
+    assert_eq!(run.stderr, note);
+    assert!(run.stdout.contains("1 of 1 commit since origin/master failed"), "{}", run.stdout);
+    // Without a network the clone knows it, too.
+    clone.git(&["remote", "set-url", "origin", "/nowhere"]);
+    let run = check(&clone).assert_code(1);
+    assert!(run.stderr.contains(note), "{}", run.stderr);
+    assert!(run.stdout.contains("1 of 1 commit since origin/master failed"), "{}", run.stdout);
+    // A detached `HEAD` stands for no branch.
+    clone.git(&["remote", "set-url", "origin", upstream.root().to_str().unwrap()]);
+    upstream.git(&["checkout", "--quiet", "--detach"]);
+    check(&clone).assert_code(2);
+    clone.set("BUILDKITE_PIPELINE_DEFAULT_BRANCH", "master");
+    assert_eq!(check(&clone).assert_code(1).stderr, note);
+    // A branch that is named is not replaced.
+    clone.set("BASE_BRANCH", "main");
+    let run = check(&clone).assert_code(2);
+    assert!(run.stderr.contains("failed to find the base `origin/main`"), "{}", run.stderr);
+}
+
+#[test]
+fn replace_objects_do_not_hide_what_is_pushed() {
+    let sandbox = sandbox();
+    commit(&sandbox, "No sign-off");
+    let bad = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.git(&["commit", "--quiet", "--amend", "--allow-empty", "--signoff", "--no-edit"]);
+    let good = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.git(&["reset", "--quiet", bad.trim()]);
+    sandbox.git(&["replace", bad.trim(), good.trim()]);
+    assert!(sandbox.git(&["log", "-1"]).contains("Signed-off-by"), "the replacement is in effect");
+    check(&sandbox).assert_code(1);
+}
+
+#[test]
+fn a_branch_whose_commit_is_missing_is_damaged_and_not_unborn() {
+    let sandbox = sandbox();
+    commit(&sandbox, "No sign-off");
+    let id = sandbox.git(&["rev-parse", "HEAD"]);
+    let (dir, name) = id.trim().split_at(2);
+    fs::remove_file(sandbox.root().join(".git/objects").join(dir).join(name)).unwrap();
+    let run = check(&sandbox).assert_code(75);
+    assert_eq!(run.stderr, "error: git failed to read `HEAD`\nhelp: run `git fsck`\n");
+}
+
 #[test]
 fn a_passphrase_that_ssh_asks_for_is_not_waited_for() {
     let upstream = sandbox();
@@ -482,32 +546,181 @@ fn the_hook_refuses_and_accepts() {
     let sandbox = with_hook();
     let refused = try_commit(&sandbox, ".", "No sign-off").assert_code(1);
     assert!(refused.stderr.contains("there is no `Signed-off-by:` line"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("git commit --edit --file='.git/COMMIT_EDITMSG'"));
     assert_eq!(sandbox.git(&["log", "--format=%s"]), "Start\n");
     let accepted = try_commit(&sandbox, ".", &format!("Good{SIGNED}")).assert_code(0);
     assert_eq!(accepted.stderr, "");
     let wide = "a line of text that is wider than it should be ".repeat(2);
     let warned = try_commit(&sandbox, ".", &format!("Only a warning\n\n{wide}{SIGNED}"));
     assert!(warned.assert_code(0).stderr.contains("line 3: warning: the line has 93 characters"));
+    // A fixup is meant to be squashed later.
+    let fixup = try_commit(&sandbox, ".", &format!("fixup! Good{SIGNED}")).assert_code(0);
+    assert_eq!(fixup.stderr, "");
+}
+
+#[test]
+fn the_command_that_the_hook_names_repeats_the_commit() {
+    let mut sandbox = with_hook();
+    sandbox.write("a file", "1").write("other", "1").git(&["add", "--all"]);
+    try_commit(&sandbox, ".", &format!("Good{SIGNED}")).assert_code(0);
+    sandbox.write("a file", "2").write("other", "2");
+    sandbox.set("GIT_EDITOR", "sed -i '$a\\\nSigned-off-by: T <t@e>'");
+    for (options, committed) in [
+        (&["--all", "--message", "All"][..], "a file\nother\n"),
+        (&["--amend", "-am", "Amended"], "a file\nother\n"),
+        (&["-m", "One", "--", "a file"], "a file\n"),
+    ] {
+        let parent = sandbox.git(&["rev-parse", "HEAD"]);
+        let count = sandbox.git(&["rev-list", "--count", "HEAD"]);
+        sandbox.write("a file", &parent).write("other", &parent);
+        let refused =
+            sandbox.run("git", &[&["commit", "--quiet"], options].concat()).assert_code(1);
+        let command = refused.stderr.split("run:\n").nth(1).unwrap().trim();
+        sandbox.run("sh", &["-e", "-c", command]).assert_code(0);
+        let base = if options.contains(&"--amend") { "HEAD~1" } else { parent.trim() };
+        let changed = sandbox.git(&["diff", "--name-only", base, "HEAD"]);
+        assert_eq!(changed, committed, "{command}");
+        let is_amended = sandbox.git(&["rev-list", "--count", "HEAD"]) == count;
+        assert_eq!(is_amended, options.contains(&"--amend"), "{command}");
+        sandbox.git(&["reset", "--quiet", "--hard"]);
+    }
+}
+
+/// Commits with the hook and without it; both must give the same message, and the hook must say what
+/// `commit-format` says about the commit.
+#[track_caller]
+fn check_hook(sandbox: &Sandbox, git: &[&str], options: &[&str], is_good: bool) {
+    let commit = [&["commit", "--quiet", "--allow-empty"], options].concat();
+    let with_hook = sandbox.run("git", &[git, &commit].concat());
+    sandbox.run("git", &[git, &commit, &["--no-verify"]].concat()).assert_code(0);
+    let message = sandbox.git(&["log", "-1", "--format=%B"]);
+    let in_ci = check(sandbox).code;
+    assert_eq!(in_ci, Some(i32::from(!is_good)), "{git:?} {options:?}\n{message}");
+    assert_eq!(with_hook.code, in_ci, "{git:?} {options:?}\n{message}\n{}", with_hook.stderr);
+    sandbox.git(&["reset", "--quiet", "--soft", "main"]);
 }
 
 #[test]
 fn the_hook_reads_a_message_as_git_will() {
     let mut sandbox = with_hook();
-    sandbox.write("file", format!("{}\n", "x".repeat(200)));
-    sandbox.git(&["add", "file"]);
-    // `--verbose` adds the diff below a scissors line; comments are wider than any limit.
-    sandbox.set("GIT_EDITOR", "sed -i '1i Title\\n\\nBody\\n\\nSigned-off-by: T <t@e>'");
-    sandbox.git(&["commit", "--quiet", "--verbose"]);
-    sandbox.git(&["config", "core.commentChar", "auto"]);
-    sandbox.set("GIT_EDITOR", "sed -i '1i Title\\n\\n# no comment\\n\\nSigned-off-by: T <t@e>'");
-    sandbox.git(&["commit", "--quiet", "--allow-empty"]);
-    assert_eq!(sandbox.git(&["log", "--format=%s", "main.."]), "Title\nTitle\n");
-    // Nobody edits this one, so that its title is no comment.
-    sandbox.git(&["config", "--unset", "core.commentChar"]);
-    let title = "#12: Mend it";
-    sandbox.git(&["commit", "--quiet", "--allow-empty", "--signoff", "--message", title]);
-    assert_eq!(sandbox.git(&["log", "-1", "--format=%s"]), "#12: Mend it\n");
+    // `--verbose` adds the diff below a scissors line; it is wider than any limit.
+    sandbox.write("file", format!("{}\n", "x y".repeat(100))).git(&["add", "file"]);
+    let good = "Title\\n\\nBody\\n\\nSigned-off-by: T <t@e>\\n";
+    // Writes a message above a part of what git prepared.
+    let editor = |text: &str, kept: &str| {
+        format!(
+            "f() {{ {{ printf '{text}'; sed -n '{kept}' \"$1\"; }} > ../m; cat ../m > \"$1\"; }}; f"
+        )
+    };
+    sandbox.set("GIT_EDITOR", &editor(good, "p"));
+    for cleanup in ["default", "strip", "scissors"] {
+        for options in [&["-v"][..], &[], &["--no-verbose"], &["--no-status"]] {
+            check_hook(&sandbox, &["-c", &format!("commit.cleanup={cleanup}")], options, true);
+            check_hook(&sandbox, &[], &[options, &["--cleanup", cleanup]].concat(), true);
+        }
+    }
+    for cleanup in ["whitespace", "verbatim"] {
+        let setting = format!("commit.cleanup={cleanup}");
+        let no_template: &[&str] = &["-v", "--no-status"];
+        for options in [no_template, &["--cleanup=strip"]] {
+            check_hook(&sandbox, &["-c", &setting], options, true);
+        }
+        // Unless the author removes them, git's comments stay below the sign-off.
+        check_hook(&sandbox, &["-c", &setting], &[], false);
+    }
+    sandbox.set("GIT_EDITOR", &editor(good, "/ >8 /,$p"));
+    for cleanup in ["whitespace", "verbatim"] {
+        check_hook(&sandbox, &["-c", &format!("commit.cleanup={cleanup}")], &["-v"], true);
+    }
+    check_hook(&sandbox, &["-c", "commit.verbose=true"], &[], true);
+
+    let heading = "Title\\n\\n# heading\\n\\nSigned-off-by: T <t@e>\\n";
+    sandbox.set("GIT_EDITOR", &editor(heading, "p"));
+    check_hook(&sandbox, &["-c", "core.commentChar=auto"], &["-v"], true);
+    check_hook(&sandbox, &["-c", "core.commentChar=;"], &[], true);
+
+    // The comment character differs from the first characters of all lines.
+    let message = sandbox.beside("message");
+    let text = "Title\n\n# heading\n; text\n\nSigned-off-by: T <t@e>\n";
+    fs::write(&message, text).unwrap();
+    let file = format!("--file={}", message.display());
+    sandbox.set("GIT_EDITOR", "true");
+    for options in [&["--edit", "-v"][..], &["--edit"], &["--cleanup=strip"], &[]] {
+        check_hook(&sandbox, &["-c", "core.commentChar=auto"], &[options, &[&file]].concat(), true);
+    }
+    let title = "#12: Repair it\n\nSigned-off-by: T <t@e>";
+    check_hook(&sandbox, &[], &["--message", title], true);
+    let two_lines = "# no title\nTitle\n\nSigned-off-by: T <t@e>";
+    check_hook(&sandbox, &[], &["--message", two_lines], false);
+    check_hook(&sandbox, &[], &["--cleanup=strip", "--message", two_lines], true);
+    // An alias runs another process of git.
+    let alias = ["-c", "alias.save=commit -v --cleanup=verbatim --quiet --allow-empty"];
+    let run = sandbox.run("git", &[&alias[..], &["save", "--message", title]].concat());
+    assert_eq!(run.assert_code(0).stderr, "");
+}
+
+#[test]
+fn the_hook_keeps_the_callers_configuration() {
+    let mut sandbox = with_hook();
+    let message = "; no title\nTitle\n\nSigned-off-by: T <t@e>";
+    let options = ["--cleanup=strip", "--message", message];
+    check_hook(&sandbox, &[], &options, false);
+    check_hook(&sandbox, &["-c", "core.commentChar=;"], &options, true);
+    sandbox.set("GIT_CONFIG_COUNT", "1");
+    sandbox.set("GIT_CONFIG_KEY_0", "core.commentChar").set("GIT_CONFIG_VALUE_0", ";");
+    check_hook(&sandbox, &[], &options, true);
+}
+
+#[test]
+fn without_the_command_the_hook_refuses_only_what_is_wrong_in_every_case() {
+    let sandbox = with_hook();
+    // As a program that manages hooks would run it.
+    let hooks = sandbox.root().join(".git/hooks");
+    fs::rename(hooks.join("commit-msg"), hooks.join("real")).unwrap();
+    fs::write(hooks.join("commit-msg"), "#!/bin/sh\n.git/hooks/real \"$1\"\nexit $?\n").unwrap();
+    fs::set_permissions(hooks.join("commit-msg"), fs::Permissions::from_mode(0o755)).unwrap();
+    let title = "#12: Repair it\n\nSigned-off-by: T <t@e>";
+    let arguments = ["commit", "--quiet", "--allow-empty", "--cleanup=verbatim", "-m", title];
+    sandbox.run("git", &arguments).assert_code(0);
+    let refused = try_commit(&sandbox, ".", "No sign-off").assert_code(1);
+    let command = refused.stderr.split("run:\n").nth(1).unwrap().trim();
+    assert!(command.starts_with("git commit --edit --file=/"), "{command}");
+}
+
+#[test]
+fn the_hook_and_ci_read_the_same_encoding() {
+    let sandbox = with_hook();
+    let message = sandbox.beside("message");
+    fs::write(&message, [&[0xe9; 60][..], SIGNED.as_bytes()].concat()).unwrap();
+    let file = format!("--file={}", message.display());
+    let commit = ["commit", "--quiet", "--allow-empty", &file];
+    let latin =
+        sandbox.run("git", &[&["-c", "i18n.commitEncoding=ISO-8859-1"], &commit[..]].concat());
+    assert_eq!(latin.assert_code(0).stderr, "");
+    assert!(!check(&sandbox).assert_code(0).stdout.contains("UTF-8"));
+    // Where no encoding is named, git takes what is not UTF-8 for Latin-1, and says so.
+    let unnamed = sandbox.run("git", &commit).assert_code(0);
+    assert!(!unnamed.stderr.contains("[encoding]"), "{}", unnamed.stderr);
+    assert!(!check(&sandbox).assert_code(0).stdout.contains("UTF-8"));
+}
+
+#[test]
+fn a_git_that_fails_is_not_taken_for_a_repository_without_a_merge() {
+    let sandbox = with_hook();
+    let real = sandbox.run("sh", &["-c", "command -v git"]).stdout;
+    let script = format!(
+        "case \"$*\" in *rev-parse*MERGE_HEAD*) echo broken >&2; exit 128 ;; esac\nexec {} \"$@\"",
+        real.trim()
+    );
+    sandbox.stub("git", &script);
+    // Git puts its own directory before all others.
+    let hooks = sandbox.root().join(".git/hooks");
+    fs::rename(hooks.join("commit-msg"), hooks.join("real")).unwrap();
+    let stubs = sandbox.beside("stubs");
+    let hook = format!("#!/bin/sh\nPATH={}:$PATH exec .git/hooks/real \"$1\"\n", stubs.display());
+    fs::write(hooks.join("commit-msg"), hook).unwrap();
+    fs::set_permissions(hooks.join("commit-msg"), fs::Permissions::from_mode(0o755)).unwrap();
+    let run = try_commit(&sandbox, ".", "No sign-off").assert_code(0);
+    assert_eq!(run.stderr, "broken\ncommit-msg: the message could not be checked\n");
 }
 
 #[test]
@@ -545,11 +758,78 @@ fn the_hook_works_in_a_second_worktree_and_in_a_submodule() {
 }
 
 #[test]
-fn where_the_tool_cannot_run_the_hook_stands_in_nobodys_way() {
+fn without_the_tool_the_commit_is_made() {
     let sandbox = with_hook();
     sandbox.stub("cargo", "exit 101");
     let run = try_commit(&sandbox, ".", "No sign-off").assert_code(0);
     assert!(run.stderr.contains("the message could not be checked"), "{}", run.stderr);
+}
+
+#[test]
+fn text_beside_a_sign_off_counts_as_git_counts_it() {
+    let sandbox = sandbox();
+    for (text, is_trailer) in [
+        ("Body\n\nSigned-off-by: T <t@e>\n", true),
+        ("Body\nSigned-off-by: T <t@e>\n", true),
+        ("One\ntwo\nthree\nSigned-off-by: T <t@e>\n", true),
+        ("One\ntwo\nthree\nfour\nSigned-off-by: T <t@e>\n", false),
+        ("One\ntwo\nthree\nfour\nSigned-off-by: T <t@e>\nReviewed-by: U <u@e>\n", true),
+        ("Signed-off-by: T <t@e>\nThanks to all.\n", true),
+        ("Signed-off-by: T <t@e>\n\nThanks to all.\n", false),
+        ("See also: x\n  Signed-off-by: T <t@e>\n", false),
+        ("(cherry picked from commit 1)\nSigned-off-by: T <t@e>\n", true),
+    ] {
+        let message = format!("Title\n\n{text}");
+        fs::write(sandbox.beside("message"), &message).unwrap();
+        let trailers = sandbox.git(&["interpret-trailers", "--parse", "../message"]);
+        assert_eq!(trailers.contains("Signed-off-by: T"), is_trailer, "git: {text}");
+        let run = sandbox.xtask(&["commit-format", "--message-file", "../message"]);
+        assert_eq!(run.code, Some(i32::from(!is_trailer)), "{text}");
+    }
+}
+
+#[test]
+fn conflicts_that_a_cherry_pick_left_are_named() {
+    let sandbox = sandbox();
+    add_file(&sandbox, "a", &format!("Add a{SIGNED}"));
+    sandbox.git(&["checkout", "--quiet", "-b", "other", "main"]);
+    sandbox.write("a", "other");
+    sandbox.git(&["add", "a"]);
+    commit(&sandbox, &format!("Add another a{SIGNED}"));
+    sandbox.run("git", &["cherry-pick", "change"]).assert_code(1);
+    sandbox.git(&["add", "a"]);
+    sandbox.git(&["commit", "--quiet", "--no-edit", "--cleanup=whitespace"]);
+    let stdout = check(&sandbox).assert_code(1).stdout;
+    let finding = "line 5: error: the list of conflicts up to line 6 was left in the message";
+    assert!(stdout.contains(finding), "{stdout}");
+    assert!(!stdout.contains("[sign-off]"), "{stdout}");
+    sandbox.git(&["commit", "--quiet", "--amend", "--no-edit", "--cleanup=strip"]);
+    check(&sandbox).assert_code(0);
+}
+
+#[test]
+fn commits_that_are_meant_to_be_squashed_are_a_warning() {
+    let sandbox = sandbox();
+    good(&sandbox, "fixup! First");
+    let stdout = check(&sandbox).assert_code(0).stdout;
+    let warning = "line 1: warning: the commit is meant to be squashed into another one [autosquash]\n    \
+                   help: run `git rebase --interactive --autosquash` onto the base\n";
+    assert!(stdout.contains(warning), "{stdout}");
+}
+
+#[test]
+fn the_readme_installs_the_hook_where_there_are_no_hooks() {
+    let sandbox = sandbox();
+    std::os::unix::fs::symlink(checkout(), sandbox.root().join("rust-vmm-ci")).unwrap();
+    for file in ["README.md", "docs/commit-format.md"] {
+        fs::remove_dir_all(sandbox.root().join(".git/hooks")).unwrap();
+        let text = fs::read_to_string(checkout().join(file)).unwrap();
+        let command = text.lines().find(|line| line.starts_with("install ")).unwrap();
+        sandbox.run("sh", &["-c", command]).assert_code(0);
+        let mode =
+            fs::metadata(sandbox.root().join(".git/hooks/commit-msg")).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o755);
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn of_a_key_that_stands_twice_the_last_wins_with_a_warning() {
     sandbox.write(&file(), "{\"coverage_score\": 85,\n\"coverage_score\": 86}");
     let run = sandbox.xtask(&["coverage", "--set", "90"]).assert_code(0);
     expect![[r#"
-        coverage_config_ARCH.json:2:1: warning: the key `coverage_score` stands on line 1 already, this one wins
+        coverage_config_ARCH.json:2:1: warning: duplicate key `coverage_score`, first on line 1; this value is used
          2 | "coverage_score": 86}
            | ^
         recorded: 90.00 % in `coverage_config_ARCH.json`"#]].assert_eq(&said(&run));
@@ -161,7 +161,7 @@ fn two_places_that_disagree_are_repaired_by_one_command() {
     sandbox.write(&file(), CONFIG).write("tests/coverage", "84\n");
     let run = sandbox.xtask(&["coverage"]).assert_code(2);
     expect![[r#"
-        coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
+        coverage_config_ARCH.json:4:3: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`
          4 |   "owner": "us"
            |   ^
         error: two files record different scores, 84 and 85.2: tests/coverage and coverage_config_ARCH.json
@@ -244,8 +244,7 @@ fn two_at_the_same_depth_ask_for_a_package() {
     assert_eq!(sandbox.read(&format!("crates/one/{}", file())), CONFIG);
     assert_eq!(sandbox.read(&format!("crates/two/{}", file())), CONFIG.replace("85.2", "1.00"));
     let run = sandbox.xtask(&["coverage", "--package", "tow"]).assert_code(2);
-    expect!["error: there is no package `tow` in this workspace, did you mean `two`?"]
-        .assert_eq(&said(&run));
+    expect!["error: there is no package `tow`, did you mean `two`?"].assert_eq(&said(&run));
     let run = sandbox.xtask(&["coverage", "--package", "one", "--test-scope", "crat"]);
     expect![[r"
         error: unknown test scope `crat`, did you mean `crate`?
@@ -295,7 +294,7 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
     sandbox.write(&file(), CONFIG);
     let run = sandbox.xtask(&["coverage", "--diff", "no;such"]).assert_code(2);
     expect![[r#"
-        coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
+        coverage_config_ARCH.json:4:3: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`
          4 |   "owner": "us"
            |   ^
         error: `no;such` names no commit of this clone
@@ -306,7 +305,7 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
         &["REMOTE=up", "BASE_BRANCH=dev", env!("CARGO_BIN_EXE_xtask"), "coverage", "--diff"],
     );
     expect![[r#"
-        coverage_config_ARCH.json:4:3: warning: the key `owner` has no meaning here
+        coverage_config_ARCH.json:4:3: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`
          4 |   "owner": "us"
            |   ^
         error: this clone has no branch `dev` of `up`

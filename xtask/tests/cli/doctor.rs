@@ -46,7 +46,7 @@ fn a_sound_repository_has_no_findings() {
     let sandbox = consumer();
     assert_eq!(findings(&sandbox, 0), "");
     sandbox.write(".platform", "x86_64\nx86_64\n");
-    expect!["warning description .platform:2:1 `x86_64` is listed already"]
+    expect!["warning description .platform:2:1 `x86_64` is already listed"]
         .assert_eq(&findings(&sandbox, 0));
 }
 
@@ -83,19 +83,19 @@ fn the_faults_of_real_repositories_are_found() {
         error alias .cargo/config:2:1 `cargo xtask` is an alias of another tool (`run --package xtask --`), and none points to this one
         error description .platform:2:1 unknown platform `riscv`, did you mean `riscv64`?
         error coverage coverage_config_arm64.json:1:1 no CI machine reads this file: unknown platform `arm64`, expected one of `x86_64`, `aarch64` or `riscv64`
-        warning copy .buildkite/copy.json:4:5 copy of the shipped description (12 of 12 tests), which misses its updates; changed commands: `style`
-        warning timeout .buildkite/copy.json:81:5 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `doc`
-        warning timeout .buildkite/custom-tests.json:2:1 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `a`
-        warning description .buildkite/custom-tests.json:2:31 the command of `a` calls `test_coverage.py`, which is gone: use `{xtask} coverage`
+        warning copy .buildkite/copy.json:6:18 copy of the shipped description (12 of 12 tests), which misses its updates; changed commands: `style`
+        warning timeout .buildkite/copy.json:84:18 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `doc`
+        warning description .buildkite/custom-tests.json:2:31 `test_coverage.py` is gone: use `{xtask} coverage`
+        warning timeout .buildkite/custom-tests.json:2:31 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `a`
         warning variable .buildkite/custom-tests.json:2:37 Buildkite expands `$PWD` when the step is uploaded: to nothing, unless it is set there
         warning glob .buildkite/custom-tests.json:2:95 `*` does not match `/`: `src/*` misses 1 file further down, such as `src/mmap/windows.rs`
-        warning manifest .buildkite/custom-tests.json:3:31 the command of `b` edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it
+        warning manifest .buildkite/custom-tests.json:3:31 the command edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it
         warning unknown-key .buildkite/custom-tests.json:3:57 Buildkite does not know the key `weight` and drops it
         warning glob .buildkite/custom-tests.json:3:101 `gone/**` matches no tracked file
         warning coverage coverage_config_aarch64.json:1:1 no CI machine reads this file: `.platform` does not list `aarch64`
-        warning json coverage_config_x86_64.json:2:1 the key `exclude_path` stands on line 1 already, this one wins
-        warning exclude-path coverage_config_x86_64.json:2:17 `exclude_path`: `mmap_windows.rs` matches no tracked source file
-        info tests .buildkite/empty.json:1:2 no tests: this description gives an empty pipeline
+        warning json coverage_config_x86_64.json:2:1 duplicate key `exclude_path`, first on line 1; this value is used
+        warning exclude-path coverage_config_x86_64.json:2:18 `exclude_path`: `mmap_windows.rs` matches no tracked source file
+        info tests .buildkite/empty.json:1:1 no tests: this description gives an empty pipeline
     "]]
     .assert_eq(&(findings(&sandbox, 1) + "\n"));
 }
@@ -114,11 +114,16 @@ fn a_toolchain_that_is_too_old_is_found_and_not_installed() {
 fn a_manifest_that_cargo_cannot_read_hides_nothing_else() {
     let sandbox = consumer();
     sandbox.write("Cargo.toml", "[package]\n").write(".platform", "x86-64\n");
-    let root = sandbox.root().display().to_string();
-    expect![[r"
-        error description .platform:1:1 unknown platform `x86-64`, did you mean `x86_64`?
-        error description -:0:0 cargo cannot read the workspace of `<root>`, see above"]]
-    .assert_eq(&findings(&sandbox, 1).replace(&root, "<root>"));
+    let found = findings(&sandbox, 1);
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(
+        lines[0],
+        "error description .platform:1:1 unknown platform `x86-64`, did you mean `x86_64`?"
+    );
+    assert!(
+        lines[1].starts_with("error description -:0:0 cargo cannot read the workspace"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -140,7 +145,7 @@ fn the_descriptions_of_members_are_read_with_their_crates() {
         error description .buildkite/custom-tests.json:1:42 `{target_platform}` has no value: the test `u` has no `platform`
         error description a/.buildkite/test_description.json:1:61 unknown key `queu`, did you mean `queue`?
         error description b/.platform:1:1 unknown platform `x86`, expected one of `x86_64`, `aarch64` or `riscv64`
-        error exclude-path b/coverage_config_x86_64.json:1:18 `exclude_path`: unclosed group
+        error exclude-path b/coverage_config_x86_64.json:1:25 `exclude_path`: unclosed group
     "]]
     .assert_eq(&(findings(&sandbox, 1) + "\n"));
 }
@@ -155,7 +160,7 @@ fn a_finding_is_shown_with_its_line_and_the_fix() {
         .cargo/config.toml:2:1: error: `cargo xtask` is an alias of another tool (`run --package other --`), and none points to this one
          2 | xtask = "run --package other --"
            | ^
-        help: add one with another name, for example `ci-xtask`, and the value in rust-vmm-ci/ci-template/cargo-config.toml"#]]
+        help: add one of another name to .cargo/config.toml, for example `ci-xtask`, with the value in rust-vmm-ci/ci-template/cargo-config.toml"#]]
     .assert_eq(first);
     assert!(run.stdout.lines().last().unwrap().starts_with("1 error"), "{}", run.stdout);
 }
@@ -252,16 +257,9 @@ fn a_cargo_configuration_that_cannot_be_read_is_not_taken_for_missing_tools() {
     let sandbox = consumer();
     sandbox.write(".cargo/config.toml", "[alias\n");
     let run = sandbox.xtask(&["doctor"]).assert_code(1);
-    let root = sandbox.root().display().to_string();
-    expect![[r"
-        error: cargo cannot read the workspace of `<root>`, see above
-
-        unavailable: tools were not probed: cargo cannot read the workspace
-
-        1 error
-    "]]
-    .assert_eq(&run.stdout.replace(&root, "<root>"));
-    assert!(run.stderr.contains("could not parse TOML"), "{}", run.stderr);
+    let (error, rest) = run.stdout.split_once("unavailable: ").unwrap();
+    assert!(error.contains("could not parse TOML"), "{error}");
+    assert_eq!(rest, "tools were not probed: cargo cannot read the workspace\n\n1 error\n");
 }
 
 #[test]

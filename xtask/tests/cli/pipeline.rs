@@ -365,7 +365,7 @@ fn a_crate_path_that_no_member_holds_is_an_error_at_its_place() {
             assert!(run.stdout.contains("\"a: t\""), "{}", run.stdout);
             assert!(run.stdout.contains(&format!("cd {path}")), "{}", run.stdout);
         } else {
-            let head = "t.json:1:75: error: the `crate_path` of the test `t` is in no member";
+            let head = "t.json:1:75: error: `crate_path`: no workspace member contains";
             assert!(run.stderr.contains(head), "{}", run.stderr);
         }
     }

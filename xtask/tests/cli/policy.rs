@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Sandbox, checkout};
 
 /// Which folders and files at the top each one may use, besides itself. Imports go down this list.
-const IMPORTS: [(&str, &[&str]); 19] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     (
         "main",
         &[
@@ -40,18 +40,15 @@ const IMPORTS: [(&str, &[&str]); 19] = [
     ("host", &["project", "text"]),
     ("project", &["text"]),
     ("outcome", &["text"]),
-    ("cache", &["context", "host", "project", "text"]),
-    ("cli", &["base", "bench", "coverage", "pipeline", "text"]),
+    ("cli", &["text"]),
     ("plan", &["text"]),
 ];
 
 const CAPABILITIES: [&str; 8] =
     ["audit", "bench", "ci", "commit_format", "container", "coverage", "doctor", "pipeline"];
-const CAPABILITY: &[&str] = &[
-    "base", "cache", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text",
-    "tools",
-];
-const SHARED: &[&str] = &["cli", "context", "host", "outcome", "plan", "project", "text", "tools"];
+const CAPABILITY: &[&str] =
+    &["base", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text", "tools"];
+const SHARED: &[&str] = &["context", "host", "outcome", "plan", "project", "text", "tools"];
 
 /// What a file that starts with `//! Pure.` may not name.
 const EFFECTS: [&str; 10] = [
@@ -158,6 +155,57 @@ fn pure_files_have_no_effects() {
         }
     }
     assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
+#[test]
+fn there_are_no_import_cycles() {
+    let sources = sources();
+    let modules: Vec<&str> = sources.iter().map(|source| source.module.as_str()).collect();
+    // The file that has a path's item: the longest module that the path starts with.
+    let file_of = |path: &str| {
+        let holds = |module: &&&str| {
+            path.strip_prefix(**module)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        modules.iter().filter(holds).max_by_key(|module| module.len()).copied()
+    };
+    let imports_of = |source: &Source| {
+        let mut imports: Vec<String> =
+            source.paths().iter().filter_map(|path| file_of(path)).map(str::to_owned).collect();
+        // A folder's `mod.rs` names the files beside it without a path.
+        for module in
+            modules.iter().filter_map(|it| it.strip_prefix(&format!("{}::", source.module)))
+        {
+            if source.text.contains(&format!(" {module}::"))
+                || source.text.contains(&format!("({module}::"))
+            {
+                imports.push(format!("{}::{module}", source.module));
+            }
+        }
+        imports.retain(|import| *import != source.module);
+        imports
+    };
+    // Removes files that import none of those that are left, again and again.
+    let mut open: Vec<(&str, Vec<String>)> =
+        sources.iter().map(|source| (source.module.as_str(), imports_of(source))).collect();
+    loop {
+        let names: Vec<String> = open.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let before = open.len();
+        open.retain(|(_, imports)| imports.iter().any(|import| names.contains(import)));
+        // Nor is a file that none of those left imports part of a cycle.
+        let imported: Vec<String> = open.iter().flat_map(|(_, imports)| imports.clone()).collect();
+        open.retain(|(name, _)| imported.iter().any(|import| import == name));
+        if open.len() == before {
+            break;
+        }
+    }
+    let left: Vec<String> = open.iter().map(|(name, _)| (*name).to_owned()).collect();
+    for (_, imports) in &mut open {
+        imports.retain(|import| left.contains(import));
+        imports.sort();
+        imports.dedup();
+    }
+    assert!(open.is_empty(), "import cycles among {open:#?}");
 }
 
 #[test]

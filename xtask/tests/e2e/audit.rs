@@ -4,7 +4,9 @@
 //! in the sandbox; both git and the git library of cargo-audit heed it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use expect_test::expect;
 
@@ -104,24 +106,210 @@ fn what_the_consumer_ignores_stays_ignored() {
     assert!(run.stderr.contains("cargo-audit rejects its input"), "{}", run.stderr);
 }
 
+/// Replaces the sample by a crate with a single dependency, which was yanked.
+fn depend_on_yanked(sandbox: &Sandbox) {
+    let manifest = "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
+                    [dependencies]\nlibc = \"=0.2.165\"\n";
+    let lock = "version = 3\n\n[[package]]\nname = \"libc\"\nversion = \"0.2.165\"\n\
+                source = \"registry+https://github.com/rust-lang/crates.io-index\"\n\
+                checksum = \"fcb4d3d38eab6c5239a362fa8bae48c03baf980a6e7079f063942d563ef3533e\"\n\n\
+                [[package]]\nname = \"one\"\nversion = \"0.1.0\"\ndependencies = [\n \"libc\",\n]\n";
+    sandbox.write("Cargo.toml", manifest).write("Cargo.lock", lock);
+    fs::remove_dir_all(sandbox.root().join("benches")).unwrap();
+}
+
 #[test]
 fn a_yanked_crate_fails() {
     let sandbox = sandbox();
     fs::remove_file(sandbox.beside("cargo-home/audit.toml")).unwrap();
-    let lock = "version = 3\n\n[[package]]\nname = \"rtc-device\"\nversion = \"0.1.0\"\n\
-                dependencies = [\n \"libc\",\n]\n\n[[package]]\nname = \"libc\"\nversion = \"0.2.165\"\n\
-                source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
-    sandbox.write("Cargo.lock", lock);
+    depend_on_yanked(&sandbox);
     let run = audit(&sandbox, &[]).assert_code(1);
     expect![[r"
                advisory  crate         fixed in         dependency path
-        error  yanked    libc 0.2.165  another version  rtc-device > libc
+        error  yanked    libc 0.2.165  another version  one > libc
                this version was yanked from the registry
         1 error
         help: to take the newest versions that the manifests allow, run:
           cargo update libc@0.2.165
     "]]
     .assert_eq(&run.stdout);
+}
+
+#[test]
+fn without_the_registry_nobody_knows_what_is_yanked() {
+    let sandbox = sandbox();
+    fs::remove_file(sandbox.beside("cargo-home/audit.toml")).unwrap();
+    let manifest = "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
+                    [dependencies]\nitoa = \"=1.0.1\"\n";
+    sandbox.write("Cargo.toml", manifest);
+    fs::remove_dir_all(sandbox.root().join("benches")).unwrap();
+    fs::remove_file(sandbox.root().join("Cargo.lock")).unwrap();
+    // With vendored sources cargo resolves, but there is no index for cargo-audit.
+    let vendor = sandbox.run("cargo", &["vendor"]).assert_code(0);
+    fs::remove_dir_all(sandbox.beside("cargo-home/registry")).unwrap();
+    let vendored = sandbox.root().join("vendor");
+    let configuration = vendor.stdout.replace("\"vendor\"", &format!("{vendored:?}"));
+    fs::write(sandbox.beside("cargo-home/config.toml"), configuration).unwrap();
+    let database = sandbox.beside("database");
+    let run = audit(&sandbox, &["--offline", "--db", database.to_str().unwrap()]).assert_code(75);
+    assert_eq!(run.stdout, "");
+    let problem = "error: cargo-audit could not check whether all packages are yanked, see above\n\
+                   help: run it once without `--offline`\n";
+    assert!(run.stderr.ends_with(problem), "{}", run.stderr);
+}
+
+#[test]
+fn a_lock_file_that_does_not_fit_the_manifests_is_an_error() {
+    let sandbox = sandbox();
+    let lock = sandbox.read("Cargo.lock");
+    let header: String = lock.lines().take(3).map(|line| format!("{line}\n")).collect();
+    let anes = lock.find("[[package]]\nname = \"anes\"").unwrap();
+    let next = anes + 1 + lock[anes + 1..].find("[[package]]").unwrap();
+    let without_anes = format!("{}{}", &lock[..anes], &lock[next..]);
+    for wrong in ["", &header, &without_anes] {
+        sandbox.write("Cargo.lock", wrong);
+        let run = audit(&sandbox, &[]).assert_code(2);
+        let problem = "error: Cargo.lock does not fit the manifests\n\
+                       help: run `cargo update --workspace` and commit Cargo.lock\n";
+        assert!(run.stderr.ends_with(problem), "{}", run.stderr);
+        assert_eq!(sandbox.read("Cargo.lock"), wrong);
+    }
+    let checksum = lock.find("checksum = \"").unwrap() + "checksum = \"".len();
+    sandbox.write("Cargo.lock", format!("{}{}{}", &lock[..checksum], "00", &lock[checksum + 2..]));
+    let run = audit(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains("error: cargo rejects Cargo.lock: "), "{}", run.stderr);
+    sandbox.write("Cargo.lock", &lock);
+    audit(&sandbox, &[]).assert_code(1);
+    let manifest = sandbox.read("Cargo.toml") + "\n[dependencies]\nitoa = \"=1.0.1\"\n";
+    sandbox.write("Cargo.toml", manifest);
+    audit(&sandbox, &[]).assert_code(2);
+    audit(&sandbox, &["--offline"]).assert_code(2);
+}
+
+#[test]
+fn an_empty_database_is_no_database() {
+    let sandbox = sandbox();
+    fs::create_dir_all(sandbox.beside("empty/crates")).unwrap();
+    audit(&sandbox, &[]).assert_code(1);
+    let run = audit(&sandbox, &["--offline", "--db", "../empty"]).assert_code(75);
+    assert_eq!(run.stdout, "");
+    let problem = "error: no usable advisory database: the advisory database is empty\n\
+                   help: run it once without `--offline`\n";
+    assert!(run.stderr.ends_with(problem), "{}", run.stderr);
+    fs::remove_dir_all(sandbox.beside("database/crates")).unwrap();
+    fs::create_dir_all(sandbox.beside("database/crates")).unwrap();
+    fs::write(sandbox.beside("database/crates/keep"), "").unwrap();
+    git_in(&sandbox, "database", &["add", "--all"]);
+    git_in(&sandbox, "database", &["commit", "--quiet", "--message", "Remove all"]);
+    fs::remove_dir_all(clone_of_database(&sandbox)).unwrap();
+    audit(&sandbox, &[]).assert_code(75);
+}
+
+#[test]
+fn an_offline_database_says_how_old_it_is() {
+    let mut sandbox = sandbox();
+    audit(&sandbox, &[]).assert_code(1);
+    let run = audit(&sandbox, &["--offline"]).assert_code(1);
+    assert!(run.stderr.contains("note: the advisory database is 0 days old\n"), "{}", run.stderr);
+    sandbox.set("GIT_COMMITTER_DATE", "2024-01-02T03:04:05Z");
+    let amend = ["commit", "--quiet", "--amend", "--allow-empty", "--message", "Old"];
+    git_in(&sandbox, "cargo-home/advisory-db", &amend);
+    let run = audit(&sandbox, &["--offline", "--quiet"]).assert_code(1);
+    assert!(run.stderr.contains(" days old and lacks newer advisories\nhelp: "), "{}", run.stderr);
+    let database = sandbox.beside("database");
+    fs::remove_dir_all(database.join(".git")).unwrap();
+    let run = audit(&sandbox, &["--offline", "--db", database.to_str().unwrap()]).assert_code(1);
+    assert!(run.stderr.contains("the age of the advisory database is unknown"), "{}", run.stderr);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_waited_for() {
+    let sandbox = sandbox();
+    // It takes connections and says nothing.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let configuration = format!(
+        "[source.crates-io]\nreplace-with = \"silent\"\n[source.silent]\nregistry = \"sparse+{url}\"\n"
+    );
+    fs::write(sandbox.beside("cargo-home/config.toml"), configuration).unwrap();
+    let started = Instant::now();
+    let run = audit(&sandbox, &["--timeout", "2"]).assert_code(75);
+    let problem =
+        "error: cargo could not check the lock file: `cargo` did not finish within 2 s\nhelp: ";
+    assert!(run.stderr.contains(problem), "{}", run.stderr);
+    fs::remove_file(sandbox.root().join("Cargo.lock")).unwrap();
+    let run = audit(&sandbox, &["--timeout", "2"]).assert_code(75);
+    let problem =
+        "error: cargo failed to generate a lock file: `cargo` did not finish within 2 s\nhelp: ";
+    assert!(run.stderr.contains(problem), "{}", run.stderr);
+
+    // A crate without dependencies needs no registry, but an advisory database.
+    let manifest = "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+    sandbox.write("Cargo.toml", manifest);
+    fs::remove_dir_all(sandbox.root().join("benches")).unwrap();
+    redirect(&sandbox, &url);
+    let run = audit(&sandbox, &["--timeout", "2"]).assert_code(75);
+    let problem = "error: cargo-audit gave no verdict: `cargo` did not finish within 2 s\nhelp: ";
+    assert!(run.stderr.contains(problem), "{}", run.stderr);
+    assert!(started.elapsed() < Duration::from_secs(60));
+    redirect(&sandbox, &format!("file://{}", sandbox.beside("database").display()));
+    audit(&sandbox, &[]).assert_code(0);
+}
+
+#[test]
+fn a_base_that_git_cannot_tell_is_undetermined() {
+    let sandbox = sandbox();
+    sandbox.write("file", "").commit_all("Again");
+    let clone = sandbox.beside("shallow");
+    let url = format!("file://{}", sandbox.root().display());
+    sandbox.git(&["clone", "--quiet", "--depth=1", &url, clone.to_str().unwrap()]);
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    command.current_dir(&clone).args(["audit", "--only-changed", "HEAD~1"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("error: this clone is shallow and has no commit `HEAD~1`\nhelp: "),
+        "{stderr}"
+    );
+
+    let configuration = sandbox.read(".git/config");
+    sandbox.write(".git/config", "[core\n");
+    let run = audit(&sandbox, &["--only-changed", "HEAD"]).assert_code(75);
+    let problem = "error: git failed to resolve `HEAD`: `git` failed: ";
+    assert!(run.stderr.contains(problem), "{}", run.stderr);
+    assert!(run.stderr.ends_with("help: `git rev-parse HEAD` must succeed\n"), "{}", run.stderr);
+    sandbox.write(".git/config", configuration);
+    // Without a revision the upstream branch is the base.
+    sandbox.git(&["clone", "--quiet", "--bare", ".", sandbox.beside("upstream").to_str().unwrap()]);
+    sandbox.git(&["remote", "add", "origin", "../upstream"]);
+    let run = audit(&sandbox, &["--only-changed"]).assert_code(0);
+    assert!(run.stdout.contains("known  RUSTSEC-2024-9423"), "{}", run.stdout);
+}
+
+#[test]
+fn a_password_in_the_configuration_is_not_printed() {
+    let sandbox = sandbox();
+    for (line, code) in [
+        ("url = \"https://me:s3cret@localhost:1/db.git\"\nstale = false", 75),
+        ("url = \"http://me:s3cret@localhost:1/db.git\"\nstale = false", 2),
+        ("url = \"https://me:s3cret@localhost:1/db.git\" x", 2),
+    ] {
+        sandbox.write(".cargo/audit.toml", format!("[database]\n{line}\n"));
+        let run = audit(&sandbox, &["--verbose"]).assert_code(code);
+        assert!(run.stderr.contains("***@localhost"), "{}", run.stderr);
+        assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_configuration_where_cargo_audit_does_not_read_it_is_a_warning() {
+    let sandbox = sandbox();
+    sandbox.write("audit.toml", "[advisories]\nignore = [\"RUSTSEC-2024-9423\"]\n");
+    let run = audit(&sandbox, &[]).assert_code(1);
+    let warning = "warning: cargo-audit does not read `audit.toml` in the root\n\
+                   help: move it to `.cargo/audit.toml`\n";
+    assert!(run.stderr.starts_with(warning), "{}", run.stderr);
 }
 
 #[test]
@@ -281,6 +469,37 @@ fn what_cannot_be_audited_is_a_configuration_error() {
     sandbox.write(".cargo/audit.toml", "[database]\nurl = \"file:///x\"\nstale = false\n");
     let run = audit(&sandbox, &[]).assert_code(2);
     assert!(run.stderr.contains("cargo-audit supports `https://` URLs only"), "{}", run.stderr);
+}
+
+#[test]
+fn a_workspace_that_is_not_at_the_root_has_its_own_lock_file() {
+    let sandbox = sandbox();
+    sandbox.git(&["clone", "--quiet", ".", "staging"]);
+    fs::remove_dir_all(sandbox.root().join("staging/.git")).unwrap();
+    let manifest = "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+    sandbox.write("Cargo.toml", format!("{manifest}\n[workspace]\nexclude = [\"staging\"]\n"));
+    let lock = "version = 3\n\n[[package]]\nname = \"one\"\nversion = \"0.1.0\"\n";
+    sandbox.write("Cargo.lock", lock);
+    fs::remove_dir_all(sandbox.root().join("benches")).unwrap();
+    sandbox.commit_all("Add a workspace");
+    audit(&sandbox, &[]).assert_code(0);
+    let staging: &[&str] = &["--manifest-path", "staging/Cargo.toml"];
+    let run = audit(&sandbox, staging).assert_code(1);
+    let repair = "  cargo update --manifest-path staging/Cargo.toml anes@0.1.6\n";
+    assert!(run.stdout.contains(repair), "{}", run.stdout);
+    sandbox.run("sh", &["-c", &format!("{} --dry-run", repair.trim())]).assert_code(0);
+    let run = audit(&sandbox, &[staging, &["--only-changed", "HEAD"]].concat()).assert_code(0);
+    assert!(run.stdout.contains("known  RUSTSEC-2024-9423"), "{}", run.stdout);
+    sandbox.git(&["rm", "--quiet", "--cached", "staging/Cargo.lock"]);
+    sandbox.git(&["commit", "--quiet", "--message", "Remove it"]);
+    let run = audit(&sandbox, &[staging, &["--only-changed", "HEAD"]].concat()).assert_code(0);
+    assert!(run.stdout.contains("rtc-device > criterion > anes"), "{}", run.stdout);
+    sandbox.write("staging/Cargo.lock", "");
+    let run = audit(&sandbox, staging).assert_code(2);
+    let repair = "help: run `cargo update --workspace --manifest-path staging/Cargo.toml` and ";
+    assert!(run.stderr.contains(repair), "{}", run.stderr);
+    let run = audit(&sandbox, &["--manifest-path", "nowhere/Cargo.toml"]).assert_code(2);
+    assert!(run.stderr.contains("error: cargo rejects `nowhere/Cargo.toml`: "), "{}", run.stderr);
 }
 
 #[test]

@@ -1,0 +1,317 @@
+//! Pure. What `cargo metadata --no-deps` says about a workspace, as far as it matters here.
+//!
+//! It is read as cargo prints it, and of a kilobyte for each package little is kept: there are
+//! workspaces of ten thousand.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::text::nearest;
+
+/// A workspace; all its paths are absolute.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Metadata {
+    pub(crate) root: PathBuf,
+    pub(crate) target_directory: PathBuf,
+    pub(crate) packages: Vec<Package>,
+    /// Cargo before 1.71 does not name them.
+    pub(crate) default_members: Option<Vec<Id>>,
+}
+
+/// A member of a workspace.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) manifest: PathBuf,
+    /// Names of libraries, programs, tests and so on.
+    pub(crate) targets: Box<[String]>,
+    pub(crate) benches: Box<[String]>,
+    pub(crate) features: Box<[String]>,
+    /// The directories of dependencies that are given by path.
+    pub(crate) path_dependencies: Box<[String]>,
+    pub(crate) depends_on_criterion: bool,
+    pub(crate) id: Id,
+}
+
+/// The hash of a package id, which is only compared: as text, the ids of ten thousand packages and
+/// default members take two megabytes.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Id(u64);
+
+impl Package {
+    /// Where the manifest is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.manifest.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+impl Metadata {
+    /// Reads the output of `cargo metadata --no-deps --format-version 1`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what cargo prints.
+    pub(crate) fn read(json: impl io::Read) -> serde_json::Result<Metadata> {
+        let Kept(metadata): Kept<Metadata> = serde_json::from_reader(io::BufReader::new(json))?;
+        if metadata.root.as_os_str().is_empty() {
+            return Err(serde_json::Error::missing_field("workspace_root"));
+        }
+        Ok(metadata)
+    }
+
+    /// The package of that name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; names the nearest.
+    pub(crate) fn package(&self, name: &str) -> Result<&Package, String> {
+        self.packages.iter().find(|package| package.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.packages.iter().map(|it| it.name.as_str()).collect();
+            format!("there is no package `{name}`{}", nearest::hint(name, &names))
+        })
+    }
+
+    /// The packages that cargo takes where none is named.
+    pub(crate) fn default_packages(&self) -> Vec<&Package> {
+        let root_package = self.packages.iter().find(|package| package.directory() == self.root);
+        let is_default = |package: &&Package| match (&self.default_members, root_package) {
+            (Some(ids), _) => ids.contains(&package.id),
+            (None, Some(root)) => *package == root,
+            (None, None) => true,
+        };
+        self.packages.iter().filter(is_default).collect()
+    }
+
+    /// The package that a directory belongs to: the one whose own directory is the longest prefix.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; names all packages.
+    pub(crate) fn owner_of(&self, directory: &Path) -> Result<&Package, String> {
+        let owners = self.packages.iter().filter(|it| directory.starts_with(it.directory()));
+        owners.max_by_key(|package| package.directory().components().count()).ok_or_else(|| {
+            let names: Vec<&str> = self.packages.iter().map(|it| it.name.as_str()).collect();
+            format!("which crate? name it with `--package`: {}", names.join(", "))
+        })
+    }
+}
+
+/// Why a feature cannot be chosen: none of the packages has it. Features of dependencies, written
+/// with a `/`, are left to cargo.
+pub(crate) fn problem_of_feature<'p>(
+    packages: impl IntoIterator<Item = &'p Package>,
+    feature: &str,
+) -> Option<String> {
+    let known = packages.into_iter().flat_map(|package| &package.features);
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let is_fine = feature.contains('/') || known.contains(&feature);
+    (!is_fine).then(|| format!("unknown feature `{feature}`{}", nearest::hint(feature, &known)))
+}
+
+/// An object of which some keys are kept.
+trait Record: Default {
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// A record as it is read, also as an item of a list.
+struct Kept<T>(T);
+
+impl<'de, T: Record> Deserialize<'de> for Kept<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kept<T>, D::Error> {
+        deserializer.deserialize_map(Kept(T::default()))
+    }
+}
+
+impl<'de, T: Record> Visitor<'de> for Kept<T> {
+    type Value = Kept<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Kept<T>, A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            self.0.read(&key, &mut map)?;
+        }
+        Ok(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
+        let mut hasher = DefaultHasher::new();
+        String::deserialize(deserializer)?.hash(&mut hasher);
+        Ok(Id(hasher.finish()))
+    }
+}
+
+impl Record for Metadata {
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "packages" => {
+                let packages: Vec<Kept<Package>> = map.next_value()?;
+                self.packages = packages.into_iter().map(|Kept(package)| package).collect();
+            }
+            "target_directory" => self.target_directory = map.next_value()?,
+            "workspace_default_members" => self.default_members = map.next_value()?,
+            "workspace_root" => self.root = map.next_value()?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+impl Record for Package {
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "name" => self.name = map.next_value()?,
+            "id" => self.id = map.next_value()?,
+            "manifest_path" => self.manifest = map.next_value()?,
+            "features" => {
+                let features: BTreeMap<String, IgnoredAny> = map.next_value()?;
+                self.features = features.into_keys().collect();
+            }
+            "targets" => {
+                let targets: Vec<Kept<Target>> = map.next_value()?;
+                let benches =
+                    targets.iter().filter(|Kept(it)| it.kind.iter().any(|it| it == "bench"));
+                self.benches = benches.map(|Kept(target)| target.name.clone()).collect();
+                self.targets = targets.into_iter().map(|Kept(target)| target.name).collect();
+            }
+            "dependencies" => {
+                let dependencies: Vec<Kept<Dependency>> = map.next_value()?;
+                let is_criterion = |Kept(it): &Kept<Dependency>| {
+                    it.name == "criterion" || it.rename.as_deref() == Some("criterion")
+                };
+                self.depends_on_criterion = dependencies.iter().any(is_criterion);
+                let paths = dependencies.into_iter().filter_map(|Kept(it)| it.path);
+                self.path_dependencies = paths.collect();
+            }
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Record for Target {
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "name" => self.name = map.next_value()?,
+            "kind" => self.kind = map.next_value()?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Dependency {
+    name: String,
+    rename: Option<String>,
+    path: Option<String>,
+}
+
+impl Record for Dependency {
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "name" => self.name = map.next_value()?,
+            "rename" => self.rename = map.next_value()?,
+            "path" => self.path = map.next_value()?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata() -> Metadata {
+        let json = r#"{
+            "packages": [
+                {"name": "root", "version": "1.0.0", "manifest_path": "/r/Cargo.toml", "id": "r",
+                    "targets": [{"kind": ["lib"], "name": "root", "doc": true}],
+                    "features": {"serde": ["dep:serde"], "default": []}, "dependencies": [
+                        {"name": "in-a", "path": "/r/a/b", "kind": "dev", "rename": null},
+                        {"name": "c", "req": "1", "rename": "criterion"}, {"name": "d", "path": null}]},
+                {"name": "in-a", "manifest_path": "/r/a/b/Cargo.toml", "id": "a", "dependencies": [],
+                    "targets": [{"kind": ["bench"], "name": "main"}, {"kind": ["bin"], "name": "cli"}],
+                    "features": {}}
+            ],
+            "workspace_members": ["r", "a"], "workspace_default_members": ["a"],
+            "target_directory": "/r/target", "workspace_root": "/r", "metadata": null
+        }"#;
+        Metadata::read(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn cargos_answer_is_read() {
+        let metadata = metadata();
+        assert_eq!(metadata.root, Path::new("/r"));
+        assert_eq!(metadata.target_directory, Path::new("/r/target"));
+        let [root, inner] = metadata.packages.as_slice() else { panic!("{metadata:?}") };
+        assert_eq!(inner.directory(), Path::new("/r/a/b"));
+        assert_eq!(*inner.targets, ["main", "cli"]);
+        assert_eq!(*inner.benches, ["main"]);
+        assert_eq!(*root.features, ["default", "serde"]);
+        assert_eq!(*root.path_dependencies, ["/r/a/b"]);
+        assert_eq!((root.depends_on_criterion, inner.depends_on_criterion), (true, false));
+        for text in ["{}", "{", "error", "[]"] {
+            assert!(Metadata::read(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn default_packages_are_those_that_cargo_names() {
+        let mut metadata = metadata();
+        let names = |metadata: &Metadata| {
+            let packages = metadata.default_packages().into_iter();
+            packages.map(|package| package.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&metadata), ["in-a"]);
+        // An older cargo: the package at the root, or all where there is none.
+        metadata.default_members = None;
+        assert_eq!(names(&metadata), ["root"]);
+        metadata.root = "/elsewhere".into();
+        assert_eq!(names(&metadata), ["root", "in-a"]);
+    }
+
+    #[test]
+    fn a_directory_belongs_to_the_nearest_package_above_it() {
+        let metadata = metadata();
+        let owner = |path| metadata.owner_of(Path::new(path)).ok().map(|it| it.name.as_str());
+        assert_eq!(owner("/r/a/b/src"), Some("in-a"));
+        assert_eq!(owner("/r/a"), Some("root"));
+        assert_eq!(owner("/elsewhere"), None);
+    }
+
+    #[test]
+    fn unknown_packages_and_features_name_the_nearest() {
+        let metadata = metadata();
+        assert_eq!(
+            metadata.package("in_a").unwrap_err(),
+            "there is no package `in_a`, did you mean `in-a`?"
+        );
+        let problem = |feature| problem_of_feature(&metadata.packages, feature);
+        assert_eq!(problem("serde"), None);
+        assert_eq!(problem("dependency/std"), None);
+        assert_eq!(
+            problem("serdee").as_deref(),
+            Some("unknown feature `serdee`, did you mean `serde`?")
+        );
+        let problem = problem_of_feature(&metadata.packages[1..], "serde");
+        assert_eq!(problem.as_deref(), Some("unknown feature `serde`"));
+    }
+}
