@@ -41,7 +41,7 @@ impl Context {
     /// Rejects a directory outside of a git repository and a setting that is not UTF-8 (exit code
     /// 2).
     pub(crate) fn from_process() -> anyhow::Result<Context> {
-        signals::watch()?;
+        signals::watch(signals::GRACE)?;
         let current_dir = std::env::current_dir().context("cannot find the current directory")?;
         let project = Project::discover(current_dir.clone())?;
         let sh = Shell::new().context("cannot find the current directory")?;

@@ -58,6 +58,32 @@ impl Project {
         self.current_dir.strip_prefix(&self.root).unwrap_or(Path::new(""))
     }
 
+    /// Returns the directory whose manifest a command is about, as cargo finds it: that of
+    /// `--manifest-path`, else the nearest one from the current directory up to the root.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a path that is not a `Cargo.toml` of this repository (exit code 2).
+    pub(crate) fn manifest_dir(&self, named: Option<&Path>) -> Result<PathBuf, Rejected> {
+        let has_manifest = |dir: &&Path| dir.join("Cargo.toml").is_file();
+        let Some(named) = named else {
+            let below_root = self.current_dir.ancestors().take_while(|dir| *dir != self.root);
+            let nearest = below_root.into_iter().find(has_manifest);
+            return Ok(nearest.unwrap_or(&self.root).to_path_buf());
+        };
+        let shown = named.display();
+        let dir = self.resolve(named).parent().and_then(|dir| dir.canonicalize().ok());
+        match dir.filter(|dir| named.ends_with("Cargo.toml") && has_manifest(&dir.as_path())) {
+            None => {
+                Err(Rejected::new(format!("the manifest path `{shown}` is not a `Cargo.toml`")))
+            }
+            Some(dir) if !dir.starts_with(&self.root) => {
+                Err(Rejected::new(format!("`{shown}` is outside of this repository")))
+            }
+            Some(dir) => Ok(dir),
+        }
+    }
+
     /// Whether this repository is tested by itself.
     pub(crate) fn is_own_consumer(&self) -> bool {
         self.checkout == self.root

@@ -13,7 +13,7 @@ use crate::host::scratch;
 use crate::host::scratch::Scratch;
 use crate::host::{cargo, files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
-use crate::text::sanitize::mask_user_info;
+use crate::text::sanitize::mask_secrets;
 use crate::text::shell::quote;
 
 /// How steps use the network.
@@ -168,7 +168,7 @@ impl<'a> Workspace<'a> {
         if output.status.success() {
             return Ok(());
         }
-        let stderr = mask_user_info(&String::from_utf8_lossy(&output.stderr));
+        let stderr = mask_secrets(&String::from_utf8_lossy(&output.stderr));
         let stderr = stderr.trim();
         if stderr.contains("--locked was passed") {
             let option = manifest_option(dir);

@@ -21,7 +21,7 @@ use crate::host::scratch::Scratch;
 use crate::host::{files, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
-use crate::text::sanitize::mask_user_info;
+use crate::text::sanitize::mask_secrets;
 use crate::text::shell::quote;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
@@ -173,7 +173,7 @@ impl Audit<'_> {
         let output = process.timeout(self.network.timeout).output();
         let failure = Failure::new("cargo-audit gave no verdict").help(self.network.help());
         let output = output.context(failure)?;
-        let stderr = mask_user_info(&String::from_utf8_lossy(&output.stderr));
+        let stderr = mask_secrets(&String::from_utf8_lossy(&output.stderr));
         let stdout = String::from_utf8_lossy(&output.stdout);
         let response = advisory::classify(output.status.code(), &stdout, &stderr);
         if matches!(response, Response::Report { .. }) && !stderr.trim().is_empty() {

@@ -14,7 +14,7 @@ use crate::host::git::GitDir;
 use crate::host::process::Runner;
 use crate::host::{files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
-use crate::text::sanitize::mask_user_info;
+use crate::text::sanitize::mask_secrets;
 
 /// For a remote that does not answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -115,7 +115,7 @@ pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Base> {
             return Ok(Base { id, name: short_name(&reference) });
         }
     }
-    let remote = mask_user_info(&upstream.remote);
+    let remote = mask_secrets(&upstream.remote);
     let message = format!("this clone has no branch `{}` of `{remote}`", upstream.branch);
     bail!(Failure::new(message).help(format!("fetch it, or name a commit; {FIX}")))
 }
@@ -162,7 +162,7 @@ fn last_fetched(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<(Str
 }
 
 fn note_default(upstream: &Upstream, name: &str) {
-    let remote = mask_user_info(&upstream.remote);
+    let remote = mask_secrets(&upstream.remote);
     let branch = &upstream.branch;
     terminal::note(&format!(
         "note: `{remote}` has no branch `{branch}`; the base is its default branch `{name}`"
@@ -170,7 +170,7 @@ fn note_default(upstream: &Upstream, name: &str) {
 }
 
 fn shown(upstream: &Upstream) -> String {
-    mask_user_info(&format!("{}/{}", upstream.remote, upstream.branch))
+    mask_secrets(&format!("{}/{}", upstream.remote, upstream.branch))
 }
 
 fn short_name(reference: &str) -> String {

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use crate::ci::verdict::{SoftFail, Verdict};
+use crate::ci::verdict::{Ended, SoftFail, Verdict};
 use crate::plan::placeholder;
 use crate::plan::platform::Hypervisor;
 use crate::plan::step::Step;
+use crate::text::sanitize::visible;
 use crate::text::shell as shell_text;
 
 /// Everything that a local run of a step needs.
@@ -21,6 +22,9 @@ pub(crate) struct LocalStep {
     pub(crate) uploaded_command: String,
     /// Variables to set, in this order.
     pub(crate) environment: Vec<(String, String)>,
+    /// For those whose value comes from a variable, which may be a secret: how a shell would write
+    /// it.
+    pub(crate) shown: Vec<(String, String)>,
     pub(crate) timeout_minutes: u64,
     pub(crate) soft_fail: SoftFail,
     /// The verdict of a step that does not run here.
@@ -43,19 +47,51 @@ impl LocalStep {
         // Only the description has escapes: a `$` in our own path is literal.
         let unescaped = shell_text::unescape_dollars(&step.test.command);
         let xtask = shell_text::quote(xtask_path);
+        let variables = variables(step);
+        let interpolated = variables
+            .iter()
+            .map(|(name, value)| (name.clone(), shell_text::interpolate(value, lookup)));
+        let shown = variables.iter().filter(|(_, value)| shell_text::has_variable(value));
+        let shown = shown.map(|(name, value)| (name.clone(), shell_text::double_quote(value)));
         LocalStep {
-            label: step.label(),
+            label: visible(&step.label()),
             test_name: step.test.name.clone(),
             command: placeholder::fill(&unescaped, &step.placeholders(&xtask)),
             described_command: step.filled_command(placeholder::XTASK),
             uploaded_command: step.filled_command(xtask_alias),
-            environment: environment(step, lookup),
+            environment: interpolated.collect(),
+            shown: shown.collect(),
             timeout_minutes: step.timeout_minutes(),
             soft_fail: SoftFail::from_value(step.test.forwarded.get("soft_fail")),
             verdict: verdict(step),
             notes: notes(step),
             is_own_command: is_own_command(&step.test.command),
         }
+    }
+
+    /// Why the system cannot run the command, here or in CI.
+    pub(crate) fn problem(&self) -> Option<String> {
+        // Source: `MAX_ARG_STRLEN` of execve(2), which a terminating NUL counts towards.
+        const MAX_BYTES: usize = 131_071;
+        let variables = self.environment.iter();
+        let variables = variables
+            .map(|(name, value)| (format!("the variable `{name}`"), format!("{name}={value}")));
+        let texts = std::iter::once(("the command".to_owned(), self.command.clone()));
+        texts.chain(variables).find_map(|(what, text)| {
+            if text.contains('\0') {
+                Some(format!("{what} contains a NUL character, which the system cannot pass on"))
+            } else if MAX_BYTES < text.len() {
+                let length = text.len();
+                Some(format!("{what} has {length} bytes, the system takes at most {MAX_BYTES}"))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Judges the command that ran.
+    pub(crate) fn judge(&self, ended: Ended) -> Verdict {
+        Verdict::of(ended, &self.soft_fail, self.is_own_command)
     }
 
     /// Whether the command line may select the step by this name.
@@ -75,11 +111,10 @@ fn is_own_command(command: &str) -> bool {
 
 /// Returns the step's `env` and what the docker plugin's `environment` sets. An entry without `=`
 /// passes a variable on, which happens here by itself.
-fn environment(step: &Step<'_>, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+fn variables(step: &Step<'_>) -> Vec<(String, String)> {
     let docker = step.docker_plugin();
     let sources = [step.test.forwarded.get("env"), docker.get("environment")];
-    let pairs = sources.into_iter().flatten().flat_map(pairs);
-    pairs.map(|(name, value)| (name, shell_text::interpolate(&value, lookup))).collect()
+    sources.into_iter().flatten().flat_map(pairs).collect()
 }
 
 /// Variables as an object or as a list of `NAME=value`.
@@ -133,6 +168,10 @@ fn verdict(step: &Step<'_>) -> Option<Verdict> {
     )))
 }
 
+/// Settings of the docker plugin that change what a command sees, and have no effect here.
+const NOTED: [&str; 6] =
+    ["workdir", "shell", "entrypoint", "env-file", "mount-checkout", "skip-checkout"];
+
 fn notes(step: &Step<'_>) -> Vec<String> {
     let test = step.test;
     let mut notes = Vec::new();
@@ -148,6 +187,9 @@ fn notes(step: &Step<'_>) -> Vec<String> {
             notes.push(condition(key, &shown));
         }
     }
+    if test.forwarded.get("depends_on").is_some_and(|value| !value.is_null()) {
+        notes.push("runs in CI only after the steps that `depends_on` names".to_owned());
+    }
     if test.hypervisor == Some(Hypervisor::Mshv) {
         notes.push("runs on a machine with the hypervisor `mshv` in CI".to_owned());
     }
@@ -155,9 +197,7 @@ fn notes(step: &Step<'_>) -> Vec<String> {
     let usual = step.inputs.settings.image_for(step.platform);
     let image = docker.get("image").and_then(Value::as_str).filter(|image| *image != usual);
     notes.extend(image.map(|image| format!("runs in the image `{image}` in CI")));
-    for key in
-        ["workdir", "shell", "entrypoint"].into_iter().filter(|key| docker.contains_key(*key))
-    {
+    for key in NOTED.into_iter().filter(|key| docker.contains_key(*key)) {
         notes.push(format!("the docker plugin's `{key}` has no effect here"));
     }
     if !test.plugins.is_empty() {
@@ -203,6 +243,7 @@ mod tests {
         let pairs: Vec<String> =
             step.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(pairs, ["A=$1 <X>", "B=2", "D=e=f"]);
+        assert_eq!(step.shown, [("A".to_owned(), r#""\$1 $X""#.to_owned())]);
     }
 
     #[test]

@@ -19,7 +19,9 @@ use crate::inputs::Request;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::platform::Platform;
+use crate::plan::step::Step;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected};
+use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::shell as shell_text;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
@@ -40,8 +42,14 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         list(&steps, options.action)?;
         return Ok(Outcome::Pass);
     }
+    // `{xtask} coverage` and cargo find the workspace from where they run.
+    let dir = options.manifest_path.as_deref().map(|path| cx.project.manifest_dir(Some(path)));
+    let _dir = dir.transpose()?.map(|dir| cx.sh.push_dir(dir));
     let reports = run::run_all(cx, &steps, options);
     report(cx, &reports, options)?;
+    if !verdict::has_run(&reports) {
+        terminal::say("warning: no test ran, so nothing was checked");
+    }
     Ok(verdict::outcome(&reports, cx.is_ci()))
 }
 
@@ -58,9 +66,17 @@ fn local_steps(
     let executable = cx.project.executable.to_string_lossy();
     let lookup = |name: &str| cx.lookup(name);
     let steps = plan.steps().filter(|step| step.platform.is_none() || step.platform == here);
-    let steps = steps.map(|step| LocalStep::of(&step, &executable, alias, &lookup));
-    let steps: Vec<LocalStep> =
-        steps.filter(|step| selection.includes(&step.test_name, &step.label)).collect();
+    let steps = steps.map(|step| (step, LocalStep::of(&step, &executable, alias, &lookup)));
+    let steps: Vec<(Step<'_>, LocalStep)> =
+        steps.filter(|(_, local)| selection.includes(&local.test_name, &local.label)).collect();
+    let problem = |(step, local): &(Step<'_>, LocalStep)| {
+        Some(step.description.command_error(step.test, local.problem()?))
+    };
+    let problems: Vec<Diagnostic> = steps.iter().filter_map(problem).collect();
+    if !problems.is_empty() {
+        bail!(Rejected(problems));
+    }
+    let steps: Vec<LocalStep> = steps.into_iter().map(|(_, local)| local).collect();
     let is_missing = |name: &&String| steps.iter().all(|it| !it.has_name(name));
     for name in options.tests.iter().filter(is_missing) {
         let left_out = plan.left_out().into_iter().find(|(test, _)| test == name);
@@ -79,7 +95,7 @@ fn local_steps(
 /// Rejects a name that is neither a test nor a label, whatever the platform.
 fn check_names(plan: &Plan<'_>, selection: &Selection<'_>) -> Result<(), Rejected> {
     let labels: Vec<(&str, String)> =
-        plan.steps().map(|step| (&*step.test.name, step.label())).collect();
+        plan.steps().map(|step| (&*step.test.name, visible(&step.label()))).collect();
     // A test without a step here is known all the same.
     let mut pairs: Vec<(&str, &str)> = plan.inputs.tests().map(|test| (&*test.name, "")).collect();
     pairs.extend(labels.iter().map(|(name, label)| (*name, label.as_str())));
@@ -101,7 +117,8 @@ fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {
         for LocalStep { label, timeout_minutes, uploaded_command, verdict, .. } in steps {
             let reason = verdict.as_ref().and_then(Verdict::reason);
             let reason = reason.map(|reason| format!("  ({reason})")).unwrap_or_default();
-            writeln!(out, "{label:width$}  {timeout_minutes:>3} min  {uploaded_command}{reason}")?;
+            let rest = visible(&mask_secrets(&format!("{uploaded_command}{reason}")));
+            writeln!(out, "{label:width$}  {timeout_minutes:>3} min  {rest}")?;
         }
         Ok(())
     })
@@ -140,6 +157,9 @@ fn rerun(cx: &Context, options: &Options) -> anyhow::Result<String> {
     let mut line = format!("{} ci", inputs::own_alias(cx)?);
     for file in &options.test_descriptions {
         line += &format!(" -t {}", shell_text::quote(&file.to_string_lossy()));
+    }
+    if let Some(path) = &options.manifest_path {
+        line += &format!(" --manifest-path {}", shell_text::quote(&path.to_string_lossy()));
     }
     if options.workspace_selective {
         line += " --workspace-selective true";

@@ -11,6 +11,7 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::verdict::{Ended, Report, Verdict};
 use crate::cli::ci::Options;
 use crate::context::Context;
+use crate::host::process::TimedOut;
 use crate::host::terminal;
 use crate::text::diagnostic::Failure;
 use crate::tools::installer::{InstallPolicy, Installer};
@@ -26,7 +27,7 @@ pub(crate) fn run_all(cx: &Context, steps: &[LocalStep], options: &Options) -> V
     for step in steps {
         let (verdict, elapsed) = match reason_to_stop(&reports, options) {
             Some(reason) => (Verdict::NotRun { reason: reason.to_owned() }, None),
-            None => run_one(cx, step, &mut installer),
+            None => run_one(cx, step, options, &mut installer),
         };
         if elapsed.is_some() {
             let now = changed_files(cx);
@@ -61,6 +62,7 @@ fn reason_to_stop(reports: &[Report], options: &Options) -> Option<&'static str>
 fn run_one(
     cx: &Context,
     step: &LocalStep,
+    options: &Options,
     installer: &mut Installer<'_>,
 ) -> (Verdict, Option<Duration>) {
     if let Some(verdict) = &step.verdict {
@@ -81,13 +83,17 @@ fn run_one(
         }
     }
     let started = Instant::now();
-    let status = cx.process(command(&cx.sh, step)).shown().inherit().whole_group().status();
+    let process = cx.runner.process_showing(command(&cx.sh, step), &step.shown);
+    let mut process = process.shown().inherit();
+    if !options.no_timeouts {
+        process = process.timeout(Duration::from_secs(step.timeout_minutes.saturating_mul(60)));
+    }
+    let status = process.status();
     let elapsed = started.elapsed();
     match status {
         _ if Context::interrupted_by().is_some() => (Verdict::Interrupted, Some(elapsed)),
-        Ok(status) => {
-            (Verdict::of(ended(status), &step.soft_fail, step.is_own_command), Some(elapsed))
-        }
+        Ok(status) => (step.judge(ended(status)), Some(elapsed)),
+        Err(error) if error.is::<TimedOut>() => (step.judge(Ended::TimedOut), Some(elapsed)),
         Err(error) => (Verdict::unavailable(format!("{error:#}")), None),
     }
 }

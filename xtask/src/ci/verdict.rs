@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::outcome::{Outcome, UNDETERMINED};
+use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::style::{Colour, paint};
 use crate::text::table::{Align, Columns};
 
@@ -66,12 +67,13 @@ impl Verdict {
             _ => return None,
         };
         let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
-        Some(format!("{}: {reason}{fix}", self.kind().0))
+        Some(visible(&mask_secrets(&format!("{}: {reason}{fix}", self.kind().0))))
     }
 
     fn kind(&self) -> (&'static str, Colour) {
         match self {
             Verdict::Passed => ("passed", Colour::Green),
+            Verdict::Failed { ended: Ended::TimedOut } => ("timed out", Colour::Red),
             Verdict::Failed { .. } => ("failed", Colour::Red),
             Verdict::SoftFailed { .. } => ("soft-failed", Colour::Yellow),
             Verdict::Skipped { .. } => ("skipped", Colour::Dim),
@@ -95,6 +97,8 @@ impl Verdict {
 pub(crate) enum Ended {
     Exit(i32),
     Signal(i32),
+    /// It exceeded its timeout and was killed.
+    TimedOut,
 }
 
 impl Ended {
@@ -102,14 +106,16 @@ impl Ended {
         match self {
             Ended::Exit(status) => format!("exit {status}"),
             Ended::Signal(signal) => format!("signal {signal}"),
+            Ended::TimedOut => "timed out".to_owned(),
         }
     }
 
-    /// The exit status that docker reports.
-    fn status(self) -> i32 {
+    /// The exit status that docker reports; Buildkite has none for a job that timed out.
+    fn status(self) -> Option<i32> {
         match self {
-            Ended::Exit(status) => status,
-            Ended::Signal(signal) => 128 + signal,
+            Ended::Exit(status) => Some(status),
+            Ended::Signal(signal) => Some(128 + signal),
+            Ended::TimedOut => None,
         }
     }
 }
@@ -145,7 +151,9 @@ impl SoftFail {
         match self {
             SoftFail::Never => false,
             SoftFail::Always => true,
-            SoftFail::ExitStatuses(list) => list.contains(&i64::from(ended.status())),
+            SoftFail::ExitStatuses(list) => {
+                ended.status().is_some_and(|status| list.contains(&i64::from(status)))
+            }
         }
     }
 }
@@ -160,18 +168,24 @@ pub(crate) struct Report {
     pub(crate) timeout_minutes: u64,
 }
 
-/// Failed if any test failed; else undetermined if nothing could run, or if this is CI, where a
-/// table is read by no one, and something was unavailable; else passed.
+/// Failed if any test failed; else undetermined if no test could run, or, in CI, if one was
+/// unavailable or none ran; else passed.
 pub(crate) fn outcome(reports: &[Report], is_ci: bool) -> Outcome {
     let any = |wanted: fn(&Verdict) -> bool| reports.iter().any(|it| wanted(&it.verdict));
-    let has_run = any(|verdict| matches!(verdict, Verdict::Passed | Verdict::SoftFailed { .. }));
+    let is_unavailable = any(|verdict| matches!(verdict, Verdict::Unavailable { .. }));
     if any(|verdict| matches!(verdict, Verdict::Failed { .. } | Verdict::Interrupted)) {
-        Outcome::Fail
-    } else if any(|verdict| matches!(verdict, Verdict::Unavailable { .. })) && (is_ci || !has_run) {
-        Outcome::Unavailable
-    } else {
-        Outcome::Pass
+        return Outcome::Fail;
     }
+    match (is_unavailable, has_run(reports)) {
+        (true, false) => Outcome::Unavailable,
+        (true, _) | (_, false) if is_ci => Outcome::Unavailable,
+        _ => Outcome::Pass,
+    }
+}
+
+/// Whether any test ran to its end.
+pub(crate) fn has_run(reports: &[Report]) -> bool {
+    reports.iter().any(|report| report.elapsed.is_some())
 }
 
 /// The table and, below it, why something did not run.
@@ -281,6 +295,13 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_has_no_secret_and_one_line() {
+        let verdict = Verdict::unavailable("`https://u:p@h/x` cannot be reached\nrun again: x");
+        let shown = "unavailable: `https://***@h/x` cannot be reached\u{fffd}run again: x";
+        assert_eq!(verdict.reason().unwrap(), shown);
+    }
+
+    #[test]
     fn colour_changes_nothing_but_colour() {
         let reports = [report("style", Verdict::Passed, Some(1))];
         let coloured = render(&reports, true);
@@ -301,7 +322,12 @@ mod tests {
         assert_eq!(outcome(&[passed.clone(), missing.clone()], true), Outcome::Unavailable);
         assert_eq!(outcome(&[missing], false), Outcome::Unavailable);
         assert_eq!(outcome(&[soft, passed], true), Outcome::Pass);
-        assert_eq!(outcome(&[], true), Outcome::Pass);
+        let skipped = report("e", Verdict::Skipped { reason: "x".to_owned() }, None);
+        assert_eq!(outcome(&[], true), Outcome::Unavailable);
+        let skipped = [skipped];
+        assert_eq!(outcome(&skipped, true), Outcome::Unavailable);
+        assert_eq!(outcome(&skipped, false), Outcome::Pass);
+        assert_eq!(outcome(&[], false), Outcome::Pass);
     }
 
     #[test]

@@ -17,29 +17,35 @@ rustup. A test that cannot run here is `unavailable`, with the reason and the fi
 Options:
   -t, --test-description FILE     take the tests from FILE (default: the shipped tests,
                                   `-t shipped`); may be repeated
+      --manifest-path PATH        run in the directory of that Cargo.toml, for a workspace that is
+                                  not at the root
       --workspace-selective BOOL  in a Cargo workspace: run the tests for each member crate
       --skip NAME                 leave a test out; may be repeated
       --list                      list the tests and run none
       --json                      with --list: print JSON
       --fail-fast                 stop at the first failure
       --container                 run in the CI's container image (`cargo xtask help container`)
+      --no-timeouts               let a test run longer than its timeout, to debug it
       --no-install                install nothing; a test whose tools are missing is unavailable
 
 The environment variables of `cargo xtask help pipeline` apply here too. If `CI` is set, an
-unavailable test makes the exit code 75.
+unavailable test, or a run of no test at all, makes the exit code 75.
 ";
 
 /// The options of `ci`.
 #[derive(Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Options {
     /// In order; empty for the shipped tests.
     pub(crate) test_descriptions: Vec<PathBuf>,
+    pub(crate) manifest_path: Option<PathBuf>,
     /// Names or labels; empty means all.
     pub(crate) tests: Vec<String>,
     pub(crate) skipped: Vec<String>,
     pub(crate) workspace_selective: bool,
     pub(crate) action: Action,
     pub(crate) fail_fast: bool,
+    pub(crate) no_timeouts: bool,
     pub(crate) no_install: bool,
 }
 
@@ -58,12 +64,17 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let mut options = Options {
         test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
         skipped: skipped.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
+        manifest_path: args.path(None, "--manifest-path")?,
         workspace_selective: args.boolean_option("--workspace-selective")?,
         action: parse_action(&mut args)?,
         fail_fast: args.switch("--fail-fast")?,
+        no_timeouts: args.switch("--no-timeouts")?,
         no_install: args.switch("--no-install")?,
         tests: Vec::new(),
     };
+    if options.manifest_path.is_some() && options.workspace_selective {
+        return args.error("`--manifest-path` and `--workspace-selective` exclude each other");
+    }
     options.tests = args.positional()?;
     Ok(options)
 }

@@ -106,7 +106,7 @@ impl<'a> Session<'a> {
     pub(crate) fn lcov(&self, excluded: &[&str]) -> anyhow::Result<String> {
         let path = self.build_dir().join(LINES);
         self.report(Form::Lcov(&path), excluded)?;
-        files::read_text(&path, LINES)
+        files::read_output(&path)
     }
 
     /// Writes the pages anew and returns the first.

@@ -37,7 +37,9 @@ pub(crate) fn missing(paths: &[&str], platform: Platform) -> Option<Diagnostic> 
         let message = format!(
             "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
         );
-        Diagnostic::new(Severity::Warning, message).help("`cargo xtask init` creates it")
+        Diagnostic::new(Severity::Warning, message).help(
+            "write `{\"coverage_score\": 0}` to it and record the score with `cargo xtask coverage --devel`"
+        )
     })
 }
 

@@ -1,7 +1,9 @@
-//! Pure. What child processes must not inherit: variables that `cargo run` and rustup set for us.
+//! Pure. What child processes must not inherit: variables that `cargo run` and rustup set for us, and
+//! those that git sets for its hooks.
 //!
 //! A test has to see the caller's environment. `RUSTUP_TOOLCHAIN` alone would defeat a test's own
-//! toolchain file, and `CARGO_MANIFEST_DIR` confuses build scripts.
+//! toolchain file, and `CARGO_MANIFEST_DIR` confuses build scripts. With `GIT_DIR`, a test that makes
+//! a repository in a temporary directory would work on the user's.
 
 use std::collections::BTreeMap;
 
@@ -22,17 +24,28 @@ const SET_BY_CARGO: [&str; 6] = [
     "CARGO_PRIMARY_PACKAGE",
 ];
 
+/// Variables that name a repository, its parts and its view of history.
+///
+/// Source: `git rev-parse --local-env-vars` without configuration, which is the caller's choice, and
+/// `git help git`.
+const SET_BY_GIT: &str = "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_DIR GIT_GRAFT_FILE \
+     GIT_IMPLICIT_WORK_TREE GIT_INDEX_FILE GIT_INTERNAL_SUPER_PREFIX GIT_NAMESPACE \
+     GIT_NO_REPLACE_OBJECTS GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_QUARANTINE_PATH \
+     GIT_REPLACE_REF_BASE GIT_SHALLOW_FILE GIT_WORK_TREE";
+
 /// Decides from our own environment. `manifest_dir` is where this crate's manifest is: only if
-/// cargo ran us are its variables about us and to be taken away.
+/// cargo ran us, its variables are about us.
 pub(crate) fn changes(environment: &BTreeMap<String, String>, manifest_dir: &str) -> Changes {
     let get = |name: &str| environment.get(name).map(String::as_str);
+    let by_git = SET_BY_GIT.split(' ').filter(|name| get(name).is_some());
+    let mut removed: Vec<String> = by_git.map(str::to_owned).collect();
+    let mut set = Vec::new();
     if get("CARGO_MANIFEST_DIR") != Some(manifest_dir) {
-        return Changes::default();
+        return Changes { removed, set };
     }
     let by_cargo =
         |name: &&String| SET_BY_CARGO.contains(&name.as_str()) || name.starts_with("CARGO_PKG_");
-    let mut removed: Vec<String> = environment.keys().filter(by_cargo).cloned().collect();
-    let mut set = Vec::new();
+    removed.extend(environment.keys().filter(by_cargo).cloned());
     // The user's own choice (`RUSTUP_TOOLCHAIN=x cargo xtask`, `cargo +x xtask`) stays. Old
     // versions of rustup do not say whose choice it was.
     if !matches!(get("RUSTUP_TOOLCHAIN_SOURCE"), Some("env" | "cli")) {
@@ -124,9 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn where_cargo_did_not_run_us_nothing_changes() {
+    fn where_cargo_did_not_run_us_only_what_git_sets_is_removed() {
         let mut pairs = RUN_BY_CARGO.to_vec();
         pairs[2] = ("CARGO_MANIFEST_DIR", "/other");
         assert_eq!(changes_of(&pairs), Changes::default());
+        pairs.extend([("GIT_DIR", "/g"), ("GIT_CONFIG_COUNT", "1"), ("GIT_AUTHOR_NAME", "a")]);
+        assert_eq!(changes_of(&pairs).removed, ["GIT_DIR"]);
     }
 }

@@ -2,12 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::text::diagnostic::{Rejected, Source};
@@ -23,8 +26,40 @@ pub(crate) fn read_text(path: &Path, name: &str) -> anyhow::Result<String> {
 }
 
 /// Reads a file that need not be text.
+///
+/// # Errors
+///
+/// Rejects a file that does not exist, is no regular file or is too large (exit code 2).
 pub(crate) fn read_bytes(path: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).map_err(|error| unreadable(name, &error))
+    const MAX_MIB: u64 = 16;
+    let mut bytes = Vec::new();
+    let file = open_regular(path, name)?;
+    file.take((MAX_MIB << 20) + 1).read_to_end(&mut bytes).map_err(|it| unreadable(name, &it))?;
+    if MAX_MIB << 20 < bytes.len() as u64 {
+        bail!(Rejected::new(format!("`{name}` is larger than {MAX_MIB} MiB")));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file that a tool has just written for us, however large.
+pub(crate) fn read_output(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// Opens a file that ends: a pipe may block for ever, and `/dev/zero` never ends.
+fn open_regular(path: &Path, name: &str) -> anyhow::Result<File> {
+    // Opening a pipe for reading would wait for a writer.
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|error| unreadable(name, &error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(name, &error))?;
+    if metadata.is_dir() {
+        return Err(unreadable(name, &ErrorKind::IsADirectory.into()));
+    }
+    if !metadata.is_file() {
+        bail!(Rejected::new(format!("`{name}` is not a regular file")));
+    }
+    Ok(file)
 }
 
 /// Reads a text file that need not exist.
@@ -79,16 +114,31 @@ pub(crate) fn stream_atomically(
     }
     let name =
         target.file_name().with_context(|| format!("`{}` is no file name", path.display()))?;
-    let mut beside = std::ffi::OsString::from(".");
-    beside.push(name);
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = target.with_file_name(beside);
+    let prefix = format!(".{}.", name.to_string_lossy());
+    let beside = target.with_file_name(format!("{prefix}{}.new", std::process::id()));
+    remove_orphans(target.parent().unwrap_or(Path::new("")), &prefix, ".new");
     let written = write_beside(&beside, &target, write);
     if written.is_err() {
         // A partial file is of no use.
         let _ = fs::remove_file(&beside);
     }
     written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Removes what killed processes of ours have left in a directory: files and directories that have
+/// the process's id between `prefix` and `suffix`. What cannot be removed is left to the next run.
+pub(crate) fn remove_orphans(dir: &Path, prefix: &str, suffix: &str) {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|it| it.strip_prefix(prefix)?.strip_suffix(suffix));
+        let Some(id) = id.and_then(|id| id.parse().ok()) else { continue };
+        if kill(Pid::from_raw(id), None) == Err(Errno::ESRCH) {
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let path = entry.path();
+            let _ = if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+    }
 }
 
 fn write_beside(
@@ -129,10 +179,8 @@ pub(crate) fn has_content(
     name: &str,
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
-    let file = File::open(path).map_err(|error| unreadable(name, &error))?;
+    let file = open_regular(path, name)?;
     let mut comparison = Comparison { file: BufReader::new(file), is_equal: true };
-    // A directory can be opened but not read.
-    comparison.file.fill_buf().map_err(|error| unreadable(name, &error))?;
     write(&mut comparison)?;
     let rest = comparison.file.fill_buf().map_err(|error| unreadable(name, &error))?;
     Ok(rest.is_empty() && comparison.is_equal)
@@ -292,8 +340,8 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 }
 
 /// A program in the directories of a `PATH` variable.
-pub(crate) fn find_program(path: &OsStr, name: &str) -> Option<PathBuf> {
-    let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name));
+pub(crate) fn find_program(path: &OsStr, name: impl AsRef<Path>) -> Option<PathBuf> {
+    let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name.as_ref()));
     candidates.find(|candidate| is_executable(candidate))
 }
 

@@ -5,27 +5,12 @@ use std::path::Path;
 
 use xshell::{Cmd, Shell, cmd};
 
-/// What git sets for its hooks, and what would make it read or write another repository's files:
-/// a `pre-push` hook may well run us. `git rev-parse --local-env-vars` lists them.
-const LOCAL_VARIABLES: [&str; 9] = [
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
-];
-
 /// `git`, ready for a subcommand.
 fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     let mut allowed = std::ffi::OsString::from("safe.directory=");
     allowed.push(root);
     // What replace objects show is not what is pushed.
-    let cmd = cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
-    LOCAL_VARIABLES.iter().fold(cmd, Cmd::env_remove)
+    cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0")
 }
 
 /// `git` in a working tree. Its methods are command lines that do not run yet.

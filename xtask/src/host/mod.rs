@@ -7,4 +7,5 @@ pub(crate) mod git;
 pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod signals;
+pub(crate) mod supervisor;
 pub(crate) mod terminal;

@@ -3,6 +3,7 @@
 //! A child gets the caller's environment, an empty standard input and a process group of its own.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -14,9 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use xshell::Cmd;
 
-use crate::host::signals::{Group, GroupEnd, NESTED};
-use crate::host::terminal;
-use crate::text::sanitize::mask_user_info;
+use crate::host::signals::{Group, GroupEnd};
+use crate::host::{supervisor, terminal};
 use crate::text::shell::quote;
 
 /// What all children have in common.
@@ -34,8 +34,13 @@ impl Runner {
     /// A process that is not started yet. By default its command line is shown with `--verbose`
     /// only, and both of its streams are captured.
     pub(crate) fn process(&self, cmd: Cmd<'_>) -> Process {
+        self.process_showing(cmd, &[])
+    }
+
+    /// As [`Runner::process`]; the command line shows these texts as the values of variables.
+    pub(crate) fn process_showing(&self, cmd: Cmd<'_>, shown: &[(String, String)]) -> Process {
         let mut command = Command::from(cmd);
-        let line = self.shown_line(&command);
+        let line = self.shown_line(&command, shown);
         // What the command sets itself wins.
         let own: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
         let is_own = |name: &String| own.iter().any(|own| own == OsStr::new(name));
@@ -44,7 +49,6 @@ impl Runner {
         }
         let set = self.set.iter().filter(|(name, _)| !is_own(name));
         command.envs(set.map(|(name, value)| (name, value)));
-        command.env(NESTED, "1");
         Process {
             command,
             line,
@@ -53,12 +57,11 @@ impl Runner {
             stdout: Stream::Capture,
             stderr: Stream::Capture,
             timeout: None,
-            whole_group: false,
         }
     }
 
-    fn shown_line(&self, command: &Command) -> String {
-        let line = mask_user_info(&command_line(command));
+    fn shown_line(&self, command: &Command, shown: &[(String, String)]) -> String {
+        let line = line_showing(command, shown);
         match command.get_current_dir().filter(|dir| **dir != self.shown_from) {
             Some(dir) => format!("(cd {} && {line})", quote(&dir.to_string_lossy())),
             None => line,
@@ -69,7 +72,7 @@ impl Runner {
 /// Where a stream of a child goes.
 enum Stream {
     Capture,
-    /// To our standard error: a tool's words are not data of ours.
+    /// To our standard error: what a tool prints is not data of ours.
     Stderr,
     /// To the same stream of ours.
     Inherit,
@@ -89,11 +92,26 @@ pub(crate) struct Process {
     stdout: Stream,
     stderr: Stream,
     timeout: Option<Duration>,
-    whole_group: bool,
+}
+
+/// A process that exceeded its time limit and was killed.
+#[derive(Debug)]
+pub(crate) struct TimedOut {
+    program: String,
+    limit: Duration,
+}
+
+impl std::error::Error for TimedOut {}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` did not finish within {} s", self.program, self.limit.as_secs())
+    }
 }
 
 impl Process {
-    /// Shows the command line also without `--verbose`: for the tool that does a command's work.
+    /// Shows the command line also without `--verbose`, and leaves nothing behind of what the
+    /// process starts (see [`supervisor`]): for the tool that does a command's work.
     pub(crate) fn shown(self) -> Self {
         Process { is_shown: true, ..self }
     }
@@ -132,11 +150,6 @@ impl Process {
         Process { timeout: Some(limit), ..self }
     }
 
-    /// Ends with the process what it leaves running in its group, as the end of a container does.
-    pub(crate) fn whole_group(self) -> Self {
-        Process { whole_group: true, ..self }
-    }
-
     /// Runs the process to its end.
     ///
     /// # Errors
@@ -146,6 +159,9 @@ impl Process {
     pub(crate) fn output(mut self) -> anyhow::Result<Output> {
         terminal::command_line(&self.line, self.is_shown);
         let program = self.command.get_program().to_string_lossy().into_owned();
+        if self.is_shown {
+            self.command = supervisor::supervised(&self.command)?;
+        }
         self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         self.command.stdout(self.stdout.stdio());
         self.command.stderr(self.stderr.stdio());
@@ -153,25 +169,23 @@ impl Process {
         let stdout = Pipe::read(child.stdout.take(), self.stdout);
         let stderr = Pipe::capture(child.stderr.take());
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.stdin) {
-            // A child that answers before it has read everything must not wait for us. One that
-            // does not read at all says by its exit status what it thinks of that.
+            // A child may answer before it has read everything. One that does not read at all
+            // reports that by its exit status.
             thread::spawn(move || stdin.write_all(&input));
         }
         let end = group.ended(self.timeout);
-        if end != GroupEnd::Ended || self.whole_group {
-            group.kill();
+        match end {
+            GroupEnd::Ended => (),
+            GroupEnd::TimedOut if self.is_shown => group.stop(),
+            GroupEnd::TimedOut | GroupEnd::WantsTerminal => group.kill(),
         }
         let status = child.wait()?;
         match end {
-            GroupEnd::TimedOut => {
-                let seconds = self.timeout.unwrap_or_default().as_secs();
-                bail!("`{program}` did not finish within {seconds} s");
-            }
-            GroupEnd::WantsTerminal if self.whole_group => terminal::say(
-                "the command wants to read from or write to the terminal, so it was killed",
-            ),
-            GroupEnd::WantsTerminal => bail!("`{program}` asked for input at the terminal"),
             GroupEnd::Ended => (),
+            GroupEnd::TimedOut => {
+                bail!(TimedOut { program, limit: self.timeout.unwrap_or_default() })
+            }
+            GroupEnd::WantsTerminal => bail!("`{program}` asked for input at the terminal"),
         }
         Ok(Output { status, stdout: stdout.take(), stderr: stderr.take() })
     }
@@ -211,7 +225,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// As [`Process::output`], and if the process fails: its own words (exit code 75).
+    /// As [`Process::output`], and if the process fails: what it printed (exit code 75).
     pub(crate) fn read(self) -> anyhow::Result<Vec<u8>> {
         let program = self.command.get_program().to_string_lossy().into_owned();
         succeeded(&program, self.output()?)
@@ -256,10 +270,18 @@ impl Stream {
 }
 
 /// A command as a POSIX shell would take it, with the variables that it sets itself.
+#[cfg(test)]
 pub(crate) fn command_line(command: &Command) -> String {
+    line_showing(command, &[])
+}
+
+/// As [`command_line`]; `shown` has shell words instead of values that are not to be shown.
+fn line_showing(command: &Command, shown: &[(String, String)]) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    let set = variables
-        .map(|(name, value)| format!("{}={}", name.display(), quote(&value.to_string_lossy())));
+    let set = variables.map(|(name, value)| {
+        let shown = shown.iter().find(|(it, _)| *name == **it).map(|(_, text)| text.clone());
+        format!("{}={}", name.display(), shown.unwrap_or_else(|| quote(&value.to_string_lossy())))
+    });
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words = words.map(|word| quote(&word.to_string_lossy()));
     set.chain(words).collect::<Vec<_>>().join(" ")

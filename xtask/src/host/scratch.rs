@@ -7,9 +7,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 
 use crate::host::files;
 
@@ -23,7 +20,7 @@ impl Scratch {
     /// Makes a directory below `parent`, which is made too. What killed processes left there is
     /// removed.
     pub(crate) fn new(parent: &Path, name: &str) -> anyhow::Result<Scratch> {
-        remove_orphans(parent, name);
+        files::remove_orphans(parent, &format!("{name}-"), "");
         let dir = parent.join(format!("{name}-{}", std::process::id()));
         files::remove_dir(&dir)?;
         files::create_dir(&dir)?;
@@ -39,18 +36,6 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // A directory that cannot be removed does no harm.
         let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
-fn remove_orphans(parent: &Path, name: &str) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let file_name = entry.file_name();
-        let id = file_name.to_str().and_then(|it| it.strip_prefix(name)?.strip_prefix('-'));
-        let Some(id) = id.and_then(|id| id.parse().ok()) else { continue };
-        if kill(Pid::from_raw(id), None) == Err(Errno::ESRCH) {
-            // The next run tries again.
-            let _ = fs::remove_dir_all(entry.path());
-        }
     }
 }
 

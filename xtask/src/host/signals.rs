@@ -24,7 +24,7 @@ struct Running {
 static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), signal: None });
 
 impl Running {
-    /// Whether nobody waits for a process, and so nobody would notice an interrupt.
+    /// Whether no thread waits for a process, so that none would notice an interrupt.
     fn is_idle(&self) -> bool {
         self.groups.is_empty()
     }
@@ -78,6 +78,14 @@ impl Group {
         // A group that is gone needs no signal.
         let _ = killpg(self.id, Signal::SIGKILL);
     }
+
+    /// Asks a supervisor to end its command, and kills it if it takes too long.
+    pub(crate) fn stop(&self) {
+        let _ = killpg(self.id, Signal::SIGTERM);
+        if self.ended(Some(GRACE)) != GroupEnd::Ended {
+            self.kill();
+        }
+    }
 }
 
 impl Drop for Group {
@@ -85,18 +93,17 @@ impl Drop for Group {
         let mut running = running();
         running.groups.retain(|group| *group != self.id);
         if running.signal.is_some() {
-            // The leader has ended; whoever of its group ignored the signal ends now.
+            // The leader has ended; this kills what ignored the signal.
             self.kill();
         }
     }
 }
 
-/// What became of a group's leader.
+/// How a group's leader ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupEnd {
     Ended,
-    /// It was stopped when it tried to use the terminal, which is not its own, and would wait for
-    /// ever.
+    /// It was stopped when it tried to use the terminal, which a background group may not.
     WantsTerminal,
     TimedOut,
 }
@@ -108,7 +115,7 @@ fn wants_terminal(id: Pid) -> bool {
     loop {
         match waitid(Id::Pid(id), flags) {
             Ok(WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU)) => return true,
-            // Somebody stopped it on purpose, and may let it go on.
+            // It was stopped on purpose, and may be continued.
             Ok(WaitStatus::Stopped(..)) => thread::sleep(Duration::from_millis(100)),
             Err(nix::errno::Errno::EINTR) => (),
             Ok(_) | Err(_) => return false,
@@ -121,22 +128,23 @@ pub(crate) fn interrupted_by() -> Option<i32> {
     running().signal.map(|signal| signal as i32)
 }
 
-/// From now on SIGINT, SIGTERM, SIGHUP and SIGQUIT stop the running children, and whoever waits for them
-/// carries on to report; without children, the process ends.
-pub(crate) fn watch() -> anyhow::Result<()> {
+/// From now on SIGINT, SIGTERM, SIGHUP and SIGQUIT go to the running children, which are killed after
+/// `grace`, and the thread that waits for them carries on to report. Without children, the process
+/// ends.
+pub(crate) fn watch(grace: Duration) -> anyhow::Result<()> {
     let ignored = ignored_signals();
     let watched = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
-    // What the caller told us to ignore (`nohup`) stays ignored.
+    // A signal that the caller has set to be ignored (`nohup`) stays ignored.
     let watched = watched.into_iter().filter(|signal| ignored & (1 << (*signal as u32 - 1)) == 0);
-    // Handlers end with `exec`, so that a child takes signals as it would without us. A mask would
-    // stay: a child that inherits it does not hear a signal, nor do its own tests.
+    // Handlers end with `exec`, so that a child takes signals as it would without us. A mask would be
+    // inherited, and block the signals in the child.
     let watched = watched.map(|signal| signal as i32);
     let mut signals = Signals::new(watched).context("cannot watch for signals")?;
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             let known = signals.forever().filter_map(|number| Signal::try_from(number).ok());
-            known.for_each(stop_children);
+            known.for_each(|signal| stop_children(signal, grace));
         })
         .context("cannot start a thread")?;
     Ok(())
@@ -151,25 +159,21 @@ fn ignored_signals() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
-/// Children of ours may be ours themselves: a test of `ci` may be another command of this tool. They
-/// know it by this variable, and lose patience earlier, so that what they started ends before they
-/// are ended themselves.
-pub(crate) const NESTED: &str = "XTASK_NESTED";
+/// After a signal to stop, children get this time, more than a supervisor gives its command.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
-fn stop_children(signal: Signal) {
-    let is_nested = std::env::var_os(NESTED).is_some();
-    let patience = Duration::from_millis(if is_nested { 2_000 } else { 5_000 });
+fn stop_children(signal: Signal, grace: Duration) {
     let mut running = running();
     let is_second = running.signal.is_some();
     running.signal.get_or_insert(signal);
     let idle = running.is_idle();
     for group in &running.groups {
-        let _ = killpg(*group, if is_second && is_nested { Signal::SIGKILL } else { signal });
+        let _ = killpg(*group, signal);
     }
     drop(running);
     thread::spawn(move || {
-        // Whoever asks twice is in a hurry.
-        thread::sleep(if idle || is_second { patience / 10 } else { patience });
+        // A second signal means that the first took too long.
+        thread::sleep(if idle || is_second { grace / 4 } else { grace });
         let running = self::running();
         if idle && running.is_idle() {
             end_process(signal);
@@ -180,7 +184,7 @@ fn stop_children(signal: Signal) {
     });
 }
 
-#[expect(clippy::exit, reason = "nobody is waiting for a child, so nobody would notice the signal")]
+#[expect(clippy::exit, reason = "no thread waits for a child, so none would notice the signal")]
 fn end_process(signal: Signal) -> ! {
     std::process::exit(128 + signal as i32)
 }

@@ -1,8 +1,10 @@
 //! Standard output for data, standard error for everything else.
 
-use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Verbosity};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::OnceLock;
+
+use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Verbosity};
+use crate::text::sanitize;
 
 /// Writes data to standard output. A reader that has gone away (`... | head -1`) is no error: it
 /// has what it wanted.
@@ -31,7 +33,7 @@ pub(crate) fn command_line(line: &str, is_shown: bool) {
     match verbosity() {
         Verbosity::Quiet => (),
         Verbosity::Normal if !is_shown => (),
-        Verbosity::Normal | Verbosity::Verbose => say(&format!("$ {line}")),
+        Verbosity::Normal | Verbosity::Verbose => write_lines(&format!("$ {line}")),
     }
 }
 
@@ -47,9 +49,14 @@ pub(crate) fn note(message: &str) {
     }
 }
 
-/// Writes a message to standard error. One that cannot be written is lost.
+/// Writes a message to standard error. Foreign text in it cannot start a line.
 pub(crate) fn say(message: &str) {
-    let mut text = message.to_owned();
+    write_lines(&sanitize::indented(message));
+}
+
+/// The one way to standard error. Text that cannot be written is lost.
+fn write_lines(text: &str) {
+    let mut text = sanitize::mask_secrets(&sanitize::visible_lines(text));
     text.push('\n');
     // One write, so that lines of several processes do not mix.
     let _ = io::stderr().write_all(text.as_bytes());
@@ -60,10 +67,10 @@ pub(crate) fn is_stdout_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Says what went wrong. Findings about an input carry their own `error:`.
+/// Reports an error. Findings about an input carry their own `error:`.
 pub(crate) fn report_error(error: &anyhow::Error) {
     match error.downcast_ref::<Rejected>() {
-        Some(rejected) => say(&rejected.to_string()),
+        Some(rejected) => write_lines(&rejected.to_string()),
         None => say(&format!("error: {error:#}")),
     }
     let help = error.downcast_ref::<Failure>().and_then(|failure| failure.help.as_ref());
@@ -74,7 +81,7 @@ pub(crate) fn report_error(error: &anyhow::Error) {
 
 pub(crate) fn report_warnings(warnings: &[Diagnostic]) {
     for warning in warnings {
-        say(&warning.to_string());
+        write_lines(&warning.to_string());
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::plan::Plan;
 use crate::plan::step::Step;
+use crate::text::sanitize::visible;
 use crate::text::table::{Align, Columns};
 
 /// Writes one line for each step: its label, platform, timeout, gate, and where they come from.
@@ -41,7 +42,7 @@ fn cells(step: &Step<'_>) -> [String; 4] {
         },
         Some(other) => plain(&other),
     };
-    [step.label(), platform.to_owned(), format!("{} min", step.timeout_minutes()), gate]
+    [visible(&step.label()), platform.to_owned(), format!("{} min", step.timeout_minutes()), gate]
 }
 
 fn plain(value: &Value) -> String {

@@ -68,7 +68,7 @@ impl Choice {
                 let message =
                     format!("no cargo alias points to this tool; steps will use `{USUAL}`");
                 Some(Diagnostic::error(message).help(format!(
-                    "run `cargo run --manifest-path {checkout}/xtask/Cargo.toml -- init`"
+                    "add the one in {checkout}/ci-template/cargo-config.toml to .cargo/config.toml"
                 )))
             }
         }

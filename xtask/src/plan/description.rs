@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::plan::docker;
 use crate::plan::glob;
 use crate::plan::platform::{Hypervisor, Platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
@@ -178,7 +179,7 @@ impl Test {
             command_offset: command.map_or(0, |field| field.node.offset),
             platforms: get("platform").and_then(platforms).unwrap_or_default(),
             hypervisor: get("hypervisor").and_then(hypervisor),
-            docker_plugin: get("docker_plugin").and_then(Field::map).unwrap_or_default(),
+            docker_plugin: get("docker_plugin").and_then(docker_plugin).unwrap_or_default(),
             conditional: get("conditional").and_then(Field::string),
             timeout_minutes: get("timeout_in_minutes").and_then(Field::minutes),
             queue: get("queue").and_then(Field::string),
@@ -232,6 +233,11 @@ fn platforms(field: Field<'_>) -> Option<Vec<Platform>> {
 
 fn scope(field: Field<'_>) -> Option<Scope> {
     field.choice("scope", &[("workspace", Scope::Workspace), ("crate", Scope::Crate)])
+}
+
+fn docker_plugin(field: Field<'_>) -> Option<Map<String, Value>> {
+    docker::check(field);
+    field.map()
 }
 
 /// Buildkite takes a list, or an object with one entry for each plugin.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::plan::docker;
 use crate::plan::platform::{Hypervisor, Platform};
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field};
@@ -46,9 +47,9 @@ impl Environment {
             let text = lookup(name).filter(|text| !text.is_empty())?;
             Some(Source::new(name, text))
         };
-        let targeted = |name: &str| {
+        let targeted = |name: &str, check: fn(Field<'_>)| {
             let source = variable(name)?;
-            fields::read(&source, found, |value| read_targeted(value, known))
+            fields::read(&source, found, |value| read_targeted(value, known, check))
         };
         let hypervisor = variable("DEFAULT_AGENT_TAG_HYPERVISOR").and_then(|source| {
             let choice = nearest::choose("hypervisor", &source.text, &Hypervisor::NAMED);
@@ -61,9 +62,9 @@ impl Environment {
             timeouts_minutes: variable("TIMEOUTS_MIN")
                 .and_then(|source| fields::read(&source, found, |value| timeouts(value, known)))
                 .unwrap_or_default(),
-            docker_plugin: targeted("DOCKER_PLUGIN_CONFIG").unwrap_or_default(),
-            x86_64_agents: targeted("X86_LINUX_AGENT_TAGS").unwrap_or_default(),
-            aarch64_agents: targeted("AARCH64_LINUX_AGENT_TAGS").unwrap_or_default(),
+            docker_plugin: targeted("DOCKER_PLUGIN_CONFIG", docker::check).unwrap_or_default(),
+            x86_64_agents: targeted("X86_LINUX_AGENT_TAGS", |_| ()).unwrap_or_default(),
+            aarch64_agents: targeted("AARCH64_LINUX_AGENT_TAGS", |_| ()).unwrap_or_default(),
             hypervisor: hypervisor.unwrap_or_default(),
         }
     }
@@ -114,10 +115,10 @@ fn timeouts(value: Field<'_>, known: &[&str]) -> Option<BTreeMap<String, u64>> {
     Some(object.fields().filter_map(minutes).collect())
 }
 
-fn read_targeted(value: Field<'_>, known: &[&str]) -> Option<Targeted> {
+fn read_targeted(value: Field<'_>, known: &[&str], check: fn(Field<'_>)) -> Option<Targeted> {
     let mut object = value.object("an object with `tests` (a list) and `cfg` (an object)")?;
     let tests = object.require("tests").and_then(|names| test_names(names, known));
-    let cfg = object.require("cfg").and_then(Field::map);
+    let cfg = object.require("cfg").inspect(|cfg| check(*cfg)).and_then(Field::map);
     object.finish();
     Some(Targeted { tests: tests?, cfg: cfg? })
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod alias;
 pub(crate) mod description;
+pub(crate) mod docker;
 pub(crate) mod environment;
 pub(crate) mod glob;
 pub(crate) mod inputs;

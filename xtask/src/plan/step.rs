@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::plan::description::{Test, TestDescription};
+use crate::plan::docker;
 use crate::plan::inputs::Inputs;
 use crate::plan::placeholder;
 use crate::plan::placeholder::Values;
@@ -84,6 +85,10 @@ impl<'a> Step<'a> {
         docker.extend(self.test.docker_plugin.clone());
         if let Some(cfg) = self.inputs.environment.docker_plugin(&self.test.name) {
             docker.extend(cfg.clone());
+        }
+        // The environment does not reach an emulated guest.
+        if !self.platform.is_some_and(Platform::is_emulated) {
+            docker::pass_on(self.test.forwarded.get("env"), &mut docker);
         }
         docker
     }
@@ -189,7 +194,7 @@ mod tests {
                 command: "cargo xtask x aarch64"
                 retry: {"automatic":false}
                 agents: {"os":"linux","platform":"arm.metal","hypervisor":"mshv","queue":"q"}
-                plugins: [{"docker#v5.3.0":{"image":"other:1","always-pull":true,"privileged":true}}]
+                plugins: [{"docker#v5.3.0":{"image":"other:1","always-pull":true,"privileged":true,"environment":["A"]}}]
                 timeout_in_minutes: 61
                 if: "build.branch == 'main'"
                 soft_fail: "true"

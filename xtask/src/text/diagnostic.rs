@@ -4,6 +4,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::text::sanitize::{indented, visible};
+
 /// A named text that findings point into: a file, or an environment variable.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -165,7 +167,7 @@ impl Excerpt {
         let kept = if fits { Self::WIDTH_CHARS } else { Self::WIDTH_CHARS * 2 / 3 };
         let start =
             before.char_indices().rev().take(kept).last().map_or(before.len(), |(at, _)| at);
-        // A tab would move the caret, and any other control character could drive a terminal.
+        // A tab would move the caret; `visible` takes care of the rest.
         let visible = |c: char| if c.is_control() { ' ' } else { c };
         let mut text = if start > 0 { "...".to_owned() } else { String::new() };
         text.extend(before[start..].chars().map(visible));
@@ -179,17 +181,19 @@ impl Excerpt {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = self.severity.name();
+        let message = indented(&self.message);
         match &self.place {
-            None => write!(f, "{severity}: {}", self.message)?,
+            None => write!(f, "{severity}: {message}")?,
             Some(Place { name, line, column, excerpt }) => {
-                writeln!(f, "{name}:{line}:{column}: {severity}: {}", self.message)?;
+                let name = visible(name);
+                writeln!(f, "{name}:{line}:{column}: {severity}: {message}")?;
                 let number = line.to_string();
                 let margin = " ".repeat(number.len());
                 let indent = " ".repeat(excerpt.caret_at);
                 write!(f, " {number} | {}\n {margin} | {indent}^", excerpt.text)?;
             }
         }
-        self.help.iter().try_for_each(|help| write!(f, "\nhelp: {help}"))
+        self.help.iter().try_for_each(|help| write!(f, "\nhelp: {}", indented(help)))
     }
 }
 

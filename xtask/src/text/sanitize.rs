@@ -1,28 +1,61 @@
-//! Pure. Foreign text on its way to a terminal or a log.
+//! Pure. Foreign text on its way to a terminal, a table or an annotation: names and values from
+//! files and variables, and what other programs print.
 
-/// The text with a sign in place of every control character, which could drive a terminal.
+/// Replaces every character that could drive a terminal, reorder a line or start a new one.
 pub(crate) fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-/// `https://user:secret@host` becomes `https://***@host`: logs of CI are public.
-pub(crate) fn mask_user_info(text: &str) -> String {
+/// As [`visible`], but keeps tabs and line ends.
+pub(crate) fn visible_lines(text: &str) -> String {
+    let is_kept = |c| is_plain(c) || c == '\n' || c == '\t';
+    text.chars().map(|c| if is_kept(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+/// Indents all lines but the first, so that foreign text in a message cannot pass for a message of
+/// its own.
+pub(crate) fn indented(message: &str) -> String {
+    message.trim_end().replace('\n', "\n    ")
+}
+
+fn is_plain(c: char) -> bool {
+    let is_bidirectional =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_line_end = matches!(c, '\u{2028}' | '\u{2029}');
+    !c.is_control() && !is_bidirectional && !is_line_end
+}
+
+/// Masks user information and queries of URLs, `https://***@host/path?***`: logs of CI are public.
+///
+/// A password that is not percent-encoded may contain anything. After `user:`, everything up to the
+/// last `@` of the line is therefore taken for it, and rather too much is masked than too little.
+pub(crate) fn mask_secrets(text: &str) -> String {
+    const SCHEME_END: &str = "://";
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
+    while let Some(at) = rest.find(SCHEME_END) {
+        let (before, after) = rest.split_at(at + SCHEME_END.len());
         masked.push_str(before);
-        let end =
-            after.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c)).unwrap_or(after.len());
-        rest = match after[..end].rfind('@') {
-            Some(user_info) => {
-                masked.push_str("***");
-                &after[user_info..]
-            }
-            None => after,
-        };
+        let line_end = after.find('\n').unwrap_or(after.len());
+        let end = after[..line_end].find(SCHEME_END).unwrap_or(line_end);
+        masked.push_str(&mask_url(&after[..end]));
+        rest = &after[end..];
     }
     masked + rest
+}
+
+/// Masks what follows the scheme; the URL ends somewhere in the text.
+fn mask_url(text: &str) -> String {
+    let is_end = |c: char| c.is_whitespace() || "\"'`<>".contains(c);
+    let authority = text.find(|c| is_end(c) || "/?#".contains(c)).unwrap_or(text.len());
+    let has_password = text[..authority].split('@').next().is_some_and(|it| it.contains(':'));
+    let user_info = text[..if has_password { text.len() } else { authority }].rfind('@');
+    let (mask, text) = user_info.map_or(("", text), |at| ("***", &text[at..]));
+    let url_end = text.find(is_end).unwrap_or(text.len());
+    match text[..url_end].find('?').filter(|at| at + 1 < url_end) {
+        Some(at) => format!("{mask}{}***{}", &text[..=at], &text[url_end..]),
+        None => format!("{mask}{text}"),
+    }
 }
 
 #[cfg(test)]
@@ -30,18 +63,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escape_sequences_become_text() {
+    fn escape_sequences_and_line_ends_become_text() {
         assert_eq!(visible("a\u{1b}[31mé\n\u{9b}"), "a\u{fffd}[31mé\u{fffd}\u{fffd}");
+        assert_eq!(visible("\u{202e}x\u{2028}"), "\u{fffd}x\u{fffd}");
+        assert_eq!(visible_lines("a\tb\n\u{1b}"), "a\tb\n\u{fffd}");
+        assert_eq!(indented("a\nrun again: b\n"), "a\n    run again: b");
+    }
+
+    #[track_caller]
+    fn check(text: &str, wanted: &str) {
+        assert_eq!(mask_secrets(text), wanted);
     }
 
     #[test]
     fn user_information_in_urls_is_masked() {
-        assert_eq!(
-            mask_user_info(
-                "git fetch https://me:s3cret@example.com/a.git 'ssh://git@h/x' https://h/p@q"
-            ),
-            "git fetch https://***@example.com/a.git 'ssh://***@h/x' https://h/p@q"
+        check(
+            "git fetch https://me:s3cret@example.com/a.git 'ssh://git@h/x' https://h/p@q",
+            "git fetch https://***@example.com/a.git 'ssh://***@h/x' https://h/p@q",
         );
-        assert_eq!(mask_user_info("cargo test"), "cargo test");
+        check("https://u:a/b@c d'e\"@h/x is bad", "https://***@h/x is bad");
+        check(r"'https://u:a'\''b@h/x'", "'https://***@h/x'");
+        check("https://t0ken@h:8080/x\na@b", "https://***@h:8080/x\na@b");
+        check("cargo test http://localhost:80/x", "cargo test http://localhost:80/x");
+    }
+
+    #[test]
+    fn queries_of_urls_are_masked() {
+        check("'https://h/x?token=a&b=c' y", "'https://h/x?***' y");
+        check("https://u:p@h/x?key=a#f", "https://***@h/x?***");
+        check("is it https://h/x? yes", "is it https://h/x? yes");
     }
 }

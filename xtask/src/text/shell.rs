@@ -73,6 +73,17 @@ pub(crate) fn variables(text: &str) -> Vec<(usize, String)> {
     names.into_inner()
 }
 
+/// Whether the value depends on a variable.
+pub(crate) fn has_variable(text: &str) -> bool {
+    interpolate(text, &|_| None) != interpolate(text, &|_| Some("x".to_owned()))
+}
+
+/// A value as a shell would write it, its variables still in place.
+pub(crate) fn double_quote(text: &str) -> String {
+    let escaped = text.replace("$$", r"\$").replace("$(", r"\$(");
+    format!("\"{}\"", escaped.replace('"', r#"\""#).replace('`', r"\`"))
+}
+
 /// The value of the variable that a text starts with, and how much of the text names it.
 fn variable(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
     let text = text.strip_prefix('$')?;

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::{files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
-use crate::text::sanitize::mask_user_info;
+use crate::text::sanitize::mask_secrets;
 use crate::tools::audit_settings::AuditSettings;
 
 /// The database by cargo-audit's configuration and the command line.
@@ -48,7 +48,7 @@ impl AdvisoryDatabase {
         };
         let is_fetched = settings.fetches && !is_offline;
         if is_fetched && !settings.database_url.starts_with("https://") {
-            let url = mask_user_info(&settings.database_url);
+            let url = mask_secrets(&settings.database_url);
             bail!(
                 Rejected::new(format!("failed to fetch the advisory database `{url}`"))
                     .help("cargo-audit supports `https://` URLs only")
@@ -129,7 +129,7 @@ impl AdvisoryDatabase {
 
     /// For messages; it may contain a password.
     fn shown_url(&self) -> String {
-        mask_user_info(&self.url)
+        mask_secrets(&self.url)
     }
 
     fn looks_like_a_clone(&self) -> anyhow::Result<bool> {

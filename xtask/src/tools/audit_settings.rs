@@ -4,7 +4,7 @@
 //! build budget. What these few lines cannot read they reject.
 
 use crate::text::diagnostic::{Rejected, Source};
-use crate::text::sanitize::mask_user_info;
+use crate::text::sanitize::mask_secrets;
 
 /// Source: `rustsec::repository::git::DEFAULT_URL`.
 pub(crate) const DEFAULT_URL: &str = "https://github.com/RustSec/advisory-db.git";
@@ -47,7 +47,7 @@ impl AuditSettings {
             let is_multi_line = line.contains("\"\"\"") || line.contains("'''");
             if !is_understood || is_multi_line {
                 // The URL may contain a password, and the error shows the line.
-                let source = Source::new(name, mask_user_info(text));
+                let source = Source::new(name, mask_secrets(text));
                 let offset = source.offset_of(at + 1, 1);
                 let error = source.error(offset, "this line is not in the supported part of TOML");
                 let help =

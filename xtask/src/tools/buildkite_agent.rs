@@ -5,7 +5,7 @@ use xshell::{Cmd, Shell, cmd};
 use crate::context::Context;
 use crate::host::terminal;
 use crate::outcome::Outcome;
-use crate::text::markdown;
+use crate::text::{markdown, sanitize};
 
 /// More Markdown than this is refused by Buildkite.
 ///
@@ -48,7 +48,8 @@ pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str
     if cx.lookup("BUILDKITE").is_none() || cx.find_program("buildkite-agent").is_none() {
         return;
     }
-    let text = markdown::shortened(markdown, ANNOTATION_LIMIT_BYTES);
+    let text = sanitize::mask_secrets(&sanitize::visible_lines(markdown));
+    let text = markdown::shortened(&text, ANNOTATION_LIMIT_BYTES);
     let cmd = annotation(&cx.sh, context, style);
     let problem = match cx.process(cmd).stdin(text.as_bytes()).output() {
         Ok(output) if output.status.success() => return,

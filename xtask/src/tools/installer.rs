@@ -93,6 +93,10 @@ impl<'a> Installer<'a> {
             let stderr = String::from_utf8_lossy(&output.stderr);
             !output.status.success() && stderr.contains("is not installed")
         };
+        if self.cx.find_program("cargo").is_none() {
+            return Err(Failure::new("there is no `cargo` on PATH")
+                .help("install Rust, as https://rustup.rs says, or correct PATH"));
+        }
         let ask = || self.cx.process(probe(cargo::version(&self.cx.sh, None, None))).output();
         let is_there = || !ask().is_ok_and(|output| is_refused(&output));
         let install = || cargo::install_active_toolchain(&self.cx.sh);

@@ -163,7 +163,8 @@ fn children_do_not_see_what_cargo_run_adds() {
         .set("MINE", "kept");
     let run = ci(&sandbox, &[]).assert_code(0);
     let has = |name: &str| run.stdout.lines().any(|line| line.starts_with(&format!("{name}=")));
-    for name in ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "RUSTUP_TOOLCHAIN"] {
+    let removed = ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "RUSTUP_TOOLCHAIN"];
+    for name in removed.into_iter().chain(["XTASK_NESTED"]) {
         assert!(!has(name), "{name} is passed on:\n{}", run.stdout);
     }
     assert!(run.stdout.contains("LD_LIBRARY_PATH=/mine\n"));
@@ -205,10 +206,7 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
         assert!(stdout.contains("slow   interrupted"), "{stdout}");
         assert!(stdout.contains("later  not run"), "{stdout}");
         assert!(!sandbox.root().join("later").exists());
-        let grandchild = sandbox.read("grandchild");
-        // A zombie that nobody waited for yet is dead as well.
-        let state = sandbox.run("ps", &["-o", "stat=", "-p", grandchild.trim()]).stdout;
-        assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+        assert_has_ended(&sandbox, "grandchild");
     }
 }
 
@@ -267,8 +265,7 @@ fn an_interrupt_reaches_what_a_nested_command_has_started() {
     sandbox.write("inner.json", inner.to_string());
     let (status, stdout, _) = interrupted(&sandbox, "INT");
     assert_eq!(status, Some(130), "{stdout}");
-    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read("inner").trim()]).stdout;
-    assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+    assert_has_ended(&sandbox, "inner");
 }
 
 #[test]
@@ -298,12 +295,68 @@ fn a_subcommand_that_cargo_does_not_have_makes_a_test_unavailable() {
 
 #[test]
 fn what_a_test_leaves_behind_ends_with_it() {
-    let sandbox = sandbox(r#"{"test_name": "bg", "command": "sleep 300 & echo $! > child"}"#);
-    let started = Instant::now();
+    for daemon in ["sleep 300", "setsid sleep 300"] {
+        let command = format!("(trap '' TERM HUP; {daemon} & echo $! > child)");
+        let sandbox = sandbox(&format!(r#"{{"test_name": "bg", "command": "{command}"}}"#));
+        let started = Instant::now();
+        ci(&sandbox, &[]).assert_code(0);
+        assert!(started.elapsed() < Duration::from_secs(60), "the child held our pipe");
+        assert_has_ended(&sandbox, "child");
+    }
+}
+
+#[test]
+fn what_a_test_has_started_ends_when_this_tool_is_killed() {
+    let sandbox = sandbox(
+        r#"{"test_name": "slow", "command": "setsid sleep 300 & echo $! > child; touch started; wait"}"#,
+    );
+    interrupted(&sandbox, "KILL");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while is_alive(&sandbox, "child") && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_has_ended(&sandbox, "child");
+}
+
+#[test]
+fn a_test_sees_what_it_has_left_behind_disappear() {
+    let command = "(sleep 0.1 & echo $! > orphan); sleep 2; ! kill -0 `cat orphan`";
+    let sandbox = sandbox(&format!(r#"{{"test_name": "orphan", "command": "{command}"}}"#));
     ci(&sandbox, &[]).assert_code(0);
-    assert!(started.elapsed() < Duration::from_secs(60), "the child held our pipe");
-    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read("child").trim()]).stdout;
-    assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
+}
+
+/// Whether the process whose id is in a file still runs: a zombie does not.
+fn is_alive(sandbox: &Sandbox, file: &str) -> bool {
+    let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read(file).trim()]).stdout;
+    !(state.trim().is_empty() || state.starts_with('Z'))
+}
+
+#[track_caller]
+fn assert_has_ended(sandbox: &Sandbox, file: &str) {
+    assert!(!is_alive(sandbox, file), "the process of `{file}` is still there");
+}
+
+#[test]
+fn run_from_a_hook_a_test_that_uses_git_leaves_the_users_repository_alone() {
+    let sandbox = sandbox(
+        r#"{"test_name": "git", "command": "d=`mktemp -d`; cd $$d; git init -q; git config user.name x; echo x > x; git add x; git commit -q -m inner; cd /; rm -r $$d"}"#,
+    );
+    sandbox.commit_all("Describe the test");
+    let remote = sandbox.beside("remote.git");
+    sandbox.git(&["init", "--quiet", "--bare", remote.to_str().unwrap()]);
+    sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    let linked = sandbox.beside("linked");
+    sandbox.git(&["worktree", "add", "--quiet", "-b", "topic", linked.to_str().unwrap()]);
+    let hook = format!("#!/bin/sh\nexec {} ci -t t.json\n", env!("CARGO_BIN_EXE_xtask"));
+    sandbox.write(".git/hooks/pre-push", hook);
+    sandbox.run("chmod", &["+x", ".git/hooks/pre-push"]).assert_code(0);
+    let in_linked =
+        |arguments: &[&str]| sandbox.git(&[&["-C", linked.to_str().unwrap()], arguments].concat());
+    let head = in_linked(&["rev-parse", "HEAD"]);
+    in_linked(&["push", "--quiet", "origin", "topic"]);
+    assert_eq!(in_linked(&["rev-parse", "HEAD"]), head, "the commit is on the user's branch");
+    assert_eq!(in_linked(&["status", "--porcelain"]), "");
+    assert_eq!(sandbox.git(&["config", "--get", "core.bare"]), "false\n");
 }
 
 #[test]
@@ -414,4 +467,155 @@ fn a_target_directory_that_cannot_be_written_is_no_verdict() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("`cargo-all-features` is missing and cannot be installed"), "{stdout}");
     assert_eq!(sandbox.read("target"), "not a directory");
+}
+
+#[test]
+fn a_run_of_no_test_is_no_verdict_in_ci() {
+    for tests in ["", r#"{"test_name": "a", "command": "true", "skip": true}"#] {
+        let mut sandbox = sandbox(tests);
+        let run = ci(&sandbox, &[]).assert_code(0);
+        assert!(run.stderr.contains("warning: no test ran, so nothing was checked\n"), "{run:?}");
+        sandbox.set("CI", "true");
+        ci(&sandbox, &[]).assert_code(75);
+    }
+}
+
+#[test]
+fn without_cargo_a_test_that_needs_it_is_unavailable() {
+    let sandbox = sandbox(r#"{"test_name": "doc", "command": "cargo doc"}"#);
+    for program in ["sh", "git"] {
+        let path = sandbox.run("sh", &["-c", "command -v \"$0\"", program]).stdout;
+        std::os::unix::fs::symlink(path.trim(), sandbox.beside("stubs").join(program)).unwrap();
+    }
+    let output = sandbox
+        .command(env!("CARGO_BIN_EXE_xtask"))
+        .args(["ci", "-t", "t.json"])
+        .env("PATH", sandbox.beside("stubs"))
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{stdout}");
+    assert!(stdout.contains("doc: unavailable: there is no `cargo` on PATH; install "), "{stdout}");
+}
+
+#[test]
+fn what_no_system_can_run_is_rejected_with_its_place() {
+    for (test, problem) in [
+        (r#""command": "echo a\u0000b""#, "the command contains a NUL character"),
+        (r#""command": "true", "env": {"X": "a\u0000"}"#, "the variable `X` contains a NUL"),
+    ] {
+        let run = ci(&sandbox(&format!(r#"{{"test_name": "a", {test}}}"#)), &[]).assert_code(2);
+        assert!(run.stderr.starts_with("t.json:1:"), "{}", run.stderr);
+        assert!(run.stderr.contains(problem), "{}", run.stderr);
+    }
+    let long = format!(r#"{{"test_name": "a", "command": "true {}"}}"#, "x".repeat(131_072));
+    let run = ci(&sandbox(&long), &[]).assert_code(2);
+    assert!(run.stderr.contains("the command has 131077 bytes"), "{}", run.stderr);
+}
+
+#[test]
+fn foreign_text_cannot_drive_the_terminal_or_forge_a_line() {
+    let sandbox = sandbox(
+        r#"{"test_name": "a\u001b[2J\nrun again: rm -rf x", "command": "false", "timeout_in_minute": 1},
+           {"test_name": "b", "command": "true", "skip": "c\u009b2J\nrun again: x"}"#,
+    );
+    let run = ci(&sandbox, &["no\u{1b}\nrun again: y"]).assert_code(2);
+    for text in [&run.stdout, &run.stderr] {
+        assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
+        assert!(!text.contains("\nrun again: "), "{text}");
+    }
+    sandbox.write(
+        "t.json",
+        r#"{"tests": [{"test_name": "a\u001b[2J\nrun again: rm -rf x", "command": "false"},
+            {"test_name": "b", "command": "true", "skip": "c\u009b2J\nrun again: x"}]}"#,
+    );
+    let run = ci(&sandbox, &[]).assert_code(1);
+    for text in [&run.stdout, &run.stderr] {
+        assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
+    }
+    assert_eq!(run.stdout.matches("\nrun again: ").count(), 1, "{}", run.stdout);
+    let again = "run again: cargo xtask ci -t t.json 'a\u{fffd}[2J\u{fffd}run again: rm -rf x'\n";
+    assert!(run.stdout.ends_with(again), "{}", run.stdout);
+}
+
+#[test]
+fn the_value_of_a_variable_is_not_shown_and_neither_are_secrets_in_urls() {
+    let mut sandbox = sandbox(
+        r#"{"test_name": "a", "command": "echo https://u:p@h/x?token=t 2>&1 >/dev/null",
+            "env": {"TOKEN": "$SECRET/x", "PLAIN": "1"}}"#,
+    );
+    sandbox.set("SECRET", "s3cret");
+    let run = ci(&sandbox, &[]).assert_code(0);
+    assert_eq!(
+        run.stderr,
+        "--- a\n$ PLAIN=1 TOKEN=\"$SECRET/x\" sh -e -c \
+         'echo https://***@h/x?*** 2>&1 >/dev/null'\n"
+    );
+}
+
+#[test]
+fn only_regular_files_of_a_reasonable_size_are_read() {
+    let sandbox = Sandbox::new();
+    sandbox.run("mkfifo", &["fifo"]).assert_code(0);
+    std::os::unix::fs::symlink("/dev/zero", sandbox.root().join("zero")).unwrap();
+    sandbox.write("large", vec![b' '; (16 << 20) + 1]);
+    sandbox.write("deep", "[".repeat(1 << 20));
+    for (file, problem) in [
+        ("fifo", "error: `fifo` is not a regular file\n"),
+        ("zero", "error: `zero` is not a regular file\n"),
+        ("large", "error: `large` is larger than 16 MiB\n"),
+        ("deep", "deep:1:129: error: nested more than 128 levels deep\n"),
+    ] {
+        let run = sandbox.xtask(&["pipeline", "-t", file]).assert_code(2);
+        assert!(run.stderr.starts_with(problem), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn scratch_files_of_a_killed_run_are_removed() {
+    let sandbox = Sandbox::new();
+    // No process has the highest id.
+    sandbox.write(".p.yml.4194305.new", "half").write(".p.yml.1.new", "of a process that lives");
+    sandbox.xtask(&["pipeline", "--output", "p.yml"]).assert_code(0);
+    assert!(!sandbox.root().join(".p.yml.4194305.new").exists());
+    assert!(sandbox.root().join(".p.yml.1.new").exists());
+}
+
+#[test]
+fn with_a_manifest_path_the_tests_run_in_its_directory() {
+    let sandbox = sandbox(r#"{"test_name": "a", "command": "pwd; false"}"#);
+    sandbox.write("staging/Cargo.toml", "[workspace]\n");
+    let path = "staging/Cargo.toml";
+    let run = ci(&sandbox, &["--manifest-path", path]).assert_code(1);
+    let dir = sandbox.root().join("staging").canonicalize().unwrap();
+    assert!(run.stdout.starts_with(&format!("{}\n", dir.display())), "{}", run.stdout);
+    assert!(run.stdout.ends_with(&format!("ci -t t.json --manifest-path {path} a\n")), "{run:?}");
+    ci(&sandbox, &["--manifest-path", "t.json"]).assert_code(2);
+    ci(&sandbox, &["--manifest-path", path, "--workspace-selective", "true"]).assert_code(2);
+}
+
+#[test]
+fn what_arrives_in_the_container_is_listed_and_what_the_plugin_ignores_is_rejected() {
+    let sandbox = sandbox(r#"{"test_name": "a", "command": "true", "env": {"MODE": "fast"}}"#);
+    let run = sandbox.xtask(&["pipeline", "-t", "t.json", "--format", "json"]).assert_code(0);
+    let pipeline: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let docker = pipeline["steps"][0]["plugins"][0].as_object().unwrap().values().next().unwrap();
+    assert_eq!(docker["environment"], serde_json::json!(["MODE"]));
+    sandbox.write(
+        "t.json",
+        r#"{"tests": [{"test_name": "a", "command": "true",
+        "docker_plugin": {"environment": {"A": "1"}, "enviroment": ["A"]}}]}"#,
+    );
+    let run = ci(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains(
+        "t.json:2:27: error: the docker plugin takes a list of non-empty strings as `environment`"
+    ));
+    assert!(run.stderr.contains("warning: the docker plugin has no setting `enviroment`, did you"));
+}
+
+#[test]
+fn a_dependency_on_another_step_is_noted() {
+    let sandbox = sandbox(r#"{"test_name": "a", "command": "true", "depends_on": "b"}"#);
+    let run = ci(&sandbox, &[]).assert_code(0);
+    assert!(run.stderr.contains("note: runs in CI only after the steps that `depends_on` names\n"));
 }

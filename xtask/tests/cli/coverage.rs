@@ -60,9 +60,9 @@ fn without_a_configuration_three_lines_are_offered() {
     expect![[r#"
         error: there is no `coverage_config_ARCH.json` in `.` or below it
         help: write these three lines to `coverage_config_ARCH.json` and record the score with `cargo xtask coverage --devel`:
-        {
-          "coverage_score": 0
-        }"#]].assert_eq(&said(&run));
+            {
+              "coverage_score": 0
+            }"#]].assert_eq(&said(&run));
 }
 
 #[test]
@@ -225,9 +225,9 @@ fn a_link_and_a_misspelt_architecture_are_not_read_and_not_ignored() {
         warning: `coverage_config_ARCH.json`: symbolic links are not followed
         error: there is no `coverage_config_ARCH.json` in `.` or below it
         help: write these three lines to `coverage_config_ARCH.json` and record the score with `cargo xtask coverage --devel`:
-        {
-          "coverage_score": 0
-        }"#]].assert_eq(&said(&run));
+            {
+              "coverage_score": 0
+            }"#]].assert_eq(&said(&run));
 }
 
 #[test]

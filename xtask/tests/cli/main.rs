@@ -15,3 +15,4 @@ mod golden;
 mod pipeline;
 mod policy;
 mod property;
+mod readme;

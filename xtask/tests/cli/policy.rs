@@ -37,7 +37,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
     ("base", SHARED),
     ("tools", &["context", "host", "outcome", "plan", "project", "text"]),
     ("context", &["host", "project", "text"]),
-    ("host", &["project", "text"]),
+    ("host", &["outcome", "project", "text"]),
     ("project", &["text"]),
     ("outcome", &["text"]),
     ("cli", &["text"]),
@@ -237,6 +237,34 @@ fn every_command_has_a_help_text_of_at_most_100_columns() {
         assert!(help.contains(&format!("Usage: cargo xtask {name}")), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     }
+}
+
+#[test]
+fn messages_and_documents_name_only_commands_that_exist() {
+    let help = Sandbox::new().xtask(&["help"]).assert_code(0).stdout;
+    let table = help.split("Commands:\n").nth(1).unwrap();
+    let commands: Vec<&str> = table
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|it| it.split_whitespace().next())
+        .collect();
+    let mut offences = Vec::new();
+    for dir in ["xtask/src", "docs", "ci-template", "samples", "README.md", "CONTRIBUTING.md"] {
+        for entry in walkdir::WalkDir::new(checkout().join(dir)) {
+            let path = entry.unwrap().into_path();
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            for (at, _) in text.match_indices("cargo xtask ") {
+                let rest = &text[at + "cargo xtask ".len()..];
+                let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '-');
+                let word = &rest[..end.unwrap_or(rest.len())];
+                if !word.is_empty() && !commands.contains(&word) {
+                    offences.push(format!("{}: cargo xtask {word}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
 }
 
 #[test]

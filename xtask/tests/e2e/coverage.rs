@@ -352,7 +352,7 @@ fn tests_print_to_us_and_read_nothing() {
 }
 
 #[test]
-fn what_a_test_leaves_running_holds_nobody_up() {
+fn what_a_test_leaves_running_ends_with_the_measurement() {
     let sandbox = meter("80");
     let marker = sandbox.beside("left");
     let test = format!(
@@ -365,9 +365,20 @@ fn what_a_test_leaves_running_holds_nobody_up() {
     let status = command.arg("coverage").stderr(Stdio::null()).status().unwrap();
     let elapsed = started.elapsed();
     let left = fs::read_to_string(&marker).unwrap();
-    assert!(Command::new("kill").arg(&left).status().unwrap().success(), "it was still there");
+    assert!(is_gone(&left), "it is still there");
     assert!(status.success());
     assert!(elapsed < Duration::from_secs(100), "{elapsed:?}");
+}
+
+#[test]
+fn in_a_hook_gits_variables_reach_no_test() {
+    let mut sandbox = meter("80");
+    let test =
+        "#[test]\nfn is_no_hook() {\n    assert!(std::env::var_os(\"GIT_DIR\").is_none());\n}\n";
+    sandbox.write("tests/hook.rs", test);
+    let git_dir = sandbox.root().join(".git");
+    sandbox.set("GIT_DIR", git_dir.to_str().unwrap());
+    sandbox.xtask(&["coverage"]).assert_code(0);
 }
 
 #[test]

@@ -14,3 +14,4 @@ mod container;
 mod coverage;
 mod imported_history;
 mod newcomer;
+mod timeout;
