@@ -71,6 +71,17 @@ pub(crate) fn inputs(
     Ok(Inputs { settings, environment, platforms, shared, workspace })
 }
 
+/// Returns a shell in the directory of the manifest that a command is about.
+///
+/// # Errors
+///
+/// Rejects a `--manifest-path` that cannot be used (exit code 2).
+pub(crate) fn shell_at_manifest(cx: &Context, named: Option<&Path>) -> anyhow::Result<Shell> {
+    let sh = cx.sh.clone();
+    sh.change_dir(cx.project.manifest_dir(named)?);
+    Ok(sh)
+}
+
 /// What cargo says about the workspace of a shell's current directory.
 ///
 /// # Errors

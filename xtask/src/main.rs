@@ -15,6 +15,7 @@ mod context;
 mod coverage;
 mod doctor;
 mod host;
+mod init;
 mod inputs;
 mod outcome;
 mod pipeline;
@@ -41,7 +42,7 @@ use crate::text::diagnostic::Rejected;
 type Job = Box<dyn FnOnce(&Context) -> anyhow::Result<Outcome>>;
 
 /// Every command. Dispatch, `help` and the README come from this table.
-const COMMANDS: [Command<Job>; 8] = [
+const COMMANDS: [Command<Job>; 9] = [
     Command {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
@@ -83,6 +84,12 @@ const COMMANDS: [Command<Job>; 8] = [
         summary: "find problems of tools and configuration, with fixes",
         usage: cli::doctor::USAGE,
         parse: |args| Ok(job(cli::doctor::parse(args)?, doctor::run)),
+    },
+    Command {
+        name: "init",
+        summary: "make a repository a consumer, or bring one up to date",
+        usage: cli::init::USAGE,
+        parse: |args| Ok(job(cli::init::parse(args)?, init::run)),
     },
     Command {
         name: "pipeline",

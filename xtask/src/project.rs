@@ -58,6 +58,14 @@ impl Project {
         self.current_dir.strip_prefix(&self.root).unwrap_or(Path::new(""))
     }
 
+    /// A path relative to the root, for messages.
+    pub(crate) fn relative(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.root).unwrap_or(path).display().to_string() {
+            root if root.is_empty() => ".".to_owned(),
+            relative => relative,
+        }
+    }
+
     /// Returns the directory whose manifest a command is about, as cargo finds it: that of
     /// `--manifest-path`, else the nearest one from the current directory up to the root.
     ///
@@ -87,6 +95,11 @@ impl Project {
     /// Whether this repository is tested by itself.
     pub(crate) fn is_own_consumer(&self) -> bool {
         self.checkout == self.root
+    }
+
+    /// Whether the current directory is the root.
+    pub(crate) fn is_at_root(&self) -> bool {
+        self.current_dir == self.root
     }
 
     /// This checkout relative to the root, with `/` between its parts, if it is inside.

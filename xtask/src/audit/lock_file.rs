@@ -61,8 +61,8 @@ impl<'a> Workspace<'a> {
         let mut dir = PathBuf::new();
         if let Some(named) = manifest_path {
             let shown = named.display();
-            let output =
-                cx.process(cargo::locate_workspace(&cx.sh, &cx.project.resolve(named))).output()?;
+            let manifest = cx.project.manifest_dir(Some(named))?.join("Cargo.toml");
+            let output = cx.process(cargo::locate_workspace(&cx.sh, &manifest)).output()?;
             if !output.status.success() {
                 let stderr = String::from_utf8_lossy(&output.stderr);
                 bail!(

@@ -11,7 +11,8 @@ Measures line coverage and compares it with the recorded score.
 
 Usage: cargo xtask coverage [options]
 
-The score is recorded in coverage_config_ARCH.json, or in tests/coverage. Within the tolerance
+The score is recorded in coverage_config_ARCH.json, or in tests/coverage. Where the root has neither
+and several members do, each of these members is compared with its own record. Within the tolerance
 (`max_delta`, 0.5 percentage points by default) the test passes and changes no file. A lower score
 fails. A higher one fails with `ci` and prints a patch; with `devel` it passes and the new score is
 recorded. The build directory below target/ is kept, so that a second run is fast.
@@ -23,6 +24,7 @@ Options:
                                   all members, or one crate (default: workspace, or crate where
                                   --package names one)
       --package NAME              measure only this member, with its own configuration
+      --manifest-path PATH        measure the workspace of this Cargo.toml (default: the nearest)
       --files                     print a table of the source files
       --html                      write HTML pages that show every line, and print the path
       --lcov FILE                 write an LCOV report to FILE
@@ -44,6 +46,7 @@ pub(crate) struct Options {
     /// As given; what counts without it depends on the package.
     pub(crate) scope: Option<ScopeName>,
     pub(crate) package: Option<String>,
+    pub(crate) manifest_path: Option<PathBuf>,
     pub(crate) files: bool,
     pub(crate) html: bool,
     pub(crate) lcov: Option<PathBuf>,
@@ -87,6 +90,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         profile,
         scope,
         package: args.text("--package")?,
+        manifest_path: args.path(None, "--manifest-path")?,
         files: args.switch("--files")?,
         html: args.switch("--html")?,
         lcov: args.path(None, "--lcov")?,
@@ -96,7 +100,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         diff: diff(&mut args)?,
     };
     if options.set.is_some() && !measures_nothing(&options) {
-        return args.error("`--set` measures nothing and can only be combined with `--package`");
+        return args.error("`--set` measures nothing and can only be combined with `--package` and `--manifest-path`");
     }
     args.finish()?;
     Ok(options)
@@ -106,6 +110,7 @@ fn measures_nothing(options: &Options) -> bool {
     let alone = Options {
         set: options.set,
         package: options.package.clone(),
+        manifest_path: options.manifest_path.clone(),
         profile: options.profile,
         scope: options.scope,
         ..Options::default()
@@ -204,7 +209,7 @@ mod tests {
         assert_eq!(error("--min-diff x"), "`--min-diff` takes a number from 0 to 100, not `x`");
         assert_eq!(
             error("--set 90 --html"),
-            "`--set` measures nothing and can only be combined with `--package`"
+            "`--set` measures nothing and can only be combined with `--package` and `--manifest-path`"
         );
         assert_eq!(error("--diff main extra"), "unexpected argument `extra`");
         assert_eq!(error("--htlm"), "unknown option `--htlm`, did you mean `--html`?");

@@ -1,4 +1,4 @@
-//! Pure. Which executables in a warm build directory belong to an earlier run.
+//! Pure. What a warm build directory must not keep from an earlier run.
 //!
 //! `cargo llvm-cov` counts every executable that it finds under the name of a workspace member,
 //! whether the last build made it or not: a deleted test would count as code that no test runs.
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::plan::metadata::Metadata;
+use crate::plan::metadata::{Metadata, Package};
 
 /// What one run of cargo says about what it built or found fresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,10 +74,56 @@ fn is_counted(path: &Path, names: &HashSet<String>) -> bool {
     })
 }
 
+/// Returns the names of the members whose build runs code of the workspace: those with a build script,
+/// and those that use a proc macro of the workspace, also through another member. Lines that run only
+/// then would be missing if these members were not built again.
+pub(crate) fn rerun(workspace: &Metadata) -> HashSet<&str> {
+    let packages = &workspace.packages;
+    let macros = packages.iter().filter(|package| package.is_proc_macro);
+    let mut affected: HashSet<&Path> = macros.map(Package::directory).collect();
+    let mut names: HashSet<&str> = HashSet::new();
+    loop {
+        let known = names.len();
+        for package in packages {
+            let mut dependencies = package.path_dependencies.iter().map(Path::new);
+            if dependencies.any(|directory| affected.contains(directory)) {
+                affected.insert(package.directory());
+                names.insert(&package.name);
+            }
+        }
+        if names.len() == known {
+            break;
+        }
+    }
+    let scripts = packages.iter().filter(|package| package.has_build_script);
+    names.extend(scripts.map(|package| package.name.as_str()));
+    names
+}
+
+/// Whether a directory tells cargo that a unit of one of these packages is built:
+/// `.fingerprint/NAME-HASH`, or `NAME/HASH/fingerprint` in the newer layout.
+pub(crate) fn is_fingerprint(path: &Path, names: &HashSet<&str>) -> bool {
+    let parts: Vec<&str> = path.iter().rev().take(3).filter_map(|part| part.to_str()).collect();
+    match parts[..] {
+        [name, ".fingerprint", ..] => {
+            name.rsplit_once('-').is_some_and(|(name, _)| names.contains(name))
+        }
+        ["fingerprint", _, name] => names.contains(name),
+        _ => false,
+    }
+}
+
+/// Returns the line with which cargo says that a compiler was killed, or had no space on the disk to
+/// write to: neither is the fault of the code.
+pub(crate) fn interruption(stderr: &str) -> Option<&str> {
+    const SIGNS: [&str; 4] =
+        ["(signal: ", "terminated with signal", "No space left on device", "Disk quota exceeded"];
+    stderr.lines().find(|line| SIGNS.iter().any(|sign| line.contains(sign)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::metadata::Package;
 
     const MESSAGES: &str = r#"
 {"reason":"compiler-artifact","filenames":["/t/debug/deps/my_crate-aa11"],"executable":"/t/debug/deps/my_crate-aa11"}
@@ -121,5 +167,37 @@ not a message
             stale(&present, &Build::parse(MESSAGES), &workspace()),
             [1, 4, 5].map(|at| Path::new(files[at].0))
         );
+    }
+
+    #[test]
+    fn members_whose_build_runs_code_of_the_workspace_are_built_again() {
+        let package = |name: &str, uses: &[&str]| Package {
+            name: name.to_owned(),
+            manifest: format!("/r/{name}/Cargo.toml").into(),
+            path_dependencies: uses.iter().map(|name| format!("/r/{name}")).collect(),
+            ..Package::default()
+        };
+        let packages = vec![
+            package("through", &["reexports"]),
+            package("reexports", &["mac"]),
+            Package { is_proc_macro: true, ..package("mac", &["other"]) },
+            package("other", &[]),
+            Package { has_build_script: true, ..package("script", &[]) },
+        ];
+        let workspace = Metadata { packages, ..Metadata::default() };
+        let names = rerun(&workspace);
+        assert_eq!(names, HashSet::from(["through", "reexports", "script"]));
+        let is_fingerprint = |path: &str| is_fingerprint(Path::new(path), &names);
+        assert!(is_fingerprint("/t/debug/.fingerprint/through-0123"));
+        assert!(is_fingerprint("/t/debug/build/script/0123/fingerprint"));
+        assert!(!is_fingerprint("/t/debug/.fingerprint/through-more-0123"));
+        assert!(!is_fingerprint("/t/debug/build/through-0123"));
+    }
+
+    #[test]
+    fn a_killed_compiler_is_not_an_error_of_the_code() {
+        let killed = "error: could not compile `a`\n  process didn't exit successfully: `rustc` (signal: 9, SIGKILL: kill)";
+        assert!(interruption(killed).unwrap().ends_with("SIGKILL: kill)"));
+        assert_eq!(interruption("error[E0308]: mismatched types"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Pure. `coverage_config_ARCH.json` and `tests/coverage`: the recorded score and how it is
 //! measured.
 
+use crate::plan::metadata::Package;
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostics, Rejected, Severity, Source};
 use crate::text::extended_regex;
@@ -125,6 +126,28 @@ fn features(field: Field<'_>) -> Option<Features> {
     Some(Features::Chosen(names))
 }
 
+/// Returns cargo's arguments for packages that each choose their features.
+pub(crate) fn arguments(packages: &[(&Package, &Features)]) -> Vec<String> {
+    let Some((_, first)) = packages.first() else { return Vec::new() };
+    if packages.iter().all(|(_, features)| features == first) {
+        return match first {
+            Features::All => vec!["--all-features".to_owned()],
+            Features::Default => Vec::new(),
+            Features::Chosen(names) => vec![format!("--features={}", names.join(","))],
+        };
+    }
+    let of_package = |(package, features): &(&Package, &Features)| {
+        let names = match features {
+            Features::All => package.features.to_vec(),
+            Features::Default => Vec::new(),
+            Features::Chosen(names) => names.clone(),
+        };
+        names.into_iter().map(|name| format!("{}/{name}", package.name)).collect::<Vec<_>>()
+    };
+    let names: Vec<String> = packages.iter().flat_map(of_package).collect();
+    if names.is_empty() { names } else { vec![format!("--features={}", names.join(","))] }
+}
+
 /// Reads `tests/coverage`: one number, whatever space is around it.
 pub(crate) fn parse_score_file(source: &Source, found: &Diagnostics) -> Option<Number> {
     let start = source.text.len() - source.text.trim_start().len();
@@ -189,6 +212,22 @@ mod tests {
             features(r#"{"crate_features": "a,b"}"#),
             Features::Chosen(vec!["a".to_owned(), "b".to_owned()])
         );
+    }
+
+    #[test]
+    fn each_crate_of_a_workspace_has_its_own_features() {
+        let package = |name: &str, features: &[&str]| Package {
+            name: name.to_owned(),
+            features: features.iter().map(|name| (*name).to_owned()).collect(),
+            ..Package::default()
+        };
+        let (a, b) = (package("a", &["x", "y"]), package("b", &["z"]));
+        let chosen = Features::Chosen(vec!["z".to_owned()]);
+        let arguments = |of_a, of_b| arguments(&[(&a, of_a), (&b, of_b)]).join(" ");
+        assert_eq!(arguments(&Features::All, &Features::All), "--all-features");
+        assert_eq!(arguments(&Features::All, &Features::Default), "--features=a/x,a/y");
+        assert_eq!(arguments(&Features::Default, &chosen), "--features=b/z");
+        assert_eq!(arguments(&chosen, &chosen), "--features=z");
     }
 
     #[test]

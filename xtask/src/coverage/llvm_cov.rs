@@ -1,5 +1,6 @@
 //! The command lines of `cargo llvm-cov`, and what it prints.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -74,7 +75,9 @@ pub(crate) fn report<'sh>(
     form: Form<'_>,
     excluded: &[&str],
 ) -> Cmd<'sh> {
-    let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov report"), measurement);
+    let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov report"), measurement)
+        // A child that was killed while it wrote its profile leaves an unreadable one.
+        .arg("--failure-mode=all");
     let cmd = match form {
         Form::Summary => cmd.args(["--json", "--summary-only"]),
         Form::Html(dir) => cmd.arg("--html").args(["--output-dir".as_ref(), dir]),
@@ -125,6 +128,13 @@ pub(crate) fn parse_summary(json: &str) -> anyhow::Result<Vec<File>> {
     };
     let files: Option<Vec<File>> = files.iter().map(file).collect();
     files.context("llvm-cov's JSON has a file without lines")
+}
+
+/// Returns the profiles that `llvm-profdata` could not read, from its warnings.
+pub(crate) fn unreadable_profiles(stderr: &str) -> BTreeSet<&str> {
+    let warnings = stderr.lines().filter_map(|line| line.strip_prefix("warning: "));
+    let profile = |warning: &'_ str| Some(warning.find(".profraw: ")? + ".profraw".len());
+    warnings.filter_map(|warning| Some(&warning[..profile(warning)?])).collect()
 }
 
 /// The crate is named by its manifest: features of a member that is named by `--package` are
@@ -191,7 +201,7 @@ mod tests {
                 &report(&sh, &measurement, Form::Summary, &["/r/$(a) b.rs", "/r/c"]).into()
             ),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x LLVM_COV=/bin/llvm-cov-19 LLVM_PROFDATA=/bin/llvm-profdata-19 \
-             cargo llvm-cov report --json --summary-only --manifest-path '/r/a b/Cargo.toml' \
+             cargo llvm-cov report --failure-mode=all --json --summary-only --manifest-path '/r/a b/Cargo.toml' \
              '--ignore-filename-regex=^(/r/\\$\\(a\\) b\\.rs|/r/c)$'"
         );
     }
@@ -201,7 +211,7 @@ mod tests {
         let sh = Shell::new().unwrap();
         let packages = packages();
         let line = |form| command_line(&report(&sh, &measurement(&packages), form, &[]).into());
-        let end = |form| line(form).split_once("report ").unwrap().1.to_owned();
+        let end = |form| line(form).split_once("report --failure-mode=all ").unwrap().1.to_owned();
         assert_eq!(
             end(Form::Html("/d".as_ref())),
             "--html --output-dir /d --package=a --package=b"

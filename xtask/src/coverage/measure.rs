@@ -1,12 +1,13 @@
 //! Runs the tests with `cargo llvm-cov` in a build directory that stays warm.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
-use xshell::Cmd;
+use xshell::{Cmd, Shell};
 
 use crate::context::Context;
 use crate::coverage::artifacts;
@@ -41,29 +42,40 @@ pub(crate) enum Tested {
     },
 }
 
-/// A measurement in progress, which has the build directory for itself.
+/// Waits until the build directory is free.
+///
+/// # Errors
+///
+/// Fails if the directory cannot be written (exit code 75).
+pub(crate) fn lock(build_dir: &Path) -> anyhow::Result<files::Lock> {
+    files::create_dir(build_dir)?;
+    files::lock(&build_dir.join(".lock"), || {
+        terminal::note("waiting for another coverage run to finish");
+    })
+}
+
+/// A measurement in progress.
 pub(crate) struct Session<'a> {
     cx: &'a Context,
+    /// Runs commands in the workspace.
+    sh: &'a Shell,
+    workspace: &'a Metadata,
     measurement: Measurement<'a>,
-    _lock: files::Lock,
 }
 
 impl<'a> Session<'a> {
-    /// Waits until the build directory is free and removes the results of an earlier run.
+    /// Removes the results of an earlier run. The build directory is locked.
     ///
     /// # Errors
     ///
-    /// Fails if the directory cannot be written (exit code 75).
+    /// Fails if a file cannot be removed (exit code 75).
     pub(crate) fn start(
         cx: &'a Context,
+        sh: &'a Shell,
+        workspace: &'a Metadata,
         measurement: Measurement<'a>,
     ) -> anyhow::Result<Session<'a>> {
-        let dir = &measurement.build_dir;
-        files::create_dir(dir)?;
-        let lock = files::lock(&dir.join(".lock"), || {
-            terminal::note("waiting for another coverage run to finish");
-        });
-        let session = Session { cx, _lock: lock?, measurement };
+        let session = Session { cx, sh, workspace, measurement };
         session.remove_results()?;
         Ok(session)
     }
@@ -72,10 +84,17 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if cargo cannot start to build, or is interrupted (exit code 75).
-    pub(crate) fn test(&self, workspace: &Metadata) -> anyhow::Result<Tested> {
-        let cmd = llvm_cov::test(&self.cx.sh, &self.measurement);
+    /// Fails if the build does not start, or is killed or interrupted (exit code 75).
+    pub(crate) fn test(&self) -> anyhow::Result<Tested> {
+        let names = artifacts::rerun(self.workspace);
+        let is_fingerprint = |path: &Path| artifacts::is_fingerprint(path, &names);
+        for fingerprint in files::directories_below(self.build_dir(), 6, is_fingerprint) {
+            files::remove_dir(&fingerprint)?;
+        }
+        let strays = self.stray_profiles();
+        let cmd = llvm_cov::test(self.sh, &self.measurement);
         let (status, messages) = run_with_messages(self.cx, cmd)?;
+        self.remove_stray_profiles(&strays)?;
         if Context::interrupted_by().is_some() {
             bail!("interrupted");
         }
@@ -83,23 +102,87 @@ impl<'a> Session<'a> {
         match build.succeeded {
             Some(true) if status.success() => (),
             Some(true) => return Ok(Tested::Failed { reason: "a test failed" }),
-            Some(false) => return Ok(Tested::Failed { reason: "the tests do not build" }),
+            Some(false) => return self.build_again(),
             None => bail!("cargo could not start to build the tests; see above"),
         }
         let present = files::executables_below(self.build_dir());
-        for path in artifacts::stale(&present, &build, workspace) {
+        for path in artifacts::stale(&present, &build, self.workspace) {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }
         Ok(Tested::Passed)
     }
 
-    /// Returns the measured files.
+    /// Builds once more to learn why it failed: only cargo's own words tell a killed compiler from one
+    /// that found an error.
+    fn build_again(&self) -> anyhow::Result<Tested> {
+        let list_tests = ["--", "--list"];
+        let cmd = llvm_cov::test(self.sh, &self.measurement).args(list_tests);
+        let output = self.cx.process(cmd).output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if let Some(line) = artifacts::interruption(&stderr) {
+            bail!("the build was interrupted: {}", line.trim());
+        }
+        if output.status.success() {
+            bail!("the build failed at first and then succeeded");
+        }
+        Ok(Tested::Failed { reason: "the tests do not build" })
+    }
+
+    /// Profiles that a program leaves in its directory if it does not get `LLVM_PROFILE_FILE`.
+    fn stray_profiles(&self) -> HashSet<PathBuf> {
+        let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
+        let root = &self.cx.project.root;
+        files::files_below(root, &self.workspace.target_directory, is_stray).into_iter().collect()
+    }
+
+    fn remove_stray_profiles(&self, before: &HashSet<PathBuf>) -> anyhow::Result<()> {
+        let now = self.stray_profiles();
+        let mut new: Vec<&PathBuf> = now.difference(before).collect();
+        new.sort();
+        let Some(first) = new.first() else { return Ok(()) };
+        terminal::note(&format!(
+            "note: removed {} that a program wrote without `LLVM_PROFILE_FILE` in its environment, \
+             such as `{}`; the lines that it ran do not count\n\
+             help: pass `LLVM_PROFILE_FILE` on to it",
+            count(new.len(), "profile"),
+            self.cx.project.relative(first)
+        ));
+        new.into_iter().try_for_each(|path| files::remove(path))
+    }
+
+    /// Returns the measured files, and names the profiles that are left out.
     ///
     /// # Errors
     ///
-    /// Fails if llvm-cov cannot read the profiles (exit code 75), as do all reports.
+    /// Fails if llvm-cov cannot read any profile (exit code 75).
     pub(crate) fn files(&self) -> anyhow::Result<Vec<File>> {
-        llvm_cov::parse_summary(&String::from_utf8_lossy(&self.report(Form::Summary, &[])?))
+        let names = files::names_in(self.build_dir()).into_iter();
+        let profiles: Vec<String> = names.filter(|name| name.ends_with(".profraw")).collect();
+        let cmd = llvm_cov::report(self.sh, &self.measurement, Form::Summary, &[]);
+        let output = self.cx.process(cmd).output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let unreadable = llvm_cov::unreadable_profiles(&stderr);
+        let is_unreadable = |name: &&String| {
+            let path = self.build_dir().join(name);
+            files::is_empty(&path) || unreadable.contains(&*path.to_string_lossy())
+        };
+        let left_out: Vec<&str> =
+            profiles.iter().filter(is_unreadable).map(String::as_str).collect();
+        let all = count(profiles.len(), "profile");
+        if left_out.len() == profiles.len() {
+            bail!("failed to read any of {all}");
+        }
+        if !output.status.success() {
+            bail!("llvm-cov failed: {}", stderr.trim());
+        }
+        if !left_out.is_empty() {
+            terminal::note(&format!(
+                "note: left out {} of {all} that cannot be read, as a killed program leaves them: {}",
+                left_out.len(),
+                left_out.join(", ")
+            ));
+        }
+        llvm_cov::parse_summary(&String::from_utf8_lossy(&output.stdout))
     }
 
     /// Returns a report in LCOV's format.
@@ -119,7 +202,7 @@ impl<'a> Session<'a> {
 
     /// Makes a report and returns its standard output.
     pub(crate) fn report(&self, form: Form<'_>, excluded: &[&str]) -> anyhow::Result<Vec<u8>> {
-        let cmd = llvm_cov::report(&self.cx.sh, &self.measurement, form, excluded);
+        let cmd = llvm_cov::report(self.sh, &self.measurement, form, excluded);
         self.cx.process(cmd).read()
     }
 
@@ -180,4 +263,8 @@ fn split_messages(stdout: ChildStdout, messages: &Mutex<Vec<u8>>) -> io::Result<
         line.clear();
     }
     io::copy(&mut stdout, &mut io::stderr()).map(drop)
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::context::Context;
 use crate::coverage::config;
 use crate::coverage::config::{Config, Features, Number};
-use crate::coverage::report;
+use crate::coverage::report::patch;
 use crate::coverage::score::Recorded;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
@@ -47,33 +47,68 @@ pub(crate) struct Place<'a> {
     pub(crate) skipped: &'a [&'a Path],
 }
 
-impl Configuration {
-    /// Reads the configuration nearest to the start.
+/// The files of a configuration.
+#[derive(Debug)]
+pub(crate) struct Files {
+    config: Option<PathBuf>,
+    score: Option<PathBuf>,
+    /// About files that only look like a configuration.
+    warnings: Vec<String>,
+}
+
+impl Files {
+    /// Finds the configuration nearest to the start.
     ///
     /// # Errors
     ///
-    /// Rejects a missing, an ambiguous and an invalid configuration (exit code 2).
-    pub(crate) fn find(
+    /// Rejects an ambiguous one (exit code 2).
+    pub(crate) fn find(cx: &Context, place: Place<'_>) -> anyhow::Result<Option<Files>> {
+        let mut warnings = Vec::new();
+        let config = nearest(cx, place, &mut warnings)?;
+        let home = config.as_deref().and_then(Path::parent).unwrap_or(place.start);
+        let score = Some(home.join(SCORE_FILE)).filter(|path| files::is_plain_file(path));
+        if config.is_none() && score.is_none() {
+            report(&warnings);
+            return Ok(None);
+        }
+        Ok(Some(Files { config, score, warnings }))
+    }
+
+    /// Whether a directory itself has a configuration.
+    pub(crate) fn are_in(directory: &Path) -> bool {
+        let config = config::file_name(std::env::consts::ARCH);
+        [&config, SCORE_FILE].iter().any(|name| files::is_plain_file(&directory.join(name)))
+    }
+}
+
+fn report(warnings: &[String]) {
+    for warning in warnings {
+        terminal::say(&format!("warning: {warning}"));
+    }
+}
+
+impl Configuration {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Rejects an invalid one (exit code 2).
+    pub(crate) fn read(
         cx: &Context,
-        place: Place<'_>,
+        files: Files,
         command: String,
     ) -> anyhow::Result<Configuration> {
-        let architecture = std::env::consts::ARCH;
-        let config_file = nearest(cx, place, &config::file_name(architecture))?;
-        let home = config_file.as_deref().and_then(Path::parent).unwrap_or(place.start);
-        let score_file = Some(home.join(SCORE_FILE)).filter(|path| files::is_plain_file(path));
+        report(&files.warnings);
         let found = Diagnostics::default();
         let mut config = Config::default();
         let mut records = Vec::new();
-        if let Some(path) = score_file {
+        if let Some(path) = files.score {
             let source = read(cx, &path)?;
             let number = config::parse_score_file(&source, &found);
             records.extend(number.map(|number| Record { path, source, number }));
-        } else if config_file.is_none() {
-            bail!(config::missing(&relative(cx, place.start), architecture, &command));
         }
         let mut file = String::new();
-        if let Some(path) = config_file {
+        if let Some(path) = files.config {
             let source = read(cx, &path)?;
             file.clone_from(&source.name);
             config = Config::parse(&source, &found);
@@ -109,6 +144,15 @@ impl Configuration {
         Ok(Recorded { percent, tolerance: self.config.tolerance })
     }
 
+    /// Warns of an `exclude_path` that excludes nothing.
+    pub(crate) fn warn_of_useless_pattern(&self) {
+        let pattern = self.config.exclude_path.as_deref().unwrap_or_default();
+        terminal::say(&format!(
+            "warning: {}: `exclude_path` matches no measured file: `{pattern}`",
+            self.file
+        ));
+    }
+
     /// Checks that the features exist: cargo would report an unknown one as a failed build.
     ///
     /// # Errors
@@ -128,6 +172,11 @@ impl Configuration {
     pub(crate) fn names(&self) -> String {
         let names = self.records.iter().map(|record| format!("`{}`", record.source.name));
         names.collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The name of the file that it was read from, for messages.
+    pub(crate) fn file(&self) -> &str {
+        self.records.last().map_or(&self.file, |record| &record.source.name)
     }
 
     /// Records a score in all its files.
@@ -155,21 +204,26 @@ impl Configuration {
     /// Returns what [`Configuration::write`] would change, as a patch.
     pub(crate) fn patch(&self, score: Percent) -> String {
         let patches = self.records.iter().map(|Record { source, number, .. }| {
-            report::patch(&source.name, &source.text, &number.replace(&source.text, score))
+            patch(&source.name, &source.text, &number.replace(&source.text, score))
         });
         patches.collect()
     }
 }
 
 fn read(cx: &Context, path: &Path) -> anyhow::Result<Source> {
-    let name = relative(cx, path);
+    let name = cx.project.relative(path);
     let text = files::read_text(path, &name)?;
     Ok(Source::new(name, text))
 }
 
 /// Returns the configuration at the smallest depth below the start. The older file in the start
 /// itself comes before one that is deeper.
-fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Option<PathBuf>> {
+fn nearest(
+    cx: &Context,
+    place: Place<'_>,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<Option<PathBuf>> {
+    let file_name = config::file_name(std::env::consts::ARCH);
     let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         config::is_searched(&name)
@@ -179,22 +233,17 @@ fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Op
     let mut directories = vec![place.start.to_path_buf()];
     while !directories.is_empty() {
         for directory in &directories {
-            warn_of_names(cx, directory, file_name);
+            warnings.extend(misleading_names(cx, directory, &file_name));
         }
-        let candidates = directories.iter().map(|directory| directory.join(file_name));
+        let candidates = directories.iter().map(|directory| directory.join(&file_name));
         let mut candidates: Vec<PathBuf> =
             candidates.filter(|path| files::is_plain_file(path)).collect();
         if candidates.len() > 1 {
-            let names: Vec<String> = candidates.iter().map(|path| relative(cx, path)).collect();
-            let names = names.join(", ");
-            bail!(
-                Rejected::new(format!("several crates have a configuration: {names}"))
-                    .help("name one of them with `--package`")
-            );
+            let names: Vec<String> =
+                candidates.iter().map(|path| cx.project.relative(path)).collect();
+            bail!(several(&names));
         }
-        let is_start = directories == [place.start];
-        if !candidates.is_empty() || is_start && files::is_plain_file(&place.start.join(SCORE_FILE))
-        {
+        if !candidates.is_empty() || (directories == [place.start] && Files::are_in(place.start)) {
             return Ok(candidates.pop());
         }
         let below = directories.iter().flat_map(|path| files::directories_in(path));
@@ -203,25 +252,22 @@ fn nearest(cx: &Context, place: Place<'_>, file_name: &str) -> anyhow::Result<Op
     Ok(None)
 }
 
-/// Warns of names that are not read although they look like a configuration's.
-fn warn_of_names(cx: &Context, directory: &Path, file_name: &str) {
-    for name in files::names_in(directory) {
+/// The error about several configurations where one is needed.
+pub(crate) fn several(names: &[String]) -> Rejected {
+    Rejected::new(format!("several crates have a configuration: {}", names.join(", ")))
+        .help("name one of them with `--package`")
+}
+
+/// Warnings of names that are not read although they look like a configuration's.
+fn misleading_names(cx: &Context, directory: &Path, file_name: &str) -> Vec<String> {
+    let problem = |name: String| {
         let path = directory.join(&name);
         let problem = match name == file_name {
             true if files::is_plain_file(&path) => None,
             true => Some("symbolic links are not followed".to_owned()),
             false => config::problem_of_name(&name),
         };
-        if let Some(problem) = problem {
-            terminal::say(&format!("warning: `{}`: {problem}", relative(cx, &path)));
-        }
-    }
-}
-
-/// A path relative to the root, for messages.
-fn relative(cx: &Context, path: &Path) -> String {
-    match path.strip_prefix(&cx.project.root).unwrap_or(path).display().to_string() {
-        root if root.is_empty() => ".".to_owned(),
-        relative => relative,
-    }
+        Some(format!("`{}`: {}", cx.project.relative(&path), problem?))
+    };
+    files::names_in(directory).into_iter().filter_map(problem).collect()
 }

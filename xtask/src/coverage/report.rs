@@ -20,8 +20,36 @@ pub(crate) fn table(files: &[File], root: &str) -> String {
     let files = files.iter().map(|file| row(relative(&file.path, root), file.lines));
     let rows: Vec<[String; 4]> =
         [header].into_iter().chain(files).chain([row("all", total)]).collect();
-    let mut columns = Columns::new(&[Align::Right, Align::Right, Align::Right, Align::Left]);
-    for row in &rows {
+    lines(&rows, &[Align::Right, Align::Right, Align::Right, Align::Left])
+}
+
+/// How the score of a crate compares with its record, in words.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) measured: Lines,
+    /// In percent; a crate without a configuration has none.
+    pub(crate) recorded: Option<f64>,
+    pub(crate) result: &'static str,
+}
+
+/// A table of crates.
+pub(crate) fn crates(rows: &[Row<'_>]) -> String {
+    let row = |row: &Row<'_>| {
+        let Lines { covered, counted } = row.measured;
+        let recorded = row.recorded.map_or("none".to_owned(), |percent| format!("{percent:.2} %"));
+        let score = format!("{} %", row.measured.score());
+        let lines = format!("{covered} of {counted}");
+        [row.name.to_owned(), lines, score, recorded, row.result.to_owned()]
+    };
+    let header = ["crate", "lines", "covered", "recorded", ""].map(str::to_owned);
+    let rows: Vec<[String; 5]> = [header].into_iter().chain(rows.iter().map(row)).collect();
+    lines(&rows, &[Align::Left, Align::Right, Align::Right, Align::Right, Align::Left])
+}
+
+fn lines<const N: usize>(rows: &[[String; N]], aligns: &[Align; N]) -> String {
+    let mut columns = Columns::new(aligns);
+    for row in rows {
         columns.fit(row);
     }
     rows.iter().map(|row| columns.line(row) + "\n").collect()
@@ -81,6 +109,8 @@ pub(crate) struct Summary<'a> {
     /// The crate, if only one was measured.
     pub(crate) package: Option<&'a str>,
     pub(crate) architecture: &'a str,
+    /// The crates, if several are judged.
+    pub(crate) table: &'a str,
     /// The verdict and what to do about it.
     pub(crate) paragraphs: &'a [String],
     /// Empty if nothing has to change.
@@ -102,6 +132,9 @@ impl Summary<'_> {
     pub(crate) fn markdown(&self) -> String {
         let package = self.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
         let mut parts = vec![format!("**Coverage{package} on {}**\n", self.architecture)];
+        if !self.table.is_empty() {
+            parts.push(markdown::fenced("text", self.table));
+        }
         parts.extend(self.paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
         if !self.patch.is_empty() {
             parts.push(markdown::fenced("diff", self.patch));
@@ -195,6 +228,7 @@ mod tests {
         let summary = Summary {
             package: Some("a"),
             architecture: "x86_64",
+            table: "",
             paragraphs: &["failed: too low".to_owned(), "add tests".to_owned()],
             patch: "--- a/c\n+++ b/c\n",
             added: Some(("0.00 % of the added lines are covered", &added.uncovered)),

@@ -37,9 +37,15 @@ pub(crate) fn missing(paths: &[&str], platform: Platform) -> Option<Diagnostic> 
         let message = format!(
             "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
         );
-        Diagnostic::new(Severity::Warning, message).help(
-            "write `{\"coverage_score\": 0}` to it and record the score with `cargo xtask coverage --devel`"
-        )
+        // `init` makes none at the root beside those of single crates.
+        let is_of_crates = !paths.is_empty() && paths.iter().all(|path| path.contains('/'));
+        let make = if is_of_crates || platform.is_emulated() {
+            "write `{\"coverage_score\": 0}` to it"
+        } else {
+            "make it with `cargo xtask init`"
+        };
+        Diagnostic::new(Severity::Warning, message)
+            .help(format!("{make} and record the score with `cargo xtask coverage --devel`"))
     })
 }
 
@@ -129,7 +135,9 @@ mod tests {
     fn a_platform_without_a_record_is_named() {
         let paths = ["a/coverage_config_x86_64.json", "coverage_config_arm64.json"];
         assert_eq!(missing(&paths, Platform::X86_64), None);
-        assert!(missing(&paths, Platform::Aarch64).is_some());
+        let help = |paths: &[&str]| missing(paths, Platform::Aarch64).unwrap().help.unwrap();
+        assert!(help(&paths).starts_with("make it with `cargo xtask init`"));
+        assert!(help(&paths[..1]).starts_with("write "));
     }
 
     #[test]

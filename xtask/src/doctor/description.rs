@@ -57,7 +57,9 @@ pub(crate) fn lost_minutes(
     );
     let severity = if is_inherited { Severity::Warning } else { Severity::Info };
     let finding = description.source.finding(severity, first.command_offset, message);
-    let help = format!("add `\"timeout_in_minutes\": {FORMER_MINUTES}` to the tests that need it");
+    let help = format!(
+        "add `\"timeout_in_minutes\": {FORMER_MINUTES}` beside `tests`, or to the tests that need it"
+    );
     Some(finding.help(help))
 }
 
@@ -197,10 +199,14 @@ mod tests {
             t.json:2:35: warning: no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `miri`, `cov`
              2 |  {"test_name": "miri", "command": "cargo +nightly miri test"},
                |                                   ^
-            help: add `"timeout_in_minutes": 15` to the tests that need it"#]]
+            help: add `"timeout_in_minutes": 15` beside `tests`, or to the tests that need it"#]]
         .assert_eq(&finding.to_string());
         assert_eq!(lost_minutes(&description, 5, false).unwrap().severity, Severity::Info);
         let description = read(r#"{"tests": [{"test_name": "a", "command": "cargo audit"}]}"#);
+        assert_eq!(lost_minutes(&description, 5, true), None);
+        let description = read(
+            r#"{"timeout_in_minutes": 15, "tests": [{"test_name": "a", "command": "cargo test"}]}"#,
+        );
         assert_eq!(lost_minutes(&description, 5, true), None);
     }
 

@@ -157,7 +157,7 @@ impl Examination<'_> {
     fn links(&mut self) {
         for path in &self.tree.links {
             let full = self.cx.project.root.join(path);
-            let Some(target) = files::link_target(&full) else { continue };
+            let Some(target) = files::link_text(&full) else { continue };
             let Some(submodule) = self.tree.submodule_of(path, &target) else { continue };
             // Before the submodule is there, every link into it leads nowhere.
             let leads_somewhere = full.exists() || !self.is_checked_out(submodule);

@@ -86,7 +86,7 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
 }
 
 /// Where a symbolic link leads, as it is written.
-pub(crate) fn link_target(path: &Path) -> Option<String> {
+pub(crate) fn link_text(path: &Path) -> Option<String> {
     fs::read_link(path).ok()?.into_os_string().into_string().ok()
 }
 
@@ -101,28 +101,82 @@ pub(crate) fn stream_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {
-        // A link to what does not exist yet.
-        Ok(to) => path.parent().unwrap_or(Path::new("")).join(to),
-        Err(_) => path.to_path_buf(),
-    });
+    let target = followed(path);
     // A rename over `/dev/null` or a pipe would replace it.
     if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         let special = File::options().write(true).open(&target)?;
         let mut special = BufWriter::new(special);
         return write(&mut special).and_then(|()| Ok(special.flush()?));
     }
-    let name =
-        target.file_name().with_context(|| format!("`{}` is no file name", path.display()))?;
-    let prefix = format!(".{}.", name.to_string_lossy());
-    let beside = target.with_file_name(format!("{prefix}{}.new", std::process::id()));
-    remove_orphans(target.parent().unwrap_or(Path::new("")), &prefix, ".new");
-    let written = write_beside(&beside, &target, write);
-    if written.is_err() {
-        // A partial file is of no use.
-        let _ = fs::remove_file(&beside);
-    }
+    let written = Beside::write(target, None, write).and_then(Beside::commit);
     written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// What a link leads to, whether or not that exists.
+fn followed(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {
+        Ok(to) => path.parent().unwrap_or(Path::new("")).join(to),
+        Err(_) => path.to_path_buf(),
+    })
+}
+
+/// What a symbolic link leads to, without links. `None` for anything else.
+pub(crate) fn link_target(path: &Path) -> Option<PathBuf> {
+    let to = fs::read_link(path).ok()?;
+    Some(resolved(&path.parent()?.join(to)))
+}
+
+/// The new content of a file, beside it until it takes its place.
+struct Beside {
+    path: PathBuf,
+    target: PathBuf,
+    is_committed: bool,
+}
+
+impl Beside {
+    /// A new file gets `mode`, if one is given; otherwise the permissions of the old one stay.
+    fn write(
+        target: PathBuf,
+        mode: Option<u32>,
+        write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Beside> {
+        let name = target
+            .file_name()
+            .with_context(|| format!("`{}` is no file name", target.display()))?;
+        let prefix = format!(".{}.", name.to_string_lossy());
+        remove_orphans(target.parent().unwrap_or(Path::new("")), &prefix, ".new");
+        let path = target.with_file_name(format!("{prefix}{}.new", std::process::id()));
+        let beside = Beside { path, target, is_committed: false };
+        let mut file = BufWriter::new(File::create(&beside.path)?);
+        write(&mut file)?;
+        file.flush()?;
+        if let Ok(metadata) = fs::metadata(&beside.target) {
+            fs::set_permissions(&beside.path, metadata.permissions())?;
+            // Root in a container must not take over the file of the user who owns the mount.
+            let _ =
+                std::os::unix::fs::chown(&beside.path, Some(metadata.uid()), Some(metadata.gid()));
+        }
+        if let Some(mode) = mode {
+            fs::set_permissions(&beside.path, fs::Permissions::from_mode(mode))?;
+        }
+        file.get_ref().sync_all()?;
+        Ok(beside)
+    }
+
+    fn commit(mut self) -> anyhow::Result<()> {
+        fs::rename(&self.path, &self.target)?;
+        self.is_committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            // A partial file is of no use.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Removes what killed processes of ours have left in a directory: files and directories that have
@@ -141,21 +195,52 @@ pub(crate) fn remove_orphans(dir: &Path, prefix: &str, suffix: &str) {
     }
 }
 
-fn write_beside(
-    beside: &Path,
-    target: &Path,
-    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut file = BufWriter::new(File::create(beside)?);
-    write(&mut file)?;
-    file.flush()?;
-    if let Ok(metadata) = fs::metadata(target) {
-        fs::set_permissions(beside, metadata.permissions())?;
-        // Root in a container must not take over the file of the user who owns the mount.
-        let _ = std::os::unix::fs::chown(beside, Some(metadata.uid()), Some(metadata.gid()));
+/// A file and what it becomes.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    pub(crate) path: PathBuf,
+    /// For messages.
+    pub(crate) name: String,
+    pub(crate) content: Vec<u8>,
+    pub(crate) is_program: bool,
+}
+
+/// Replaces or makes several files with the directories above them: every one is written beside its
+/// place before the first takes it, so that a failure leaves all of them as they were.
+///
+/// # Errors
+///
+/// Rejects files and directories that are read-only (exit code 2). Fails if one cannot be written
+/// (exit code 75).
+pub(crate) fn replace_all(files: &[Replacement]) -> anyhow::Result<()> {
+    for file in files {
+        let existing = file.path.ancestors().find(|path| path.exists());
+        let is_read_only =
+            |path: &Path| fs::metadata(path).is_ok_and(|it| it.permissions().readonly());
+        if existing.is_some_and(is_read_only) {
+            bail!(Rejected::new(format!("`{}` is read-only", file.name)));
+        }
     }
-    file.get_ref().sync_all()?;
-    Ok(fs::rename(beside, target)?)
+    let mut new_dirs = Vec::new();
+    let mut write = |file: &Replacement| {
+        let dir = file.path.parent().unwrap_or(Path::new(""));
+        new_dirs.extend(dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_path_buf));
+        create_dir(dir)?;
+        let mode = file.is_program.then_some(0o755);
+        Beside::write(followed(&file.path), mode, |out| Ok(out.write_all(&file.content)?))
+            .with_context(|| format!("cannot write `{}`", file.name))
+    };
+    let written: anyhow::Result<Vec<Beside>> = files.iter().map(&mut write).collect();
+    match written {
+        Ok(written) => written.into_iter().try_for_each(Beside::commit),
+        Err(error) => {
+            for dir in new_dirs {
+                // One that is not empty is not only ours.
+                let _ = fs::remove_dir(dir);
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Checks before any work that a result can be written to a file.
@@ -288,6 +373,11 @@ pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Whether a path is a file without content.
+pub(crate) fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
 /// Whether a path is a directory with nothing in it.
 pub(crate) fn is_empty_dir(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
@@ -326,6 +416,30 @@ pub(crate) fn executables_below(build_dir: &Path) -> Vec<(PathBuf, (u64, u64))> 
         is_executable.then(|| (entry.into_path(), (metadata.dev(), metadata.ino())))
     };
     entries.filter_map(Result::ok).filter_map(executable).collect()
+}
+
+/// Every directory below another, down to some levels, that is wanted.
+pub(crate) fn directories_below(
+    dir: &Path,
+    levels: usize,
+    is_wanted: impl Fn(&Path) -> bool,
+) -> Vec<PathBuf> {
+    let walk = WalkDir::new(dir).max_depth(levels).into_iter().filter_map(Result::ok);
+    let directories = walk.filter(|entry| entry.file_type().is_dir()).map(DirEntry::into_path);
+    directories.filter(|path| is_wanted(path)).collect()
+}
+
+/// Every file of a working tree with a wanted name, except in git's own directories and in one more.
+pub(crate) fn files_below(
+    root: &Path,
+    skipped: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<PathBuf> {
+    let is_entered = |entry: &DirEntry| entry.path() != skipped && entry.file_name() != ".git";
+    let entries = WalkDir::new(root).into_iter().filter_entry(is_entered).filter_map(Result::ok);
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let wanted = files.filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted));
+    wanted.map(DirEntry::into_path).collect()
 }
 
 /// Whether there is a directory of that name anywhere below another.

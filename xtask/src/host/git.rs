@@ -5,12 +5,23 @@ use std::path::Path;
 
 use xshell::{Cmd, Shell, cmd};
 
+/// Variables that change what git prints or how it reads a path, whatever its arguments say.
+const OUTPUT_VARIABLES: [&str; 6] = [
+    "GIT_DIFF_OPTS",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+];
+
 /// `git`, ready for a subcommand.
 fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     let mut allowed = std::ffi::OsString::from("safe.directory=");
     allowed.push(root);
     // What replace objects show is not what is pushed.
-    cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0")
+    let cmd = cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
+    OUTPUT_VARIABLES.iter().fold(cmd, Cmd::env_remove)
 }
 
 /// `git` in a working tree. Its methods are command lines that do not run yet.
@@ -129,6 +140,17 @@ impl<'a> Git<'a> {
             .args(["HEAD", "--branches", "--remotes", "--"])
     }
 
+    /// The id that standard input has as a file.
+    pub(crate) fn hash_object(self) -> Cmd<'a> {
+        self.cmd().args(["hash-object", "--stdin"])
+    }
+
+    /// The difference between two directories, which need not be in a repository.
+    pub(crate) fn diff_directories(self, from: &str, to: &str) -> Cmd<'a> {
+        let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--no-prefix", "--"];
+        self.cmd().args(["-c", "core.quotePath=false"]).args(options).args([from, to])
+    }
+
     /// Whether git ignores a file.
     pub(crate) fn is_ignored(self, name: &Path) -> Cmd<'a> {
         self.cmd().args(["check-ignore", "--quiet", "--"]).arg(name)
@@ -149,22 +171,16 @@ impl<'a> Git<'a> {
         self.cmd().args(["config", "--get-regexp", r"^remote\..*\.url$"])
     }
 
-    /// What the working tree changes since a commit, in the one form that does not depend on the
-    /// user's configuration. Nothing is written, not even fresher times in the index.
+    /// What the working tree changes since a commit. Every setting of the user's that changes the
+    /// output is overridden. Nothing is written, not even fresher times in the index.
     pub(crate) fn diff(self, id: &str) -> Cmd<'a> {
-        self.cmd()
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .args(["-c", "core.quotePath=false", "diff", "--unified=0", "--inter-hunk-context=0"])
-            .args([
-                "--find-renames",
-                "-l0",
-                "--text",
-                "--no-ext-diff",
-                "--no-textconv",
-                "--no-color",
-                "--no-relative",
-            ])
-            .args(["--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", id, "--"])
+        let cmd = self.cmd().env("GIT_OPTIONAL_LOCKS", "0");
+        cmd.args(["-c", "core.quotePath=false", "diff", "-O/dev/null", "--patch", "--text"])
+            .args(["--unified=0", "--inter-hunk-context=0", "--no-function-context"])
+            .args(["--diff-algorithm=myers", "--indent-heuristic", "--find-renames", "-l0"])
+            .args(["--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"])
+            .args(["--src-prefix=a/", "--dst-prefix=b/", "--line-prefix="])
+            .args(["--ws-error-highlight=none", "--ignore-submodules=all", id, "--"])
     }
 
     /// Untracked Rust sources that are not ignored, each followed by a zero byte.

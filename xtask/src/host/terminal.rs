@@ -42,6 +42,14 @@ pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
+/// Asks for one line; `None` at the end of standard input.
+pub(crate) fn ask(prompt: &str) -> io::Result<Option<String>> {
+    let _ = io::stderr().write_all(prompt.as_bytes());
+    let mut line = String::new();
+    let length = io::stdin().read_line(&mut line)?;
+    Ok((length > 0).then_some(line))
+}
+
 /// Writes what goes on: anything but a result, an error or a warning.
 pub(crate) fn note(message: &str) {
     if verbosity() != Verbosity::Quiet {

@@ -15,7 +15,8 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    fn is_named_by(&self, expansion: &str) -> bool {
+    /// Whether an alias that stands for this calls this tool.
+    pub(crate) fn is_named_by(&self, expansion: &str) -> bool {
         let words = expansion
             .split(|c: char| c.is_whitespace() || "=\"',[]".contains(c))
             .filter(|word| !word.is_empty());
@@ -60,19 +61,24 @@ impl Choice {
                     "`{USUAL}` is an alias of another tool (`{expansion}`), and none points to this one"
                 );
                 Some(Diagnostic::error(message).help(format!(
-                    "add one of another name to .cargo/config.toml, for example `ci-xtask`, with the \
-                     value in {checkout}/ci-template/cargo-config.toml"
+                    "add one of another name, for example `ci-xtask`, with `{}`",
+                    init(checkout)
                 )))
             }
             Choice::Missing => {
                 let message =
                     format!("no cargo alias points to this tool; steps will use `{USUAL}`");
-                Some(Diagnostic::error(message).help(format!(
-                    "add the one in {checkout}/ci-template/cargo-config.toml to .cargo/config.toml"
-                )))
+                Some(Diagnostic::error(message).help(format!("add one with `{}`", init(checkout))))
             }
         }
     }
+}
+
+/// Calls `init` where there is no alias yet.
+fn init(checkout: &str) -> String {
+    format!(
+        "cargo run --locked --target-dir target/xtask --manifest-path {checkout}/xtask/Cargo.toml -- init"
+    )
 }
 
 /// Decides from what `cargo --list` prints.

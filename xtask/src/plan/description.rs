@@ -124,7 +124,9 @@ impl TestDescription {
     /// used is left out.
     pub(crate) fn parse(source: Source, found: &Diagnostics) -> TestDescription {
         let tests = fields::read(&source, found, |file| {
-            Some(entries(file)?.filter_map(Test::read).collect())
+            let (entries, timeout_minutes) = entries(file)?;
+            let tests = entries.filter_map(Test::read);
+            Some(tests.map(|test| test.or_timeout(timeout_minutes)).collect())
         });
         TestDescription { tests: tests.unwrap_or_default(), source, overrides: None }
     }
@@ -140,12 +142,13 @@ impl TestDescription {
     }
 }
 
-/// The entries of a description's list of tests.
-pub(crate) fn entries(file: Field<'_>) -> Option<impl Iterator<Item = Field<'_>>> {
+/// The entries of a description's list of tests, and the timeout of those that have none.
+pub(crate) fn entries(file: Field<'_>) -> Option<(impl Iterator<Item = Field<'_>>, Option<u64>)> {
     let mut object = file.object("an object with a list `tests`")?;
     let tests = object.require("tests");
+    let timeout_minutes = object.get("timeout_in_minutes").and_then(Field::minutes);
     object.finish_with(|_| Some(Severity::Warning));
-    tests?.list("a list of tests")
+    Some((tests?.list("a list of tests")?, timeout_minutes))
 }
 
 impl Test {
@@ -160,6 +163,11 @@ impl Test {
         }
         let test = Test::read_keys(&mut object);
         Some(Test { name: name?, command: command?, ..test })
+    }
+
+    /// The test with this timeout, if it has none of its own.
+    pub(crate) fn or_timeout(self, minutes: Option<u64>) -> Test {
+        Test { timeout_minutes: self.timeout_minutes.or(minutes), ..self }
     }
 
     /// Reads the keys that a patch may have as well.
@@ -301,6 +309,21 @@ mod tests {
     #[test]
     fn the_shipped_description_is_valid() {
         check(include_str!("../../../ci-template/test_description.json"), &expect![""]);
+    }
+
+    #[test]
+    fn a_description_has_a_timeout_for_tests_that_name_none() {
+        let text = r#"{"timeout_in_minutes": 15, "tests": [{"test_name": "a", "command": "c"},
+            {"test_name": "b", "command": "c", "timeout_in_minutes": 5}]}"#;
+        let (description, found) = parse(text);
+        let minutes: Vec<_> = description.tests.iter().map(|test| test.timeout_minutes).collect();
+        assert_eq!((minutes, found.headlines()), (vec![Some(15), Some(5)], String::new()));
+        check(
+            r#"{"timeout_in_minutes": "15", "tests": []}"#,
+            &expect![
+                "t.json:1:24: error: `timeout_in_minutes` must be a whole number of minutes, at least 1, not a string"
+            ],
+        );
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Package {
     /// The directories of dependencies that are given by path.
     pub(crate) path_dependencies: Box<[String]>,
     pub(crate) depends_on_criterion: bool,
+    pub(crate) is_proc_macro: bool,
+    pub(crate) has_build_script: bool,
     pub(crate) id: Id,
 }
 
@@ -178,9 +180,12 @@ impl Record for Package {
             }
             "targets" => {
                 let targets: Vec<Kept<Target>> = map.next_value()?;
-                let benches =
-                    targets.iter().filter(|Kept(it)| it.kind.iter().any(|it| it == "bench"));
-                self.benches = benches.map(|Kept(target)| target.name.clone()).collect();
+                let of_kind = |kind: &'static str| {
+                    targets.iter().filter(move |Kept(it)| it.kind.iter().any(|it| it == kind))
+                };
+                self.is_proc_macro = of_kind("proc-macro").next().is_some();
+                self.has_build_script = of_kind("custom-build").next().is_some();
+                self.benches = of_kind("bench").map(|Kept(target)| target.name.clone()).collect();
                 self.targets = targets.into_iter().map(|Kept(target)| target.name).collect();
             }
             "dependencies" => {

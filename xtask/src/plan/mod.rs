@@ -15,6 +15,7 @@ pub(crate) mod placeholder;
 pub(crate) mod platform;
 pub(crate) mod settings;
 pub(crate) mod step;
+pub(crate) mod template;
 pub(crate) mod workspace;
 
 use std::collections::HashSet;

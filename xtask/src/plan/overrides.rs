@@ -2,7 +2,7 @@
 //! keeping a copy of them.
 //!
 //! For each test a JSON merge patch (RFC 7396) over every entry of that name, `extra_args` for its
-//! command, and a list of tests to skip.
+//! command, a list of tests to skip, and a timeout for tests that have none.
 
 use serde_json::{Map, Value};
 
@@ -18,6 +18,7 @@ use crate::text::shell as shell_text;
 struct Overrides {
     patches: Vec<Patch>,
     skipped: Vec<String>,
+    timeout_minutes: Option<u64>,
 }
 
 /// What changes about the entries of one name.
@@ -35,13 +36,16 @@ struct Patch {
 /// Reads the shipped description as a consumer's overrides change it.
 pub(crate) fn apply(shipped: Source, overrides: Source, found: &Diagnostics) -> TestDescription {
     let tests = fields::read(&shipped, found, |file| {
-        let entries: Vec<Field<'_>> = description::entries(file)?.collect();
+        let (entries, timeout_minutes) = description::entries(file)?;
+        let entries: Vec<Field<'_>> = entries.collect();
         let mut known: Vec<&str> = entries.iter().filter_map(|entry| name_of(*entry)).collect();
         known.sort_unstable();
         known.dedup();
         let changes = fields::read(&overrides, found, |file| Overrides::read(file, &known));
         let changes = changes.unwrap_or_default();
-        Some(entries.into_iter().filter_map(|entry| changes.test(entry, &overrides)).collect())
+        let tests = entries.into_iter().filter_map(|entry| changes.test(entry, &overrides));
+        let timeout_minutes = changes.timeout_minutes.or(timeout_minutes);
+        Some(tests.map(|test| test.or_timeout(timeout_minutes)).collect())
     });
     TestDescription {
         source: shipped,
@@ -68,8 +72,9 @@ impl Overrides {
             Some(name)
         });
         let skipped = skipped.collect();
+        let timeout_minutes = object.get("timeout_in_minutes").and_then(Field::minutes);
         object.finish();
-        Some(Overrides { patches, skipped })
+        Some(Overrides { patches, skipped, timeout_minutes })
     }
 
     /// The test of an entry, as it is with its patch.
@@ -215,6 +220,15 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_is_for_tests_that_have_none() {
+        let (tests, found) = patched(
+            r#"{"timeout_in_minutes": 30, "tests": {"style": {"timeout_in_minutes": 40}}}"#,
+        );
+        let minutes: Vec<_> = tests.iter().map(|test| test.timeout_minutes).collect();
+        assert_eq!((minutes, found), (vec![Some(15), Some(30), Some(40)], String::new()));
+    }
+
+    #[test]
     fn a_null_inside_of_a_list_deletes_nothing() {
         let (tests, _) = patched(r#"{"tests": {"style": {"matrix": [{"a": null}, null]}}}"#);
         assert_eq!(tests[2].forwarded["matrix"].to_string(), r#"[{"a":null},null]"#);
@@ -258,7 +272,7 @@ mod tests {
                 overrides.json:5:15: error: both `if` and `conditional` are given, which mean the same: keep one
                 overrides.json:7:12: error: the shipped description has no test `stlye`, did you mean `style`?
                 overrides.json:7:21: error: expected a string, not the number 7
-                overrides.json:8:3: error: unknown key `build`, expected one of `tests` or `skip`
+                overrides.json:8:3: error: unknown key `build`, expected one of `tests`, `skip` or `timeout_in_minutes`
                 overrides.json:9:3: error: unknown key `skpi`, did you mean `skip`?"]],
         );
         check(

@@ -12,3 +12,4 @@ pub(crate) mod sanitize;
 pub(crate) mod shell;
 pub(crate) mod style;
 pub(crate) mod table;
+pub(crate) mod toml;

@@ -818,18 +818,15 @@ fn commits_that_are_meant_to_be_squashed_are_a_warning() {
 }
 
 #[test]
-fn the_readme_installs_the_hook_where_there_are_no_hooks() {
+fn the_documentation_installs_the_hook_where_there_are_no_hooks() {
     let sandbox = sandbox();
     std::os::unix::fs::symlink(checkout(), sandbox.root().join("rust-vmm-ci")).unwrap();
-    for file in ["README.md", "docs/commit-format.md"] {
-        fs::remove_dir_all(sandbox.root().join(".git/hooks")).unwrap();
-        let text = fs::read_to_string(checkout().join(file)).unwrap();
-        let command = text.lines().find(|line| line.starts_with("install ")).unwrap();
-        sandbox.run("sh", &["-c", command]).assert_code(0);
-        let mode =
-            fs::metadata(sandbox.root().join(".git/hooks/commit-msg")).unwrap().permissions();
-        assert_eq!(mode.mode() & 0o777, 0o755);
-    }
+    fs::remove_dir_all(sandbox.root().join(".git/hooks")).unwrap();
+    let text = fs::read_to_string(checkout().join("docs/commit-format.md")).unwrap();
+    let command = text.lines().find(|line| line.starts_with("install ")).unwrap();
+    sandbox.run("sh", &["-c", command]).assert_code(0);
+    let mode = fs::metadata(sandbox.root().join(".git/hooks/commit-msg")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o755);
 }
 
 #[test]

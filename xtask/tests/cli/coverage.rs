@@ -237,9 +237,15 @@ fn two_at_the_same_depth_ask_for_a_package() {
         sandbox.write(&format!("crates/{name}/{}", file()), CONFIG);
     }
     let run = sandbox.xtask(&["coverage", "--set", "1"]).assert_code(2);
-    expect![[r"
+    expect![[r#"
+        crates/one/coverage_config_ARCH.json:4:3: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`
+         4 |   "owner": "us"
+           |   ^
+        crates/two/coverage_config_ARCH.json:4:3: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`
+         4 |   "owner": "us"
+           |   ^
         error: several crates have a configuration: crates/one/coverage_config_ARCH.json, crates/two/coverage_config_ARCH.json
-        help: name one of them with `--package`"]].assert_eq(&said(&run));
+        help: name one of them with `--package`"#]].assert_eq(&said(&run));
     sandbox.xtask(&["coverage", "--set", "1", "--package", "two"]).assert_code(0);
     assert_eq!(sandbox.read(&format!("crates/one/{}", file())), CONFIG);
     assert_eq!(sandbox.read(&format!("crates/two/{}", file())), CONFIG.replace("85.2", "1.00"));

@@ -160,7 +160,7 @@ fn a_finding_is_shown_with_its_line_and_the_fix() {
         .cargo/config.toml:2:1: error: `cargo xtask` is an alias of another tool (`run --package other --`), and none points to this one
          2 | xtask = "run --package other --"
            | ^
-        help: add one of another name to .cargo/config.toml, for example `ci-xtask`, with the value in rust-vmm-ci/ci-template/cargo-config.toml"#]]
+        help: add one of another name, for example `ci-xtask`, with `cargo run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml -- init`"#]]
     .assert_eq(first);
     assert!(run.stdout.lines().last().unwrap().starts_with("1 error"), "{}", run.stdout);
 }

@@ -12,7 +12,7 @@ mod container;
 mod coverage;
 mod doctor;
 mod golden;
+mod init;
 mod pipeline;
 mod policy;
 mod property;
-mod readme;

@@ -1,10 +1,10 @@
-//! A repository that has this one as its submodule, set up as the README says.
+//! A repository that has this one as its submodule, and the alias.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Sandbox, checkout, set_up_block};
+use crate::support::{Sandbox, checkout};
 use crate::tools::path_with;
 
 /// Where the sample crate goes in the consumer.
@@ -37,23 +37,18 @@ pub(crate) fn consumer(layout: Layout) -> Sandbox {
         sandbox.run("cargo", &["update", "--workspace", "--quiet"]).assert_code(0);
     }
     let snapshot = snapshot(&sandbox.beside("snapshot"));
-    let add = "git submodule add https://github.com/rust-vmm/rust-vmm-ci.git";
-    let add_snapshot = format!(
-        "git -c protocol.file.allow=always submodule --quiet add {} rust-vmm-ci",
-        snapshot.display()
-    );
-    // The sample has the alias already.
-    fs::remove_file(sandbox.root().join(".cargo/config.toml")).unwrap();
-    let set_up = set_up_block();
-    assert!(set_up.contains(add));
-    sandbox.run("sh", &["-ec", &set_up.replace(add, &add_snapshot)]).assert_code(0);
+    let url = snapshot.to_str().unwrap();
+    let allow = ["-c", "protocol.file.allow=always"];
+    sandbox.git(&[&allow[..], &["submodule", "--quiet", "add", url, "rust-vmm-ci"]].concat());
+    let template = checkout().join("ci-template/cargo-config.toml");
+    sandbox.write(".cargo/config.toml", fs::read(template).unwrap());
     sandbox.commit_all("Add the sample crate");
     sandbox
 }
 
 /// A repository with this working tree as it is: tracked and untracked files, not just the last
 /// commit.
-fn snapshot(dir: &Path) -> PathBuf {
+pub(crate) fn snapshot(dir: &Path) -> PathBuf {
     copy_tracked(&checkout(), dir);
     let git = |arguments: &[&str]| {
         let identity = ["-c", "user.name=Tess Ter", "-c", "user.email=t@example.com"];

@@ -105,6 +105,7 @@ fn the_sample_crate_passes_drops_and_rises() {
     let run = xtask(&[]).assert_code(0);
     assert_eq!(run.stdout, "", "nothing has to change");
     assert!(said(&run).contains(&format!("the recorded {recorded} %")), "{}", said(&run));
+    let cold = said(&run);
     assert_eq!(sandbox.git(&["status", "--short"]), "");
     assert_eq!(by_hand(&sandbox, &["--workspace", "--features=state"]), recorded);
 
@@ -122,7 +123,7 @@ fn the_sample_crate_passes_drops_and_rises() {
     fs::write(sandbox.beside("patch"), &run.stdout).unwrap();
     sandbox.git(&["apply", sandbox.beside("patch").to_str().unwrap()]);
     assert_eq!(sandbox.read(&file()), with(recorded));
-    xtask(&[]).assert_code(0);
+    assert_eq!(said(&xtask(&[]).assert_code(0)), cold, "a warm run counts the same");
 
     sandbox.write(&file(), with("50"));
     xtask(&["--devel"]).assert_code(0);
@@ -557,4 +558,349 @@ fn where_no_llvm_fits_all_three_ways_are_named() {
     expect![[r"
         error: the component `llvm-tools` is missing and rustup cannot add it
         help: run `rustup component add llvm-tools`, or install a package `llvm-N` that can read the profiles of this toolchain, or set LLVM_COV and LLVM_PROFDATA"]].assert_eq(&said(&run));
+}
+
+/// A workspace in which a proc macro, a macro that another member re-exports, a build script and a
+/// library that it uses all run during the build.
+fn build_time_code() -> Sandbox {
+    let sandbox = meter("50");
+    let members = ["mac", "reexport", "user", "script", "helper"];
+    sandbox
+        .write("Cargo.toml", manifest("meter", &format!("[workspace]\nmembers = {members:?}\n")));
+    let member = |name: &str, more: &str, lib: &str| {
+        sandbox.write(&format!("{name}/Cargo.toml"), manifest(name, more));
+        sandbox.write(&format!("{name}/src/lib.rs"), lib);
+    };
+    let mac = "use proc_macro::TokenStream;\n\n#[proc_macro]\n\
+               pub fn answer(_: TokenStream) -> TokenStream {\n    \
+               let text = \"fn answer() -> u32 { 42 }\";\n    helper::parse(text)\n}\n";
+    member(
+        "mac",
+        "[lib]\nproc-macro = true\n\n[dependencies]\nhelper = { path = \"../helper\" }\n",
+        mac,
+    );
+    let helper = "pub fn parse<T: std::str::FromStr>(text: &str) -> T {\n    \
+                  text.parse().unwrap_or_else(|_| panic!(\"not parsed\"))\n}\n\n\
+                  pub fn run_by_a_script() -> u32 {\n    1\n}\n";
+    member("helper", "", helper);
+    member("reexport", "[dependencies]\nmac = { path = \"../mac\" }\n", "pub use mac::answer;\n");
+    let user = "reexport::answer!();\n\npub fn get() -> u32 {\n    answer()\n}\n\n\
+                #[test]\nfn it() {\n    assert_eq!(get(), 42);\n}\n";
+    member("user", "[dependencies]\nreexport = { path = \"../reexport\" }\n", user);
+    member(
+        "script",
+        "[build-dependencies]\nhelper = { path = \"../helper\" }\n",
+        "pub fn two() -> u32 { 2 }\n",
+    );
+    sandbox.write(
+        "script/build.rs",
+        "fn main() {\n    assert_eq!(helper::run_by_a_script(), 1);\n}\n",
+    );
+    sandbox.run("cargo", &["generate-lockfile", "--offline"]).assert_code(0);
+    sandbox
+}
+
+#[test]
+fn a_warm_run_counts_what_runs_during_the_build() {
+    let sandbox = build_time_code();
+    let cold = measure(&sandbox, &[]);
+    assert_eq!(cold, by_hand(&sandbox, &["--workspace", "--all-features"]));
+    assert_eq!(measure(&sandbox, &[]), cold);
+    let touched = sandbox.read("user/src/lib.rs") + "\n// Edited.\n";
+    sandbox.write("user/src/lib.rs", touched);
+    assert_eq!(measure(&sandbox, &[]), cold);
+}
+
+#[test]
+fn a_warm_run_is_as_a_cold_one_on_every_layout() {
+    // That of a single crate is compared where the sample crate is measured.
+    for sandbox in [meter("50"), consumer::consumer(Layout::RootPackageOfAWorkspace)] {
+        let table = || sandbox.xtask(&["coverage", "--files"]).stdout;
+        let cold = table();
+        assert!(cold.contains("lines"), "{cold}");
+        assert_eq!(table(), cold);
+    }
+}
+
+#[test]
+fn a_profile_that_a_killed_program_left_is_named_and_left_out() {
+    let sandbox = meter("80");
+    let leave = "#[test]\nfn leaves_half_a_profile() {\n    \
+                 let file = std::env::var_os(\"LLVM_PROFILE_FILE\").unwrap();\n    \
+                 let file = std::path::PathBuf::from(file);\n    \
+                 std::fs::write(file.with_file_name(\"half.profraw\"), [0x81, 0x72, 0x66]).unwrap();\n    \
+                 std::fs::write(file.with_file_name(\"nothing.profraw\"), []).unwrap();\n}\n";
+    sandbox.write("tests/leave.rs", leave);
+    let run = sandbox.xtask(&["coverage", "--lcov", "out.lcov"]).assert_code(0);
+    let note = said(&run).lines().next().unwrap().to_owned();
+    assert!(note.starts_with("note: left out 2 of "), "{note}");
+    assert!(note.ends_with(": half.profraw, nothing.profraw"), "{note}");
+    assert!(sandbox.read("out.lcov").contains("DA:10,0"));
+}
+
+#[test]
+fn without_a_readable_profile_there_is_no_verdict() {
+    let sandbox = meter("0");
+    let targets = "[lib]\ntest = false\n\n[[test]]\nname = \"add\"\nharness = false\n";
+    sandbox.write("Cargo.toml", manifest("meter", targets));
+    // Another program takes the place of the test before it writes its profile.
+    let test = "use std::os::unix::process::CommandExt;\n\nfn main() {\n    \
+                let file = std::env::var_os(\"LLVM_PROFILE_FILE\").unwrap();\n    \
+                let file = std::path::PathBuf::from(file).with_file_name(\"half.profraw\");\n    \
+                std::fs::write(file, [0x81, 0x72, meter::add(1, 1) as u8]).unwrap();\n    \
+                panic!(\"{}\", std::process::Command::new(\"true\").exec());\n}\n";
+    sandbox.write("tests/add.rs", test);
+    let run = sandbox.xtask(&["coverage"]).assert_code(75);
+    assert_eq!(said(&run), "error: failed to read any of 1 profile");
+}
+
+#[test]
+fn where_the_checkout_lies_changes_no_score() {
+    let sandbox = meter("50");
+    let config = "{\"coverage_score\": 50, \"exclude_path\": \"tests|\\\\(a\"}";
+    sandbox.write(&file(), config).write("src/tests_of_all.rs", "pub fn excluded() {}\n");
+    sandbox.write("src/lib.rs", format!("{METER}\npub mod tests_of_all;\n"));
+    let files = |root: &Path| {
+        let mut command = sandbox.command(XTASK);
+        let output = command.args(["coverage", "--files"]).current_dir(root).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (here, stderr) = files(&sandbox.root());
+    assert!(here.contains("80.00 %  src/lib.rs"), "{here}\n{stderr}");
+    assert!(!here.contains("tests_of_all") && !stderr.contains("warning"), "{here}\n{stderr}");
+    let elsewhere = sandbox.beside("tests/(a $b[c]+ é)/x");
+    fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+    let _ = fs::remove_dir_all(sandbox.root().join("target"));
+    fs::rename(sandbox.root(), &elsewhere).unwrap();
+    assert_eq!(files(&elsewhere).0, here);
+    std::os::unix::fs::symlink(&elsewhere, sandbox.root()).unwrap();
+    assert_eq!(files(&sandbox.root()).0, here);
+    let html = sandbox.xtask(&["coverage", "--lcov", "out.lcov"]);
+    assert!(!sandbox.read("out.lcov").contains("tests_of_all"), "{}", html.stderr);
+    sandbox.write(&file(), "{\"coverage_score\": 50, \"exclude_path\": \"^/|elsewhere\"}");
+    assert!(
+        files(&sandbox.root())
+            .1
+            .contains("`exclude_path` matches no measured file: `^/|elsewhere`")
+    );
+}
+
+/// A compiler that fails as the script says whenever it compiles the crate.
+fn with_compiler(sandbox: &mut Sandbox, script: &str) {
+    let wrapper =
+        format!("case \" $* \" in *' --crate-name meter '*) {script};; esac\nexec \"$@\"");
+    sandbox.stub("wrapper", &wrapper);
+    let wrapper = sandbox.beside("stubs").join("wrapper");
+    sandbox
+        .write(".cargo/config.toml", format!("[build]\nrustc-wrapper = '{}'\n", wrapper.display()));
+}
+
+#[test]
+fn a_killed_compiler_and_a_full_disk_are_not_the_fault_of_the_code() {
+    let mut sandbox = meter("80");
+    with_compiler(&mut sandbox, "kill -KILL $$");
+    let run = sandbox.xtask(&["coverage"]).assert_code(75);
+    assert!(said(&run).contains("error: the build was interrupted: "), "{}", run.stderr);
+    assert!(said(&run).contains("signal: 9"), "{}", run.stderr);
+    with_compiler(
+        &mut sandbox,
+        "echo 'error: failed to write: No space left on device' >&2; exit 1",
+    );
+    let run = sandbox.xtask(&["coverage"]).assert_code(75);
+    assert!(said(&run).contains("No space left on device"), "{}", run.stderr);
+    // Killed once, as by a system that was short of memory for a moment.
+    let once = sandbox.beside("once");
+    with_compiler(&mut sandbox, &format!("mkdir {} && kill -KILL $$", once.display()));
+    sandbox.xtask(&["coverage"]).assert_code(75);
+    sandbox.xtask(&["coverage"]).assert_code(0);
+}
+
+#[test]
+fn a_run_that_waited_reads_what_the_other_recorded() {
+    let sandbox = meter("10");
+    sandbox.xtask(&["coverage", "--no-cleanup"]);
+    let start = || {
+        let mut command = sandbox.command(XTASK);
+        command.args(["coverage", "--devel"]).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let outputs = [start(), start()].map(|child| child.wait_with_output().unwrap());
+    let stderr = outputs.map(|output| {
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr
+    });
+    let stderr = stderr.concat();
+    assert_eq!(stderr.matches("recorded: ").count(), 1, "{stderr}");
+    assert_eq!(stderr.matches("passed: ").count(), 1, "{stderr}");
+    assert_eq!(sandbox.read(&file()), config("80.00"));
+}
+
+/// Three crates without a configuration in the root; two have one of their own.
+fn three_crates() -> Sandbox {
+    let sandbox = meter("0");
+    fs::remove_file(sandbox.root().join(file())).unwrap();
+    fs::remove_dir_all(sandbox.root().join("src")).unwrap();
+    fs::remove_dir_all(sandbox.root().join("tests")).unwrap();
+    sandbox.write(
+        "Cargo.toml",
+        "[workspace]\nresolver = \"2\"\nmembers = [\"one\", \"two\", \"three\"]\n",
+    );
+    for name in ["one", "two", "three"] {
+        sandbox.write(&format!("{name}/Cargo.toml"), manifest(name, "[features]\nextra = []\n"));
+        let extra = "\n#[cfg(feature = \"extra\")]\npub fn extra() {}\n";
+        sandbox.write(&format!("{name}/src/lib.rs"), format!("{METER}{extra}"));
+        sandbox.write(&format!("{name}/tests/add.rs"), TEST.replace("meter", name));
+    }
+    sandbox.write(&format!("one/{}", file()), "{\"coverage_score\": 66.66}\n");
+    sandbox
+        .write(&format!("two/{}", file()), "{\"coverage_score\": 90, \"crate_features\": \"\"}\n");
+    sandbox.run("cargo", &["generate-lockfile", "--offline"]).assert_code(0);
+    sandbox.commit_all("Three crates");
+    sandbox
+}
+
+#[test]
+fn each_crate_of_a_workspace_is_compared_with_its_own_record() {
+    let sandbox = three_crates();
+    let run = sandbox.xtask(&["coverage"]).assert_code(1);
+    let (_, report) = run.stderr.rsplit_once("\ncrate ").unwrap();
+    expect![[r"
+        crate   lines  covered  recorded
+        one    4 of 6  66.66 %   66.66 %  passed
+        two    4 of 5  80.00 %   90.00 %  failed: lower
+        three  4 of 6  66.66 %      none  no configuration
+        failed: 1 of 2 crates: `two`
+        help: add tests: `cargo xtask coverage --diff` lists the new lines that no test runs; if the drop is intended, record it with `cargo xtask coverage --devel --allow-lower`, or apply this patch with `git apply`:
+    "]].assert_eq(&format!("crate {report}"));
+    assert_eq!(run.stderr.matches(" cargo llvm-cov test ").count(), 1, "{}", run.stderr);
+    fs::write(sandbox.beside("patch"), &run.stdout).unwrap();
+    sandbox.git(&["apply", "--check", sandbox.beside("patch").to_str().unwrap()]);
+
+    sandbox.write(&format!("one/{}", file()), "{\"coverage_score\": 1}\n");
+    let run = sandbox.xtask(&["coverage", "--devel", "--allow-lower"]).assert_code(0);
+    assert!(run.stderr.contains("passed: all 2 crates"), "{}", run.stderr);
+    let (one, two) = (format!("one/{}", file()), format!("two/{}", file()));
+    assert_eq!(sandbox.read(&one), "{\"coverage_score\": 66.66}\n");
+    assert_eq!(sandbox.read(&two), "{\"coverage_score\": 80.00, \"crate_features\": \"\"}\n");
+
+    let run = sandbox.xtask(&["coverage", "--package", "two"]).assert_code(0);
+    assert!(said(&run).starts_with("passed: 80.00 % of lines (4 of 5)"), "{}", run.stderr);
+    let run = sandbox.xtask(&["coverage", "--package", "three"]).assert_code(2);
+    assert!(said(&run).contains("in `three` or below it"), "{}", run.stderr);
+}
+
+#[test]
+fn a_workspace_that_is_not_at_the_root_has_its_own_record() {
+    let sandbox = meter("80");
+    sandbox.write("staging/Cargo.toml", manifest("staged", "[workspace]\n"));
+    sandbox
+        .write("staging/src/lib.rs", METER.replace("number / 2", "number / 2 }\npub fn more() {"));
+    sandbox.write("staging/tests/add.rs", TEST.replace("meter", "staged"));
+    let record = format!("staging/{}", file());
+    sandbox.write(&record, config("10"));
+    let manifest_path = ["--manifest-path", "staging/Cargo.toml"];
+    let run = sandbox.xtask(&[&["coverage"], &manifest_path[..]].concat()).assert_code(1);
+    assert!(run.stdout.contains(&format!("+++ b/{record}")), "{}", run.stdout);
+    assert!(
+        run.stderr.contains("coverage --manifest-path staging/Cargo.toml --devel"),
+        "{}",
+        run.stderr
+    );
+    sandbox.xtask(&[&["coverage", "--devel"], &manifest_path[..]].concat()).assert_code(0);
+    assert_ne!(sandbox.read(&record), config("10"));
+    assert_eq!(sandbox.read(&file()), config("80"));
+    assert!(sandbox.root().join("staging/target/xtask-coverage").is_dir());
+
+    let mut command = sandbox.command(XTASK);
+    command.args(["coverage", "--set", "20"]).current_dir(sandbox.root().join("staging/src"));
+    assert!(command.status().unwrap().success());
+    assert_eq!(sandbox.read(&record), config("20.00"));
+    assert_eq!(sandbox.read(&file()), config("80"));
+    for path in ["no/Cargo.toml", "staging", "../Cargo.toml"] {
+        sandbox.xtask(&["coverage", "--manifest-path", path]).assert_code(2);
+    }
+}
+
+#[test]
+fn no_setting_of_the_users_changes_which_lines_are_added() {
+    let mut sandbox = meter("80");
+    sandbox.write("src/lib.rs", format!("{METER}\npub fn added() {{}}\n"));
+    sandbox.write("src/new é.rs", "pub fn unknown() {}\n");
+    let lines = |sandbox: &Sandbox| {
+        let run = sandbox.xtask(&["coverage", "--diff", "HEAD"]);
+        let (_, sentence) =
+            run.stderr.rsplit_once('\n').map(|(text, _)| text.rsplit_once('\n').unwrap()).unwrap();
+        format!("{}{sentence}", lines_of(&run))
+    };
+    let wanted = lines(&sandbox);
+    assert!(wanted.starts_with("src/lib.rs:12\n") && wanted.contains("(0 of 1)"), "{wanted}");
+    for (name, value) in [
+        ("diff.noprefix", "true"),
+        ("diff.mnemonicPrefix", "true"),
+        ("diff.context", "7"),
+        ("diff.interHunkContext", "9"),
+        ("diff.external", "echo"),
+        ("diff.algorithm", "patience"),
+        ("diff.suppressBlankEmpty", "true"),
+        ("diff.relative", "true"),
+        ("diff.orderFile", "/nowhere"),
+        ("diff.renames", "false"),
+        ("diff.wsErrorHighlight", "all"),
+        ("diff.colorMoved", "zebra"),
+        ("color.ui", "always"),
+        ("color.diff", "always"),
+        ("core.quotePath", "true"),
+        ("core.pager", "false"),
+    ] {
+        sandbox.git(&["config", name, value]);
+    }
+    sandbox.set("GIT_DIFF_OPTS", "--unified=5").set("GIT_EXTERNAL_DIFF", "echo");
+    sandbox.set("GIT_LITERAL_PATHSPECS", "1").set("GIT_PAGER", "false");
+    assert_eq!(lines(&sandbox), wanted);
+}
+
+#[test]
+fn a_profile_of_a_program_without_an_environment_is_named_and_removed() {
+    let sandbox = meter("80");
+    let bin = "fn main() {\n    println!(\"{}\", meter::half(4));\n}\n";
+    sandbox.write("src/bin/half.rs", bin);
+    let test = "#[test]\nfn half() {\n    let program = env!(\"CARGO_BIN_EXE_half\");\n    \
+                assert!(std::process::Command::new(program).env_clear().status().unwrap().success());\n}\n";
+    sandbox.write("tests/half.rs", test).write("default_mine.profraw", "mine");
+    sandbox.commit_all("Add a program");
+    let run = sandbox.xtask(&["coverage", "--devel", "--allow-lower"]).assert_code(0);
+    let notes = said(&run);
+    assert!(notes.contains("note: removed 1 profile that a program wrote"), "{notes}");
+    assert!(notes.contains("such as `default_"), "{notes}");
+    assert_eq!(sandbox.git(&["status", "--short"]), format!(" M {}\n", file()));
+}
+
+#[test]
+fn tests_that_a_hook_runs_leave_the_repository_alone() {
+    let sandbox = meter("80");
+    let test = "#[test]\nfn commits() {\n    let dir = std::env::temp_dir().join(format!(\"hook-{}\", std::process::id()));\n    \
+                std::fs::create_dir_all(&dir).unwrap();\n    std::fs::write(dir.join(\"x\"), \"x\").unwrap();\n    \
+                for arguments in [&[\"init\", \"-q\"][..], &[\"add\", \"x\"], &[\"commit\", \"-q\", \"-m\", \"theirs\"]] {\n        \
+                let git = std::process::Command::new(\"git\").args(arguments).current_dir(&dir).status();\n        \
+                assert!(git.unwrap().success());\n    }\n    std::fs::remove_dir_all(&dir).unwrap();\n}\n";
+    sandbox.write("tests/commits.rs", test);
+    sandbox.commit_all("Add a test that commits");
+    let worktree = sandbox.beside("linked");
+    sandbox.git(&["worktree", "add", "--quiet", "-b", "linked", worktree.to_str().unwrap()]);
+    let hook = sandbox.root().join(".git/hooks/pre-push");
+    let script = format!("#!/bin/sh\nexec '{XTASK}' coverage\n");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, script).unwrap();
+    assert!(Command::new("chmod").arg("+x").arg(&hook).status().unwrap().success());
+    let remote = sandbox.beside("remote");
+    sandbox.git(&["init", "--quiet", "--bare", remote.to_str().unwrap()]);
+    let head = sandbox.git(&["rev-parse", "linked"]);
+    let mut push = sandbox.command("git");
+    let output = push.args(["push", "--quiet"]).arg(&remote).arg("linked").current_dir(&worktree);
+    let output = output.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.contains("passed: 80.00 %"), "{stderr}");
+    assert_eq!(sandbox.git(&["rev-parse", "linked"]), head, "{stderr}");
+    assert_eq!(sandbox.git(&["config", "core.bare"]), "false\n");
+    assert_eq!(sandbox.git(&["-C", worktree.to_str().unwrap(), "status", "--short"]), "");
 }

@@ -13,5 +13,6 @@ mod consumer;
 mod container;
 mod coverage;
 mod imported_history;
+mod init;
 mod newcomer;
 mod timeout;

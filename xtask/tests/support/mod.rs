@@ -78,13 +78,6 @@ impl Drop for TempDir {
     }
 }
 
-/// The first commands that the README has for a consumer.
-pub(crate) fn set_up_block() -> String {
-    let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
-    let section = readme.split("## Your crate in five minutes").nth(1).unwrap();
-    section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
-}
-
 /// A throw-away git repository with a home, a `PATH` that starts with stubs, and nothing of the
 /// developer's environment but what the real tools need.
 pub(crate) struct Sandbox {

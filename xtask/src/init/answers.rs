@@ -1,0 +1,304 @@
+//! Pure. What the user wants: the defaults, the options of the command line, and what is asked.
+
+use std::collections::BTreeMap;
+
+use crate::cli::init::{Key, Mode};
+use crate::init::facts::{DEPENDABOT, Facts, PLATFORMS, PUBLISH};
+use crate::plan::platform::Platform;
+use crate::text::diagnostic::{Diagnostic, Rejected};
+
+#[expect(clippy::struct_excessive_bools, reason = "each is the answer to a question of its own")]
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answers {
+    /// The name of the alias; `None` where there is one already.
+    pub(crate) alias: Option<String>,
+    /// `None` leaves the platform file alone.
+    pub(crate) platforms: Option<Vec<Platform>>,
+    /// As it is written into the file.
+    pub(crate) coverage_score: String,
+    pub(crate) dependabot: Dependabot,
+    pub(crate) publish: bool,
+    pub(crate) hooks: bool,
+    pub(crate) bootstrap: bool,
+    pub(crate) convert: bool,
+    /// A conversion that was asked for is made although this tool is in use already.
+    pub(crate) is_told_to_convert: bool,
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dependabot {
+    Weekly,
+    Monthly,
+    /// No file of ours.
+    None,
+    /// The file that is there, in its newest version.
+    AsItIs,
+}
+
+/// A question, and what an empty answer means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) key: Key,
+    pub(crate) text: String,
+    pub(crate) default: String,
+}
+
+impl Answers {
+    /// What `--yes` does. A check wants nothing that is a choice and was not made.
+    pub(crate) fn defaults(facts: &Facts, mode: Mode) -> Answers {
+        let is_check = mode == Mode::Check;
+        let has = |name: &str| facts.files.contains_key(name);
+        let has_dependabot = DEPENDABOT.into_iter().any(has);
+        Answers {
+            alias: facts.alias().is_none().then(|| facts.free_alias().to_owned()),
+            platforms: (!is_check && !has(PLATFORMS)).then(|| Platform::DEFAULT.to_vec()),
+            coverage_score: "0".to_owned(),
+            dependabot: match () {
+                () if has_dependabot => Dependabot::AsItIs,
+                () if is_check => Dependabot::None,
+                () => Dependabot::Weekly,
+            },
+            publish: has(PUBLISH) || (!is_check && facts.publishers().is_empty()),
+            hooks: match &facts.hook {
+                Some(hook) => has(&hook.path) || (!is_check && !hook.is_shared),
+                None => false,
+            },
+            bootstrap: false,
+            convert: true,
+            is_told_to_convert: false,
+            overwrite: false,
+        }
+    }
+
+    /// Applies the options of the command line.
+    ///
+    /// # Errors
+    ///
+    /// Rejects every value that cannot be used, with its option (exit code 2).
+    pub(crate) fn take(
+        &mut self,
+        facts: &Facts,
+        given: &BTreeMap<Key, String>,
+    ) -> Result<(), Rejected> {
+        let mut problems = Vec::new();
+        for (key, text) in given {
+            if let Err(problem) = self.set(facts, *key, text) {
+                let name = Key::NAMED.iter().find(|(_, it)| it == key).map_or("", |(name, _)| name);
+                problems.push(Diagnostic::error(format!("`{name}`: {problem}")));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Rejected(problems)) }
+    }
+
+    /// Applies one answer, of the command line or typed. The error says what is wrong with it.
+    pub(crate) fn set(&mut self, facts: &Facts, key: Key, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        match key {
+            Key::Alias => self.alias = alias(facts, text)?,
+            Key::Platforms => self.platforms = Some(platforms(text)?),
+            Key::CoverageScore => self.coverage_score = score(text)?,
+            Key::Dependabot => self.dependabot = dependabot(text)?,
+            Key::Publish => self.publish = boolean(text)?,
+            Key::Hooks => self.hooks = boolean(text)?,
+            Key::Bootstrap => self.bootstrap = boolean(text)?,
+            Key::Convert => {
+                self.convert = boolean(text)?;
+                self.is_told_to_convert = self.convert;
+            }
+            Key::Overwrite => self.overwrite = boolean(text)?,
+        }
+        Ok(())
+    }
+
+    /// What is asked on a terminal: choices that the command line has not made.
+    pub(crate) fn questions(&self, facts: &Facts, given: &BTreeMap<Key, String>) -> Vec<Question> {
+        let mut questions = Vec::new();
+        let mut ask = |key: Key, text: String, default: String| {
+            if !given.contains_key(&key) {
+                questions.push(Question { key, text, default });
+            }
+        };
+        let yes_or_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+        if let Some(alias) = self.alias.as_ref().filter(|alias| *alias != "xtask") {
+            let text = "`cargo xtask` is taken here; name of the alias for this tool";
+            ask(Key::Alias, text.to_owned(), alias.clone());
+        }
+        if let Some(platforms) = &self.platforms {
+            let text = "platforms to test (x86_64, aarch64, riscv64)".to_owned();
+            ask(Key::Platforms, text, names(platforms, ","));
+        }
+        if self.dependabot == Dependabot::Weekly {
+            let text = "Dependabot updates (weekly, monthly, none)".to_owned();
+            ask(Key::Dependabot, text, "weekly".to_owned());
+        }
+        if !facts.files.contains_key(PUBLISH) {
+            let publishers = match facts.publishers() {
+                others if others.is_empty() => String::new(),
+                others => format!(" ({} publishes already)", others.join(", ")),
+            };
+            let text = format!("add a workflow that publishes tagged versions{publishers}?");
+            ask(Key::Publish, text, yes_or_no(self.publish));
+        }
+        if let Some(hook) = facts.hook.as_ref().filter(|hook| !facts.files.contains_key(&hook.path))
+        {
+            let shared = if hook.is_shared { ", shared with other repositories" } else { "" };
+            let text =
+                format!("install a hook that checks commit messages ({}{shared})?", hook.path);
+            ask(Key::Hooks, text, yes_or_no(self.hooks));
+        }
+        questions
+    }
+}
+
+/// The names of platforms, each followed by the separator but the last.
+pub(crate) fn names(platforms: &[Platform], separator: &str) -> String {
+    let names: Vec<&str> = platforms.iter().map(|platform| platform.name()).collect();
+    names.join(separator)
+}
+
+fn alias(facts: &Facts, text: &str) -> Result<Option<String>, String> {
+    match facts.alias() {
+        Some(known) if known == text => Ok(None),
+        Some(known) => Err(format!("`cargo {known}` calls this tool already")),
+        None => match facts.problem_of_alias(text) {
+            Some(problem) => Err(problem),
+            None => Ok(Some(text.to_owned())),
+        },
+    }
+}
+
+fn platforms(text: &str) -> Result<Vec<Platform>, String> {
+    let names = text.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty());
+    let mut platforms = Vec::new();
+    for name in names {
+        let platform = Platform::from_name(name)?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    if platforms.is_empty() { Err("no platform is named".to_owned()) } else { Ok(platforms) }
+}
+
+fn score(text: &str) -> Result<String, String> {
+    let is_plain = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    // As JSON has numbers: `.5` and `5.` are none.
+    let is_json = serde_json::from_str::<f64>(text).is_ok_and(|it| (0.0..=100.0).contains(&it));
+    if is_plain && is_json {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected a number from 0 to 100, not `{text}`"))
+    }
+}
+
+fn dependabot(text: &str) -> Result<Dependabot, String> {
+    match text {
+        "weekly" => Ok(Dependabot::Weekly),
+        "monthly" => Ok(Dependabot::Monthly),
+        "none" => Ok(Dependabot::None),
+        _ => Err(format!("expected `weekly`, `monthly` or `none`, not `{text}`")),
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "y" => Ok(true),
+        "false" | "no" | "n" => Ok(false),
+        _ => Err(format!("expected `true` or `false`, not `{text}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::facts::Hook;
+
+    fn new_consumer() -> Facts {
+        let hook = Hook { path: ".git/hooks/commit-msg".to_owned(), ..Hook::default() };
+        Facts { checkout: "rust-vmm-ci".to_owned(), hook: Some(hook), ..Facts::default() }
+    }
+
+    fn with_files(names: &[&str]) -> Facts {
+        let text = "cargo publish".to_owned();
+        let files = names.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+        Facts { files, ..new_consumer() }
+    }
+
+    fn keys(facts: &Facts, given: &[(Key, &str)]) -> Vec<Key> {
+        let given = given.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+        let answers = Answers::defaults(facts, Mode::Ask);
+        answers.questions(facts, &given).into_iter().map(|question| question.key).collect()
+    }
+
+    #[test]
+    fn only_open_choices_are_asked() {
+        use Key::{Dependabot, Hooks, Platforms, Publish};
+        let facts = new_consumer();
+        assert_eq!(keys(&facts, &[]), [Platforms, Dependabot, Publish, Hooks]);
+        assert_eq!(keys(&facts, &[(Dependabot, "none"), (Hooks, "no")]), [Platforms, Publish]);
+        let done = with_files(&[PLATFORMS, DEPENDABOT[1], PUBLISH, ".git/hooks/commit-msg"]);
+        assert_eq!(keys(&done, &[]), []);
+        let member = vec![("xtask".to_owned(), "x".to_owned())];
+        assert_eq!(keys(&Facts { crates: member, ..done }, &[]), [Key::Alias]);
+    }
+
+    #[test]
+    fn a_second_workflow_that_publishes_is_not_the_default() {
+        let facts = with_files(&[".github/workflows/release.yml"]);
+        assert!(!Answers::defaults(&facts, Mode::Yes).publish);
+        assert!(Answers::defaults(&new_consumer(), Mode::Yes).publish);
+    }
+
+    #[test]
+    fn a_check_asks_for_nothing_that_is_a_choice() {
+        let answers = Answers::defaults(&new_consumer(), Mode::Check);
+        assert_eq!(answers.platforms, None);
+        assert_eq!(answers.dependabot, Dependabot::None);
+        assert!(!answers.publish && !answers.hooks);
+        assert_eq!(answers.alias.as_deref(), Some("xtask"));
+    }
+
+    #[test]
+    fn a_directory_of_hooks_that_others_share_is_not_written_to_by_default() {
+        let mut facts = new_consumer();
+        facts.hook = Some(Hook {
+            path: "/h/hooks/commit-msg".to_owned(),
+            is_shared: true,
+            ..Hook::default()
+        });
+        assert!(!Answers::defaults(&facts, Mode::Yes).hooks);
+    }
+
+    #[test]
+    fn every_value_that_cannot_be_used_is_reported() {
+        let facts = new_consumer();
+        let given = [
+            (Key::Platforms, "x86-64,aarch64"),
+            (Key::CoverageScore, "101"),
+            (Key::Dependabot, "daily"),
+            (Key::Hooks, "perhaps"),
+            (Key::Alias, "a b"),
+        ];
+        let given = given.map(|(key, text)| (key, text.to_owned())).into();
+        let problems = Answers::defaults(&facts, Mode::Yes).take(&facts, &given).unwrap_err();
+        expect_test::expect![[r"
+            error: `--alias`: `a b` cannot be the name of an alias
+            error: `--platforms`: unknown platform `x86-64`, did you mean `x86_64`?
+            error: `--coverage-score`: expected a number from 0 to 100, not `101`
+            error: `--dependabot`: expected `weekly`, `monthly` or `none`, not `daily`
+            error: `--hooks`: expected `true` or `false`, not `perhaps`"]]
+        .assert_eq(&problems.to_string());
+    }
+
+    #[test]
+    fn answers_are_taken_as_people_type_them() {
+        let facts = new_consumer();
+        let mut answers = Answers::defaults(&facts, Mode::Ask);
+        answers.set(&facts, Key::Platforms, " riscv64, x86_64,riscv64\n").unwrap();
+        assert_eq!(answers.platforms.as_deref(), Some(&[Platform::Riscv64, Platform::X86_64][..]));
+        answers.set(&facts, Key::Publish, "N\n").unwrap();
+        assert!(!answers.publish);
+        answers.set(&facts, Key::CoverageScore, "85.5").unwrap();
+        assert_eq!(answers.coverage_score, "85.5");
+    }
+}

@@ -1,0 +1,241 @@
+//! Pure. What `init` finds in the repository before it decides anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::init::cargo_config::CargoConfig;
+use crate::plan::alias::Ours;
+use crate::text::toml;
+
+/// The repository as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// Where the submodule is, relative to the root.
+    pub(crate) checkout: String,
+    /// The members of the workspace: name, and path relative to the root.
+    pub(crate) crates: Vec<(String, String)>,
+    /// What this machine is, by Rust's name of it.
+    pub(crate) architecture: &'static str,
+    /// The triple of this machine, where cargo builds for another target.
+    pub(crate) host: Option<String>,
+    /// Every file that git tracks or would track.
+    pub(crate) names: BTreeSet<String>,
+    /// The text of those that may change, by path relative to the root (hooks: as git names them).
+    pub(crate) files: BTreeMap<String, String>,
+    /// Links into the submodule, and whether each leads to a file.
+    pub(crate) links: BTreeMap<String, bool>,
+    /// Files whose text the submodule's history has.
+    pub(crate) older: BTreeSet<String>,
+    pub(crate) cargo_config: CargoConfig,
+    /// What cargo itself knows by name.
+    pub(crate) commands: BTreeSet<String>,
+    pub(crate) hook: Option<Hook>,
+}
+
+/// Where the hook that checks commit messages goes.
+#[derive(Debug, Default)]
+pub(crate) struct Hook {
+    /// Absolute, or relative to the root where it is below.
+    pub(crate) path: String,
+    /// Git would track it.
+    pub(crate) is_in_tree: bool,
+    /// The directory is outside of the repository, for several of them.
+    pub(crate) is_shared: bool,
+}
+
+pub(crate) const CONFIG: &str = ".cargo/config.toml";
+pub(crate) const OLD_CONFIG: &str = ".cargo/config";
+pub(crate) const PLATFORMS: &str = ".platform";
+pub(crate) const GITIGNORE: &str = ".gitignore";
+pub(crate) const DEPENDABOT: [&str; 2] = [".github/dependabot.yml", ".github/dependabot.yaml"];
+pub(crate) const PUBLISH: &str = ".github/workflows/publish.yml";
+pub(crate) const PIPELINE: &str = ".buildkite/pipeline.yml";
+pub(crate) const TOOLCHAINS: [&str; 2] = ["rust-toolchain.toml", "rust-toolchain"];
+
+/// Whether the text of a file that git lists is of interest.
+pub(crate) fn is_read(name: &str) -> bool {
+    let dir = name.rsplit_once('/').map_or("", |(dir, _)| dir);
+    match dir {
+        ".github/workflows" => is_yaml(name),
+        _ if dir == ".buildkite" || dir.ends_with("/.buildkite") => is_yaml(name) || is_json(name),
+        _ => false,
+    }
+}
+
+pub(crate) fn is_yaml(name: &str) -> bool {
+    has_extension(name, &["yml", "yaml"])
+}
+
+pub(crate) fn is_json(name: &str) -> bool {
+    has_extension(name, &["json"])
+}
+
+fn has_extension(name: &str, wanted: &[&str]) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| wanted.contains(&extension))
+}
+
+impl Facts {
+    /// How this tool is recognised in an alias.
+    pub(crate) fn ours(&self) -> Ours {
+        let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
+        let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
+        Ours { manifests: manifests.to_vec(), at_root: false }
+    }
+
+    /// The alias that calls this tool already.
+    pub(crate) fn alias(&self) -> Option<&str> {
+        let ours = self.ours();
+        let mut aliases = self.cargo_config.aliases.iter();
+        aliases.find(|(_, line)| ours.is_named_by(line)).map(|(name, _)| name.as_str())
+    }
+
+    /// Why a name cannot be that of a new alias.
+    pub(crate) fn problem_of_alias(&self, name: &str) -> Option<String> {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.starts_with('-') || !name.chars().all(is_part) {
+            return Some(format!("`{name}` cannot be the name of an alias"));
+        }
+        if let Some((_, line)) = self.cargo_config.aliases.iter().find(|(it, _)| it == name) {
+            return Some(format!("`cargo {name}` is an alias already (`{line}`)"));
+        }
+        self.commands.contains(name).then(|| format!("`cargo {name}` is a command of cargo"))
+    }
+
+    /// The alias of a new consumer: the usual name, or another where that is taken.
+    pub(crate) fn free_alias(&self) -> &'static str {
+        let is_member = |name: &str| self.crates.iter().any(|(member, _)| member == name);
+        let is_alias = |name: &str| self.cargo_config.aliases.iter().any(|(it, _)| it == name);
+        let names = ["xtask", "ci-xtask", "rust-vmm-ci"];
+        let free = names.into_iter().find(|name| !is_member(name) && !is_alias(name));
+        free.unwrap_or("rust-vmm-ci-xtask")
+    }
+
+    /// The triple that the alias has to name, since cargo builds for another unless it is told.
+    pub(crate) fn foreign_host(&self) -> Option<&str> {
+        let host = self.host.as_deref()?;
+        let targets = &self.cargo_config.targets;
+        (!targets.is_empty() && *targets != [host]).then_some(host)
+    }
+
+    /// Whether git would track a file: all but a hook in a directory of git's.
+    pub(crate) fn is_in_tree(&self, path: &str) -> bool {
+        self.hook.as_ref().is_none_or(|hook| hook.path != path || hook.is_in_tree)
+    }
+
+    /// The package in a directory of the repository.
+    pub(crate) fn package_in(&self, dir: &str) -> Option<String> {
+        let dir = dir.trim_start_matches("./").trim_end_matches('/');
+        let member = self.crates.iter().find(|(_, path)| path == dir);
+        member.map(|(name, _)| name.clone())
+    }
+
+    /// Workflows besides ours that publish crates.
+    pub(crate) fn publishers(&self) -> Vec<&str> {
+        let workflows = self.files.iter().filter(|(name, _)| name.starts_with(".github/workflows"));
+        let others =
+            workflows.filter(|(name, text)| *name != PUBLISH && text.contains("cargo publish"));
+        others.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The configuration that cargo reads: of two files the one of the older name.
+    pub(crate) fn config_name(&self) -> &'static str {
+        if self.files.contains_key(OLD_CONFIG) { OLD_CONFIG } else { CONFIG }
+    }
+
+    /// The toolchain file's release, where it is older than this tool needs, as (file, release).
+    pub(crate) fn old_toolchain(&self, needed: &str) -> Option<(&'static str, String)> {
+        let (name, text) =
+            TOOLCHAINS.iter().find_map(|name| Some((*name, self.files.get(*name)?)))?;
+        let channel = channel(text)?;
+        (release(&channel)? < release(needed)?).then_some((name, channel))
+    }
+}
+
+/// Both forms of a toolchain file: TOML, and the name alone.
+fn channel(text: &str) -> Option<String> {
+    let statements = toml::statements(text).unwrap_or_default();
+    let is_channel = |it: &&toml::Statement<'_>| it.path == ["toolchain", "channel"];
+    match statements.iter().find(is_channel) {
+        Some(statement) => toml::as_string(statement.value?),
+        None => text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned),
+    }
+}
+
+/// `1.89` of `1.89.0-x86_64-unknown-linux-gnu`; a channel that moves has no number.
+fn release(channel: &str) -> Option<(u32, u32)> {
+    let mut parts = channel.split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts { checkout: "rust-vmm-ci".to_owned(), ..Facts::default() }
+    }
+
+    fn with_config(text: &str) -> Facts {
+        Facts { cargo_config: CargoConfig::parse(text).unwrap(), ..facts() }
+    }
+
+    #[test]
+    fn another_name_is_offered_where_xtask_is_taken() {
+        assert_eq!(facts().free_alias(), "xtask");
+        assert_eq!(with_config("[alias]\nxtask = \"run -p xtask\"\n").free_alias(), "ci-xtask");
+        let member = ("xtask".to_owned(), "xtask".to_owned());
+        assert_eq!(Facts { crates: vec![member], ..facts() }.free_alias(), "ci-xtask");
+    }
+
+    #[test]
+    fn an_alias_that_is_ours_is_known_whatever_its_name() {
+        let config = "[alias]\nx = \"run\"\nci = [\"run\", \"--manifest-path\", \"rust-vmm-ci/xtask/Cargo.toml\"]\n";
+        assert_eq!(with_config(config).alias(), Some("ci"));
+        assert_eq!(with_config("[alias]\nxtask = \"run -p xtask\"\n").alias(), None);
+    }
+
+    #[test]
+    fn a_name_that_cargo_knows_is_refused() {
+        let mut facts = with_config("[alias]\nb = \"build\"\n");
+        facts.commands.insert("build".to_owned());
+        let problem = |name: &str| facts.problem_of_alias(name);
+        assert_eq!(problem("b").unwrap(), "`cargo b` is an alias already (`build`)");
+        assert_eq!(problem("build").unwrap(), "`cargo build` is a command of cargo");
+        assert_eq!(problem("a b").unwrap(), "`a b` cannot be the name of an alias");
+        assert_eq!(problem("ci-xtask"), None);
+    }
+
+    #[test]
+    fn the_host_is_named_only_where_cargo_builds_for_another_target() {
+        let host = |config: &str| {
+            let facts = Facts { host: Some("h".to_owned()), ..with_config(config) };
+            facts.foreign_host().map(str::to_owned)
+        };
+        assert_eq!(host(""), None);
+        assert_eq!(host("[build]\ntarget = \"h\"\n"), None);
+        assert_eq!(host("[build]\ntarget = [\"t\", \"h\"]\n").as_deref(), Some("h"));
+    }
+
+    #[test]
+    fn a_toolchain_file_that_is_too_old_is_found_in_both_forms() {
+        let old = |text: &str| {
+            let mut facts = facts();
+            facts.files.insert("rust-toolchain".to_owned(), text.to_owned());
+            facts.old_toolchain("1.89").map(|(_, release)| release)
+        };
+        assert_eq!(old("1.74.0\n").as_deref(), Some("1.74.0"));
+        assert_eq!(old("[toolchain]\nchannel = \"1.88\"\n").as_deref(), Some("1.88"));
+        for current in ["1.89.0", "stable", "nightly-2024-01-01", "[toolchain]\npath = \"x\"", ""] {
+            assert_eq!(old(current), None, "{current}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_change_is_read() {
+        for name in [".buildkite/a.json", "a/b/.buildkite/x.yml", ".github/workflows/x.yaml"] {
+            assert!(is_read(name), "{name}");
+        }
+        for name in ["a.json", ".buildkite/run.sh", ".github/x.yml", "x.buildkite/a.json"] {
+            assert!(!is_read(name), "{name}");
+        }
+    }
+}

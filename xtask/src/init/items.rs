@@ -1,0 +1,479 @@
+//! Pure. What each file is, and what becomes of it.
+
+use std::fmt;
+
+use crate::init::answers::{Answers, Dependabot, names};
+use crate::init::cargo_config;
+use crate::init::facts::{self, Facts};
+use crate::init::predecessor::{self, Conversion};
+use crate::plan::platform::{self, Platform};
+use crate::plan::template::{self, Origin};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
+
+/// A file that this command is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// Relative to the root; hooks are where git keeps them.
+    pub(crate) path: String,
+    pub(crate) state: State,
+    /// What it becomes; `None` leaves it alone.
+    pub(crate) text: Option<String>,
+    pub(crate) is_program: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Current,
+    Missing,
+    /// It is there without a part of it.
+    Lacks(String),
+    /// A template as it was in an earlier commit of the submodule.
+    Older,
+    /// A template that the user changed.
+    Edited,
+    /// The user's own file in a template's place.
+    Own,
+    /// Another choice than the file's.
+    Other,
+    /// It calls the Python tool set; the lines have to be converted by hand.
+    Former {
+        left: Vec<usize>,
+    },
+}
+
+impl State {
+    /// Whether a check fails for it.
+    pub(crate) fn is_drift(&self) -> bool {
+        !matches!(self, State::Current | State::Own)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Current => "current",
+            State::Missing => "missing",
+            State::Lacks(what) => return write!(f, "lacks {what}"),
+            State::Older => "older template",
+            State::Edited => "edited by you",
+            State::Own => "your own",
+            State::Other => "differs from the options of this run",
+            State::Former { .. } => "relies on the Python tool set",
+        })
+    }
+}
+
+impl Item {
+    fn new(path: &str, state: State, text: impl Into<Option<String>>) -> Item {
+        Item { path: path.to_owned(), state, text: text.into(), is_program: false }
+    }
+}
+
+/// Decides about every file.
+///
+/// # Errors
+///
+/// Rejects files that cannot be read as what they are, or changed without doubt (exit code 2).
+pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejected> {
+    let found = Diagnostics::default();
+    let mut items = Vec::new();
+    items.push(config(facts, answers, &found));
+    let platforms = platforms(facts, answers, &mut items, &found);
+    items.extend(coverage(facts, answers, &platforms));
+    items.push(gitignore(facts));
+    items.extend(dependabot(facts, answers));
+    items.extend(copy(facts, answers, facts::PUBLISH, template::PUBLISH, answers.publish));
+    items.extend(pipeline_files(facts, answers));
+    items.extend(hook(facts, answers));
+    items.extend(descriptions(facts, answers, &found));
+    for item in items.iter().filter(|item| item.text.is_some()) {
+        if facts.links.contains_key(&item.path) {
+            let message = format!("`{}` is a link into the submodule", item.path);
+            let help = "remove the link, then run this again";
+            found.push(Diagnostic::error(message).help(help));
+        }
+    }
+    found.into_warnings()?;
+    Ok(items)
+}
+
+/// The name of the alias, once everything is written.
+pub(crate) fn alias<'a>(facts: &'a Facts, answers: &'a Answers) -> &'a str {
+    answers.alias.as_deref().or_else(|| facts.alias()).unwrap_or("xtask")
+}
+
+/// Cargo's configuration with the alias.
+fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
+    let path = facts.config_name();
+    let Some(name) = &answers.alias else { return Item::new(path, State::Current, None) };
+    let manifest = format!("{}/xtask/Cargo.toml", facts.checkout);
+    let template = template::CARGO_CONFIG.trim_start();
+    let line = cargo_config::alias_line(template, name, &manifest, facts.foreign_host());
+    let lines = template.lines().map(|it| if it.starts_with("xtask =") { &line } else { it });
+    let table: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let table =
+        template::with_alias(&table, name).replace("`cargo xtask`", &format!("`cargo {name}`"));
+    let old = facts.files.get(path);
+    let state = match old {
+        None => State::Missing,
+        Some(_) => State::Lacks(format!("the alias `{name}`")),
+    };
+    let old = old.map_or("", String::as_str);
+    let text = cargo_config::with_alias(old, &line, &table);
+    if text.is_none() {
+        let message = format!(
+            "cannot add the alias `{name}` to `{path}`, which has no plain `[alias]` table"
+        );
+        let help = format!("add it to the alias table by hand, then run this again: {line}");
+        found.push(Diagnostic::error(message).help(help));
+    }
+    Item::new(path, state, text)
+}
+
+fn platforms(
+    facts: &Facts,
+    answers: &Answers,
+    items: &mut Vec<Item>,
+    found: &Diagnostics,
+) -> Vec<Platform> {
+    let path = facts::PLATFORMS;
+    let known = facts
+        .files
+        .get(path)
+        .map(|text| platform::parse_platform_file(&Source::new(path, text.as_str()), found));
+    let Some(wanted) = &answers.platforms else {
+        items.extend(known.is_some().then(|| Item::new(path, State::Current, None)));
+        return known.unwrap_or(Platform::DEFAULT.to_vec());
+    };
+    let text = names(wanted, "\n") + "\n";
+    items.push(match known {
+        None => Item::new(path, State::Missing, text),
+        Some(known) if known == *wanted => Item::new(path, State::Current, None),
+        Some(_) => Item::new(path, State::Other, text),
+    });
+    wanted.clone()
+}
+
+/// A new configuration for each platform whose coverage can be measured, at the root. Where each
+/// crate has its own, one at the root would change what they mean; where `tests/coverage` records
+/// the score, it would contradict it.
+fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Item> {
+    let name = |platform: &Platform| format!("coverage_config_{platform}.json");
+    let is_config = |path: &&String| {
+        let file = path.rsplit('/').next().unwrap_or_default();
+        file.starts_with("coverage_config_") && facts::is_json(file)
+    };
+    let mut configs = facts.names.iter().filter(is_config).peekable();
+    let is_elsewhere = configs.peek().is_some() && configs.all(|path| path.contains('/'));
+    if is_elsewhere || facts.names.contains("tests/coverage") {
+        return Vec::new();
+    }
+    let text = format!(
+        "{{\n  \"coverage_score\": {},\n  \"exclude_path\": \"\"\n}}\n",
+        answers.coverage_score
+    );
+    let measured = platforms.iter().filter(|platform| !platform.is_emulated()).map(name);
+    let item = |path: String| {
+        let is_there = facts.names.contains(&path);
+        let state = if is_there { State::Current } else { State::Missing };
+        Item::new(&path, state, (!is_there).then(|| text.clone()))
+    };
+    measured.map(item).collect()
+}
+
+fn gitignore(facts: &Facts) -> Item {
+    const LINE: &str = "/target";
+    let path = facts::GITIGNORE;
+    let Some(text) = facts.files.get(path) else {
+        return Item::new(path, State::Missing, format!("{LINE}\n"));
+    };
+    let ignores = |line: &str| {
+        let line = line.trim().trim_start_matches("**").trim_start_matches('/');
+        ["target", "target/", "target/*", "target/**"].contains(&line)
+    };
+    if text.lines().any(ignores) {
+        return Item::new(path, State::Current, None);
+    }
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let new = format!("{text}{gap}{LINE}\n");
+    Item::new(path, State::Lacks(format!("`{LINE}`")), new)
+}
+
+fn dependabot(facts: &Facts, answers: &Answers) -> Option<Item> {
+    let existing = facts::DEPENDABOT.into_iter().find(|path| facts.files.contains_key(*path));
+    let path = existing.unwrap_or(facts::DEPENDABOT[0]);
+    let text = facts.files.get(path).map_or("", String::as_str);
+    let is_monthly = match answers.dependabot {
+        Dependabot::None => return None,
+        Dependabot::Weekly => false,
+        Dependabot::Monthly => true,
+        Dependabot::AsItIs => !text.contains("weekly"),
+    };
+    let [template, other] = if is_monthly {
+        [template::MONTHLY, template::WEEKLY]
+    } else {
+        [template::WEEKLY, template::MONTHLY]
+    };
+    if text == template::with_alias(other, alias(facts, answers)) {
+        let text = template::with_alias(template, alias(facts, answers));
+        return Some(Item::new(path, State::Other, text));
+    }
+    copy(facts, answers, path, template, true)
+}
+
+/// A copy of a template, which is made if it is wanted and missing.
+fn copy(
+    facts: &Facts,
+    answers: &Answers,
+    path: &str,
+    template: &str,
+    is_wanted: bool,
+) -> Option<Item> {
+    let template = template::with_alias(template, alias(facts, answers));
+    let Some(text) = facts.files.get(path) else {
+        return is_wanted.then(|| Item::new(path, State::Missing, template));
+    };
+    let overwritten = (is_wanted && answers.overwrite).then(|| template.clone());
+    Some(match template::origin(text, &template, facts.older.contains(path)) {
+        Origin::Current => Item::new(path, State::Current, None),
+        Origin::Older => Item::new(path, State::Older, template),
+        Origin::Edited => Item::new(path, State::Edited, overwritten),
+        Origin::Own => Item::new(path, State::Own, overwritten),
+    })
+}
+
+/// The bootstrap step where it is kept in the repository, or the generator of the Python tool set.
+fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
+    let bootstrap = template::with_alias(template::BOOTSTRAP, alias(facts, answers));
+    let mut items = Vec::new();
+    if answers.bootstrap && !facts.files.contains_key(facts::PIPELINE) {
+        items.push(Item::new(facts::PIPELINE, State::Missing, bootstrap.clone()));
+    }
+    let files =
+        facts.files.iter().filter(|(path, _)| path.contains(".buildkite/") && facts::is_yaml(path));
+    for (path, text) in files {
+        if let Some(conversion) = predecessor::pipeline_file(text, &bootstrap) {
+            items.extend(former(answers, path, text, conversion));
+        } else if template::is_copy(text) || facts.older.contains(path) {
+            let options = template::pipeline_options(text);
+            let template = template::with_pipeline_options(template::BOOTSTRAP, options);
+            items.extend(copy(facts, answers, path, &template, true));
+        }
+    }
+    items
+}
+
+fn hook(facts: &Facts, answers: &Answers) -> Option<Item> {
+    let hook = facts.hook.as_ref()?;
+    let item = copy(facts, answers, &hook.path, template::HOOK, answers.hooks)?;
+    Some(Item { is_program: true, ..item })
+}
+
+/// Test descriptions that call the Python tool set, or that relied on its default timeout.
+fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<Item> {
+    let is_new = facts.alias().is_none() || answers.is_told_to_convert;
+    let files = facts.files.iter().filter(|(path, _)| facts::is_json(path));
+    let own = files.filter(|(path, _)| !facts.links.contains_key(*path));
+    let mut items = Vec::new();
+    for (path, text) in own {
+        let source = Source::new(path.as_str(), text.as_str());
+        let package_in = |dir: &str| facts.package_in(dir);
+        let conversion = predecessor::description(&source, is_new, &package_in, found);
+        items.extend(conversion.and_then(|it| former(answers, path, text, it)));
+    }
+    items
+}
+
+fn former(answers: &Answers, path: &str, old: &str, conversion: Conversion) -> Option<Item> {
+    let Conversion { text, left } = conversion;
+    let is_changed = text != old;
+    let text = (is_changed && answers.convert).then_some(text);
+    (is_changed || !left.is_empty()).then(|| Item::new(path, State::Former { left }, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::init::Mode;
+    use crate::init::cargo_config::CargoConfig;
+    use crate::init::facts::Hook;
+    use expect_test::{Expect, expect};
+
+    fn repository(files: &[(&str, &str)]) -> Facts {
+        let files: Vec<_> = [("Cargo.toml", ""), (facts::GITIGNORE, "/target\n")]
+            .iter()
+            .chain(files)
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect();
+        let config = files.iter().find(|(name, _)| name == facts::CONFIG);
+        Facts {
+            checkout: "rust-vmm-ci".to_owned(),
+            names: files.iter().map(|(name, _)| name.clone()).collect(),
+            cargo_config: CargoConfig::parse(config.map_or("", |(_, text)| text)).unwrap(),
+            files: files.into_iter().collect(),
+            hook: Some(Hook { path: ".git/hooks/commit-msg".to_owned(), ..Hook::default() }),
+            ..Facts::default()
+        }
+    }
+
+    fn decide(facts: &Facts, change: impl FnOnce(&mut Answers)) -> Result<Vec<Item>, Rejected> {
+        let mut answers = Answers::defaults(facts, Mode::Yes);
+        change(&mut answers);
+        items(facts, &answers)
+    }
+
+    fn describe(items: &[Item]) -> String {
+        let line = |Item { path, state, text, .. }: &Item| {
+            let becomes = if text.is_some() { "written" } else { "left" };
+            format!("{path}: {state}, {becomes}")
+        };
+        items.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[track_caller]
+    fn check(facts: &Facts, change: impl FnOnce(&mut Answers), want: &Expect) {
+        want.assert_eq(&match decide(facts, change) {
+            Ok(items) => describe(&items),
+            Err(problem) => problem.to_string(),
+        });
+    }
+
+    #[test]
+    fn a_new_consumer_gets_every_file() {
+        check(
+            &repository(&[]),
+            |_| (),
+            &expect![[r"
+                .cargo/config.toml: missing, written
+                .platform: missing, written
+                coverage_config_x86_64.json: missing, written
+                coverage_config_aarch64.json: missing, written
+                .gitignore: current, left
+                .github/dependabot.yml: missing, written
+                .github/workflows/publish.yml: missing, written
+                .git/hooks/commit-msg: missing, written"]],
+        );
+    }
+
+    #[test]
+    fn what_was_written_needs_no_second_time() {
+        let mut facts = repository(&[]);
+        let first = decide(&facts, |answers| answers.bootstrap = true).unwrap();
+        for item in first {
+            facts.names.insert(item.path.clone());
+            facts.files.extend(item.text.map(|text| (item.path, text)));
+        }
+        facts.cargo_config = CargoConfig::parse(&facts.files[facts::CONFIG]).unwrap();
+        let second = decide(&facts, |_| ()).unwrap();
+        assert!(second.iter().all(|item| item.state == State::Current), "{}", describe(&second));
+        assert_eq!(second.len(), 9);
+    }
+
+    #[test]
+    fn files_of_the_users_stay_unless_they_may_be_replaced() {
+        let edited = template::WEEKLY.replace("monday", "friday");
+        let mut facts = repository(&[
+            (facts::DEPENDABOT[1], &edited),
+            (facts::PUBLISH, "on: push\n"),
+            (".git/hooks/commit-msg", "#!/bin/sh\n"),
+        ]);
+        let files = |items: &[Item]| describe(&items[items.len() - 3..]);
+        let kept = files(&decide(&facts, |_| ()).unwrap());
+        expect![[r"
+            .github/dependabot.yaml: edited by you, left
+            .github/workflows/publish.yml: your own, left
+            .git/hooks/commit-msg: your own, left"]]
+        .assert_eq(&kept);
+        let replaced = files(&decide(&facts, |answers| answers.overwrite = true).unwrap());
+        assert_eq!(replaced, kept.replace("left", "written"));
+        facts.older.insert(facts::PUBLISH.to_owned());
+        let updated = files(&decide(&facts, |_| ()).unwrap());
+        assert!(updated.contains("publish.yml: older template, written"), "{updated}");
+    }
+
+    #[test]
+    fn another_interval_replaces_an_unchanged_copy() {
+        let facts = repository(&[(facts::DEPENDABOT[0], template::MONTHLY)]);
+        let of = |items: Vec<Item>| items.into_iter().find(|it| it.path == facts::DEPENDABOT[0]);
+        assert_eq!(of(decide(&facts, |_| ()).unwrap()).unwrap().state, State::Current);
+        let weekly = decide(&facts, |answers| answers.dependabot = Dependabot::Weekly).unwrap();
+        assert_eq!(of(weekly).unwrap().text.as_deref(), Some(template::WEEKLY));
+        assert_eq!(of(decide(&facts, |it| it.dependabot = Dependabot::None).unwrap()), None);
+    }
+
+    #[test]
+    fn a_configuration_of_each_crate_is_not_overruled_by_one_at_the_root() {
+        let coverage = |files: &[(&str, &str)]| {
+            let items = decide(&repository(files), |_| ()).unwrap();
+            describe(&items).lines().filter(|line| line.contains("coverage")).count()
+        };
+        assert_eq!(coverage(&[]), 2);
+        assert_eq!(coverage(&[("a/coverage_config_x86_64.json", "{}")]), 0);
+        assert_eq!(coverage(&[("tests/coverage", "85")]), 0);
+        assert_eq!(coverage(&[(facts::PLATFORMS, "x86_64\nriscv64\n")]), 1);
+        let both = [("coverage_config_x86_64.json", "{}"), ("a/coverage_config_x86_64.json", "{}")];
+        assert_eq!(coverage(&both), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_changed_without_doubt_is_all_reported_at_once() {
+        let mut facts = repository(&[
+            (facts::CONFIG, "alias = { b = \"build\" }\n"),
+            (facts::PLATFORMS, "x86-64\n"),
+            (".buildkite/a.json", "{\n"),
+        ]);
+        facts.links.insert(facts::DEPENDABOT[0].to_owned(), false);
+        check(
+            &facts,
+            |_| (),
+            &expect![[r#"
+                error: cannot add the alias `xtask` to `.cargo/config.toml`, which has no plain `[alias]` table
+                help: add it to the alias table by hand, then run this again: xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
+                error: `.github/dependabot.yml` is a link into the submodule
+                help: remove the link, then run this again
+                .platform:1:1: error: unknown platform `x86-64`, did you mean `x86_64`?
+                 1 | x86-64
+                   | ^
+                .buildkite/a.json:2:1: error: not valid JSON: EOF while parsing an object
+                 2 | 
+                   | ^"#]],
+        );
+    }
+
+    #[test]
+    fn the_python_tool_set_is_converted_unless_told_otherwise() {
+        let pytest = r#"{"tests": [{"test_name": "b", "command": "pytest x/test_benchmark.py"}]}"#;
+        let plain = r#"{"tests": [{"test_name": "b", "command": "true"}]}"#;
+        let generator = "steps:\n  - command: \"x/autogenerate_pipeline.py | upload\"\n";
+        let files = [
+            (".buildkite/b.json", pytest),
+            (".buildkite/c.json", plain),
+            (".buildkite/p.yml", generator),
+            (".buildkite/windows.yml", "steps: []\n"),
+        ];
+        let former = |facts: &Facts, change: fn(&mut Answers)| {
+            let text = describe(&decide(facts, change).unwrap());
+            text.lines().filter(|line| line.contains(".buildkite")).collect::<Vec<_>>().join("\n")
+        };
+        expect![[r"
+            .buildkite/p.yml: relies on the Python tool set, written
+            .buildkite/b.json: relies on the Python tool set, written
+            .buildkite/c.json: relies on the Python tool set, written"]]
+        .assert_eq(&former(&repository(&files), |_| ()));
+        assert!(!former(&repository(&files), |it| it.convert = false).contains("written"));
+        // Once this tool is in use, five minutes are what a description asks for.
+        let config = "[alias]\nxtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml\"\n";
+        let files = [&files[..], &[(facts::CONFIG, config)]].concat();
+        assert!(!former(&repository(&files), |_| ()).contains("c.json"));
+    }
+
+    #[test]
+    fn every_text_says_the_name_of_the_alias() {
+        let mut facts = repository(&[]);
+        facts.crates.push(("xtask".to_owned(), "xtask".to_owned()));
+        let items = decide(&facts, |answers| answers.bootstrap = true).unwrap();
+        for item in items {
+            assert!(!item.text.unwrap_or_default().contains("cargo xtask"), "{}", item.path);
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Pure. Test descriptions and pipeline files that call the Python tool set, converted.
+
+use crate::plan::description::REPLACED_FILES;
+use crate::plan::template;
+use crate::text::diagnostic::{Diagnostics, Source};
+use crate::text::json::{self, Node};
+use crate::text::shell::is_assignment;
+
+/// The timeout that the Python tool set gave to tests that name none, in minutes.
+const FORMER_TIMEOUT: &str = "15";
+
+/// The new text of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Conversion {
+    pub(crate) text: String,
+    /// Lines, counted from 1, whose command has to be converted by hand.
+    pub(crate) left: Vec<usize>,
+}
+
+/// A test description with commands of this tool. With `relied_on_default`, it also gets the timeout
+/// that tests without one had before. What is no test description is `None`.
+///
+/// `package_in` names the package in a directory of the repository.
+pub(crate) fn description(
+    source: &Source,
+    relied_on_default: bool,
+    package_in: &dyn Fn(&str) -> Option<String>,
+    found: &Diagnostics,
+) -> Option<Conversion> {
+    let root = json::parse(source, found)?;
+    let tests = field(&root, "tests")?.as_array()?;
+    let mut conversion = Conversion { text: source.text.clone(), left: Vec::new() };
+    let mut is_old = relied_on_default;
+    // From the end, so that offsets stay right.
+    for test in tests.iter().rev() {
+        let Some(node) = field(test, "command") else { continue };
+        let Some(command) = node.as_str() else { continue };
+        let Some((_, name)) = replaced(command) else { continue };
+        is_old = true;
+        let dir = field(test, "crate_path").and_then(Node::as_str);
+        match converted(command, name, dir, package_in) {
+            Some(new) if !runs_on_riscv64(test) => replace_string(&mut conversion.text, node, &new),
+            _ => conversion.left.push(source.line_at(node.offset)),
+        }
+    }
+    conversion.left.reverse();
+    let has_timeout =
+        |node: &Node| field(node, "timeout_in_minutes").is_some_and(|it| !it.means_absent());
+    if is_old && !has_timeout(&root) && !tests.iter().all(has_timeout) {
+        insert_default_timeout(&mut conversion.text, &root);
+    }
+    Some(conversion)
+}
+
+/// A pipeline file that starts the generator, as the bootstrap step with the same options. `None`
+/// where the generator is not called; without a text where the file has other steps too.
+pub(crate) fn pipeline_file(text: &str, bootstrap: &str) -> Option<Conversion> {
+    const GENERATOR: &str = "autogenerate_pipeline.py";
+    let at = text.find(GENERATOR)?;
+    let is_step = |line: &&str| line.trim_start().starts_with("- ") && line.contains(':');
+    let steps = text.lines().filter(is_step).filter(|line| !line.contains('#')).count();
+    if steps != 1 {
+        let line = text[..at].matches('\n').count() + 1;
+        return Some(Conversion { text: text.to_owned(), left: vec![line] });
+    }
+    let rest = &text[at + GENERATOR.len()..];
+    let end = rest.find(['|', '>', ';', '&', '"', '\'', '\n']).unwrap_or(rest.len());
+    let text = template::with_pipeline_options(bootstrap, rest[..end].trim());
+    Some(Conversion { text, left: Vec::new() })
+}
+
+fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    node.as_object()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+}
+
+fn runs_on_riscv64(test: &Node) -> bool {
+    let platforms = field(test, "platform").and_then(Node::as_array).unwrap_or_default();
+    platforms.iter().any(|platform| platform.as_str() == Some("riscv64"))
+}
+
+/// The file of the Python tool set that a command calls, and the command that does its work now.
+fn replaced(command: &str) -> Option<(&'static str, &'static str)> {
+    REPLACED_FILES.into_iter().find(|(file, _)| command.contains(file))
+}
+
+/// A command of the form `[ROOT=..] [&& cd DIR] && pytest FILE [options]`; any other is `None`.
+fn converted(
+    command: &str,
+    name: &str,
+    crate_path: Option<&str>,
+    package_in: &dyn Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let segments: Vec<&str> = command.split("&&").map(str::trim).collect();
+    let (call, before) = segments.split_last()?;
+    let mut dir = None;
+    for segment in before {
+        match segment.strip_prefix("cd ") {
+            Some(to) => dir = Some(to.trim().trim_matches('"')),
+            // It only helps to find the file.
+            None if segment.starts_with("ROOT=") && !segment.contains(' ') => (),
+            None => return None,
+        }
+    }
+    let package = match (dir, crate_path) {
+        _ if !["coverage", "bench"].contains(&name) => None,
+        (None, _) => None,
+        (Some("{crate_path}"), None) => Some("{crate}".to_owned()),
+        (Some("{crate_path}"), Some(dir)) | (Some(dir), _) => Some(package_in(dir)?),
+    };
+    let (variables, options) = arguments(call, name)?;
+    let package = package.map(|package| format!(" --package {package}")).unwrap_or_default();
+    Some(format!("{variables}{{xtask}} {name}{package}{options}"))
+}
+
+/// The variables before a call of a Python file and the options that still have a meaning.
+fn arguments(call: &str, name: &str) -> Option<(String, String)> {
+    let call = without_search(call)?;
+    let (mut variables, mut options) = (String::new(), String::new());
+    let mut words = call.split_whitespace().peekable();
+    while let Some(word) = words.next_if(|word| is_assignment(word)) {
+        variables += &format!("{word} ");
+    }
+    while let Some(word) = words.next() {
+        let key = word.split('=').next().unwrap_or_default();
+        let is_value = |word: &&str| !word.starts_with('-') && !is_program(word);
+        match key {
+            "-s" | "-v" | "-q" | "-vv" | "-m" => (),
+            "--profile" | "--test-scope" | "--no-cleanup" if name == "coverage" => {
+                options += &format!(" {word}");
+                if !word.contains('=') && key != "--no-cleanup" {
+                    options += &format!(" {}", words.next_if(is_value)?);
+                }
+            }
+            _ if is_program(word) => (),
+            _ => return None,
+        }
+    }
+    // What is left to a shell is not ours to judge.
+    let is_plain = |text: &str| !text.contains(['|', ';', '>', '<', '`', '(', '&']);
+    (is_plain(&variables) && is_plain(&options)).then_some((variables, options))
+}
+
+fn is_program(word: &str) -> bool {
+    let names = ["pytest", "python", "python3"];
+    names.contains(&word) || REPLACED_FILES.iter().any(|(file, _)| word.ends_with(file))
+}
+
+/// `pytest $(find . -name x.py)` without the search.
+fn without_search(call: &str) -> Option<String> {
+    let Some((before, rest)) = call.split_once("$(find ") else { return Some(call.to_owned()) };
+    let (_, after) = rest.split_once(')')?;
+    Some(format!("{before}{after}"))
+}
+
+/// Puts another string in the place of one, whose quotes and escapes go with it.
+fn replace_string(text: &mut String, node: &Node, new: &str) {
+    let literal = &text[node.offset..];
+    let mut escaped = false;
+    let end = literal.char_indices().skip(1).find(|(_, c)| {
+        let is_end = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        is_end
+    });
+    let end = node.offset + end.map_or(literal.len(), |(at, _)| at + 1);
+    text.replace_range(node.offset..end, &serde_json::Value::from(new).to_string());
+}
+
+/// As the first key, in the layout of the one that was.
+fn insert_default_timeout(text: &mut String, root: &Node) {
+    let start = root.offset + 1;
+    let rest = &text[start..];
+    let space = rest[..rest.len() - rest.trim_start().len()].to_owned();
+    text.insert_str(start, &format!("{space}\"timeout_in_minutes\": {FORMER_TIMEOUT},"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn package_in(dir: &str) -> Option<String> {
+        (dir == "event-manager").then(|| "event_manager".to_owned())
+    }
+
+    fn command(command: &str, crate_path: Option<&str>) -> Option<String> {
+        converted(command, replaced(command)?.1, crate_path, &package_in)
+    }
+
+    #[test]
+    fn calls_of_the_python_files_become_commands() {
+        let find = "$(find . -type f -name \"test_commit_format.py\")";
+        for (old, new) in [
+            ("pytest rust-vmm-ci/integration_tests/test_benchmark.py -s", "{xtask} bench"),
+            (&format!("pytest {find}"), "{xtask} commit-format"),
+            (
+                "PACKAGE=a python3 -m pytest --profile devel ci/test_coverage.py --no-cleanup",
+                "PACKAGE=a {xtask} coverage --profile devel --no-cleanup",
+            ),
+            (
+                "cd event-manager && pytest -s ../x/test_benchmark.py",
+                "{xtask} bench --package event_manager",
+            ),
+            (
+                "ROOT=$$PWD && cd {crate_path} && pytest --test-scope=crate $(find \"$$ROOT\" -path \"*/test_coverage.py\")",
+                "{xtask} coverage --package {crate} --test-scope=crate",
+            ),
+        ] {
+            assert_eq!(command(old, None).as_deref(), Some(new), "{old}");
+        }
+        let own = command("cd {crate_path} && pytest x/test_benchmark.py", Some("event-manager"));
+        assert_eq!(own.as_deref(), Some("{xtask} bench --package event_manager"));
+    }
+
+    #[test]
+    fn what_else_a_command_does_is_not_guessed() {
+        for old in [
+            "make && pytest x/test_coverage.py",
+            "pytest x/test_coverage.py | tee log",
+            "pytest x/test_coverage.py --maxfail=2",
+            "cd elsewhere && pytest x/test_coverage.py",
+            "pytest x/test_coverage.py; rm x",
+            "pytest $(cat x) x/test_coverage.py",
+            "A=$(b) pytest x/test_coverage.py",
+        ] {
+            assert_eq!(command(old, None), None, "{old}");
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, relied_on_default: bool, want: &Expect) {
+        let found = Diagnostics::default();
+        let source = Source::new("t.json", text);
+        let shown = match description(&source, relied_on_default, &package_in, &found) {
+            Some(Conversion { text, left }) => format!("{text}{left:?}"),
+            None => "no description".to_owned(),
+        };
+        want.assert_eq(&shown);
+    }
+
+    #[test]
+    fn only_the_command_and_the_default_timeout_change() {
+        let text = "{\n    \"tests\": [\n        {\n            \"test_name\": \"b\",\n            \"command\": \"pytest x/test_benchmark.py -s\"\n        },\n        {\"test_name\":\"é\",\"command\":\"make \\\"x\\\" && pytest test_run.py\", \"timeout_in_minutes\": 20}\n    ]\n}\n";
+        check(
+            text,
+            false,
+            &expect![[r#"
+                {
+                    "timeout_in_minutes": 15,
+                    "tests": [
+                        {
+                            "test_name": "b",
+                            "command": "{xtask} bench"
+                        },
+                        {"test_name":"é","command":"make \"x\" && pytest test_run.py", "timeout_in_minutes": 20}
+                    ]
+                }
+                [7]"#]],
+        );
+    }
+
+    #[test]
+    fn a_description_without_python_gets_the_timeout_only_if_it_relied_on_it() {
+        let text = r#"{"tests": [{"test_name": "a", "command": "true"}]}"#;
+        check(text, false, &expect![[r#"{"tests": [{"test_name": "a", "command": "true"}]}[]"#]]);
+        check(
+            text,
+            true,
+            &expect![[
+                r#"{"timeout_in_minutes": 15,"tests": [{"test_name": "a", "command": "true"}]}[]"#
+            ]],
+        );
+        let told = r#"{"timeout_in_minutes": 5, "tests": [{"test_name": "a", "command": "true"}]}"#;
+        check(
+            told,
+            true,
+            &expect![[
+                r#"{"timeout_in_minutes": 5, "tests": [{"test_name": "a", "command": "true"}]}[]"#
+            ]],
+        );
+        check(r#"{"tests": []}"#, true, &expect![[r#"{"tests": []}[]"#]]);
+        check("[1]", true, &expect!["no description"]);
+    }
+
+    #[test]
+    fn commands_on_riscv64_are_left() {
+        check(
+            r#"{"tests": [{"test_name": "a", "timeout_in_minutes": 1, "command": "pytest x/test_coverage.py", "platform": ["riscv64"]}]}"#,
+            false,
+            &expect![[
+                r#"{"tests": [{"test_name": "a", "timeout_in_minutes": 1, "command": "pytest x/test_coverage.py", "platform": ["riscv64"]}]}[1]"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn a_pipeline_file_of_one_step_becomes_the_bootstrap_step_with_its_options() {
+        let bootstrap =
+            "steps:\n  - label: new\n    command: \"cargo xtask pipeline > p && upload\"\n";
+        let old = "steps:\n  - label: x\n    command: \"rust-vmm-ci/.buildkite/autogenerate_pipeline.py -t a.json | upload\"\n";
+        let new = pipeline_file(old, bootstrap).unwrap();
+        assert_eq!(new.text, bootstrap.replace("pipeline >", "pipeline -t a.json >"));
+        let more = format!("{old}  - wait: ~\n");
+        assert_eq!(pipeline_file(&more, bootstrap), Some(Conversion { text: more, left: vec![3] }));
+        assert_eq!(pipeline_file("steps: []\n", bootstrap), None);
+    }
+}

@@ -1,0 +1,463 @@
+//! `init` in throw-away repositories: what it writes, what it leaves alone, and what it refuses.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use expect_test::expect;
+
+use crate::support::{Run, Sandbox, checkout};
+
+/// A crate with the submodule, which is not used yet.
+fn new_consumer() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox
+        .write("Cargo.toml", "[package]\nname = \"a\"\nversion = \"1.2.3\"\nedition = \"2021\"\n");
+    sandbox.write("src/lib.rs", "");
+    sandbox.write(".gitignore", "/target\n");
+    let submodule =
+        "[submodule \"rust-vmm-ci\"]\n\tpath = rust-vmm-ci\n\turl = ../rust-vmm-ci.git\n";
+    sandbox.write(".gitmodules", submodule);
+    // A repository of its own, as a submodule is.
+    sandbox.write("rust-vmm-ci/xtask/Cargo.toml", "");
+    sandbox.write("rust-vmm-ci/dependabot.yml", "version: 2 # as it was\n");
+    sandbox.git(&["-C", "rust-vmm-ci", "init", "--quiet"]);
+    sandbox.git(&["-C", "rust-vmm-ci", "add", "--all"]);
+    sandbox.git(&["-C", "rust-vmm-ci", "commit", "--quiet", "--message", "Start"]);
+    fs::remove_file(sandbox.root().join("rust-vmm-ci/dependabot.yml")).unwrap();
+    sandbox
+}
+
+/// A crate that has used this tool since `init --yes`.
+fn consumer() -> Sandbox {
+    let sandbox = new_consumer();
+    init(&sandbox, &["--yes"]).assert_code(0);
+    sandbox
+}
+
+fn init(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    sandbox.xtask(&[&["init"], arguments].concat())
+}
+
+fn template(name: &str) -> String {
+    fs::read_to_string(checkout().join("ci-template").join(name)).unwrap()
+}
+
+/// Every file of the tree and of the hooks with its content.
+fn tree(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
+    let files = walkdir::WalkDir::new(sandbox.root()).sort_by_file_name();
+    let is_of_interest = |path: &str| !path.contains(".git/") || path.contains("commit-msg");
+    let files = files.into_iter().map(|entry| entry.unwrap().into_path());
+    let files = files.filter(|path| path.is_file() && is_of_interest(&path.to_string_lossy()));
+    files.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn a_new_consumer_gets_every_file_and_the_next_steps() {
+    let sandbox = new_consumer();
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    expect![[r"
+        new file: .cargo/config.toml
+        new file: .platform
+        new file: coverage_config_x86_64.json
+        new file: coverage_config_aarch64.json
+        new file: .github/dependabot.yml
+        new file: .github/workflows/publish.yml
+        new file: .git/hooks/commit-msg
+        wrote 7 files
+        next:
+          cargo xtask coverage --devel   # records the current coverage
+          git add .cargo/config.toml .platform coverage_config_x86_64.json coverage_config_aarch64.json .github/dependabot.yml .github/workflows/publish.yml .gitmodules rust-vmm-ci
+          git commit -s -m 'Use rust-vmm-ci'
+          cargo xtask ci
+    "]]
+    .assert_eq(&run.stderr);
+    assert_eq!(sandbox.read(".cargo/config.toml"), template("cargo-config.toml").trim_start());
+    assert_eq!(sandbox.read(".github/dependabot.yml"), template("dependabot-weekly.yml"));
+    assert_eq!(sandbox.read(".platform"), "x86_64\naarch64\n");
+    assert!(sandbox.read("coverage_config_x86_64.json").contains("\"coverage_score\": 0,"));
+    let hook = sandbox.root().join(".git/hooks/commit-msg");
+    assert_eq!(fs::metadata(&hook).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(fs::read_to_string(hook).unwrap(), template("commit-msg"));
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_a_check_passes() {
+    let sandbox = consumer();
+    let before = tree(&sandbox);
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    assert_eq!(run.stderr, "everything is up to date\n");
+    assert_eq!(init(&sandbox, &["--check"]).assert_code(0).stdout, "");
+    assert_eq!(tree(&sandbox), before);
+}
+
+#[test]
+fn a_rehearsal_prints_a_patch_and_writes_nothing() {
+    let sandbox = new_consumer();
+    sandbox.write(".cargo/config.toml", "[alias]\nb = \"build\"\n");
+    let before = tree(&sandbox);
+    let run = init(&sandbox, &["--dry-run", "--hooks"]).assert_code(0);
+    assert_eq!(tree(&sandbox), before);
+    let patch = sandbox.beside("patch");
+    fs::write(&patch, &run.stdout).unwrap();
+    sandbox.git(&["apply", patch.to_str().unwrap()]);
+    init(&sandbox, &["--check"]).assert_code(0);
+    assert!(sandbox.read(".cargo/config.toml").starts_with("[alias]\nb = \"build\"\nxtask = \""));
+}
+
+#[test]
+fn a_check_tells_older_copies_from_edited_and_missing_ones() {
+    let sandbox = consumer();
+    let publish = sandbox.read(".github/workflows/publish.yml");
+    sandbox.write(".github/workflows/publish.yml", publish.replace("ubuntu-latest", "mine"));
+    sandbox.write(".github/dependabot.yml", "version: 2 # as it was\n");
+    fs::remove_file(sandbox.root().join("coverage_config_aarch64.json")).unwrap();
+    sandbox.write(".gitignore", "");
+    let run = init(&sandbox, &["--check"]).assert_code(1);
+    expect![[r"
+        coverage_config_aarch64.json: missing
+        .gitignore: lacks `/target`
+        .github/dependabot.yml: older template
+        .github/workflows/publish.yml: edited by you
+    "]]
+    .assert_eq(&run.stdout);
+    // What is the user's stays until they say otherwise.
+    init(&sandbox, &["--yes"]).assert_code(0);
+    assert_eq!(
+        init(&sandbox, &["--check"]).stdout,
+        ".github/workflows/publish.yml: edited by you\n"
+    );
+    init(&sandbox, &["--yes", "--overwrite"]).assert_code(0);
+    assert_eq!(init(&sandbox, &["--check"]).assert_code(0).stdout, "");
+}
+
+#[test]
+fn cargo_finds_the_alias_whatever_its_configuration_was() {
+    let other = "[build]\nrustflags = []\n\n[alias]\nx = \"metadata\"\n\n[net]\nretry = 2";
+    for files in [
+        &[][..],
+        &[(".cargo/config.toml", other)],
+        &[(".cargo/config.toml", "[net]\nretry = 2")],
+        &[(".cargo/config", other)],
+        &[(".cargo/config", "[net]\nretry = 2"), (".cargo/config.toml", other)],
+    ] {
+        let sandbox = new_consumer();
+        for (name, text) in files {
+            sandbox.write(name, text);
+        }
+        init(&sandbox, &["--yes"]).assert_code(0);
+        let aliases = sandbox.run("cargo", &["--list"]).assert_code(0).stdout;
+        let alias = "alias: run --locked --target-dir target/xtask --manifest-path \
+                     rust-vmm-ci/xtask/Cargo.toml --";
+        assert!(aliases.contains(alias), "{files:?}\n{aliases}");
+        let has_other = files.first().is_some_and(|(_, text)| text.contains("[alias]"));
+        assert_eq!(aliases.contains("alias: metadata"), has_other, "{files:?}\n{aliases}");
+    }
+}
+
+#[test]
+fn an_alias_of_that_name_stays_and_ours_gets_another() {
+    let sandbox = new_consumer();
+    sandbox.write(".cargo/config", "[alias]\nxtask = \"run --package xtask --\"\n");
+    let run = init(&sandbox, &["--yes", "--bootstrap"]).assert_code(0);
+    expect![[r#"
+        [alias]
+        xtask = "run --package xtask --"
+        ci-xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
+    "#]]
+    .assert_eq(&sandbox.read(".cargo/config"));
+    for line in ["git mv .cargo/config .cargo/config.toml", "cargo ci-xtask ci"] {
+        assert!(run.stderr.contains(&format!("\n  {line}\n")), "{}", run.stderr);
+    }
+    assert!(sandbox.read(".buildkite/pipeline.yml").contains("\"cargo ci-xtask pipeline >"));
+    init(&sandbox, &["--check"]).assert_code(0);
+    let run = init(&sandbox, &["--yes", "--alias", "other"]).assert_code(2);
+    let error = "error: `--alias`: `cargo ci-xtask` calls this tool already\n";
+    assert!(run.stderr.ends_with(error), "{}", run.stderr);
+
+    sandbox.write(".cargo/config.toml", "");
+    let run = init(&sandbox, &["--check"]).assert_code(0);
+    let warning = "warning: cargo ignores `.cargo/config.toml`, because `.cargo/config` exists";
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
+}
+
+#[test]
+fn where_cargo_builds_for_another_target_the_alias_names_the_host() {
+    let sandbox = new_consumer();
+    sandbox.write(".cargo/config.toml", "[build]\ntarget = \"thumbv7m-none-eabi\"\n");
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    let version = sandbox.run("rustc", &["-vV"]).stdout;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let config = sandbox.read(".cargo/config.toml");
+    assert!(config.contains(&format!("xtask = \"run --target {host} --locked")), "{config}");
+    assert!(run.stderr.contains("`build.target` is not the host"), "{}", run.stderr);
+}
+
+#[test]
+fn the_python_tool_set_is_converted_and_the_rest_is_named() {
+    let sandbox = new_consumer();
+    let bench = "{\n  \"tests\": [\n    {\"test_name\": \"bench\", \"command\": \"pytest ci/test_benchmark.py -s\"},\n    \
+                 {\"test_name\": \"c\", \"command\": \"make; pytest ci/test_coverage.py\"}\n  ]\n}\n";
+    sandbox.write(".buildkite/bench.json", bench);
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    assert!(
+        run.stderr.contains("-    {\"test_name\": \"bench\", \"command\": \"pytest"),
+        "{}",
+        run.stderr
+    );
+    let by_hand = "warning: .buildkite/bench.json:4: convert this command by hand";
+    assert!(run.stderr.contains(by_hand), "{}", run.stderr);
+    let converted = bench
+        .replace("pytest ci/test_benchmark.py -s", "{xtask} bench")
+        .replace("{\n  \"tests", "{\n  \"timeout_in_minutes\": 15,\n  \"tests");
+    assert_eq!(sandbox.read(".buildkite/bench.json"), converted);
+    let check = init(&sandbox, &["--check"]).assert_code(1);
+    assert_eq!(check.stdout, ".buildkite/bench.json: relies on the Python tool set\n");
+}
+
+#[test]
+fn a_toolchain_file_that_is_too_old_is_a_warning_with_a_way_out() {
+    let sandbox = consumer();
+    sandbox.write("rust-toolchain", "1.74.0\n");
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.args(["init", "--check"]).env("RUSTUP_TOOLCHAIN", "stable").output();
+    let output = output.unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("`rust-toolchain` pins Rust 1.74.0"), "{stderr}");
+    assert!(stderr.contains("RUSTUP_TOOLCHAIN=stable"), "{stderr}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn hooks_go_where_git_looks_for_them() {
+    let sandbox = new_consumer();
+    sandbox.git(&["config", "core.hooksPath", ".githooks"]);
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    assert_eq!(sandbox.read(".githooks/commit-msg"), template("commit-msg"));
+    assert!(run.stderr.contains(" .githooks/commit-msg "), "it is tracked: {}", run.stderr);
+
+    let sandbox = new_consumer();
+    let shared = sandbox.beside("home/hooks");
+    sandbox.git(&["config", "core.hooksPath", shared.to_str().unwrap()]);
+    init(&sandbox, &["--yes"]).assert_code(0);
+    assert!(!shared.exists(), "other repositories use it too");
+    init(&sandbox, &["--yes", "--hooks"]).assert_code(0);
+    assert!(shared.join("commit-msg").exists());
+
+    let sandbox = new_consumer();
+    sandbox.write(".git/hooks/commit-msg", "#!/bin/sh\n");
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    assert_eq!(sandbox.read(".git/hooks/commit-msg"), "#!/bin/sh\n");
+    assert!(
+        run.stderr.contains("call rust-vmm-ci/ci-template/commit-msg from it"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn the_root_is_found_from_below_and_said() {
+    let sandbox = new_consumer();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.args(["init", "--yes"]).current_dir(sandbox.root().join("src")).output();
+    let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
+    let root = fs::canonicalize(sandbox.root()).unwrap();
+    let line = format!("the root of the repository is `{}`\n", root.display());
+    assert!(stderr.starts_with(&line), "{stderr}");
+    assert!(sandbox.root().join(".platform").exists());
+}
+
+/// Runs with a bad input; nothing may be written, and the error is returned.
+#[track_caller]
+fn refused(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let before = tree(sandbox);
+    let run = init(sandbox, arguments).assert_code(2);
+    assert_eq!(tree(sandbox), before, "nothing is half-written");
+    run.stderr
+}
+
+#[test]
+fn without_a_terminal_nothing_is_asked() {
+    expect![[r"
+        error: cannot ask questions without a terminal
+        help: pass `--yes` to accept the defaults, or `--dry-run` to print the changes
+    "]]
+    .assert_eq(&refused(&new_consumer(), &[]));
+}
+
+#[test]
+fn files_that_do_not_parse_are_named_with_their_line() {
+    let sandbox = new_consumer();
+    sandbox.write(".cargo/config.toml", "[alias]\nb\n");
+    expect![[r"
+        .cargo/config.toml:2:1: error: expected TOML
+         2 | b
+           | ^
+    "]]
+    .assert_eq(&refused(&sandbox, &["--yes"]));
+
+    let sandbox = new_consumer();
+    sandbox.write("Cargo.toml", "[package\n");
+    let stderr = refused(&sandbox, &["--yes"]);
+    assert!(stderr.contains("Cargo.toml:1"), "{stderr}");
+    assert!(stderr.contains("error: cargo cannot read the workspace"), "{stderr}");
+
+    let sandbox = new_consumer();
+    sandbox.write(".platform", b"x86_64\n\xff\n");
+    assert!(refused(&sandbox, &["--yes"]).contains(".platform:2:1: error: not UTF-8 text"));
+}
+
+#[test]
+fn a_table_that_is_not_plain_gets_its_line_by_hand() {
+    let sandbox = new_consumer();
+    sandbox.write(".cargo/config.toml", "alias = { b = \"build\" }\n");
+    expect![[r#"
+        error: cannot add the alias `xtask` to `.cargo/config.toml`, which has no plain `[alias]` table
+        help: add it to the alias table by hand, then run this again: xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
+    "#]]
+    .assert_eq(&refused(&sandbox, &["--yes"]));
+}
+
+#[test]
+fn what_is_read_only_is_refused_before_anything_is_written() {
+    for path in [".gitignore", "."] {
+        let sandbox = new_consumer();
+        sandbox.write(".gitignore", "");
+        let of = sandbox.root().join(path);
+        let before = fs::metadata(&of).unwrap().permissions();
+        fs::set_permissions(&of, fs::Permissions::from_mode(before.mode() & 0o555)).unwrap();
+        let stderr = refused(&sandbox, &["--yes"]);
+        fs::set_permissions(&of, before).unwrap();
+        assert!(stderr.ends_with("` is read-only\n"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_directory_in_a_files_place_and_a_link_into_the_submodule_are_refused() {
+    let sandbox = new_consumer();
+    fs::create_dir(sandbox.root().join(".platform")).unwrap();
+    assert_eq!(
+        refused(&sandbox, &["--yes"]),
+        "error: `.platform` is a directory, expected a file\n"
+    );
+
+    let sandbox = new_consumer();
+    fs::create_dir(sandbox.root().join(".github")).unwrap();
+    let link = sandbox.root().join(".github/dependabot.yml");
+    std::os::unix::fs::symlink("../rust-vmm-ci/gone.yml", link).unwrap();
+    expect![[r"
+        error: `.github/dependabot.yml` is a link into the submodule
+        help: remove the link, then run this again
+    "]]
+    .assert_eq(&refused(&sandbox, &["--yes"]));
+}
+
+#[test]
+fn without_the_submodule_it_says_how_to_get_it() {
+    let stderr = refused(&Sandbox::new(), &["--yes"]);
+    assert!(stderr.starts_with("error: there is no rust-vmm-ci in `rust-vmm-ci`\n"), "{stderr}");
+    assert!(stderr.contains("git submodule add https://"), "{stderr}");
+}
+
+#[test]
+fn odd_paths_are_written_to_and_named() {
+    let sandbox = new_consumer();
+    let modules = sandbox.read(".gitmodules").replace("path = rust-vmm-ci", "path = my ci:x");
+    sandbox.write(".gitmodules", modules);
+    fs::rename(sandbox.root().join("rust-vmm-ci"), sandbox.root().join("my ci:x")).unwrap();
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    let config = sandbox.read(".cargo/config.toml");
+    assert!(
+        config.contains("\"--manifest-path\", \"my ci:x/xtask/Cargo.toml\", \"--\"]"),
+        "{config}"
+    );
+    assert!(run.stderr.contains(" .gitmodules 'my ci:x'\n"), "{}", run.stderr);
+
+    let name = std::ffi::OsStr::from_bytes(b"\xff.json");
+    let sandbox = new_consumer();
+    fs::create_dir(sandbox.root().join(".buildkite")).unwrap();
+    fs::write(sandbox.root().join(".buildkite").join(name), "{}").unwrap();
+    let stderr = refused(&sandbox, &["--yes"]);
+    assert!(
+        stderr.contains("the name of the file `.buildkite/\u{fffd}.json` is not UTF-8 text"),
+        "{stderr}"
+    );
+}
+
+/// `init` on a terminal, with these keys typed one after another.
+fn interactive(sandbox: &Sandbox, keys: &[&str]) -> Run {
+    let line = format!("{} init", env!("CARGO_BIN_EXE_xtask"));
+    let mut command = sandbox.command("script");
+    let options = ["--quiet", "--return", "--command", &line, "/dev/null"];
+    command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for key in keys {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        // The process may have exited.
+        let _ = stdin.write_all(key.as_bytes());
+    }
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::new(),
+    }
+}
+
+#[test]
+fn on_a_terminal_every_answer_counts_and_a_wrong_one_is_asked_again() {
+    let sandbox = new_consumer();
+    let keys = ["x86\n", "x86_64\n", "monthly\n", "no\n", "\n", "\n"];
+    let run = interactive(&sandbox, &keys).assert_code(0);
+    assert!(run.stdout.contains("unknown platform `x86`"), "{}", run.stdout);
+    assert_eq!(sandbox.read(".platform"), "x86_64\n");
+    assert_eq!(sandbox.read(".github/dependabot.yml"), template("dependabot-monthly.yml"));
+    assert!(!sandbox.root().join(".github/workflows").exists());
+    assert!(sandbox.root().join(".git/hooks/commit-msg").exists());
+}
+
+#[test]
+fn an_interrupt_at_any_question_writes_nothing() {
+    let sandbox = new_consumer();
+    let before = tree(&sandbox);
+    for questions in 0..5 {
+        let keys: Vec<&str> = (0..questions).map(|_| "\n").chain(["\u{3}"]).collect();
+        let run = interactive(&sandbox, &keys);
+        assert_eq!(run.code, Some(130), "{}", run.stdout);
+        assert_eq!(tree(&sandbox), before, "after {questions} questions");
+    }
+    let run = interactive(&sandbox, &["\n", "\n", "\n", "\n", "no\n"]).assert_code(0);
+    assert!(run.stdout.contains("nothing was written"), "{}", run.stdout);
+    assert_eq!(tree(&sandbox), before);
+}
+
+#[test]
+fn the_publishing_workflow_finds_the_crate_of_a_tag() {
+    let sandbox = new_consumer();
+    let template = template("publish.yml");
+    let (_, script) = template.split_once("        run: |\n").unwrap();
+    let lines = script.lines().take_while(|line| line.starts_with("          "));
+    let script = lines.collect::<Vec<_>>().join("\n");
+    let find = |tag: &str| {
+        let mut command = sandbox.command("bash");
+        command.args(["-e", "-o", "pipefail", "-c", &script]).env("TAG", tag);
+        let run = command.env("GITHUB_OUTPUT", "/dev/stderr").output().unwrap();
+        (run.status.code(), String::from_utf8_lossy(&run.stderr).into_owned())
+    };
+    assert_eq!(find("v1.2.3"), (Some(0), "name=a\n".to_owned()));
+    assert_eq!(find("a-v1.2.3"), (Some(0), "name=a\n".to_owned()));
+    assert_eq!(find("v1.2.4").0, Some(1));
+    let manifest = sandbox.read("Cargo.toml");
+    sandbox.write("Cargo.toml", format!("{manifest}\n[workspace]\nmembers = [\"a-v2\", \"p\"]\n"));
+    sandbox.write("a-v2/Cargo.toml", "[package]\nname = \"a-v2\"\nversion = \"1.2.3\"\n");
+    sandbox.write("a-v2/src/lib.rs", "");
+    let private = "[package]\nname = \"p\"\nversion = \"1.2.3\"\npublish = false\n";
+    sandbox.write("p/Cargo.toml", private).write("p/src/lib.rs", "");
+    assert_eq!(find("a-v2-v1.2.3").1, "name=a-v2\n");
+    for tag in ["v1.2.3", "p-v1.2.3", "b-v1.2.3", "a-v2"] {
+        assert_eq!(find(tag).0, Some(1), "{tag}");
+    }
+}
