@@ -83,6 +83,13 @@ impl Context {
         Git { sh: &self.sh, root: &self.project.root }
     }
 
+    /// The same, with one more variable that children get.
+    pub(crate) fn with_variable(&self, name: &str, value: &str) -> Context {
+        let mut cx = self.clone();
+        cx.runner.set.push((name.to_owned(), value.into()));
+        cx
+    }
+
     /// A process that is not started yet.
     pub(crate) fn process(&self, cmd: Cmd<'_>) -> Process {
         self.runner.process(cmd)

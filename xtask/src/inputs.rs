@@ -24,7 +24,7 @@ use crate::plan::settings::Settings;
 use crate::plan::workspace;
 use crate::plan::workspace::{Crate, Workspace};
 use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
-use crate::text::diagnostic::{Diagnostics, Rejected, Source};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Source};
 
 /// The name on the command line that stands for the shipped description.
 const SHIPPED: &str = "shipped";
@@ -157,29 +157,16 @@ pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     if !inputs.tests().any(|test| needs_alias(&test.command)) {
         return Ok(alias::USUAL.to_owned());
     }
-    let problem = match choose_alias(cx)? {
-        Choice::Known(line) => return Ok(line),
-        Choice::Taken { expansion } => format!(
-            "`cargo xtask` is an alias of another tool (`{expansion}`) and no alias names this one; \
-             add one of another name to .cargo/config.toml, for example `ci-xtask`, with the value \
-             from ci-template/cargo-config.toml"
-        ),
-        Choice::Missing => {
-            "cargo knows no alias for this tool, steps will say `cargo xtask`; add it \
-                            to .cargo/config.toml from ci-template/cargo-config.toml"
-                .to_owned()
-        }
-    };
-    terminal::say(&format!("warning: {problem}"));
-    Ok(alias::USUAL.to_owned())
+    let choice = choose_alias(cx)?;
+    if let Some(problem) = choice.problem(&checkout_path(cx)?) {
+        terminal::say(&Diagnostic { severity: Severity::Warning, ..problem }.to_string());
+    }
+    Ok(choice.command())
 }
 
 /// How this tool is called here, for messages.
 pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
-    Ok(match choose_alias(cx)? {
-        Choice::Known(line) => line,
-        Choice::Taken { .. } | Choice::Missing => alias::USUAL.to_owned(),
-    })
+    Ok(choose_alias(cx)?.command())
 }
 
 /// As [`own_alias`], outside of any command. Where it cannot be found out, it is the usual one: a
@@ -189,9 +176,14 @@ pub(crate) fn own_alias_or_usual() -> String {
     alias.unwrap_or_else(|_| alias::USUAL.to_owned())
 }
 
-fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
-    let ours =
-        Ours { manifests: cx.project.own_manifests(), at_root: cx.project.is_own_consumer() };
+/// Which alias of cargo's calls this tool.
+pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
+    let mut manifests = cx.project.own_manifests();
+    if cx.project.checkout_in_root().is_none() {
+        // Started from elsewhere, and the alias names the consumer's own submodule.
+        manifests.push(format!("{}/xtask/Cargo.toml", checkout_path(cx)?));
+    }
+    let ours = Ours { manifests, at_root: cx.project.is_own_consumer() };
     if let Some(name) = configured_alias(cx, &ours)? {
         return Ok(Choice::Known(format!("cargo {name}")));
     }

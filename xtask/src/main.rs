@@ -13,6 +13,7 @@ mod commit_format;
 mod container;
 mod context;
 mod coverage;
+mod doctor;
 mod host;
 mod init;
 mod inputs;
@@ -42,7 +43,7 @@ use crate::text::diagnostic::Rejected;
 type Job = Box<dyn FnOnce() -> anyhow::Result<Outcome>>;
 
 /// Every command. Dispatch, `help` and the README come from this table.
-const COMMANDS: [Command<Job>; 9] = [
+const COMMANDS: [Command<Job>; 10] = [
     Command {
         name: "audit",
         summary: "look up the dependencies in the advisory database",
@@ -89,6 +90,12 @@ const COMMANDS: [Command<Job>; 9] = [
         summary: "compare the line coverage with the recorded score",
         usage: cli::coverage::USAGE,
         parse: |args| Ok(job(cli::coverage::parse(args)?, coverage::run)),
+    },
+    Command {
+        name: "doctor",
+        summary: "find problems of tools and configuration, with fixes",
+        usage: cli::doctor::USAGE,
+        parse: |args| Ok(job(cli::doctor::parse(args)?, doctor::run)),
     },
     Command {
         name: "init",

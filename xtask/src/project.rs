@@ -15,6 +15,9 @@ pub(crate) const SETTINGS: &str = include_str!("../../ci-template/pipeline.json"
 /// The directory of this crate's manifest at the time it was built.
 pub(crate) const MANIFEST_DIR: &str = env!("CARGO_MANIFEST_DIR");
 
+/// The oldest Rust that builds this tool.
+pub(crate) const RUST_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
+
 /// The consumer, seen from the current directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Project {
@@ -56,6 +59,11 @@ impl Project {
     /// A path of the command line, which is relative to the current directory.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         self.current_dir.join(path)
+    }
+
+    /// Where the command was started, relative to the root; empty at the root.
+    pub(crate) fn subdirectory(&self) -> &Path {
+        self.current_dir.strip_prefix(&self.root).unwrap_or(Path::new(""))
     }
 
     /// A path relative to the root, for messages.

@@ -8,7 +8,6 @@ pub(crate) mod log;
 pub(crate) mod reason;
 pub(crate) mod report;
 pub(crate) mod report_files;
-pub(crate) mod requirements;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod selection;

@@ -18,7 +18,6 @@ use crate::ci::jobserver::JobServer;
 use crate::ci::local_step::LocalStep;
 use crate::ci::log::{self, Log, LogEnd};
 use crate::ci::report::{Report, Shown};
-use crate::ci::requirements::{requirements, simple_commands};
 use crate::ci::schedule::{Job, Schedule, build_place, musl_doctests};
 use crate::ci::verdict::{Ended, Verdict};
 use crate::cli::ci::Options;
@@ -30,6 +29,7 @@ use crate::text::diagnostic::Failure;
 use crate::text::shell as shell_text;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement::Requirement;
+use crate::tools::test_command::{requirements, simple_commands};
 
 /// How often the time of each test is counted and the live lines are drawn.
 const TICK: Duration = Duration::from_millis(100);

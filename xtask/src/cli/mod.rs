@@ -8,6 +8,7 @@ pub(crate) mod commit_format;
 pub(crate) mod completions;
 pub(crate) mod container;
 pub(crate) mod coverage;
+pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod pipeline;
 

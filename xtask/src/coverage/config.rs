@@ -1,10 +1,10 @@
 //! Pure. `coverage_config_ARCH.json` and `tests/coverage`: the recorded score and how it is
 //! measured.
 
-use crate::coverage::exclude;
 use crate::plan::metadata::Package;
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostics, Rejected, Severity, Source};
+use crate::text::extended_regex;
 use crate::text::fields::{self, Field};
 use crate::text::percent::Percent;
 
@@ -101,7 +101,7 @@ fn score(field: Field<'_>) -> Option<Number> {
 
 fn exclude_path(field: Field<'_>) -> Option<String> {
     let pattern = field.text().filter(|pattern| !pattern.is_empty())?;
-    for problem in exclude::problems(pattern) {
+    for problem in extended_regex::problems(pattern) {
         field.error_in_text(problem.offset, format!("`exclude_path`: {}", problem.message));
     }
     Some(pattern.to_owned())

@@ -4,7 +4,6 @@ pub(crate) mod artifacts;
 pub(crate) mod change;
 pub(crate) mod config;
 pub(crate) mod diff;
-pub(crate) mod exclude;
 pub(crate) mod llvm_cov;
 pub(crate) mod measure;
 pub(crate) mod record;

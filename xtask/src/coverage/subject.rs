@@ -7,13 +7,14 @@ use anyhow::bail;
 use crate::cli::coverage::{Options, ScopeName};
 use crate::context::Context;
 use crate::coverage::config::{self, Features};
+use crate::coverage::diff;
 use crate::coverage::llvm_cov::{File, Scope};
 use crate::coverage::record::{Configuration, Files, Place};
 use crate::coverage::score::Lines;
-use crate::coverage::{diff, exclude};
 use crate::inputs;
 use crate::plan::metadata::{Metadata, Package};
 use crate::text::diagnostic::Rejected;
+use crate::text::extended_regex;
 use crate::text::shell::quote;
 
 /// What one record is about.
@@ -125,7 +126,7 @@ impl Measured {
             if let Some(pattern) = &configuration.config.exclude_path {
                 let is_excluded = |file: &mut File| {
                     is_in(&file.path, workspace, name)
-                        && exclude::matches(pattern, diff::relative(&file.path, root))
+                        && extended_regex::matches(pattern, diff::relative(&file.path, root))
                 };
                 let excluded: Vec<File> = measured.counted.extract_if(.., is_excluded).collect();
                 if excluded.is_empty() {

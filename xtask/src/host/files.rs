@@ -85,6 +85,11 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     fs::canonicalize(existing).unwrap_or_else(|_| existing.to_path_buf()).join(missing)
 }
 
+/// Where a symbolic link leads, as it is written.
+pub(crate) fn link_text(path: &Path) -> Option<String> {
+    fs::read_link(path).ok()?.into_os_string().into_string().ok()
+}
+
 /// Replaces a file's content: written beside it, then renamed over it, so that a reader and a
 /// sudden end see either the old or the new content. The permissions stay; a link is followed.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> anyhow::Result<()> {

@@ -110,10 +110,34 @@ impl<'a> Git<'a> {
         self.cmd().args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
     }
 
-    /// The place of a hook, whether or not there is one.
+    /// The same with mode and object of what is tracked, which tell links and submodules from files.
+    pub(crate) fn list_entries(self) -> Cmd<'a> {
+        let options = ["--stage", "-z", "--cached", "--others", "--exclude-standard"];
+        self.cmd().arg("ls-files").args(options)
+    }
+
+    /// How the submodules at these paths differ from what the index records, one per line.
+    pub(crate) fn submodule_status(self, paths: &[String]) -> Cmd<'a> {
+        self.cmd()
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .args(["-c", "core.quotePath=false", "status", "--porcelain=v2"])
+            .args(["--ignore-submodules=none", "--untracked-files=no", "--"])
+            .args(paths)
+    }
+
+    /// Where a hook of that name is, whether it exists or not.
     pub(crate) fn hook_path(self, name: &str) -> Cmd<'a> {
-        let name = format!("hooks/{name}");
-        self.cmd().args(["rev-parse", "--path-format=absolute", "--git-path"]).arg(name)
+        let cmd = self.cmd().args(["rev-parse", "--path-format=absolute", "--git-path"]);
+        cmd.arg(format!("hooks/{name}"))
+    }
+
+    /// All commits that branches and remote branches reach, newest first, each followed by a zero
+    /// byte. Names and e-mail addresses are those of the mailmap.
+    pub(crate) fn history(self, format: &str) -> Cmd<'a> {
+        self.cmd()
+            .args(["-c", "i18n.logOutputEncoding=UTF-8", "log", "-z", "--date-order"])
+            .arg(format!("--format={format}"))
+            .args(["HEAD", "--branches", "--remotes", "--"])
     }
 
     /// The id that standard input has as a file.

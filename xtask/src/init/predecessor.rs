@@ -298,7 +298,7 @@ mod tests {
             "steps:\n  - label: new\n    command: \"cargo xtask pipeline > p && upload\"\n";
         let old = "steps:\n  - label: x\n    command: \"rust-vmm-ci/.buildkite/autogenerate_pipeline.py -t a.json | upload\"\n";
         let new = pipeline_file(old, bootstrap).unwrap();
-        assert_eq!(new.text, bootstrap.replace("pipeline >", "pipeline -t a.json >"));
+        assert_eq!(new.text, bootstrap.replace("pipeline --upload", "pipeline -t a.json --upload"));
         let more = format!("{old}  - wait: ~\n");
         assert_eq!(pipeline_file(&more, bootstrap), Some(Conversion { text: more, left: vec![3] }));
         assert_eq!(pipeline_file("steps: []\n", bootstrap), None);

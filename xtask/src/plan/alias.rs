@@ -1,5 +1,6 @@
 //! Pure. The cargo alias under which consumers call this tool.
 
+use crate::text::diagnostic::Diagnostic;
 use crate::text::shell;
 
 /// What a step says in place of `{xtask}` where nothing else is known.
@@ -41,6 +42,44 @@ pub(crate) enum Choice {
     Taken { expansion: String },
     /// There is no alias for this tool.
     Missing,
+}
+
+impl Choice {
+    /// The command line to use, which may be a guess.
+    pub(crate) fn command(self) -> String {
+        match self {
+            Choice::Known(command) => command,
+            Choice::Taken { .. } | Choice::Missing => USUAL.to_owned(),
+        }
+    }
+
+    /// What is wrong, and how to mend it. `checkout` is where this repository is in the consumer's.
+    pub(crate) fn problem(&self, checkout: &str) -> Option<Diagnostic> {
+        match self {
+            Choice::Known(_) => None,
+            Choice::Taken { expansion } => {
+                let message = format!(
+                    "`{USUAL}` is an alias of another tool (`{expansion}`), and none points to this one"
+                );
+                Some(Diagnostic::error(message).help(format!(
+                    "add one of another name, for example `ci-xtask`, with `{}`",
+                    init(checkout)
+                )))
+            }
+            Choice::Missing => {
+                let message =
+                    format!("no cargo alias points to this tool; steps will use `{USUAL}`");
+                Some(Diagnostic::error(message).help(format!("add one with `{}`", init(checkout))))
+            }
+        }
+    }
+}
+
+/// Calls `init` where there is no alias yet.
+fn init(checkout: &str) -> String {
+    format!(
+        "cargo run --locked --target-dir target/xtask --manifest-path {checkout}/xtask/Cargo.toml -- init"
+    )
 }
 
 /// Decides from what `cargo --list` prints.

@@ -36,6 +36,166 @@ pub(crate) fn problem(glob: &str) -> Option<&'static str> {
     (open_braces > 0).then_some("`{` is not closed")
 }
 
+/// Whether a glob matches a path; an invalid one matches nothing.
+pub(crate) fn matches(glob: &str, path: &str) -> bool {
+    problem(glob).is_none() && alternatives(glob).iter().any(|glob| matches_one(glob, path))
+}
+
+/// More alternatives than this are left out: every pair of braces multiplies them.
+const MAX_ALTERNATIVES: usize = 1000;
+
+/// The globs without braces that a glob stands for.
+fn alternatives(glob: &str) -> Vec<String> {
+    let mut waiting = vec![glob.to_owned()];
+    let mut done = Vec::new();
+    while let Some(glob) = waiting.pop() {
+        match braces(&glob) {
+            Some((before, choices, after)) if done.len() + waiting.len() < MAX_ALTERNATIVES => {
+                waiting.extend(choices.iter().map(|choice| format!("{before}{choice}{after}")));
+            }
+            Some(_) => (),
+            None => done.push(glob),
+        }
+    }
+    done
+}
+
+/// The first pair of braces: what is before it, its choices, and what is after it.
+fn braces(glob: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let mut open = None;
+    let mut depth = 0;
+    let mut choice_start = 0;
+    let mut choices = Vec::new();
+    let mut in_class = false;
+    let mut chars = glob.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => _ = chars.next(),
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ if in_class => (),
+            '{' => {
+                depth += 1;
+                if depth == 1 {
+                    open = Some(at);
+                    choice_start = at + 1;
+                }
+            }
+            ',' if depth == 1 => {
+                choices.push(&glob[choice_start..at]);
+                choice_start = at + 1;
+            }
+            '}' if depth == 1 => {
+                choices.push(&glob[choice_start..at]);
+                return Some((&glob[..open?], choices, &glob[at + 1..]));
+            }
+            '}' if depth > 1 => depth -= 1,
+            _ => (),
+        }
+    }
+    None
+}
+
+/// Walks over the glob with the set of places in the path that it can have come to.
+fn matches_one(glob: &str, path: &str) -> bool {
+    let path: Vec<char> = path.chars().collect();
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    let mut rest = glob;
+    while let Some(c) = rest.chars().next() {
+        let length = if rest.starts_with("**/") {
+            after_any(&mut reached, &path, |before| before == '/');
+            3
+        } else if rest.starts_with("**") {
+            after_any(&mut reached, &path, |_| true);
+            2
+        } else if c == '*' {
+            for at in 0..path.len() {
+                reached[at + 1] |= reached[at] && path[at] != '/';
+            }
+            1
+        } else {
+            let (one, length) = one_character(rest);
+            for at in (0..path.len()).rev() {
+                reached[at + 1] = reached[at] && one.matches(path[at]);
+            }
+            reached[0] = false;
+            length
+        };
+        rest = &rest[length..];
+    }
+    reached[path.len()]
+}
+
+/// From the first place on, every place after a character of that kind is reached.
+fn after_any(reached: &mut [bool], path: &[char], is_end: impl Fn(char) -> bool) {
+    let Some(first) = reached.iter().position(|is_reached| *is_reached) else { return };
+    for at in first..path.len() {
+        reached[at + 1] |= is_end(path[at]);
+    }
+}
+
+/// What stands for one character.
+enum One<'a> {
+    Any,
+    Exactly(char),
+    /// The inside of brackets, and whether it is what does not match.
+    Class(&'a str, bool),
+}
+
+impl One<'_> {
+    fn matches(&self, c: char) -> bool {
+        match self {
+            One::Any => c != '/',
+            One::Exactly(wanted) => c == *wanted,
+            One::Class(inside, negated) => c != '/' && in_class(inside, c) != *negated,
+        }
+    }
+}
+
+/// The first element of a glob and its length.
+fn one_character(glob: &str) -> (One<'_>, usize) {
+    let mut chars = glob.chars();
+    let first = chars.next().unwrap_or_default();
+    match first {
+        '?' => (One::Any, 1),
+        '\\' => {
+            let escaped = chars.next().unwrap_or('\\');
+            (One::Exactly(escaped), 1 + if glob.len() > 1 { escaped.len_utf8() } else { 0 })
+        }
+        '[' => {
+            let end = end_of_class(glob).unwrap_or(glob.len());
+            let inside = &glob[1..end];
+            let negated = inside.starts_with('^');
+            (One::Class(inside.trim_start_matches('^'), negated), (end + 1).min(glob.len()))
+        }
+        _ => (One::Exactly(first), first.len_utf8()),
+    }
+}
+
+fn end_of_class(glob: &str) -> Option<usize> {
+    let mut chars = glob.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => _ = chars.next(),
+            ']' => return Some(at),
+            _ => (),
+        }
+    }
+    None
+}
+
+fn in_class(inside: &str, wanted: char) -> bool {
+    let mut chars = inside.chars();
+    while let Some(c) = chars.next() {
+        let c = if c == '\\' { chars.next().unwrap_or(c) } else { c };
+        if c == wanted {
+            return true;
+        }
+    }
+    false
+}
+
 /// A path as a glob that matches it and nothing else.
 pub(crate) fn escape(path: &str) -> String {
     let mut glob = String::with_capacity(path.len());
@@ -65,9 +225,43 @@ mod tests {
     }
 
     #[test]
+    fn a_star_stays_between_slashes_and_two_stars_cross_them() {
+        for (glob, path, wanted) in [
+            ("a/*", "a/b", true),
+            ("a/*", "a/src/b", false),
+            ("a/**", "a/src/b", true),
+            ("a/**", "a", false),
+            ("**", "a/b", true),
+            ("a/**/b", "a/b", true),
+            ("a/**/b", "a/x/y/b", true),
+            ("**/*.rs", "lib.rs", true),
+            ("**/*.rs", "a/b.rs", true),
+            ("*.rs", "a/b.rs", false),
+            ("go.{mod,sum}", "go.sum", true),
+            ("{a,{b,c}/d}/e", "c/d/e", true),
+            ("{a,{b,c}/d}/e", "b/e", false),
+            ("?[ab]", "éb", true),
+            ("[^a]", "a", false),
+            ("[^a]", "/", false),
+            (r"\*", "*", true),
+            (r"\*", "a", false),
+            ("a[", "a[", false),
+            ("", "", true),
+            ("*", "", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abde", false),
+        ] {
+            assert_eq!(matches(glob, path), wanted, "{glob} {path}");
+        }
+        assert!(!matches(&"{a,b}".repeat(100), "a"));
+        assert!(!matches(&"*a".repeat(1000), &"a".repeat(999)));
+    }
+
+    #[test]
     fn an_escaped_path_stands_for_itself() {
         assert_eq!(escape("crates/a-b_c.d"), "crates/a-b_c.d");
         assert_eq!(escape("a[1]{x}*"), r"a\[1\]\{x\}\*");
         assert_eq!(problem(&escape("[{")), None);
+        assert!(matches(&escape("a[1]{x}*,~\\"), "a[1]{x}*,~\\"));
     }
 }

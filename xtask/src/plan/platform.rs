@@ -14,7 +14,6 @@ pub(crate) enum Platform {
 }
 
 impl Platform {
-    #[cfg(test)]
     pub(crate) const ALL: [Platform; 3] = [Platform::X86_64, Platform::Aarch64, Platform::Riscv64];
 
     /// Where no platform file says otherwise.

@@ -47,7 +47,11 @@ pub(crate) fn with_alias(template: &str, alias: &str) -> String {
 pub(crate) fn as_shipped(text: &str, alias: &str) -> String {
     let text = text.replace(&format!("cargo {alias} "), "cargo xtask ");
     let options = pipeline_options(&text);
-    if options.is_empty() { text } else { text.replacen(&format!(" {options} >"), " >", 1) }
+    if options.is_empty() {
+        text
+    } else {
+        text.replacen(&format!("{PIPELINE}{options} "), PIPELINE, 1)
+    }
 }
 
 const PIPELINE: &str = " pipeline ";

@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use crate::commit_format::message_file::Known;
+use crate::doctor::code_owners::History;
+use crate::doctor::tree::Tree;
+use crate::doctor::{code_owners, coverage_record, description, entries, set_up, tree};
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
@@ -13,6 +16,8 @@ use crate::plan::{glob, overrides, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
 use crate::properties::{SETTINGS, SHIPPED};
 use crate::text::diagnostic::{Diagnostics, Source};
+use crate::text::extended_regex;
+use crate::text::fields;
 use crate::{audit, commit_format, coverage, tools};
 
 /// What files and variables usually hold, to start from.
@@ -104,10 +109,35 @@ fn read_all(text: &str) -> Diagnostics {
     audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
     let _ = tools::audit_settings::AuditSettings::parse("f", text);
     glob::problem(text);
-    coverage::exclude::problems(text);
+    glob::matches(text, "src/é/lib.rs");
+    extended_regex::problems(text);
+    examine(&source(), &found);
     coverage::diff::added_lines(text);
     coverage::diff::code_lines(text, "/r");
     found
+}
+
+/// What `doctor` finds in a file of any kind.
+fn examine(source: &Source, found: &Diagnostics) {
+    let tree = Tree::parse(source.text.as_bytes());
+    let description = TestDescription::parse(Source::new("input", &*source.text), found);
+    let findings = tree::modified_submodules(&source.text)
+        .into_iter()
+        .chain(description::predecessors_calls(source))
+        .chain(set_up::old_toolchain_file(source, "1.89"))
+        .chain(set_up::foreign_build_target(source, "x86_64"))
+        .chain(description::lost_minutes(&description, 5, true))
+        .chain(description::copy_of_shipped(&description, &description));
+    findings.for_each(|finding| found.push(finding));
+    code_owners::report(source, &History::parse(source.text.as_bytes()), 12, 0).render();
+    fields::read(source, found, |file| {
+        for test in entries::tests(file) {
+            for (_, check) in entries::CHECKS {
+                check(test, &tree);
+            }
+        }
+        coverage_record::patterns(file, &["src/lib.rs"])
+    });
 }
 
 #[test]

@@ -59,6 +59,15 @@ impl Source {
         Diagnostic { severity, place: Some(self.place(offset)), ..Diagnostic::error(message) }
     }
 
+    /// Each line with the byte offset at which it starts; its ending belongs to it.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.split_inclusive('\n').scan(0, |next, line| {
+            let start = *next;
+            *next += line.len();
+            Some((start, line))
+        })
+    }
+
     fn line_starts(&self) -> &[usize] {
         self.line_starts.get_or_init(|| {
             let newlines = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
@@ -86,10 +95,23 @@ impl Source {
 }
 
 /// Whether a finding stops the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
     Error,
     Warning,
+    /// Worth knowing; nothing is wrong.
+    Info,
+}
+
+impl Severity {
+    /// The word before a message.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
 }
 
 /// One finding about an input.
@@ -103,9 +125,14 @@ pub(crate) struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// A finding that has no position.
+    pub(crate) fn new(severity: Severity, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity, place: None, message: message.into(), help: None }
+    }
+
     /// An error about an input that has no position.
     pub(crate) fn error(message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Error, place: None, message: message.into(), help: None }
+        Diagnostic::new(Severity::Error, message)
     }
 
     /// Adds the next step.
@@ -153,10 +180,7 @@ impl Excerpt {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
+        let severity = self.severity.name();
         let message = indented(&self.message);
         match &self.place {
             None => write!(f, "{severity}: {message}")?,

@@ -42,8 +42,13 @@ impl<'a> Field<'a> {
         self.found.push(self.source.warning(self.node.offset, message));
     }
 
-    /// Reports an error at the byte `at` of a string, whose escapes are longer in the source.
+    /// Reports an error at the byte `at` of a string.
     pub(crate) fn error_in_text(self, at: usize, message: impl Into<String>) {
+        self.found.push(self.source.error(self.offset_in_text(at), message));
+    }
+
+    /// Where the byte `at` of a string stands in the source, in which escapes are longer.
+    pub(crate) fn offset_in_text(self, at: usize) -> usize {
         let start = self.node.offset + 1;
         let raw = &self.source.text[start..];
         // The shortest piece of source that stands for what comes before.
@@ -52,8 +57,7 @@ impl<'a> Field<'a> {
             piece.is_ok_and(|piece| piece.len() == at)
         };
         let mut ends = raw.char_indices().map(|(end, _)| end).take(4096);
-        let offset = start + ends.find(is_prefix).unwrap_or(0);
-        self.found.push(self.source.error(offset, message));
+        start + ends.find(is_prefix).unwrap_or(0)
     }
 
     /// Reports a finding at the key.

@@ -1,6 +1,7 @@
 //! Pure. Helpers that everything may use.
 
 pub(crate) mod diagnostic;
+pub(crate) mod extended_regex;
 pub(crate) mod fields;
 pub(crate) mod fingerprint;
 pub(crate) mod json;

@@ -1,6 +1,8 @@
 //! Pure. Text on its way to a shell: quoting, and what Buildkite does to `$` before a shell sees
 //! it.
 
+use std::cell::RefCell;
+
 /// One word of a POSIX shell, quoted always: `a'b` gives `'a'\''b'`.
 pub(crate) fn quote_always(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -127,6 +129,21 @@ pub(crate) fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -
     replaced(text, |from| variable(from, lookup))
 }
 
+/// The variables that Buildkite replaces and where they start. One with a default is meant.
+pub(crate) fn variables(text: &str) -> Vec<(usize, String)> {
+    let names = RefCell::new(Vec::new());
+    replaced(text, |from| {
+        let add = |name: &str| {
+            if !from.starts_with(&format!("${{{name}:-")) {
+                names.borrow_mut().push((text.len() - from.len(), name.to_owned()));
+            }
+            None
+        };
+        variable(from, &add)
+    });
+    names.into_inner()
+}
+
 /// Whether the value depends on a variable.
 pub(crate) fn has_variable(text: &str) -> bool {
     interpolate(text, &|_| None) != interpolate(text, &|_| Some("x".to_owned()))
@@ -157,6 +174,13 @@ fn variable(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<(Stri
 mod tests {
     use super::*;
     use crate::testing::lookup;
+
+    #[test]
+    fn variables_without_an_escape_or_a_default_are_found() {
+        let found = variables(r"$A $$B \$C ${D} ${E:-1} $(f) $1 \\$G $");
+        let found: Vec<(usize, &str)> = found.iter().map(|(at, it)| (*at, it.as_str())).collect();
+        assert_eq!(found, [(0, "A"), (11, "D"), (34, "G")]);
+    }
 
     #[test]
     fn variables_of_a_value_are_replaced_as_buildkite_does() {

@@ -6,3 +6,4 @@ pub(crate) mod buildkite_agent;
 pub(crate) mod installer;
 pub(crate) mod llvm;
 pub(crate) mod requirement;
+pub(crate) mod test_command;

@@ -12,6 +12,7 @@ mod commit_format;
 mod completions;
 mod container;
 mod coverage;
+mod doctor;
 mod golden;
 mod init;
 mod pipeline;

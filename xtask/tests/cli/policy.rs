@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Sandbox, checkout};
 
 /// Which folders and files at the top each one may use, besides itself. Imports go down this list.
-const IMPORTS: [(&str, &[&str]); 18] = [
+const IMPORTS: [(&str, &[&str]); 19] = [
     (
         "main",
         &[
@@ -18,6 +18,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
             "container",
             "context",
             "coverage",
+            "doctor",
             "host",
             "init",
             "inputs",
@@ -32,6 +33,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
     ("container", CAPABILITY),
     ("commit_format", CAPABILITY),
     ("coverage", CAPABILITY),
+    ("doctor", CAPABILITY),
     ("init", CAPABILITY),
     ("pipeline", CAPABILITY),
     ("inputs", SHARED),
@@ -45,8 +47,17 @@ const IMPORTS: [(&str, &[&str]); 18] = [
     ("plan", &["text"]),
 ];
 
-const CAPABILITIES: [&str; 8] =
-    ["audit", "bench", "ci", "commit_format", "container", "coverage", "init", "pipeline"];
+const CAPABILITIES: [&str; 9] = [
+    "audit",
+    "bench",
+    "ci",
+    "commit_format",
+    "container",
+    "coverage",
+    "doctor",
+    "init",
+    "pipeline",
+];
 const CAPABILITY: &[&str] =
     &["base", "cli", "context", "host", "inputs", "outcome", "plan", "project", "text", "tools"];
 const SHARED: &[&str] = &["context", "host", "outcome", "plan", "project", "text", "tools"];

@@ -1,4 +1,4 @@
-//! Pure. `exclude_path`: a POSIX extended regular expression over paths.
+//! Pure. POSIX extended regular expressions over paths, as `exclude_path` has them.
 //!
 //! LLVM accepts an invalid expression without a word and then matches nothing, also not what
 //! `cargo llvm-cov` excludes by default. So the expression is read and matched here, by LLVM's rules,

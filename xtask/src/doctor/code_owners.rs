@@ -1,0 +1,381 @@
+//! Pure. The last activity of each owner in `CODEOWNERS`, from the history of a clone.
+//!
+//! The file has GitHub handles; git has names and e-mail addresses. A wrong match is worse than none,
+//! so an owner may stay unmatched.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+
+use crate::text::diagnostic::Source;
+use crate::text::sanitize;
+use crate::text::table::{Align, Columns};
+
+/// Where GitHub looks for the file, in this order.
+pub(crate) const FILES: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
+
+/// Returns the owners in the file, as they are written (`@name`, `@organisation/team` or an e-mail
+/// address), each with its first line.
+fn owners(file: &Source) -> Vec<(usize, &str)> {
+    let mut owners: Vec<(usize, &str)> = Vec::new();
+    for (number, line) in (1..).zip(file.text.lines()) {
+        let line = line.split(" #").next().unwrap_or_default().trim();
+        // The first word is the pattern.
+        let words = line.split_whitespace().skip(1).filter(|_| !line.starts_with('#'));
+        for word in words.filter(|word| word.contains('@')) {
+            if !owners.iter().any(|(_, owner)| owner.eq_ignore_ascii_case(word)) {
+                owners.push((number, word));
+            }
+        }
+    }
+    owners
+}
+
+/// What git is asked to print for each commit: fields end with 0x01, values of trailers with 0x02.
+pub(crate) const LOG_FORMAT: &str = "%H%x01%P%x01%ct%x01%cs%x01%s%x01%aN <%aE>%x01%cN <%cE>%x01\
+    %(trailers:key=Co-authored-by,valueonly,separator=%x02)%x01\
+    %(trailers:key=Reviewed-by,valueonly,separator=%x02)%x01\
+    %(trailers:key=Signed-off-by,valueonly,separator=%x02)";
+
+/// The people in a history, and what they did.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    people: BTreeMap<Person, Activity>,
+    /// From "Merge pull request #1 from HANDLE/branch": the handle and the tip of that branch.
+    branches: Vec<(String, String)>,
+    author_of: HashMap<String, Person>,
+}
+
+/// The last commit, review or sign-off of a person.
+#[derive(Clone, Debug)]
+struct Activity {
+    /// Seconds since 1970.
+    at: i64,
+    date: String,
+    kind: &'static str,
+}
+
+impl History {
+    /// Reads the output of `git log -z` in [`LOG_FORMAT`].
+    pub(crate) fn parse(log: &[u8]) -> History {
+        let mut history = History::default();
+        for record in log.split(|byte| *byte == 0) {
+            history.read(&String::from_utf8_lossy(record));
+        }
+        history
+    }
+
+    fn read(&mut self, record: &str) -> Option<()> {
+        let fields: Vec<&str> = record.split('\x01').collect();
+        let [id, parents, at, date, subject, author, committer, coauthors, reviews, signed] =
+            *fields.as_slice()
+        else {
+            return None;
+        };
+        let at: i64 = at.parse().ok()?;
+        let commits = [author, committer, coauthors].map(|people| ("commit", people));
+        for (kind, people) in commits.into_iter().chain([("review", reviews), ("sign-off", signed)])
+        {
+            for person in people.split('\x02').filter_map(Person::parse) {
+                let activity = Activity { at, date: date.to_owned(), kind };
+                let last = self.people.entry(person).or_insert_with(|| activity.clone());
+                if last.at < at {
+                    *last = activity;
+                }
+            }
+        }
+        self.author_of.extend(Person::parse(author).map(|person| (id.to_owned(), person)));
+        let branch = subject.strip_prefix("Merge pull request #")?.split_once(" from ")?.1;
+        let (handle, _) = branch.split_once('/')?;
+        self.branches.push((handle.to_lowercase(), parents.split(' ').nth(1)?.to_owned()));
+        Some(())
+    }
+
+    /// Every identity of an owner.
+    fn people_of(&self, owner: &str) -> Vec<&Person> {
+        let all = |is_one: &dyn Fn(&Person) -> bool| -> Vec<&Person> {
+            self.people.keys().filter(|person| is_one(person)).collect()
+        };
+        let Some(handle) = owner.strip_prefix('@') else {
+            return self.with_aliases(all(&|person| person.email.eq_ignore_ascii_case(owner)));
+        };
+        let handle = handle.to_lowercase();
+        let mut people = all(&|person| person.has_handle(&handle));
+        people.extend(self.author_of_branches(&handle));
+        if people.is_empty() {
+            people = all(&|person| person.may_have_handle(&handle));
+            let names: BTreeSet<String> = people.iter().map(|it| squeezed(&it.name)).collect();
+            // Of two people with fitting names neither is taken.
+            if names.len() > 1 {
+                people.clear();
+            }
+        }
+        self.with_aliases(people)
+    }
+
+    /// The author of most of the branches that were merged from a fork.
+    fn author_of_branches(&self, handle: &str) -> Option<&Person> {
+        let tips = self.branches.iter().filter(|(name, _)| name == handle);
+        let authors: Vec<&Person> = tips.filter_map(|(_, tip)| self.author_of.get(tip)).collect();
+        let count = |author: &Person| authors.iter().filter(|it| **it == author).count();
+        authors.iter().copied().find(|author| count(author) * 2 > authors.len())
+    }
+
+    /// Adds the identities that share a name or an address with one of these.
+    fn with_aliases<'a>(&'a self, mut people: Vec<&'a Person>) -> Vec<&'a Person> {
+        loop {
+            let is_alias = |person: &&Person| {
+                !people.contains(person) && people.iter().any(|known| known.is_same(person))
+            };
+            let more: Vec<&Person> = self.people.keys().filter(is_alias).collect();
+            if more.is_empty() {
+                return people;
+            }
+            people.extend(more);
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Person {
+    name: String,
+    email: String,
+}
+
+impl Person {
+    /// Reads `Name <address>`.
+    fn parse(text: &str) -> Option<Person> {
+        let (name, rest) = text.rsplit_once('<')?;
+        let email = rest.split('>').next()?.trim().to_lowercase();
+        // The committer of what is merged on github.com.
+        let is_person = email != "noreply@github.com" && !email.is_empty();
+        is_person.then(|| Person { name: name.trim().to_owned(), email })
+    }
+
+    fn is_same(&self, other: &Person) -> bool {
+        self.email == other.email
+            || (self.name.contains(' ') && self.name.eq_ignore_ascii_case(&other.name))
+    }
+
+    /// Whether the address or the whole name matches a handle.
+    fn has_handle(&self, handle: &str) -> bool {
+        let Some((local, domain)) = self.email.split_once('@') else { return false };
+        if domain == "users.noreply.github.com" {
+            return local.rsplit('+').next() == Some(handle);
+        }
+        let handle = squeezed(handle);
+        let reversed: String = words(&self.name).into_iter().rev().collect();
+        // A short local part such as `git` or `me` identifies nobody.
+        (handle.len() > 3 && squeezed(local) == handle)
+            || [squeezed(&self.name), reversed].contains(&handle)
+    }
+
+    /// Whether a handle is built from the name: initial and surname, surname and initial, or the
+    /// surname.
+    fn may_have_handle(&self, handle: &str) -> bool {
+        let handle = squeezed(handle);
+        let words = words(&self.name);
+        let [first, .., last] = words.as_slice() else { return false };
+        let initial = |word: &str| word.chars().take(1).collect::<String>();
+        let made = [
+            initial(first) + last,
+            last.clone() + &initial(first),
+            first.clone() + &initial(last),
+            last.clone(),
+        ];
+        handle.len() > 3 && made.contains(&handle)
+    }
+}
+
+/// Lower-case words of letters and digits.
+fn words(text: &str) -> Vec<String> {
+    let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+    parts.map(str::to_lowercase).collect()
+}
+
+/// The words without what is between them.
+fn squeezed(text: &str) -> String {
+    words(text).concat()
+}
+
+/// The owners with their status.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    months: u32,
+    file: &'a str,
+    entries: Vec<Entry<'a>>,
+}
+
+#[derive(Debug)]
+struct Entry<'a> {
+    owner: &'a str,
+    line: usize,
+    status: &'static str,
+    last: Option<(&'a Person, &'a Activity)>,
+}
+
+/// Judges each owner by the last activity; `since` is in seconds since 1970.
+pub(crate) fn report<'a>(
+    file: &'a Source,
+    history: &'a History,
+    months: u32,
+    since: i64,
+) -> Report<'a> {
+    let entry = |(line, owner): (usize, &'a str)| {
+        let is_team = owner.starts_with('@') && owner.contains('/');
+        let people = if is_team { Vec::new() } else { history.people_of(owner) };
+        let activities = people.into_iter().map(|person| (person, &history.people[person]));
+        let last = activities.max_by_key(|(_, activity)| activity.at);
+        let status = match last {
+            Some((_, activity)) if activity.at < since => "inactive",
+            Some(_) => "active",
+            None if is_team => "team",
+            None => "unknown",
+        };
+        Entry { owner, line, status, last }
+    };
+    Report { months, file: &file.name, entries: owners(file).into_iter().map(entry).collect() }
+}
+
+impl Report<'_> {
+    pub(crate) fn render(&self) -> String {
+        if self.entries.is_empty() {
+            return format!("{} has no owners\n", self.file);
+        }
+        let months = if self.months == 1 { "month" } else { "months" };
+        let inactive = format!("no commit, review or sign-off for {} {months}", self.months);
+        self.section(&inactive, &["inactive"])
+            + &self.section("not matched to any author", &["unknown", "team"])
+            + &self.section("active", &["active"])
+    }
+
+    /// The owners of some status in a table; nothing where there are none.
+    fn section(&self, heading: &str, statuses: &[&str]) -> String {
+        let wanted = self.entries.iter().filter(|entry| statuses.contains(&entry.status));
+        let rows: Vec<[String; 5]> = wanted.map(|entry| self.row(entry)).collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        let mut columns = Columns::new(&[Align::Left; 5]);
+        for row in &rows {
+            columns.fit(row);
+        }
+        rows.iter()
+            .fold(format!("{heading}:\n"), |text, row| text + "  " + &columns.line(row) + "\n")
+    }
+
+    fn row(&self, entry: &Entry<'_>) -> [String; 5] {
+        let place = format!("{}:{}", self.file, entry.line);
+        let [date, kind, person] = match entry.last {
+            Some((person, last)) => [&*last.date, last.kind, &*person.name],
+            None => ["", if entry.status == "team" { "team" } else { "" }, ""],
+        };
+        [entry.owner, &place, date, kind, person].map(sanitize::visible)
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let entry = |entry: &Entry<'_>| {
+            json!({
+                "owner": entry.owner,
+                "file": self.file,
+                "line": entry.line,
+                "status": entry.status,
+                "person": entry.last.map(|(person, _)| &person.name),
+                "last_activity": entry.last.map(|(_, last)| last.kind),
+                "date": entry.last.map(|(_, last)| &last.date),
+            })
+        };
+        json!({ "months": self.months, "owners": self.entries.iter().map(entry).collect::<Vec<Value>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    const DAY: i64 = 86400;
+
+    /// Commits on the day of that number, in the words of `git log`.
+    fn history(commits: &[(i64, &str, &str, &str)]) -> History {
+        let record = |(day, author, subject, trailers): &(i64, &str, &str, &str)| {
+            let at = day * DAY;
+            format!(
+                "c{day}\x01p c{}\x01{at}\x01day-{day}\x01{subject}\x01{author}\x01{author}\x01{trailers}",
+                day - 1
+            )
+        };
+        let log: Vec<String> = commits.iter().map(record).collect();
+        History::parse(log.join("\0").as_bytes())
+    }
+
+    fn person(history: &History, handle: &str) -> Vec<String> {
+        let people = history.people_of(handle);
+        people.iter().map(|person| person.email.clone()).collect()
+    }
+
+    #[test]
+    fn owners_are_read_once_and_comments_are_not() {
+        let file = Source::new("CODEOWNERS", "# @no\n* @a @B # @c\n\n/x/ @b m@e.org @org/team\n");
+        assert_eq!(owners(&file), [(2, "@a"), (2, "@B"), (4, "m@e.org"), (4, "@org/team")]);
+    }
+
+    #[test]
+    fn a_handle_is_matched_by_addresses_names_and_merged_forks() {
+        let none = "\x01\x01";
+        let history = history(&[
+            (1, "Ann Lee <12+ann-l@users.noreply.github.com>", "a", none),
+            (2, "Ann Lee <ann@example.com>", "a", none),
+            (3, "Stefano Verdi <sv@example.com>", "a", none),
+            (4, "Bo Li <someone@example.com>", "a", none),
+            (5, "M <m@example.com>", "Merge pull request #7 from bob/branch", none),
+            (6, "Paolo Rossi <p@example.com>", "a", none),
+            (7, "One Smith <o@example.com>", "a", none),
+            (8, "Other Smith <t@example.com>", "a", none),
+            (9, "X <xena@example.com>", "a", none),
+            (10, "GitHub <noreply@github.com>", "a", none),
+        ]);
+        assert_eq!(
+            person(&history, "@Ann-L"),
+            ["12+ann-l@users.noreply.github.com", "ann@example.com"]
+        );
+        assert_eq!(person(&history, "@stefano-verdi"), ["sv@example.com"]);
+        assert_eq!(person(&history, "@bob"), ["someone@example.com"]);
+        assert_eq!(person(&history, "@prossi"), ["p@example.com"]);
+        assert_eq!(person(&history, "@rossi"), ["p@example.com"]);
+        assert_eq!(person(&history, "@smith"), Vec::<String>::new());
+        assert_eq!(person(&history, "@xena"), ["xena@example.com"]);
+        assert_eq!(person(&history, "sv@example.com"), ["sv@example.com"]);
+        assert_eq!(person(&history, "@github"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn reviews_and_sign_offs_count_as_commits_do() {
+        let history = history(&[
+            (
+                100,
+                "A A <new@example.com>",
+                "a",
+                "\x01Rev Iew <rev@example.com>\x02Two <two@example.com>\x01Sig Ned <sig@example.com>",
+            ),
+            (10, "Old One <old@example.com>", "a", "\x01\x01"),
+        ]);
+        let file = Source::new("CODEOWNERS", "* @review @old-one @signed @nobody @o/team\n");
+        let report = report(&file, &history, 2, 50 * DAY);
+        expect![[r"
+            no commit, review or sign-off for 2 months:
+              @old-one  CODEOWNERS:1  day-10  commit  Old One
+            not matched to any author:
+              @nobody  CODEOWNERS:1
+              @o/team  CODEOWNERS:1    team
+            active:
+              @review  CODEOWNERS:1  day-100  review    Rev Iew
+              @signed  CODEOWNERS:1  day-100  sign-off  Sig Ned
+        "]]
+        .assert_eq(&report.render());
+        let json = report.to_json();
+        assert_eq!(json["owners"][1]["status"], "inactive");
+        assert_eq!(json["owners"][3]["status"], "unknown");
+        assert_eq!(json["owners"][4]["status"], "team");
+    }
+}

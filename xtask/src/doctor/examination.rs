@@ -1,0 +1,365 @@
+//! Reads the repository and checks each part of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::doctor::finding::Findings;
+use crate::doctor::tree::Tree;
+use crate::doctor::{coverage_record, description, entries, set_up, tree};
+use crate::host::{cargo, files};
+use crate::inputs as gather;
+use crate::inputs::Request;
+use crate::plan::Plan;
+use crate::plan::description::TestDescription;
+use crate::plan::inputs::Inputs;
+use crate::plan::placeholder;
+use crate::plan::platform::Platform;
+use crate::project::{RUST_VERSION, SHIPPED_DESCRIPTION};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
+use crate::text::fields::Field;
+use crate::text::json;
+use crate::tools::installer::{InstallPolicy, Installer};
+use crate::tools::requirement::Requirement;
+use crate::tools::test_command;
+
+/// Checks everything; `fix` installs the tools that are missing.
+///
+/// # Errors
+///
+/// Fails if git cannot list the files, or one of them cannot be read (exit code 75).
+pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
+    // A check must not install a whole toolchain.
+    let cx = &cx.with_variable("RUSTUP_AUTO_INSTALL", "0");
+    let entries = cx.process(cx.git().list_entries()).read()?;
+    let tree = Tree::parse(&entries);
+    let mut examination = Examination {
+        cx,
+        tree: &tree,
+        findings: Findings::default(),
+        needs: BTreeMap::new(),
+        measured: Vec::new(),
+    };
+    let has_cargo = examination.toolchain()?;
+    let is_selective = has_cargo && cx.project.root.join("Cargo.toml").exists();
+    examination.submodules()?;
+    examination.links();
+    let inputs = examination.shipped(is_selective);
+    let has_crates = inputs.as_ref().is_some_and(|inputs| inputs.workspace.is_some());
+    let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
+    examination.descriptions(inputs)?;
+    // With a configuration that cargo cannot read, aliases and tools would only seem to be missing.
+    let is_refused = is_selective && !has_crates;
+    examination.cargo_configuration(has_cargo && !is_refused)?;
+    examination.hints()?;
+    examination.coverage_records(&platforms)?;
+    if is_refused {
+        let reason = "tools were not probed: cargo cannot read the workspace";
+        examination.findings.push_unavailable(reason);
+    } else {
+        examination.tools(fix);
+    }
+    examination.findings.sort();
+    Ok(examination.findings)
+}
+
+/// All that some crate or the root allows.
+fn allowed_platforms(inputs: &Inputs) -> Vec<Platform> {
+    let crates = inputs.workspace.iter().flat_map(|workspace| &workspace.crates);
+    let members = crates.flat_map(|member| &member.platforms);
+    inputs.platforms.iter().chain(members).copied().collect()
+}
+
+struct Examination<'a> {
+    cx: &'a Context,
+    tree: &'a Tree,
+    findings: Findings,
+    /// What the tests of this machine need, and the first test that does.
+    needs: BTreeMap<Requirement, String>,
+    /// The platforms on which the coverage is measured.
+    measured: Vec<Platform>,
+}
+
+impl Examination<'_> {
+    /// Returns whether cargo works here; its toolchain may be missing.
+    fn toolchain(&mut self) -> anyhow::Result<bool> {
+        // Rustup reads the first of the two.
+        let file = match self.read("rust-toolchain")? {
+            Some(file) => Some(file),
+            None => self.read("rust-toolchain.toml")?,
+        };
+        let version = self.cx.process(cargo::compiler_version(&self.cx.sh)).read_text();
+        let version = version
+            .map_err(|error| self.findings.push_unavailable(format!("the toolchain: {error:#}")))
+            .ok();
+        let finding = file
+            .and_then(|file| set_up::old_toolchain_file(&file, RUST_VERSION))
+            .or_else(|| set_up::old_toolchain(version.as_deref()?, RUST_VERSION));
+        self.findings.extend("toolchain", finding);
+        Ok(version.is_some())
+    }
+
+    fn cargo_configuration(&mut self, knows_aliases: bool) -> anyhow::Result<()> {
+        let new = self.read(".cargo/config.toml")?;
+        // A link to the new name serves old versions of cargo.
+        let is_link = self.tree.links.iter().any(|link| link == ".cargo/config");
+        let old = if is_link { None } else { self.read(".cargo/config")? };
+        let finding = old.as_ref().map(|old| set_up::old_cargo_config(old, new.is_some()));
+        self.findings.extend("cargo-config", finding);
+        let config = old.or(new);
+        if knows_aliases {
+            let checkout = gather::checkout_path(self.cx)?;
+            let problem = gather::choose_alias(self.cx)?.problem(&checkout);
+            let problem = problem.map(|problem| set_up::at_alias(problem, config.as_ref()));
+            self.findings.extend("alias", problem);
+        }
+        let target =
+            config.and_then(|it| set_up::foreign_build_target(&it, std::env::consts::ARCH));
+        self.findings.extend("build-target", target);
+        Ok(())
+    }
+
+    /// Information for people.
+    fn hints(&mut self) -> anyhow::Result<()> {
+        let subdirectory = self.cx.project.subdirectory().display().to_string();
+        if !subdirectory.is_empty() {
+            self.findings.extend("subdirectory", [set_up::in_subdirectory(&subdirectory)]);
+        }
+        let hook = self.cx.git().hook_path("commit-msg");
+        let hook = PathBuf::from(self.cx.process(hook).read_text()?);
+        if !self.cx.is_ci() && !hook.exists() {
+            let is_own = self.cx.project.is_own_consumer();
+            let checkout = if is_own { ".".to_owned() } else { gather::checkout_path(self.cx)? };
+            self.findings.extend("hook", [set_up::missing_hook(&checkout)]);
+        }
+        Ok(())
+    }
+
+    fn submodules(&mut self) -> anyhow::Result<()> {
+        if self.tree.submodules.is_empty() {
+            return Ok(());
+        }
+        let ours = gather::checkout_path(self.cx)?;
+        let empty = self.tree.submodules.iter().filter(|path| !self.is_checked_out(path));
+        let empty: Vec<Diagnostic> =
+            empty.map(|path| tree::empty_submodule(path, *path == ours)).collect();
+        self.findings.extend("submodule", empty);
+        let status = self.cx.git().submodule_status(&self.tree.submodules);
+        let status = self.cx.process(status).read_text()?;
+        self.findings.extend("submodule", tree::modified_submodules(&status));
+        Ok(())
+    }
+
+    fn is_checked_out(&self, submodule: &str) -> bool {
+        self.cx.project.root.join(submodule).join(".git").exists()
+    }
+
+    fn links(&mut self) {
+        for path in &self.tree.links {
+            let full = self.cx.project.root.join(path);
+            let Some(target) = files::link_text(&full) else { continue };
+            let Some(submodule) = self.tree.submodule_of(path, &target) else { continue };
+            // Before the submodule is there, every link into it leads nowhere.
+            let leads_somewhere = full.exists() || !self.is_checked_out(submodule);
+            self.findings.extend("link", [tree::link(path, &target, leads_somewhere)]);
+        }
+    }
+
+    /// What the shipped tests with the overrides are planned from, for each crate.
+    fn shipped(&mut self, is_selective: bool) -> Option<Inputs> {
+        let selective = is_selective.then(|| self.inputs(true)).flatten();
+        // Where cargo cannot list the crates, the rest is checked all the same.
+        selective.or_else(|| self.inputs(false))
+    }
+
+    /// Reads the inputs as `pipeline` does, with its errors and warnings.
+    fn inputs(&mut self, is_selective: bool) -> Option<Inputs> {
+        let found = Diagnostics::default();
+        let request = Request {
+            descriptions: &[],
+            platform_file: None,
+            is_selective,
+            with_dependents: false,
+        };
+        let inputs = gather::inputs(self.cx, request, &found).map(Some);
+        self.findings.extend("description", found.into_items());
+        let inputs = inputs.or_else(|error| self.reject("description", error).map(|()| None));
+        inputs.map_err(|error| self.findings.push_unavailable(format!("{error:#}"))).ok()?
+    }
+
+    /// Adds the findings of an input that cannot be used. Another error stays one.
+    fn reject(&mut self, check: &'static str, error: anyhow::Error) -> anyhow::Result<()> {
+        self.findings.extend(check, error.downcast::<Rejected>()?.0);
+        Ok(())
+    }
+
+    fn descriptions(&mut self, mut inputs: Option<Inputs>) -> anyhow::Result<()> {
+        let scripts = self.scripts();
+        let files = self.json_files()?;
+        let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
+        let is_inherited = texts.any(|text| description::names_predecessor(text));
+        if let Some(inputs) = &mut inputs {
+            self.plan("shipped", inputs);
+        }
+        let planned: Vec<String> = inputs.as_mut().map(take_own_descriptions).unwrap_or_default();
+        let mut workspace = inputs.as_mut().and_then(|inputs| inputs.workspace.take());
+        let shipped = Source::new("shipped", SHIPPED_DESCRIPTION);
+        let shipped = TestDescription::parse(shipped, &Diagnostics::default());
+        for source in files {
+            let found = Diagnostics::default();
+            let root = json::parse(&source, &found);
+            self.findings.extend("json", found.into_items());
+            let Some(root) = root else { continue };
+            let name = source.name.clone();
+            if name == self.cx.project.overrides_file().1 {
+                self.entries(&source);
+                continue;
+            }
+            if !description::is_description(&name, &root) {
+                continue;
+            }
+            let description = self.description(source);
+            let copy = description::copy_of_shipped(&description, &shipped);
+            self.findings.extend("copy", copy);
+            let Some(inputs) = &mut inputs else { continue };
+            let minutes = inputs.settings.timeout_minutes;
+            let lost = description::lost_minutes(&description, minutes, is_inherited);
+            self.findings.extend("timeout", lost);
+            let is_selective = description::needs_crates(&description);
+            // Without the crates every placeholder would be one more error.
+            if planned.contains(&name) || (is_selective && workspace.is_none()) {
+                continue;
+            }
+            inputs.shared = vec![description];
+            inputs.workspace = workspace.take_if(|_| is_selective);
+            self.plan(&name, inputs);
+            workspace = workspace.or(inputs.workspace.take());
+        }
+        Ok(())
+    }
+
+    /// What configures the tests.
+    fn json_files(&mut self) -> anyhow::Result<Vec<Source>> {
+        let names = self.tree.in_directory(".buildkite");
+        let names = names.filter(|name| tree::has_extension(name, "json"));
+        names.filter_map(|name| self.read(name).transpose()).collect()
+    }
+
+    /// Scripts and pipelines, which may call the predecessor's files.
+    fn scripts(&mut self) -> Vec<Source> {
+        let directories = [".buildkite", ".github"].map(|name| self.tree.in_directory(name));
+        let is_script =
+            |name: &&str| !["json", "md"].iter().any(|it| tree::has_extension(name, it));
+        let mut scripts = Vec::new();
+        for name in directories.into_iter().flatten().filter(is_script) {
+            // Among them may be pictures, and files that are gone.
+            let bytes = files::read_bytes(&self.cx.project.root.join(name), name);
+            let Ok(bytes) = bytes else { continue };
+            let source = Source::new(name, String::from_utf8_lossy(&bytes));
+            self.findings.extend("predecessor", description::predecessors_calls(&source));
+            scripts.push(source);
+        }
+        scripts
+    }
+
+    /// Reads a description with the checks of its reader and of its single keys.
+    fn description(&mut self, source: Source) -> TestDescription {
+        let found = Diagnostics::default();
+        let description = TestDescription::parse(source, &found);
+        if !found.has_errors() {
+            self.findings.extend("tests", description::without_tests(&description));
+        }
+        self.findings.extend("description", found.into_items());
+        self.entries(&description.source);
+        description
+    }
+
+    fn entries(&mut self, source: &Source) {
+        for (name, check) in entries::CHECKS {
+            self.findings.read(name, source, |file| {
+                for test in entries::tests(file) {
+                    check(test, self.tree);
+                }
+                None
+            });
+        }
+    }
+
+    /// Plans the steps, and adds what those of this machine need.
+    fn plan(&mut self, name: &str, inputs: &Inputs) {
+        let found = Diagnostics::default();
+        let plan = Plan::build(inputs, &found);
+        self.findings.extend("description", found.into_items());
+        let is_selective = inputs.workspace.is_some();
+        let too_many = description::too_many_steps(name, plan.rows.len(), is_selective);
+        self.findings.extend("steps", too_many);
+        let here = Platform::from_name(std::env::consts::ARCH).ok();
+        for step in plan.steps() {
+            if step.test.command.contains("{xtask} coverage") {
+                self.measured.extend(step.platform);
+            }
+            if step.platform.is_some() && step.platform != here {
+                continue;
+            }
+            let environment = step.test.forwarded.get("env");
+            let toolchain = environment.and_then(|env| env.get("RUSTUP_TOOLCHAIN")?.as_str());
+            let command = step.filled_command(placeholder::XTASK);
+            for need in test_command::requirements(&command, toolchain) {
+                self.needs.entry(need).or_insert_with(|| step.test.name.clone());
+            }
+        }
+    }
+
+    fn coverage_records(&mut self, allowed: &[Platform]) -> anyhow::Result<()> {
+        let files = || self.tree.files.iter().map(String::as_str);
+        let names: Vec<&str> =
+            files().filter(|name| coverage_record::architecture(name).is_some()).collect();
+        let sources: Vec<&str> = files().filter(|name| Tree::is_source(name)).collect();
+        let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
+        let measured = measured.filter(|_| !self.tree.has("tests/coverage"));
+        let missing = measured.filter_map(|platform| coverage_record::missing(&names, platform));
+        self.findings.extend("coverage", missing);
+        // Where no platform could be read, that is an error already.
+        let allowed = if allowed.is_empty() { &Platform::ALL[..] } else { allowed };
+        for name in names {
+            let Some(source) = self.read(name)? else { continue };
+            let architecture = coverage_record::architecture(name).unwrap_or_default();
+            let unread = coverage_record::unread(&source, architecture, allowed);
+            self.findings.extend("coverage", unread);
+            self.findings.read("json", &source, |_| None);
+            let patterns = |file: Field<'_>| coverage_record::patterns(file, &sources);
+            self.findings.read("exclude-path", &source, patterns);
+        }
+        Ok(())
+    }
+
+    /// Everything that the tests of this machine need.
+    fn tools(&mut self, fix: bool) {
+        let policy = if fix { InstallPolicy::Allowed } else { InstallPolicy::Forbidden };
+        let mut installer = Installer::new(self.cx, policy);
+        // The database needs the network.
+        self.needs.remove(&Requirement::AdvisoryDatabase);
+        for (need, test) in &self.needs {
+            let needed = installer.ensure_all(std::slice::from_ref(need));
+            if let Err(Failure { message, help }) = needed {
+                let message = format!("{message}, which the test `{test}` needs");
+                let missing = Diagnostic::new(Severity::Warning, message);
+                self.findings.extend("tool", [Diagnostic { help, ..missing }]);
+            }
+        }
+    }
+
+    /// Reads a file that need not exist.
+    fn read(&mut self, name: &str) -> anyhow::Result<Option<Source>> {
+        let text = files::read_text_if_exists(&self.cx.project.root.join(name), name);
+        let text = text.or_else(|error| self.reject("file", error).map(|()| None))?;
+        Ok(text.map(|text| Source::new(name, text)))
+    }
+}
+
+/// Removes the descriptions that crates have of their own, and returns their names.
+fn take_own_descriptions(inputs: &mut Inputs) -> Vec<String> {
+    let crates = inputs.workspace.iter_mut().flat_map(|workspace| &mut workspace.crates);
+    let own = crates.filter_map(|member| member.own_description.take());
+    own.map(|description| description.source.name).collect()
+}

@@ -1,0 +1,189 @@
+//! Pure. What git knows of the repository's tree.
+
+use std::path::{Component, Path};
+
+use crate::text::diagnostic::{Diagnostic, Severity, Source};
+
+/// The tracked files, and those that git would track; relative to the root and sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// Links and submodules among them: git lists a submodule as one file.
+    pub(crate) files: Vec<String>,
+    pub(crate) links: Vec<String>,
+    pub(crate) submodules: Vec<String>,
+}
+
+impl Tree {
+    /// Reads the output of `git ls-files --stage --cached --others -z`.
+    pub(crate) fn parse(output: &[u8]) -> Tree {
+        let mut tree = Tree::default();
+        for entry in output.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+            let entry = String::from_utf8_lossy(entry);
+            // What is not tracked has no mode before it.
+            let (mode, path) = match entry.split_once('\t') {
+                Some((stage, path)) if is_stage(stage) => (&stage[..6], path),
+                _ => ("", &*entry),
+            };
+            match mode {
+                "120000" => tree.links.push(path.to_owned()),
+                "160000" => tree.submodules.push(path.to_owned()),
+                _ => (),
+            }
+            tree.files.push(path.to_owned());
+        }
+        for list in [&mut tree.files, &mut tree.links, &mut tree.submodules] {
+            list.sort_unstable();
+            // A conflict has several entries.
+            list.dedup();
+        }
+        tree
+    }
+
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|file| file == path)
+    }
+
+    /// The files in a directory of that name, at any depth; links are not among them.
+    pub(crate) fn in_directory(&self, name: &str) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().filter(|file| !self.links.contains(file));
+        let is_inside = move |file: &&str| file.split('/').rev().skip(1).any(|part| part == name);
+        files.map(String::as_str).filter(is_inside)
+    }
+
+    /// Whether a file is Rust source.
+    pub(crate) fn is_source(path: &str) -> bool {
+        has_extension(path, "rs")
+    }
+
+    /// The submodule that a link points into.
+    pub(crate) fn submodule_of(&self, link: &str, target: &str) -> Option<&String> {
+        let mut full = Path::new(link).parent()?.to_path_buf();
+        for part in Path::new(target).components() {
+            match part {
+                Component::ParentDir if full.pop() => (),
+                Component::Normal(part) => full.push(part),
+                Component::CurDir => (),
+                _ => return None,
+            }
+        }
+        self.submodules.iter().find(|path| full.starts_with(path))
+    }
+}
+
+/// Whether the name of a file ends with a dot and this.
+pub(crate) fn has_extension(path: &str, wanted: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == wanted)
+}
+
+/// `100644 <object> 0`.
+fn is_stage(text: &str) -> bool {
+    let words: Vec<&str> = text.split(' ').collect();
+    matches!(words.as_slice(), [mode, _, _] if mode.len() == 6 && mode.bytes().all(|it| it.is_ascii_digit()))
+}
+
+/// What is wrong with submodules, from the lines of `git status --porcelain=v2`.
+pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
+    let modified = |line: &str| {
+        let words: Vec<&str> = line.splitn(9, ' ').collect();
+        let [kind, staged, state, .., path] = words.as_slice() else { return None };
+        let is_moved = *kind == "1" && staged.ends_with('M') && state.get(1..2) == Some("C");
+        let differences = [
+            (is_moved, "stands at another commit than the one that is recorded"),
+            (state.get(2..3) == Some("M"), "has changes that are not committed"),
+            (state.get(3..4) == Some("U"), "has files that it does not track"),
+        ];
+        let differences = differences.into_iter().filter(|(differs, _)| *differs);
+        let differences: Vec<&str> = differences.map(|(_, difference)| difference).collect();
+        (state.starts_with('S') && !differences.is_empty()).then(|| {
+            let message = format!("the submodule `{path}` {}", differences.join(" and "));
+            Diagnostic::new(Severity::Warning, message)
+                .help("CI uses the recorded commit; `git submodule update` restores it")
+        })
+    };
+    status.lines().filter_map(modified).collect()
+}
+
+/// A submodule that is not checked out. `is_ours` says that it is this tool's.
+pub(crate) fn empty_submodule(path: &str, is_ours: bool) -> Diagnostic {
+    let severity = if is_ours { Severity::Error } else { Severity::Warning };
+    Diagnostic::new(severity, format!("the submodule `{path}` is not checked out"))
+        .help(format!("run `git submodule update --init {path}`"))
+}
+
+/// A link into the submodule, and whether there is something at its end.
+pub(crate) fn link(path: &str, target: &str, leads_somewhere: bool) -> Diagnostic {
+    let (severity, end) = if leads_somewhere {
+        (Severity::Warning, "")
+    } else {
+        (Severity::Error, " that leads nowhere")
+    };
+    let help = if target.ends_with("test_description.json") {
+        "remove it: `-t shipped` names the shipped description wherever the submodule is"
+    } else {
+        "remove it: this tool needs no link"
+    };
+    let message = format!("a symbolic link into the submodule{end}");
+    Source::new(path, target).finding(severity, 0, message).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRIES: &str = "100644 0123 0\tsrc/lib.rs\x00100644 0123 2\tc\x00100644 0123 3\tc\x00\
+        120000 0123 0\ta/link\x00160000 0123 0\trust-vmm-ci\x00new file\x00a\tb c d\x00.buildkite/x/y.json\x00";
+
+    #[test]
+    fn links_and_submodules_are_told_from_files() {
+        let tree = Tree::parse(ENTRIES.as_bytes());
+        assert_eq!(
+            tree.files,
+            [
+                ".buildkite/x/y.json",
+                "a\tb c d",
+                "a/link",
+                "c",
+                "new file",
+                "rust-vmm-ci",
+                "src/lib.rs"
+            ]
+        );
+        assert_eq!(
+            (tree.links.as_slice(), tree.submodules.as_slice()),
+            (&["a/link".to_owned()][..], &["rust-vmm-ci".to_owned()][..])
+        );
+        assert!(tree.has("c") && !tree.has("src"));
+        assert_eq!(tree.in_directory(".buildkite").collect::<Vec<_>>(), [".buildkite/x/y.json"]);
+        assert_eq!(tree.in_directory("a").count(), 0);
+    }
+
+    #[test]
+    fn a_submodule_is_compared_with_its_record() {
+        let status = "1 .M SCMU 160000 160000 160000 1 2 rust-vmm-ci\n\
+                      1 .M S.M. 160000 160000 160000 1 2 a b\n\
+                      1 M. SC.. 160000 160000 160000 1 2 staged\n\
+                      1 .M N... 100644 100644 100644 1 2 file\n";
+        let found: Vec<String> =
+            modified_submodules(status).into_iter().map(|it| it.message).collect();
+        assert_eq!(
+            found,
+            [
+                "the submodule `rust-vmm-ci` stands at another commit than the one that is recorded \
+                 and has changes that are not committed and has files that it does not track",
+                "the submodule `a b` has changes that are not committed",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_link_is_followed_to_its_submodule() {
+        let tree = Tree::parse(ENTRIES.as_bytes());
+        let submodule = |path, target| tree.submodule_of(path, target).is_some();
+        assert!(submodule(".buildkite/x.json", "../rust-vmm-ci/.buildkite/test_description.json"));
+        assert!(submodule("src/a/rust-vmm-ci", "../../rust-vmm-ci/"));
+        assert!(!submodule("a/LICENSE", "../LICENSE"));
+        assert!(!submodule("a/link", "../../rust-vmm-ci"));
+        assert!(!submodule("link", "rust-vmm-ci-2/x"));
+        assert!(!submodule("link", "/rust-vmm-ci/x"));
+    }
+}

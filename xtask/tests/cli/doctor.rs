@@ -1,0 +1,302 @@
+//! `doctor` in repositories without faults, and in one with every fault of the real ones.
+
+use expect_test::expect;
+use serde_json::Value;
+
+use crate::support::{Sandbox, checkout};
+
+/// A consumer without faults.
+fn consumer() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    // The hook is for people.
+    sandbox.set("CI", "true");
+    let manifest = checkout().join("xtask/Cargo.toml");
+    let alias = format!("[alias]\nxtask = \"run --manifest-path {} --\"\n", manifest.display());
+    sandbox.write(".cargo/config.toml", alias);
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"sound\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+    );
+    sandbox.write("src/lib.rs", "");
+    let record = r#"{"coverage_score": 90.0, "exclude_path": "src/lib\\.rs"}"#;
+    sandbox.write("coverage_config_x86_64.json", record);
+    sandbox.commit_all("Set up");
+    sandbox
+}
+
+/// The findings but for tools, which depend on the machine: check, severity, place and message.
+fn findings(sandbox: &Sandbox, code: i32) -> String {
+    let run = sandbox.xtask(&["doctor", "--json"]).assert_code(code);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let line = |item: &Value| {
+        let (file, at) = (text(&item["file"]), [&item["line"], &item["column"]]);
+        let at = at.map(|number| number.as_u64().unwrap_or_default());
+        let [check, severity, message] =
+            ["check", "severity", "message"].map(|key| text(&item[key]));
+        format!("{severity} {check} {file}:{}:{} {message}", at[0], at[1])
+    };
+    let items = report["findings"].as_array().unwrap().iter();
+    let lines: Vec<String> = items.filter(|item| item["check"] != "tool").map(line).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn a_sound_repository_has_no_findings() {
+    let sandbox = consumer();
+    assert_eq!(findings(&sandbox, 0), "");
+    sandbox.write(".platform", "x86_64\nx86_64\n");
+    expect!["warning description .platform:2:1 `x86_64` is already listed"]
+        .assert_eq(&findings(&sandbox, 0));
+}
+
+#[test]
+fn the_faults_of_real_repositories_are_found() {
+    let sandbox = consumer();
+    sandbox.git(&["mv", "src/lib.rs", "src/main.rs"]);
+    sandbox.write("src/lib.rs", "").write("src/mmap/windows.rs", "");
+    sandbox.write(".cargo/config", "[alias]\nxtask = \"run --package xtask --\"\n");
+    sandbox.write(".platform", "x86_64\nriscv\n");
+    let record = "{\"exclude_path\": \"\",\n\"exclude_path\": \"mmap_windows.rs|src/lib\"}";
+    sandbox.write("coverage_config_x86_64.json", record);
+    sandbox.write("coverage_config_aarch64.json", "{}").write("coverage_config_arm64.json", "{}");
+    sandbox.write(
+        ".buildkite/custom-tests.json",
+        r#"{"tests": [
+{"test_name": "a", "command": "ROOT=$PWD; cd $ROOT && pytest test_coverage.py", "if_changed": "src/*"},
+{"test_name": "b", "command": "printf x >> Cargo.toml", "weight": 1, "plarform": [], "if_changed": ["gone/**"]}
+]}"#,
+    );
+    sandbox.write(".buildkite/overrides.json", r#"{"tests": {"stlye": {}}}"#);
+    sandbox.write(".buildkite/empty.json", r#"{"tests": []}"#);
+    sandbox.write(".buildkite/pipeline.yml", "steps:\n- command: x/autogenerate_pipeline.py\n");
+    let shipped = std::fs::read_to_string(checkout().join("ci-template/test_description.json"));
+    let copy = shipped.unwrap().replace("cargo fmt", "cargo fmt --quiet");
+    sandbox.write(".buildkite/copy.json", copy);
+    sandbox.commit_all("Break it all");
+    expect![[r"
+        error variable .buildkite/custom-tests.json:2:46 Buildkite expands `$ROOT` when the step is uploaded, before the command sets it
+        error description .buildkite/custom-tests.json:3:70 unknown key `plarform`, did you mean `platform`?
+        error description .buildkite/overrides.json:1:12 the shipped description has no test `stlye`, did you mean `style`?
+        error predecessor .buildkite/pipeline.yml:2:14 `autogenerate_pipeline.py` no longer exists
+        error cargo-config .cargo/config:1:1 cargo reads this file and ignores `.cargo/config.toml`
+        error alias .cargo/config:2:1 `cargo xtask` is an alias of another tool (`run --package xtask --`), and none points to this one
+        error description .platform:2:1 unknown platform `riscv`, did you mean `riscv64`?
+        error coverage coverage_config_arm64.json:1:1 no CI machine reads this file: unknown platform `arm64`, expected one of `x86_64`, `aarch64` or `riscv64`
+        warning copy .buildkite/copy.json:6:18 copy of the shipped description (12 of 12 tests), which misses its updates; changed commands: `style`
+        warning timeout .buildkite/copy.json:84:18 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `doc`
+        warning description .buildkite/custom-tests.json:2:31 `test_coverage.py` is gone: use `{xtask} coverage` without `cd`; `--package` names a crate of the workspace, `--manifest-path` another workspace
+        warning timeout .buildkite/custom-tests.json:2:31 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `a`
+        warning variable .buildkite/custom-tests.json:2:37 Buildkite expands `$PWD` when the step is uploaded: to nothing, unless it is set there
+        warning glob .buildkite/custom-tests.json:2:95 `*` does not match `/`: `src/*` misses 1 file further down, such as `src/mmap/windows.rs`
+        warning manifest .buildkite/custom-tests.json:3:31 the command edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it
+        warning unknown-key .buildkite/custom-tests.json:3:57 Buildkite does not know the key `weight` and drops it
+        warning glob .buildkite/custom-tests.json:3:101 `gone/**` matches no tracked file
+        warning coverage coverage_config_aarch64.json:1:1 no CI machine reads this file: `.platform` does not list `aarch64`
+        warning json coverage_config_x86_64.json:2:1 duplicate key `exclude_path`, first on line 1; this value is used
+        warning exclude-path coverage_config_x86_64.json:2:18 `exclude_path`: `mmap_windows.rs` matches no tracked source file
+        info tests .buildkite/empty.json:1:1 no tests: this description gives an empty pipeline
+    "]]
+    .assert_eq(&(findings(&sandbox, 1) + "\n"));
+}
+
+#[test]
+fn a_toolchain_that_is_too_old_is_found_and_not_installed() {
+    let sandbox = consumer();
+    sandbox.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.8.0\"\n");
+    expect!["error toolchain rust-toolchain.toml:2:1 Rust 1.8.0 cannot build this tool, which needs 1.89"]
+        .assert_eq(&findings(&sandbox, 1));
+    let run = sandbox.xtask(&["doctor"]).assert_code(1);
+    assert!(run.stdout.contains("unavailable: the toolchain: `rustc` failed"), "{}", run.stdout);
+}
+
+#[test]
+fn a_manifest_that_cargo_cannot_read_hides_nothing_else() {
+    let sandbox = consumer();
+    sandbox.write("Cargo.toml", "[package]\n").write(".platform", "x86-64\n");
+    let found = findings(&sandbox, 1);
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(
+        lines[0],
+        "error description .platform:1:1 unknown platform `x86-64`, did you mean `x86_64`?"
+    );
+    assert!(
+        lines[1].starts_with("error description -:0:0 cargo cannot read the workspace"),
+        "{found}"
+    );
+}
+
+#[test]
+fn the_descriptions_of_members_are_read_with_their_crates() {
+    let sandbox = consumer();
+    sandbox.write("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\nresolver = \"2\"\n");
+    for name in ["a", "b"] {
+        let package = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n");
+        sandbox.write(&format!("{name}/Cargo.toml"), package);
+        sandbox.write(&format!("{name}/src/lib.rs"), "");
+    }
+    let test = r#"{"tests": [{"test_name": "t", "command": "cd {crate_path}", "queu": 1}]}"#;
+    sandbox.write("a/.buildkite/test_description.json", test);
+    let test = r#"{"tests": [{"test_name": "u", "command": "x {crate} {target_platform}"}]}"#;
+    sandbox.write(".buildkite/custom-tests.json", test);
+    sandbox.write("b/coverage_config_x86_64.json", r#"{"exclude_path": "b/src|(x"}"#);
+    sandbox.write("b/.platform", "x86\n");
+    expect![[r"
+        error description .buildkite/custom-tests.json:1:42 `{target_platform}` has no value: the test `u` has no `platform`
+        error description a/.buildkite/test_description.json:1:61 unknown key `queu`, did you mean `queue`?
+        error description b/.platform:1:1 unknown platform `x86`, did you mean `x86_64`?
+        error exclude-path b/coverage_config_x86_64.json:1:25 `exclude_path`: unclosed group
+    "]]
+    .assert_eq(&(findings(&sandbox, 1) + "\n"));
+}
+
+#[test]
+fn a_finding_is_shown_with_its_line_and_the_fix() {
+    let sandbox = consumer();
+    sandbox.write(".cargo/config.toml", "[alias]\nxtask = \"run --package other --\"\n");
+    let run = sandbox.xtask(&["doctor"]).assert_code(1);
+    let first = run.stdout.split("\n\n").next().unwrap();
+    expect![[r#"
+        .cargo/config.toml:2:1: error: `cargo xtask` is an alias of another tool (`run --package other --`), and none points to this one
+         2 | xtask = "run --package other --"
+           | ^
+        help: add one of another name, for example `ci-xtask`, with `cargo run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml -- init`"#]]
+    .assert_eq(first);
+    assert!(run.stdout.lines().last().unwrap().starts_with("1 error"), "{}", run.stdout);
+}
+
+#[test]
+fn submodules_and_links_into_them_are_checked() {
+    let sandbox = consumer();
+    let other = Sandbox::new();
+    other.write("tests.json", "{}");
+    other.commit_all("Add a file");
+    let url = other.root().display().to_string();
+    let allow = ["-c", "protocol.file.allow=always"];
+    sandbox.git(&[&allow[..], &["submodule", "add", "--quiet", &url, "rust-vmm-ci"]].concat());
+    std::fs::create_dir(sandbox.root().join(".buildkite")).unwrap();
+    for (target, link) in [("tests.json", "good.json"), ("gone.json", "bad.json")] {
+        let target = format!("../rust-vmm-ci/{target}");
+        std::os::unix::fs::symlink(target, sandbox.root().join(".buildkite").join(link)).unwrap();
+    }
+    sandbox.commit_all("Add links");
+    sandbox.write("rust-vmm-ci/tests.json", "{} ");
+    expect![[r"
+        error link .buildkite/bad.json:1:1 a symbolic link into the submodule that leads nowhere
+        warning link .buildkite/good.json:1:1 a symbolic link into the submodule
+        warning submodule -:0:0 the submodule `rust-vmm-ci` has changes that are not committed"]]
+    .assert_eq(&findings(&sandbox, 1));
+    sandbox.git(&["submodule", "deinit", "--quiet", "--force", "rust-vmm-ci"]);
+    expect![[r"
+        error submodule -:0:0 the submodule `rust-vmm-ci` is not checked out
+        warning link .buildkite/bad.json:1:1 a symbolic link into the submodule
+        warning link .buildkite/good.json:1:1 a symbolic link into the submodule"]]
+    .assert_eq(&findings(&sandbox, 1));
+}
+
+#[test]
+fn the_missing_hook_and_the_wrong_directory_are_information() {
+    let mut sandbox = consumer();
+    sandbox.set("CI", "false");
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.arg("doctor").current_dir(sandbox.root().join("src")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("info: no `commit-msg` hook"), "{text}");
+    assert!(text.contains("info: `cargo xtask` works from the root"), "{text}");
+    sandbox.write(".git/hooks/commit-msg", "");
+    assert_eq!(findings(&sandbox, 0), "");
+}
+
+/// A toolchain that has everything but the tools that cargo installs.
+fn without_tools() -> Sandbox {
+    let mut sandbox = consumer();
+    sandbox.set("PATH", &format!("{}:/usr/bin:/bin", sandbox.beside("stubs").display()));
+    sandbox.set("CARGO_HOME", sandbox.beside("home").to_str().unwrap());
+    sandbox.set("TESTS_TO_SKIP", r#"["coverage"]"#);
+    sandbox.git(&["rm", "--quiet", "Cargo.toml"]);
+    let install = r#"mkdir -p "$4/bin" && cp "$0" "$4/bin/${5%@*}""#;
+    sandbox.stub("cargo", &format!("case \"$1\" in install) {install};; esac"));
+    sandbox.stub("rustc", "case \"$1\" in --version) echo rustc 1.90.0;; *) echo /;; esac");
+    sandbox
+}
+
+#[test]
+fn missing_tools_are_warnings_and_can_be_installed() {
+    let sandbox = without_tools();
+    let run = sandbox.xtask(&["doctor"]).assert_code(0);
+    expect![[r"
+        warning: `cargo-all-features` is missing, which the test `build-gnu` needs
+        help: run `cargo install --locked cargo-all-features@1.12.0`
+
+        warning: `cargo-audit` is missing, which the test `cargo-audit` needs
+        help: run `cargo install --locked cargo-audit@0.22.2`
+
+        2 warnings
+    "]]
+    .assert_eq(&run.stdout);
+    let run = sandbox.xtask(&["doctor", "--fix"]).assert_code(0);
+    assert_eq!(run.stdout, "no problems found\n");
+    assert!(run.stderr.contains("cargo install --locked --root"), "{}", run.stderr);
+    assert_eq!(sandbox.xtask(&["doctor"]).assert_code(0).stdout, "no problems found\n");
+}
+
+#[test]
+fn what_could_not_be_checked_is_75() {
+    let sandbox = without_tools();
+    sandbox.stub("rustc", "exit 1");
+    let run = sandbox.xtask(&["doctor", "--fix"]).assert_code(75);
+    assert!(run.stdout.contains("unavailable: the toolchain: `rustc` failed"), "{}", run.stdout);
+    sandbox.stub("git", "echo broken >&2; exit 128");
+    let run = sandbox.xtask(&["doctor"]).assert_code(75);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "error: `git` failed: broken\n"));
+}
+
+#[test]
+fn a_cargo_configuration_that_cannot_be_read_is_not_taken_for_missing_tools() {
+    let sandbox = consumer();
+    sandbox.write(".cargo/config.toml", "[alias\n");
+    let run = sandbox.xtask(&["doctor"]).assert_code(1);
+    let (error, rest) = run.stdout.split_once("unavailable: ").unwrap();
+    assert!(error.contains("could not parse TOML"), "{error}");
+    assert_eq!(rest, "tools were not probed: cargo cannot read the workspace\n\n1 error\n");
+}
+
+#[test]
+fn wrong_options_are_usage_errors() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.xtask(&["doctor", "--fixx"]).assert_code(2);
+    assert!(run.stderr.contains("did you mean `--fix`?"), "{}", run.stderr);
+    sandbox.xtask(&["doctor", "--codeowners", "never"]).assert_code(2);
+    let run = sandbox.xtask(&["doctor", "--codeowners"]).assert_code(2);
+    assert!(run.stderr.contains("there is no .github/CODEOWNERS"), "{}", run.stderr);
+}
+
+#[test]
+fn code_owners_are_listed_by_their_last_activity() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("CODEOWNERS", "# people\n* @tess-ter @gone @unknown\n/a @org/team @rev-iew\n");
+    sandbox.commit_all("Name owners\n\nReviewed-by: Rev Iew <r@example.com>");
+    sandbox.set("GIT_COMMITTER_DATE", "2015-01-01T12:00:00Z");
+    let author = ["-c", "user.name=x", "commit", "--quiet", "--allow-empty", "--message", "Old"];
+    let author = [&author[..], &["--author", "G O <1+gone@users.noreply.github.com>"]].concat();
+    sandbox.git(&author);
+    let run = sandbox.xtask(&["doctor", "--codeowners"]).assert_code(0);
+    let today = sandbox.git(&["log", "-1", "--format=%cs", "HEAD^"]);
+    let shown = run.stdout.replace(today.trim(), "<today>");
+    expect![[r"
+        no commit, review or sign-off for 12 months:
+          @gone  CODEOWNERS:2  2015-01-01  commit  G O
+        not matched to any author:
+          @unknown   CODEOWNERS:2
+          @org/team  CODEOWNERS:3    team
+        active:
+          @tess-ter  CODEOWNERS:2  <today>  commit  Tess Ter
+          @rev-iew   CODEOWNERS:3  <today>  review  Rev Iew
+    "]]
+    .assert_eq(&shown);
+    let run = sandbox.xtask(&["doctor", "--codeowners=1200", "--json"]).assert_code(0);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["months"], 1200);
+    assert_eq!(report["owners"][1]["status"], "active");
+}
