@@ -111,10 +111,8 @@ impl<'a> Workspace<'a> {
         }
         if lock_file.exists() && !is_generated_for_both {
             if !cx.is_ci() && cx.process(cx.git().is_ignored(&name)).succeeds()? {
-                terminal::note(
-                    "note: git ignores this Cargo.lock, so CI generates a new one\n\
-                     help: `cargo update` brings yours up to date",
-                );
+                terminal::note("note: git ignores this Cargo.lock, so CI generates a new one");
+                terminal::note("help: `cargo update` brings yours up to date");
             }
             self.check_fits_manifests()?;
             return Ok(lock_file);

@@ -48,9 +48,9 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let base = options.only_changed.as_ref().map(|base| commit(cx, base)).transpose()?;
     let database = AdvisoryDatabase::configured(cx, options.database.as_deref(), options.offline)?;
     if cx.project.root.join("audit.toml").exists() {
-        terminal::say(
-            "warning: cargo-audit does not read `audit.toml` in the root\n\
-             help: move it to `.cargo/audit.toml`",
+        terminal::warn(
+            "cargo-audit does not read `audit.toml` in the root",
+            "move it to `.cargo/audit.toml`",
         );
     }
     install_cargo_audit(cx, &database)?;
@@ -114,10 +114,10 @@ fn commit(cx: &Context, base: &Base) -> anyhow::Result<String> {
 fn report_age(days: Option<u64>) {
     match days {
         None => terminal::note("note: the age of the advisory database is unknown"),
-        Some(days) if days > MAX_AGE_DAYS => terminal::say(&format!(
-            "warning: the advisory database is {days} days old and lacks newer advisories\n\
-             help: run once without `--offline`"
-        )),
+        Some(days) if days > MAX_AGE_DAYS => terminal::warn(
+            &format!("the advisory database is {days} days old and lacks newer advisories"),
+            "run once without `--offline`",
+        ),
         Some(days) => terminal::note(&format!("note: the advisory database is {days} days old")),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Verbosity};
+use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Severity, Verbosity};
 use crate::text::sanitize;
 
 /// Writes data to standard output. A reader that has gone away (`... | head -1`) is no error: it
@@ -170,6 +170,11 @@ pub(crate) fn error_text(error: &anyhow::Error) -> String {
         text.push_str(&sanitize::indented(&format!("help: {help}")));
     }
     text
+}
+
+/// Warns, and says what to do about it.
+pub(crate) fn warn(message: &str, help: &str) {
+    write_lines(&Diagnostic::new(Severity::Warning, message).help(help).to_string());
 }
 
 pub(crate) fn report_warnings(warnings: &[Diagnostic]) {
