@@ -159,7 +159,7 @@ pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     }
     let choice = choose_alias(cx)?;
     if let Some(problem) = choice.problem(&checkout_path(cx)?) {
-        terminal::say(&Diagnostic { severity: Severity::Warning, ..problem }.to_string());
+        terminal::report_warnings(&[Diagnostic { severity: Severity::Warning, ..problem }]);
     }
     Ok(choice.command())
 }

@@ -63,8 +63,10 @@ impl Verdict {
         added: Option<&Added>,
     ) -> anyhow::Result<Outcome> {
         let uncovered = added.map(|added| added.uncovered.as_slice()).unwrap_or_default();
-        let table = (!self.table.is_empty()).then_some(self.table.trim_end());
-        for paragraph in table.into_iter().chain(self.paragraphs.iter().map(String::as_str)) {
+        if !self.table.is_empty() {
+            terminal::write_lines(self.table.trim_end());
+        }
+        for paragraph in &self.paragraphs {
             terminal::say(paragraph);
         }
         terminal::write_data(|out| {
