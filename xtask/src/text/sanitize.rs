@@ -6,10 +6,11 @@ pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-/// As [`visible`], but keeps tabs and line ends.
+/// As [`visible`], but keeps tabs and line ends, those of Windows as plain ones.
 pub(crate) fn visible_lines(text: &str) -> String {
     let is_kept = |c| is_plain(c) || c == '\n' || c == '\t';
-    text.chars().map(|c| if is_kept(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+    let shown = |c| if is_kept(c) { c } else { char::REPLACEMENT_CHARACTER };
+    text.replace("\r\n", "\n").chars().map(shown).collect()
 }
 
 /// Indents all lines but the first, so that foreign text in a message cannot pass for a message of
@@ -120,6 +121,7 @@ mod tests {
         assert_eq!(visible("a\u{1b}[31mé\n\u{9b}"), "a\u{fffd}[31mé\u{fffd}\u{fffd}");
         assert_eq!(visible("\u{202e}x\u{2028}"), "\u{fffd}x\u{fffd}");
         assert_eq!(visible_lines("a\tb\n\u{1b}"), "a\tb\n\u{fffd}");
+        assert_eq!(visible_lines("a\r\nb\rc"), "a\nb\u{fffd}c");
         assert_eq!(indented("a\nrun again: b\n"), "a\n    run again: b");
     }
 
