@@ -168,7 +168,11 @@ pub(crate) fn reasons(reports: &[Report]) -> Vec<String> {
         let said = || report.reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
         Some(format!("{}: {}{}", report.label, report.verdict.reason()?, said()))
     });
-    let failed = reports.iter().filter(|report| report.verdict.is_worth_a_rerun()).map(|report| {
+    // An interrupted test has no reason of its own.
+    let failed = reports.iter().filter(|report| {
+        report.verdict.is_worth_a_rerun() && report.verdict != Verdict::Interrupted
+    });
+    let failed = failed.map(|report| {
         let reason = report.reason.as_deref().unwrap_or("no output");
         let verb = if report.verdict.fails_the_run() { "FAILED" } else { "soft-failed" };
         match report.verdict {
@@ -237,6 +241,7 @@ pub(crate) mod tests {
             report("miri", Verdict::SoftFailed { ended: Ended::Signal(9) }, Some(59_960)),
             report("build-musl-x86_64", unavailable(), None),
             report("later", Verdict::NotRun { reason: "`--fail-fast`".to_owned() }, None),
+            report("slow", Verdict::Interrupted, Some(1)),
         ];
         expect![[r"
             style                 passed                   0.3 s
@@ -244,6 +249,7 @@ pub(crate) mod tests {
             miri                  soft-failed (signal 9)  1m 00s
             build-musl-x86_64     unavailable
             later                 not run
+            slow                  interrupted              0.0 s
         "]]
         .assert_eq(&table(&reports, false));
         expect![[r"
@@ -254,7 +260,7 @@ pub(crate) mod tests {
         .assert_eq(&reasons(&reports).join("\n"));
         assert_eq!(
             sentence(&reports),
-            "1 passed, 1 failed, 1 soft-failed, 1 unavailable, 1 not run"
+            "1 passed, 1 failed, 1 soft-failed, 1 unavailable, 1 not run, 1 interrupted"
         );
     }
 
