@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::pipeline::Format;
+use crate::plan::step::Step;
 use crate::plan::{Plan, Row};
 
 /// A plan in the shape that Buildkite takes; `{xtask}` becomes `xtask`.
@@ -32,12 +33,17 @@ impl Pipeline<'_> {
             for (number, row) in self.rows.iter().enumerate() {
                 let between = if number == 0 { "" } else { frame.between };
                 out.write_all(between.as_bytes())?;
-                out.write_all(frame.step_opening.as_bytes())?;
-                let parts = cache.parts(self, *row, format)?;
-                for (number, part) in parts.iter().flatten().enumerate() {
-                    let joint = if number == 0 { "" } else { frame.joint };
-                    out.write_all(joint.as_bytes())?;
-                    out.write_all(part.as_bytes())?;
+                let step = self.plan.step(*row);
+                let Frame { step_opening, label_key, command_key, joint, .. } = frame;
+                let label = format.string(&step.label())?;
+                let command = format.string(&step.uploaded_command(self.xtask))?;
+                let body = cache.body(format, *row, &step)?;
+                write!(
+                    out,
+                    "{step_opening}{label_key}{label}{joint}{command_key}{command}{joint}{body}"
+                )?;
+                if let Some(gate) = cache.gate(format, &step)? {
+                    write!(out, "{joint}{gate}")?;
                 }
                 out.write_all(frame.step_closing.as_bytes())?;
             }
@@ -61,6 +67,8 @@ impl Pipeline<'_> {
 struct Frame {
     opening: &'static str,
     step_opening: &'static str,
+    label_key: &'static str,
+    command_key: &'static str,
     /// Between two keys of a step.
     joint: &'static str,
     step_closing: &'static str,
@@ -74,6 +82,8 @@ impl Format {
             Format::Yaml => Frame {
                 opening: "steps:\n",
                 step_opening: "- ",
+                label_key: "label: ",
+                command_key: "command: ",
                 joint: "  ",
                 step_closing: "",
                 between: "",
@@ -82,6 +92,8 @@ impl Format {
             Format::Json => Frame {
                 opening: "{\n  \"steps\": [\n",
                 step_opening: "    {\n",
+                label_key: "      \"label\": ",
+                command_key: "      \"command\": ",
                 joint: ",\n",
                 step_closing: "\n    }",
                 between: ",\n",
@@ -107,11 +119,16 @@ impl Format {
         self.text(&BTreeMap::from([("steps", steps)]))
     }
 
-    /// One key of a step, without what stands before and after it.
-    fn key(self, key: &str, value: impl Into<Value>) -> anyhow::Result<Rc<str>> {
-        self.keys(&Map::from_iter([(key.to_owned(), value.into())]))
+    /// A string as the value of its key.
+    fn string(self, text: &str) -> anyhow::Result<String> {
+        match self {
+            // In a list a text is written as it is after a key.
+            Format::Yaml => Ok(self.text(&[text])?.split_off("- ".len())),
+            Format::Json => self.text(&text),
+        }
     }
 
+    /// Some keys of a step, without what stands before and after them.
     fn keys(self, keys: &Map<String, Value>) -> anyhow::Result<Rc<str>> {
         let text = self.list(&[keys])?;
         let Frame { opening, step_opening, step_closing, closing, .. } = self.frame();
@@ -138,59 +155,51 @@ fn escape_for_yaml(json: String) -> String {
     json.chars().map(escape).collect()
 }
 
-/// The text of what many steps share. In a workspace a test's steps differ in their labels,
-/// commands and gates alone, and a crate's in all but its gate: serializing each step by itself takes five times
-/// the CPU time.
-#[derive(Default)]
-struct Cache {
-    bodies: HashMap<Row, Rc<str>>,
-    gates: HashMap<usize, Rc<str>>,
+/// What many steps share: in a workspace a test's steps differ in their labels, commands and gates
+/// alone, and a crate's shared tests have one gate.
+#[derive(PartialEq, Eq, Hash)]
+enum Part {
+    Body(Row),
+    Gate(usize),
 }
+
+/// Parts as text. To serialize each step by itself takes several times the CPU time.
+#[derive(Default)]
+struct Cache(HashMap<Part, Rc<str>>);
 
 impl Cache {
     /// A gate that follows dependencies may be long, and there is one for each crate.
     const MAX_TEXT_BYTES: usize = 1 << 10;
 
-    /// The parts of a step, in their order.
-    fn parts(
+    /// The text of a part that is shared, or, without one, of these keys.
+    fn text(
         &mut self,
-        pipeline: &Pipeline<'_>,
-        row: Row,
         format: Format,
-    ) -> anyhow::Result<[Option<Rc<str>>; 4]> {
-        let step = pipeline.plan.step(row);
-        let label = format.key("label", step.label())?;
-        let command = format.key("command", step.uploaded_command(pipeline.xtask))?;
-        let is_common = !step.is_own && !step.body_names_crate();
-        let body = cached(&mut self.bodies, is_common.then(|| row.without_crate()), || {
-            format.keys(&step.body())
-        })?;
-        let gate = match step.member.filter(|_| !step.test.has_own_gate) {
-            Some(member) => {
-                let key = (!step.is_own).then_some(member);
-                Some(cached(&mut self.gates, key, || format.key("if_changed", step.gate()))?)
-            }
-            None => None,
-        };
-        Ok([Some(label), Some(command), Some(body), gate])
+        part: Option<Part>,
+        keys: impl FnOnce() -> Map<String, Value>,
+    ) -> anyhow::Result<Rc<str>> {
+        if let Some(known) = part.as_ref().and_then(|part| self.0.get(part)) {
+            return Ok(Rc::clone(known));
+        }
+        let text = format.keys(&keys())?;
+        if let Some(part) = part.filter(|_| text.len() <= Cache::MAX_TEXT_BYTES) {
+            self.0.insert(part, Rc::clone(&text));
+        }
+        Ok(text)
     }
-}
 
-/// What `write` gives, the first time that it is asked for this key. `None` is never remembered.
-fn cached<K: Eq + Hash>(
-    cache: &mut HashMap<K, Rc<str>>,
-    key: Option<K>,
-    write: impl FnOnce() -> anyhow::Result<Rc<str>>,
-) -> anyhow::Result<Rc<str>> {
-    let Some(key) = key else { return write() };
-    if let Some(known) = cache.get(&key) {
-        return Ok(Rc::clone(known));
+    fn body(&mut self, format: Format, row: Row, step: &Step<'_>) -> anyhow::Result<Rc<str>> {
+        let is_shared = !step.is_own && !step.body_names_crate();
+        let part = is_shared.then(|| Part::Body(row.without_crate()));
+        self.text(format, part, || step.body())
     }
-    let text = write()?;
-    if text.len() <= Cache::MAX_TEXT_BYTES {
-        cache.insert(key, Rc::clone(&text));
+
+    fn gate(&mut self, format: Format, step: &Step<'_>) -> anyhow::Result<Option<Rc<str>>> {
+        let Some(member) = step.member.filter(|_| !step.test.has_own_gate) else { return Ok(None) };
+        let part = (!step.is_own).then_some(Part::Gate(member));
+        let key = || step.gate().map(|gate| ("if_changed".to_owned(), gate));
+        self.text(format, part, || key().into_iter().collect()).map(Some)
     }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -200,7 +209,6 @@ mod tests {
     use crate::plan::inputs::Inputs;
     use crate::plan::inputs::tests::inputs;
     use crate::plan::platform::Platform;
-    use crate::plan::step::Step;
     use crate::plan::workspace::{Crate, Workspace};
     use crate::text::diagnostic::{Diagnostics, Source};
 
@@ -208,6 +216,7 @@ mod tests {
         {"test_name": "alike", "command": "c {target_platform}", "platform": ["x86_64", "aarch64"]},
         {"test_name": "named", "command": "c {crate}", "platform": ["x86_64"]},
         {"test_name": "path", "command": "c {crate_path}"},
+        {"test_name": "keyed", "command": "c", "key": "k-{crate}"},
         {"test_name": "gated", "command": "c", "if_changed": "docs/**"},
         {"test_name": "all", "command": "c", "scope": "workspace"}
     ]}"#;
@@ -254,7 +263,7 @@ mod tests {
             let plan = Plan::build(&inputs, &Diagnostics::default());
             let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: "cargo xtask" };
             let steps: Vec<Value> = plan.steps().map(|step| whole(&step)).collect();
-            assert!(3 * 5 < steps.len());
+            assert!(3 * 6 < steps.len());
             for format in [Format::Json, Format::Yaml] {
                 let want = format.text(&BTreeMap::from([("steps", &steps)])).unwrap();
                 let mut text = Vec::new();
@@ -269,13 +278,14 @@ mod tests {
         let all: Vec<usize> = (1..100).collect();
         let inputs = in_workspace(workspace(100, &all));
         let plan = Plan::build(&inputs, &Diagnostics::default());
-        let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: "x" };
         let mut cache = Cache::default();
         for row in &plan.rows {
-            cache.parts(&pipeline, *row, Format::Json).unwrap();
+            let step = plan.step(*row);
+            cache.body(Format::Json, *row, &step).unwrap();
+            cache.gate(Format::Json, &step).unwrap();
         }
-        // `alike` on two platforms and the other four; the gates of all crates but the first.
-        assert_eq!((cache.bodies.len(), cache.gates.len()), (6, 99));
+        // `alike` on two platforms, all others but `keyed` once; the gates of all crates but the first.
+        assert_eq!(cache.0.len(), 6 + 99);
     }
 
     #[test]

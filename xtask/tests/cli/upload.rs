@@ -411,6 +411,19 @@ const DOLLAR_FORMS: [(&str, Option<&str>); 29] = [
 ];
 
 #[test]
+fn what_the_agent_would_refuse_is_refused_before_the_upload() {
+    let sandbox = Sandbox::new();
+    for (form, want) in DOLLAR_FORMS {
+        let test = serde_json::json!({"test_name": "a", "command": format!("c {form};")});
+        sandbox.write("t.json", serde_json::json!({"tests": [test]}).to_string());
+        let run = sandbox.xtask(&["pipeline", "-t", "t.json"]);
+        // Whether a variable is set is not known before the upload.
+        let is_taken = want.is_some() || form == "${A?unset}";
+        assert_eq!(run.code, Some(if is_taken { 0 } else { 2 }), "{form}: {}", run.stderr);
+    }
+}
+
+#[test]
 #[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
 fn agent_takes_and_refuses_the_dollar_forms_of_the_table() {
     let sandbox = Sandbox::new();
