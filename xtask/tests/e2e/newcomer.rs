@@ -24,7 +24,7 @@ fn a_workspace_with_a_root_package_does_too() {
     let sandbox = consumer(Layout::RootPackageOfAWorkspace);
     the_pipeline_is_complete(&sandbox);
     the_tests_run(&sandbox);
-    let run = cargo_xtask(&sandbox, &["ci", "unittests-gnu"]);
+    let run = cargo_xtask(&sandbox, &["ci", "--jobs=1", "unittests-gnu"]);
     let output = format!("{}{}", run.stdout, run.stderr);
     assert!(output.contains("the_clock_is_on_the_bus"), "every member is tested: {output}");
     a_mistake_is_seen(&sandbox);

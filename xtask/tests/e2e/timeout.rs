@@ -25,7 +25,11 @@ fn a_test_that_overruns_its_timeout_is_killed_with_its_process_tree_and_has_fail
     let run = sandbox.xtask(&["ci", "-t", "t.json"]).assert_code(1);
     assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
     assert!(run.stdout.contains("slow  FAILED (timed out)  "), "{}", run.stdout);
-    assert!(run.stdout.contains("\n1 timed out\nrun again: "), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("\nrun again: cargo xtask ci -t t.json slow\n1 timed out\n"),
+        "{}",
+        run.stdout
+    );
     let state = sandbox.run("ps", &["-o", "stat=", "-p", sandbox.read("child").trim()]).stdout;
     assert!(state.trim().is_empty() || state.starts_with('Z'), "still there: {state}");
     patient.join().unwrap();
