@@ -131,7 +131,7 @@ impl Context {
             if dir.starts_with(root) {
                 continue;
             }
-            // Whoever owns the one above could exchange the one below.
+            // The owner of the one above could exchange the one below.
             match files::create_private_dir(&ours).and_then(|()| files::create_private_dir(&dir)) {
                 Ok(()) => return Ok(dir),
                 Err(error) => problem = Some(error),

@@ -3,7 +3,7 @@
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::text::fields::{self, Field};
 
-/// Bots whose commits nobody can repair.
+/// Bots: their commits cannot be repaired here.
 const KNOWN_BOTS: [&str; 3] = [
     "49699333+dependabot[bot]@users.noreply.github.com",
     "27856297+dependabot-preview[bot]@users.noreply.github.com",

@@ -165,7 +165,7 @@ impl Person {
         }
         let handle = squeezed(handle);
         let reversed: String = words(&self.name).into_iter().rev().collect();
-        // A short local part such as `git` or `me` identifies nobody.
+        // A short local part such as `git` or `me` identifies no one person.
         (handle.len() > 3 && squeezed(local) == handle)
             || [squeezed(&self.name), reversed].contains(&handle)
     }

@@ -1,4 +1,4 @@
-//! Properties of the decisions, for inputs that nobody would write by hand.
+//! Properties of the decisions, for inputs that are not written by hand.
 
 #[path = "../../tests/support/arbitrary.rs"]
 mod arbitrary;
