@@ -32,7 +32,7 @@ use crate::cli::bench::{Against, Options};
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
 use crate::inputs;
-use crate::outcome::Outcome;
+use crate::outcome::{self, Outcome};
 use crate::plan::metadata::Metadata;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::buildkite_agent::{self, Style};
@@ -63,21 +63,8 @@ struct Task<'a> {
 /// Rejects options, variables and manifests that are invalid or name something that does not exist
 /// (exit code 2). Fails if a side cannot be measured (exit code 75). Each error has a next step.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    bench(cx, options).map_err(with_next_step)
-}
-
-fn with_next_step(error: anyhow::Error) -> anyhow::Error {
-    if Context::interrupted_by().is_some() {
-        return error;
-    }
-    match error.downcast::<Rejected>() {
-        Ok(rejected) if rejected.0.iter().any(|it| it.help.is_some()) => rejected.into(),
-        Ok(rejected) => rejected.help("see `cargo xtask help bench`").into(),
-        Err(error) if error.downcast_ref().is_some_and(|it: &Failure| it.help.is_some()) => error,
-        Err(error) => Failure::new(format!("{error:#}"))
-            .help("run the last command that `--verbose` shows by hand")
-            .into(),
-    }
+    bench(cx, options)
+        .map_err(|error| outcome::with_next_step(error, "bench", Context::interrupted_by()))
 }
 
 fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {

@@ -1,4 +1,4 @@
-//! `ci`: runs the plan on this machine, one test after another.
+//! `ci`: runs the plan on this machine, as many tests side by side as pays.
 
 pub(crate) mod board;
 pub(crate) mod history;

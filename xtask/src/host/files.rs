@@ -495,8 +495,7 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
 
 /// Locks a file, which is created if need be; `None` if another process holds the lock.
 pub(crate) fn try_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
-    let file = File::options().create(true).append(true).open(path);
-    let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
+    let file = open_lock(path)?;
     Ok(file.try_lock().is_ok().then_some(Lock { _file: file }))
 }
 
@@ -509,11 +508,15 @@ pub(crate) struct Lock {
 /// Locks a file, which is created if it is missing. If another process holds the lock, calls
 /// `on_wait` and waits.
 pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> {
-    let file = File::options().create(true).append(true).open(path);
-    let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
+    let file = open_lock(path)?;
     if file.try_lock().is_err() {
         on_wait();
         file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
     }
     Ok(Lock { _file: file })
+}
+
+fn open_lock(path: &Path) -> anyhow::Result<File> {
+    let file = File::options().create(true).append(true).open(path);
+    file.with_context(|| format!("cannot create `{}`", path.display()))
 }
