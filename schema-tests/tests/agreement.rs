@@ -20,8 +20,7 @@ fn the_schema_describes_every_key_of_a_test() {
         .collect();
     // Refused here, and for that reason described.
     let of_other_kinds = ["block", "group", "input", "manual", "trigger", "wait"];
-    let mut known: Vec<&str> =
-        [known_keys(), vec!["extra_args"], of_other_kinds.to_vec()].concat();
+    let mut known: Vec<&str> = [known_keys(), vec!["extra_args"], of_other_kinds.to_vec()].concat();
     described.sort_unstable();
     known.sort_unstable();
     assert_eq!(described, known);
@@ -90,7 +89,9 @@ fn any_overrides(random: &mut Random) -> Value {
             let keys = [known_keys(), vec!["nobodys_key", "extra_args"]].concat();
             json!({"tests": {"a": mutated(json!({}), &keys, random)}})
         }
-        9..12 => mutated(json!({}), &["tests", "skip", "$schema", "sikp", "timeout_in_minutes"], random),
+        9..12 => {
+            mutated(json!({}), &["tests", "skip", "$schema", "sikp", "timeout_in_minutes"], random)
+        }
         _ => any_value(random),
     }
 }
