@@ -15,7 +15,8 @@ use crate::audit::dependency_graph::DependencyGraph;
 use crate::audit::lock_file::{Network, Workspace};
 use crate::audit::report::{AuditReport, LockOrigin};
 use crate::base;
-use crate::cli::audit::{Base, Options};
+use crate::cli::args::Base;
+use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::scratch::Scratch;
 use crate::host::{files, terminal};
@@ -23,7 +24,6 @@ use crate::outcome;
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
-use crate::text::shell::quote;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
 use crate::tools::installer::{InstallPolicy, Installer};
@@ -88,27 +88,10 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 
 /// The id of the commit that the command line names.
 fn commit(cx: &Context, base: &Base) -> anyhow::Result<String> {
-    let name = match base {
-        Base::Upstream => return Ok(base::merge_base(cx, &base::find(cx)?)?.id),
-        Base::Revision(name) => name,
-    };
-    let problem = || {
-        Failure::new(format!("git failed to resolve `{name}`"))
-            .help(format!("`git rev-parse {}` must succeed", quote(name)))
-    };
-    if let Some(id) = base::commit(cx, name).with_context(problem)? {
-        return Ok(id);
-    }
-    if base::is_shallow(cx)? {
-        bail!(
-            Failure::new(format!("this clone is shallow and has no commit `{name}`"))
-                .help("run `git fetch --unshallow`, or fetch that commit")
-        );
-    }
-    bail!(
-        Rejected::new(format!("`--only-changed {name}`: there is no such commit in this clone"))
-            .help("fetch it, or name another revision, for example `origin/main`")
-    )
+    Ok(match base {
+        Base::Upstream => base::merge_base(cx, &base::find(cx)?)?.id,
+        Base::Revision(name) => base::named(cx, name)?.id,
+    })
 }
 
 fn report_age(days: Option<u64>) {

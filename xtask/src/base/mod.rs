@@ -5,7 +5,7 @@ pub(crate) mod upstream;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use xshell::Shell;
 
 use crate::base::upstream::Upstream;
@@ -15,6 +15,7 @@ use crate::host::process::Runner;
 use crate::host::{files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
+use crate::text::shell::quote;
 
 /// For a remote that does not answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -64,6 +65,48 @@ pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
             ),
         },
     }
+}
+
+/// The commit of a revision that the command line names.
+///
+/// # Errors
+///
+/// Rejects a revision that does not exist (exit code 2). Fails if git cannot answer, or if the clone
+/// is too shallow to know (exit code 75).
+pub(crate) fn named(cx: &Context, name: &str) -> anyhow::Result<Base> {
+    let problem = || {
+        Failure::new(format!("git failed to resolve `{name}`"))
+            .help(format!("`git rev-parse {}` must succeed", quote(name)))
+    };
+    if let Some(id) = commit(cx, name).with_context(problem)? {
+        return Ok(Base { id, name: name.to_owned() });
+    }
+    if is_shallow(cx)? {
+        bail!(
+            Failure::new(format!("this clone is shallow and has no commit `{name}`"))
+                .help("run `git fetch --unshallow`, or fetch that commit")
+        );
+    }
+    bail!(
+        Rejected::new(format!("there is no commit `{name}` in this clone"))
+            .help("fetch it, or name another revision, for example `origin/main`")
+    )
+}
+
+/// Where the change of the working tree begins, and how messages call it: the newest common ancestor
+/// of `HEAD` with a revision, or with the upstream branch as this clone knows it.
+///
+/// # Errors
+///
+/// As [`named`], [`find_offline`] and [`merge_base`].
+pub(crate) fn of_change(cx: &Context, revision: Option<&str>) -> anyhow::Result<(String, String)> {
+    let base = match revision {
+        Some(name) => named(cx, name)?,
+        None => find_offline(cx)?,
+    };
+    let id = merge_base(cx, &base)?.id;
+    let shown = format!("`{}` (at {})", base.name, id.get(..12).unwrap_or(&id));
+    Ok((id, shown))
 }
 
 /// The newest common ancestor of `HEAD` and a commit.

@@ -1,6 +1,7 @@
 //! `ci`: runs the plan on this machine, as many tests side by side as pays.
 
 pub(crate) mod board;
+pub(crate) mod changed;
 pub(crate) mod history;
 pub(crate) mod jobserver;
 pub(crate) mod local_step;
@@ -18,11 +19,14 @@ use std::path::Path;
 use anyhow::bail;
 use serde_json::{Value, json};
 
+use crate::base;
+use crate::ci::changed::Changed;
 use crate::ci::history::History;
 use crate::ci::local_step::LocalStep;
 use crate::ci::report::Report;
 use crate::ci::selection::Selection;
 use crate::ci::verdict::Verdict;
+use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};
 use crate::context::Context;
 use crate::host::{files, terminal};
@@ -30,6 +34,7 @@ use crate::inputs;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
 use crate::plan::step::Step;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected};
@@ -43,14 +48,15 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         descriptions: &options.test_descriptions,
         platform_file: None,
         is_selective: options.workspace_selective,
-        // Gates are for Buildkite: here every step of the plan runs.
-        with_dependents: false,
+        // Without `--changed` no gate is asked: every step of the plan runs.
+        with_dependents: options.changed.is_some(),
     };
     let inputs = inputs::inputs(cx, request, &found)?;
     let plan = Plan::build(&inputs, &found);
     terminal::report_warnings(&found.into_warnings()?);
     let alias = inputs::alias(cx, &inputs)?;
-    let steps = local_steps(cx, &plan, options, &alias)?;
+    let changed = options.changed.as_ref().map(|base| changed(cx, base, &inputs)).transpose()?;
+    let steps = local_steps(cx, &plan, options, &alias, changed.as_ref())?;
     if options.action != Action::Run {
         list(&steps, options.action)?;
         return Ok(Outcome::Pass);
@@ -96,6 +102,7 @@ fn local_steps(
     plan: &Plan<'_>,
     options: &Options,
     alias: &str,
+    changed: Option<&Changed>,
 ) -> anyhow::Result<Vec<LocalStep>> {
     let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
     check_names(plan, &selection)?;
@@ -113,11 +120,7 @@ fn local_steps(
     if !problems.is_empty() {
         bail!(Rejected(problems));
     }
-    let mut steps: Vec<LocalStep> = steps.into_iter().map(|(_, local)| local).collect();
-    for step in &mut steps {
-        step.add_words(&options.extra_words);
-    }
-    let is_missing = |name: &&String| steps.iter().all(|it| !it.has_name(name));
+    let is_missing = |name: &&String| steps.iter().all(|(_, local)| !local.has_name(name));
     for name in options.tests.iter().filter(is_missing) {
         let left_out = plan.left_out().into_iter().find(|(test, _)| test == name);
         let reason =
@@ -129,7 +132,29 @@ fn local_steps(
         let message = format!("none of the named tests has a step on this machine ({platform})");
         bail!(Rejected::new(message).help(format!("`{alias} ci --list` shows the tests")));
     }
+    let is_concerned =
+        |(step, _): &(Step<'_>, LocalStep)| changed.is_none_or(|it| it.concerns(step));
+    let (steps, left_out): (Vec<_>, Vec<_>) = steps.into_iter().partition(is_concerned);
+    if let Some(changed) = changed {
+        let left_out: Vec<Step<'_>> = left_out.into_iter().map(|(step, _)| step).collect();
+        for sentence in changed.explain(&left_out) {
+            terminal::note(&format!("note: {sentence}"));
+        }
+    }
+    let mut steps: Vec<LocalStep> = steps.into_iter().map(|(_, local)| local).collect();
+    for step in &mut steps {
+        step.add_words(&options.extra_words);
+    }
     Ok(steps)
+}
+
+/// What the working tree, untracked files included, changes since a base.
+fn changed(cx: &Context, base: &Base, inputs: &Inputs) -> anyhow::Result<Changed> {
+    let (commit, base) = base::of_change(cx, base.revision())?;
+    let mut paths = cx.process(cx.git().changed_files(&commit)).read_names()?;
+    paths.append(&mut cx.process(cx.git().untracked(&[])).read_names()?);
+    let workspace = inputs.workspace.as_ref().expect("`--changed` plans crate by crate");
+    Ok(Changed::new(base, paths, workspace))
 }
 
 /// Rejects a name that is neither a test nor a label, whatever the platform.

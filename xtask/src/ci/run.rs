@@ -410,7 +410,5 @@ fn ended(status: ExitStatus) -> Ended {
 /// The tracked files that differ from the last commit. Where git cannot tell, none do: no verdict
 /// depends on it.
 fn changed_files(cx: &Context) -> BTreeSet<String> {
-    let names = cx.process(cx.git().changed_files()).read().unwrap_or_default();
-    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    cx.process(cx.git().changed_files("HEAD")).read_names().unwrap_or_default()
 }

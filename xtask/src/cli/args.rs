@@ -27,6 +27,24 @@ pub(crate) enum OptionalValue {
     Value(OsString),
 }
 
+/// What a change is compared with.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Base {
+    #[default]
+    Upstream,
+    Revision(String),
+}
+
+impl Base {
+    /// As the command line names it.
+    pub(crate) fn revision(&self) -> Option<&str> {
+        match self {
+            Base::Upstream => None,
+            Base::Revision(name) => Some(name),
+        }
+    }
+}
+
 impl Args {
     pub(crate) fn new(
         command: &'static str,
@@ -103,6 +121,20 @@ impl Args {
             };
         }
         Ok(result)
+    }
+
+    /// An option that names a revision, or stands for the upstream branch if it names none.
+    pub(crate) fn base(&mut self, name: &'static str) -> Result<Option<Base>, Rejected> {
+        match self.optional_value(name)? {
+            OptionalValue::NotGiven => Ok(None),
+            OptionalValue::WithoutValue => Ok(Some(Base::Upstream)),
+            OptionalValue::Value(value) => match value.into_string() {
+                Ok(value) => Ok(Some(Base::Revision(value))),
+                Err(value) => {
+                    self.error(format!("`{name}` takes UTF-8 text, not {}", value.display()))
+                }
+            },
+        }
     }
 
     /// As [`Args::value`], for UTF-8 text.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::args::{Args, OptionalValue};
+use crate::cli::args::{Args, Base};
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
@@ -29,33 +29,16 @@ Options:
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
     pub(crate) manifest_path: Option<PathBuf>,
+    /// Compare with the advisories of a revision; the upstream branch stands for the merge base.
     pub(crate) only_changed: Option<Base>,
     pub(crate) database: Option<PathBuf>,
     pub(crate) offline: bool,
     pub(crate) timeout: Duration,
 }
 
-/// What the advisories are compared with.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Base {
-    /// The merge base with the upstream branch.
-    Upstream,
-    Revision(String),
-}
-
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let manifest_path = args.path(None, "--manifest-path")?;
-    let only_changed = match args.optional_value("--only-changed")? {
-        OptionalValue::NotGiven => None,
-        OptionalValue::WithoutValue => Some(Base::Upstream),
-        OptionalValue::Value(name) => match name.into_string() {
-            Ok(name) => Some(Base::Revision(name)),
-            Err(name) => {
-                let name = name.display();
-                return args.error(format!("`--only-changed` takes UTF-8 text, not {name}"));
-            }
-        },
-    };
+    let only_changed = args.base("--only-changed")?;
     let database = args.path(None, "--db")?;
     let offline = args.switch("--offline")?;
     let timeout = match args.text("--timeout")? {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::args::Args;
+use crate::cli::args::{Args, Base};
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
@@ -25,6 +25,9 @@ Options:
                                   in a Cargo workspace: run the tests for each member crate
       --skip NAME                 leave a test out; may be repeated
       --failed                    run only the tests that did not pass in the last run
+      --changed [BASE]            run the tests for the crates of the workspace that have changed
+                                  since BASE (default: the upstream branch), uncommitted changes
+                                  included, and for those that depend on them; fetches nothing
       --list                      list the tests and run none
       --json                      with --list: print JSON
   -j, --jobs N                    run up to N tests in parallel (default: the number of processors,
@@ -56,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) no_install: bool,
     /// Only what did not pass the last time.
     pub(crate) failed: bool,
+    /// Only what the change since then concerns; each crate has tests of its own.
+    pub(crate) changed: Option<Base>,
     pub(crate) jobs: Option<usize>,
     pub(crate) report: Option<PathBuf>,
     /// Added to the commands of the chosen tests.
@@ -84,13 +89,17 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         no_timeouts: args.switch("--no-timeouts")?,
         no_install: args.switch("--no-install")?,
         failed: args.switch("--failed")?,
+        changed: args.base("--changed")?,
         jobs: jobs(&mut args)?,
         report: args.path(None, "--report")?,
         tests: Vec::new(),
         extra_words: Vec::new(),
     };
+    options.workspace_selective |= options.changed.is_some();
     if options.manifest_path.is_some() && options.workspace_selective {
-        return args.error("`--manifest-path` and `--workspace-selective` exclude each other");
+        return args.error(
+            "`--manifest-path` cannot be combined with `--workspace-selective` or `--changed`",
+        );
     }
     (options.tests, options.extra_words) = args.positional_and_rest()?;
     if options.tests.is_empty() {

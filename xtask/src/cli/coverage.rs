@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::args::{Args, OptionalValue};
+use crate::cli::args::{Args, Base};
 use crate::text::diagnostic::Rejected;
 use crate::text::percent::Percent;
 
@@ -79,8 +79,7 @@ pub(crate) enum ScopeName {
 /// What is examined about the added lines.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Diff {
-    /// A revision; without one the upstream branch.
-    pub(crate) base: Option<String>,
+    pub(crate) base: Base,
     /// How many of the added lines have to be covered, in percent.
     pub(crate) minimum: Option<Percent>,
 }
@@ -139,18 +138,9 @@ fn profile(args: &mut Args) -> Result<Profile, Rejected> {
 
 fn diff(args: &mut Args) -> Result<Option<Diff>, Rejected> {
     let minimum = percent(args, "--min-diff")?;
-    let base = match args.optional_value("--diff")? {
-        OptionalValue::NotGiven if minimum.is_none() => return Ok(None),
-        OptionalValue::NotGiven | OptionalValue::WithoutValue => None,
-        OptionalValue::Value(base) => match base.into_string() {
-            Ok(base) => Some(base),
-            Err(base) => {
-                let message = format!("`--diff` takes UTF-8 text, not {}", base.display());
-                return args.error(message);
-            }
-        },
-    };
-    Ok(Some(Diff { base, minimum }))
+    let base = args.base("--diff")?;
+    let is_asked = base.is_some() || minimum.is_some();
+    Ok(is_asked.then(|| Diff { base: base.unwrap_or_default(), minimum }))
 }
 
 fn percent(args: &mut Args, name: &'static str) -> Result<Option<Percent>, Rejected> {
@@ -172,7 +162,10 @@ mod tests {
         let diff = |line: &str| parse_words(line).unwrap().diff;
         let with = |base: Option<&str>, minimum: Option<&str>| {
             let minimum = minimum.and_then(Percent::from_text);
-            Some(Diff { base: base.map(str::to_owned), minimum })
+            Some(Diff {
+                base: base.map_or(Base::Upstream, |it| Base::Revision(it.to_owned())),
+                minimum,
+            })
         };
         assert_eq!(diff(""), None);
         assert_eq!(diff("--diff"), with(None, None));

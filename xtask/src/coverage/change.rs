@@ -2,15 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::bail;
-
 use crate::base;
 use crate::cli::coverage::Diff;
 use crate::context::Context;
 use crate::coverage::diff;
 use crate::coverage::diff::{AddedLines, CodeLines, Patch, Uncovered};
 use crate::host::files;
-use crate::text::diagnostic::Rejected;
 use crate::text::percent::Percent;
 
 /// The change whose lines are examined.
@@ -32,28 +29,14 @@ impl Change {
     /// Rejects a revision that does not exist (exit code 2); fails if this clone does not have the
     /// upstream branch or the merge base (exit code 75).
     pub(crate) fn find(cx: &Context, diff: &Diff) -> anyhow::Result<Change> {
-        let base = match &diff.base {
-            Some(name) => {
-                let Some(id) = base::commit(cx, name)? else {
-                    bail!(
-                        Rejected::new(format!("`{name}` names no commit of this clone"))
-                            .help("fetch it, or name another base")
-                    );
-                };
-                base::Base { id, name: name.clone() }
-            }
-            None => base::find_offline(cx)?,
-        };
-        let commit = base::merge_base(cx, &base)?.id;
-        let short: String = commit.chars().take(12).collect();
-        let base = format!("`{}` (at {short})", base.name);
+        let (commit, base) = base::of_change(cx, diff.base.revision())?;
         Ok(Change { commit, base, minimum: diff.minimum, added: AddedLines::new() })
     }
 
     /// Reads the added lines of the working tree, untracked files included. `scratch` is a file for
     /// an index of our own: git's stays as it is.
     pub(crate) fn read(&mut self, cx: &Context, scratch: &Path) -> anyhow::Result<()> {
-        let new_files = cx.process(cx.git().untracked_sources()).read()?;
+        let new_files = cx.process(cx.git().untracked(&["*.rs"])).read()?;
         let mut diff = cx.git().diff(&self.commit);
         if !new_files.is_empty() {
             // Announced in an index, a new file takes part in the search for renames.

@@ -183,9 +183,9 @@ impl<'a> Git<'a> {
             .args(["--ws-error-highlight=none", "--ignore-submodules=all", id, "--"])
     }
 
-    /// Untracked Rust sources that are not ignored, each followed by a zero byte.
-    pub(crate) fn untracked_sources(self) -> Cmd<'a> {
-        self.cmd().args(["ls-files", "--others", "--exclude-standard", "-z", "--", "*.rs"])
+    /// Untracked files of these names that are not ignored, each followed by a zero byte.
+    pub(crate) fn untracked(self, names: &[&str]) -> Cmd<'a> {
+        self.cmd().args(["ls-files", "--others", "--exclude-standard", "-z", "--"]).args(names)
     }
 
     /// Where the index of this working tree is.
@@ -234,14 +234,12 @@ impl<'a> Git<'a> {
         self.cmd().arg("-C").arg(self.root).args(options).args([commit, "--"])
     }
 
-    /// The tracked files that are not as the last commit has them, each ended by a zero byte.
-    pub(crate) fn changed_files(self) -> Cmd<'a> {
-        let cmd = self.cmd().env("GIT_OPTIONAL_LOCKS", "0");
-        cmd.args(["diff", "--name-only", "-z", "--no-ext-diff", "--no-renames"]).args([
-            "--ignore-submodules=all",
-            "HEAD",
-            "--",
-        ])
+    /// The tracked files that are not as a commit has them, each ended by a zero byte; a submodule is
+    /// one file.
+    pub(crate) fn changed_files(self, commit: &str) -> Cmd<'a> {
+        let options = ["diff", "--name-only", "-z", "--no-ext-diff", "--no-renames"];
+        let cmd = self.cmd().env("GIT_OPTIONAL_LOCKS", "0").args(options);
+        cmd.args(["--no-relative", "--ignore-submodules=untracked", commit, "--"])
     }
 
     /// Succeeds if a file is in the index.

@@ -2,6 +2,7 @@
 //!
 //! A child gets the caller's environment, an empty standard input and a process group of its own.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
@@ -273,6 +274,13 @@ impl Process {
     /// As [`Process::read`], as text without white space around it.
     pub(crate) fn read_text(self) -> anyhow::Result<String> {
         Ok(String::from_utf8_lossy(&self.read()?).trim().to_owned())
+    }
+
+    /// As [`Process::read`], for a list of names that are each ended by a zero byte.
+    pub(crate) fn read_names(self) -> anyhow::Result<BTreeSet<String>> {
+        let list = self.read()?;
+        let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
     /// As [`Process::read_text`], for a process that says by this exit status that there is nothing

@@ -4,6 +4,12 @@
 //!
 //! Source: the parser of `drjosh.dev/zzglob`, which the agent uses.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::text::shell;
+
 /// Why the agent would refuse a glob.
 pub(crate) fn problem(glob: &str) -> Option<&'static str> {
     let mut open_braces = 0_usize;
@@ -36,9 +42,41 @@ pub(crate) fn problem(glob: &str) -> Option<&'static str> {
     (open_braces > 0).then_some("`{` is not closed")
 }
 
+/// Whether the agent runs a step with this gate for a change of these paths: one that `include` names
+/// and `exclude` does not. It runs what it cannot decide about, and so does what holds a variable.
+pub(crate) fn gate_matches(gate: &Value, paths: &BTreeSet<String>) -> bool {
+    let (include, exclude) = match gate {
+        Value::Object(gate) => match gate.get("include") {
+            Some(include) => (include, gate.get("exclude").unwrap_or(&Value::Null)),
+            None => return true,
+        },
+        include => (include, &Value::Null),
+    };
+    let (Some(include), Some(exclude)) = (globs(include), globs(exclude)) else { return true };
+    let is_among = |globs: &[String], path: &str| globs.iter().any(|glob| matches(glob, path));
+    paths.iter().any(|path| !is_among(&exclude, path) && is_among(&include, path))
+}
+
+/// The globs of a gate, as they are after the upload. None if the agent would refuse one.
+fn globs(value: &Value) -> Option<Vec<String>> {
+    let glob = |value: &Value| {
+        let glob = value.as_str().filter(|glob| !shell::has_variable(glob))?;
+        Some(shell::unescape_dollars(glob)).filter(|glob| problem(glob).is_none())
+    };
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Array(values) => values.iter().map(glob).collect(),
+        value => Some(vec![glob(value)?]),
+    }
+}
+
 /// Whether a glob matches a path; an invalid one matches nothing.
 pub(crate) fn matches(glob: &str, path: &str) -> bool {
-    problem(glob).is_none() && alternatives(glob).iter().any(|glob| matches_one(glob, path))
+    // Most pairs differ in their first characters, and a workspace has many of both.
+    let literal = glob.find(['\\', '*', '?', '{', '[']).unwrap_or(glob.len());
+    path.starts_with(&glob[..literal])
+        && problem(glob).is_none()
+        && alternatives(glob).iter().any(|glob| matches_one(glob, path))
 }
 
 /// More alternatives than this are left out: every pair of braces multiplies them.
@@ -222,6 +260,28 @@ mod tests {
         assert_eq!(problem("src/{a,b"), Some("`{` is not closed"));
         assert_eq!(problem("src/[ab"), Some("`[` is not closed"));
         assert_eq!(problem(r"src/[ab\]"), Some("`[` is not closed"));
+    }
+
+    #[test]
+    fn a_gate_asks_for_one_path_that_is_included_and_not_excluded() {
+        let paths: BTreeSet<String> = ["a/x.rs", "a/$y.md"].map(str::to_owned).into();
+        for (gate, wanted) in [
+            (r#""a/*""#, true),
+            (r#""b/*""#, false),
+            (r#"["b/*", "a/x.rs"]"#, true),
+            (r#"{"include": "a/**", "exclude": ["**/*.rs", "a/$$*"]}"#, false),
+            (r#"{"include": ["a/**"], "exclude": "**/*.rs"}"#, true),
+            (r#"{"include": null}"#, false),
+            // What cannot be decided runs.
+            (r#"{"exclude": "**"}"#, true),
+            (r#"["b/*", 1]"#, true),
+            (r#""b/$X""#, true),
+            (r#""b/[""#, true),
+        ] {
+            let gate: Value = serde_json::from_str(gate).unwrap();
+            assert_eq!(gate_matches(&gate, &paths), wanted, "{gate}");
+        }
+        assert!(!gate_matches(&"**".into(), &BTreeSet::new()));
     }
 
     #[test]

@@ -286,6 +286,18 @@ mod tests {
     }
 
     #[test]
+    fn every_step_has_the_retry_of_the_settings_unless_its_test_has_one() {
+        let tests = r#"{"tests": [{"test_name": "a", "command": "{xtask} audit"},
+            {"test_name": "b", "command": "c", "retry": {"manual": false}}]}"#;
+        let mut inputs = inputs(tests, &[Platform::X86_64], &[]);
+        let unavailable = json!({"automatic": [{"exit_status": 75, "limit": 2}]});
+        inputs.settings.retry = unavailable.as_object().unwrap().clone();
+        let plan = Plan::build(&inputs, &Diagnostics::default());
+        let retries: Vec<Value> = plan.steps().map(|step| step.body()["retry"].clone()).collect();
+        assert_eq!(retries, [unavailable, json!({"manual": false})]);
+    }
+
+    #[test]
     fn variables_merge_into_the_docker_plugin_and_replace_agent_tags() {
         check(
             r#"{"test_name": "cov", "command": "c", "platform": ["x86_64"], "agents": {"queue": "own"},

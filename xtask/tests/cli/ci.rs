@@ -709,6 +709,76 @@ fn failed_runs_what_did_not_pass_the_last_time() {
 }
 
 #[test]
+fn what_a_change_does_not_concern_is_left_out_with_the_reason() {
+    let sandbox = sandbox(
+        r#"{"test_name": "t", "command": "echo {crate} >> target/runs"},
+           {"test_name": "docs", "command": "echo docs >> target/runs", "if_changed": "docs/**",
+            "scope": "workspace"},
+           {"test_name": "all", "command": "echo all >> target/runs", "scope": "workspace"}"#,
+    );
+    sandbox.write("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\", \"c\"]\nresolver = \"2\"\n");
+    sandbox.write(".gitignore", "target\n");
+    for (name, dependencies) in
+        [("a", ""), ("b", "[dev-dependencies]\na = { path = \"../a\" }\n"), ("c", "")]
+    {
+        let package =
+            format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+        sandbox.write(&format!("{name}/Cargo.toml"), package + dependencies);
+        sandbox.write(&format!("{name}/src/lib.rs"), "");
+    }
+    sandbox.commit_all("base");
+    sandbox.git(&["branch", "upstream"]);
+    let runs = |arguments: &[&str]| {
+        let _ = std::fs::remove_file(sandbox.root().join("target/runs"));
+        sandbox.write("target/x", "");
+        let run = serial(&sandbox, &[&["--changed", "upstream"], arguments].concat());
+        let runs = std::fs::read_to_string(sandbox.root().join("target/runs")).unwrap_or_default();
+        (runs.replace('\n', " "), run)
+    };
+    let (ran, run) = runs(&[]);
+    run.assert_code(0);
+    assert_eq!(ran, "all ");
+    // Not committed; and what is not tracked yet.
+    sandbox.write("a/src/lib.rs", "// edited\n");
+    let (ran, run) = runs(&[]);
+    let run = run.assert_code(0);
+    assert_eq!(ran, "a b all ");
+    expect![[r"
+        1 file has changed since `upstream` (at ID)
+        crates left out, because the change touches neither them nor what they depend on: c
+        tests left out, because nothing that their `if_changed` names has changed: docs"]]
+    .assert_eq(
+        &notes(&run).replace(sandbox.git(&["rev-parse", "--short=12", "upstream"]).trim(), "ID"),
+    );
+    sandbox.commit_all("a change");
+    sandbox.write("c/src/new file.rs", "");
+    assert_eq!(runs(&[]).0, "a b c all ");
+    // A name does not bring back what the change leaves out, and that is no error.
+    sandbox.git(&["branch", "-f", "upstream"]);
+    let (ran, run) = runs(&["docs"]);
+    run.assert_code(0);
+    assert_eq!(ran, "");
+    // What is in no crate counts for all; a test's own gate asks for its own files.
+    sandbox.write("docs/x.md", "");
+    assert_eq!(runs(&[]).0, "a b c docs all ");
+    // Git says where a file was, not only where it is.
+    sandbox.commit_all("docs");
+    sandbox.git(&["branch", "-f", "upstream"]);
+    sandbox.git(&["mv", "c/src/new file.rs", "a/src/moved.rs"]);
+    sandbox.git(&["config", "diff.renames", "copies"]);
+    assert_eq!(runs(&[]).0, "a b c all ");
+    let run = ci(&sandbox, &["--changed=none"]).assert_code(2);
+    assert!(run.stderr.contains("there is no commit `none` in this clone"), "{}", run.stderr);
+    ci(&sandbox, &["--changed", "--manifest-path", "a/Cargo.toml"]).assert_code(2);
+}
+
+/// The notes of a run, a line each.
+fn notes(run: &Run) -> String {
+    let notes = run.stderr.lines().filter_map(|line| line.strip_prefix("note: "));
+    notes.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
 fn words_after_the_dashes_reach_the_command() {
     let sandbox = sandbox(
         r#"{"test_name": "a", "command": "printf '%s,' one -- two"},

@@ -303,8 +303,8 @@ fn a_base_that_is_not_here_is_found_before_anything_is_built() {
         coverage_config_ARCH.json:4:3: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`
          4 |   "owner": "us"
            |   ^
-        error: `no;such` names no commit of this clone
-        help: fetch it, or name another base"#]]
+        error: there is no commit `no;such` in this clone
+        help: fetch it, or name another revision, for example `origin/main`"#]]
     .assert_eq(&said(&run));
     let run = sandbox.run(
         "env",

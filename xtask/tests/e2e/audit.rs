@@ -451,7 +451,7 @@ fn only_what_a_change_adds_fails() {
     // A base before there was any Rust has no advisories.
     audit(&sandbox, &["--only-changed", "HEAD~2"]).assert_code(1);
     let run = audit(&sandbox, &["--only-changed", "nothing"]).assert_code(2);
-    assert!(run.stderr.contains("`--only-changed nothing`: there is no such commit"));
+    assert!(run.stderr.contains("there is no commit `nothing` in this clone"));
 }
 
 #[test]
