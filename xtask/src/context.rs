@@ -55,7 +55,13 @@ impl Context {
         let utf8 = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(utf8).collect();
+        let mut environment: BTreeMap<String, String> =
+            std::env::vars_os().filter_map(utf8).collect();
+        if let Some(colour) = terminal::colour() {
+            // What is typed wins over what is set, here and in the tools that are run.
+            environment.retain(|name, _| !style::COLOUR_VARIABLES.contains(&name.as_str()));
+            environment.insert("CARGO_TERM_COLOR".to_owned(), colour.to_owned());
+        }
         let path = std::env::var_os("PATH");
         let changes = child_environment::changes(&environment, project::MANIFEST_DIR);
         let set = changes.set.into_iter().map(|(name, value)| (name, value.into()));
@@ -63,7 +69,9 @@ impl Context {
         let dirs = path.iter().flat_map(std::env::split_paths);
         let dirs = dirs.chain([project.tools_dir().join("bin")]);
         let child_path = path.as_ref().and_then(|_| std::env::join_paths(dirs).ok());
-        let set = set.chain(child_path.map(|path| ("PATH".to_owned(), path))).collect();
+        let set = set.chain(child_path.map(|path| ("PATH".to_owned(), path)));
+        let colour = terminal::colour().map(|it| ("CARGO_TERM_COLOR".to_owned(), it.into()));
+        let set = set.chain(colour).collect();
         let runner = Runner { shown_from: current_dir, removed: changes.removed, set };
         Ok(Context { sh, project, runner, path, environment })
     }
@@ -153,6 +161,12 @@ impl Context {
     /// Whether what goes to standard output is coloured.
     pub(crate) fn colours_stdout(&self) -> bool {
         style::is_coloured(|name| self.lookup(name), terminal::is_stdout_terminal())
+    }
+
+    /// Whether lines at the bottom of the terminal show what runs.
+    pub(crate) fn has_live_lines(&self) -> bool {
+        !terminal::is_quiet()
+            && style::has_progress(|name| self.lookup(name), terminal::is_stdout_terminal())
     }
 
     /// Whether this is a job of Buildkite's, whose log has groups.

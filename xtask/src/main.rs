@@ -134,8 +134,8 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<Outcome> {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     match cli::parse(&COMMANDS, &arguments)? {
-        Request::Run(job, verbosity) => {
-            terminal::set_verbosity(verbosity);
+        Request::Run(job, output) => {
+            terminal::set_output(output.verbosity, output.colour);
             job()
         }
         // Standard output: the text is what was asked for.

@@ -83,7 +83,7 @@ pub(crate) fn run_all<'a>(
     setting: Setting<'a>,
 ) -> Vec<Report> {
     let is_parallel = setting.limit > 1;
-    let has_live_lines = is_parallel && terminal::is_stdout_terminal() && !terminal::is_quiet();
+    let has_live_lines = is_parallel && cx.has_live_lines();
     let mut run = Run {
         cx,
         steps,

@@ -29,9 +29,17 @@ pub(crate) struct Command<J> {
 /// What the user asked for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request<J> {
-    Run(J, Verbosity),
+    Run(J, Output),
     /// A text to print.
     Help(String),
+}
+
+/// How much is written, and how; what is not given is for the environment to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) verbosity: Option<Verbosity>,
+    /// A value of cargo's `term.color`.
+    pub(crate) colour: Option<&'static str>,
 }
 
 /// Parses the arguments after the program's name.
@@ -43,11 +51,7 @@ pub(crate) fn parse<J>(
     commands: &[Command<J>],
     arguments: &[OsString],
 ) -> Result<Request<J>, Rejected> {
-    let is_common =
-        |word: &OsString| ["-v", "--verbose", "-q", "--quiet"].iter().any(|option| word == option);
-    // As for cargo, they may come before the command.
-    let common = arguments.iter().take_while(|word| is_common(word)).count();
-    let (common, words) = arguments.split_at(common);
+    let (common, words) = arguments.split_at(length_of_common_options(arguments));
     let Some((first, rest)) = words.split_first() else {
         return Ok(Request::Help(overview(commands)));
     };
@@ -66,8 +70,26 @@ pub(crate) fn parse<J>(
         return Ok(Request::Help(command.help()));
     }
     let mut args = Args::new(command.name, command.usage, rest);
-    let verbosity = verbosity(&mut args)?;
-    Ok(Request::Run((command.parse)(args)?, verbosity))
+    let colours = ["auto", "always", "never"].map(|name| (name, name));
+    let output = Output {
+        verbosity: verbosity(&mut args)?,
+        colour: args.choice("--color", "colour", &colours)?,
+    };
+    Ok(Request::Run((command.parse)(args)?, output))
+}
+
+/// As for cargo, options that every command takes may come before it.
+fn length_of_common_options(arguments: &[OsString]) -> usize {
+    let mut length = 0;
+    while let Some(word) = arguments.get(length).and_then(|word| word.to_str()) {
+        length += match word {
+            "-v" | "--verbose" | "-q" | "--quiet" => 1,
+            "--color" if length + 1 < arguments.len() => 2,
+            _ if word.starts_with("--color=") => 1,
+            _ => break,
+        };
+    }
+    length
 }
 
 fn is_help(word: &OsString) -> bool {
@@ -85,15 +107,15 @@ fn help<J>(commands: &[Command<J>], arguments: &[OsString]) -> Result<String, Re
     }
 }
 
-fn verbosity(args: &mut Args) -> Result<Verbosity, Rejected> {
+fn verbosity(args: &mut Args) -> Result<Option<Verbosity>, Rejected> {
     let mut given = |short: &'static str, long: &'static str| -> Result<bool, Rejected> {
         Ok(args.switch(short)? | args.switch(long)?)
     };
     match (given("-q", "--quiet")?, given("-v", "--verbose")?) {
         (true, true) => args.error("`--quiet` contradicts `--verbose`"),
-        (true, false) => Ok(Verbosity::Quiet),
-        (false, true) => Ok(Verbosity::Verbose),
-        (false, false) => Ok(Verbosity::Normal),
+        (true, false) => Ok(Some(Verbosity::Quiet)),
+        (false, true) => Ok(Some(Verbosity::Verbose)),
+        (false, false) => Ok(None),
     }
 }
 
@@ -140,6 +162,7 @@ const COMMON_OPTIONS: &str = "
 Common options:
   -v, --verbose                   show every command line that runs
   -q, --quiet                     show only results, errors and warnings
+      --color WHEN                auto, always or never (default: auto)
   -h, --help                      print this help
 ";
 
@@ -236,13 +259,22 @@ mod tests {
             assert_eq!(parse_line(line), help, "{line}");
         }
         let words = vec!["help".to_owned(), "-h".to_owned()];
-        assert_eq!(parse_line("pipeline help -- -h"), Ok(Request::Run(words, Verbosity::Normal)));
+        assert_eq!(parse_line("pipeline help -- -h"), Ok(Request::Run(words, Output::default())));
     }
 
     #[test]
     fn quiet_and_verbose_exclude_each_other() {
-        assert_eq!(parse_line("pipeline -q"), Ok(Request::Run(Vec::new(), Verbosity::Quiet)));
-        assert_eq!(parse_line("-q pipeline"), Ok(Request::Run(Vec::new(), Verbosity::Quiet)));
+        let quiet = Output { verbosity: Some(Verbosity::Quiet), colour: None };
+        assert_eq!(parse_line("pipeline -q"), Ok(Request::Run(Vec::new(), quiet)));
+        assert_eq!(parse_line("-q pipeline"), Ok(Request::Run(Vec::new(), quiet)));
+        let coloured = Output { verbosity: quiet.verbosity, colour: Some("always") };
+        for line in [
+            "--color always -q pipeline",
+            "-q --color=always pipeline",
+            "-q pipeline --color always",
+        ] {
+            assert_eq!(parse_line(line), Ok(Request::Run(Vec::new(), coloured)), "{line}");
+        }
         assert!(parse_line("pipeline -q --verbose").unwrap_err().contains("contradicts"));
     }
 }

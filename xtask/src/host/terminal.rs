@@ -18,14 +18,27 @@ pub(crate) fn write_data(
 }
 
 /// Set once, before the first message; a message has no other way to know.
-static VERBOSITY: OnceLock<Verbosity> = OnceLock::new();
+static OUTPUT: OnceLock<(Verbosity, Option<&str>)> = OnceLock::new();
 
-pub(crate) fn set_verbosity(verbosity: Verbosity) {
-    VERBOSITY.get_or_init(|| verbosity);
+/// Sets what the command line says about verbosity and colours; for the former, cargo's variables
+/// count where it says nothing.
+pub(crate) fn set_output(verbosity: Option<Verbosity>, colour: Option<&'static str>) {
+    let is_true = |name: &str| std::env::var(name).is_ok_and(|value| value == "true");
+    let from_environment = || match () {
+        () if is_true("CARGO_TERM_QUIET") => Verbosity::Quiet,
+        () if is_true("CARGO_TERM_VERBOSE") => Verbosity::Verbose,
+        () => Verbosity::Normal,
+    };
+    OUTPUT.get_or_init(|| (verbosity.unwrap_or_else(from_environment), colour));
 }
 
 fn verbosity() -> Verbosity {
-    VERBOSITY.get().copied().unwrap_or_default()
+    OUTPUT.get().map(|output| output.0).unwrap_or_default()
+}
+
+/// What the command line says about colours, as a value of cargo's `term.color`.
+pub(crate) fn colour() -> Option<&'static str> {
+    OUTPUT.get()?.1
 }
 
 /// Shows a command line as it can be pasted into a shell; without `is_shown` with `--verbose` only.

@@ -772,6 +772,38 @@ fn what_a_change_does_not_concern_is_left_out_with_the_reason() {
     ci(&sandbox, &["--changed", "--manifest-path", "a/Cargo.toml"]).assert_code(2);
 }
 
+#[test]
+fn colours_and_verbosity_follow_the_options_and_then_cargos_variables() {
+    let sandbox = sandbox(
+        r#"{"test_name": "t", "command": "echo \"<$$CARGO_TERM_COLOR>\"; exit 1"},
+           {"test_name": "slow", "command": "sleep 1"}"#,
+    );
+    let run = |variables: &[&str], options: &[&str]| {
+        let xtask = env!("CARGO_BIN_EXE_xtask");
+        let common = ["-u", "NO_COLOR", "-u", "CARGO_TERM_COLOR"];
+        sandbox
+            .run("env", &[&common, variables, &[xtask], &["ci", "-t", "t.json"], options].concat())
+    };
+    let is_red = |run: &Run| run.stdout.contains("\x1b[31m");
+    let plain = run(&[], &["t"]).assert_code(1);
+    assert!(!is_red(&plain) && plain.stdout.contains("<>"), "{}", plain.stdout);
+    let always = run(&["NO_COLOR=1"], &["--color", "always", "t"]).assert_code(1);
+    assert!(is_red(&always) && always.stdout.contains("<always>"), "{}", always.stdout);
+    let never = run(&["FORCE_COLOR=1"], &["--color=never", "t"]).assert_code(1);
+    assert!(!is_red(&never) && never.stdout.contains("<never>"), "{}", never.stdout);
+    let quiet = run(&["CARGO_TERM_QUIET=true"], &["t"]);
+    assert_eq!(quiet.stdout, run(&[], &["-q", "t"]).stdout);
+    assert!(quiet.stdout.len() < plain.stdout.len(), "{}", quiet.stdout);
+    let has_plumbing = |run: &Run| run.stderr.contains("git ");
+    assert!(has_plumbing(&run(&["CARGO_TERM_VERBOSE=true"], &["t"])));
+    assert!(!has_plumbing(&run(&["CARGO_TERM_VERBOSE=true"], &["-q", "t"])));
+    let is_live = |run: &Run| run.stdout.contains("Running slow");
+    assert!(is_live(&run(&["CARGO_TERM_PROGRESS_WHEN=always"], &["slow"])));
+    assert!(!is_live(&run(&[], &["slow"])));
+    let run = run(&[], &["--color", "sometimes"]).assert_code(2);
+    assert!(run.stderr.contains("expected one of `auto`, `always` or `never`"), "{}", run.stderr);
+}
+
 /// The notes of a run, a line each.
 fn notes(run: &Run) -> String {
     let notes = run.stderr.lines().filter_map(|line| line.strip_prefix("note: "));
