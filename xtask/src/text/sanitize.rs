@@ -1,6 +1,8 @@
 //! Pure. Foreign text on its way to a terminal, a table or an annotation: names and values from
 //! files and variables, and what other programs print.
 
+use std::borrow::Cow;
+
 /// Replaces every character that could drive a terminal, reorder a line or start a new one.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
@@ -112,6 +114,50 @@ fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
+/// A heading and, below it, text as it is.
+pub(crate) fn headed_code_block(heading: &str, text: &str) -> String {
+    format!("**{heading}**\n\n{}", code_block("text", text))
+}
+
+/// A fenced code block. The text is foreign, so the fence is longer than every run of backticks in
+/// it.
+pub(crate) fn code_block(language: &str, text: &str) -> String {
+    let runs = text.split(|c: char| c != '`').map(str::len);
+    let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
+    format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
+}
+
+/// Text that is no markup, whatever its characters are.
+pub(crate) fn escape_markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\`*_{}[]()<>#+-.!|~&".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(if c.is_control() { ' ' } else { c });
+    }
+    escaped
+}
+
+/// Text between backticks, which has none itself.
+pub(crate) fn code_span(text: &str) -> String {
+    text.replace('`', "'")
+}
+
+/// Cuts a text to whole lines within a limit and says that the rest is in the log.
+pub(crate) fn cut_to_lines(text: &str, limit_bytes: usize) -> Cow<'_, str> {
+    const REST: &str = "\n(The rest is in the log of the job.)\n";
+    if text.len() <= limit_bytes {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = limit_bytes.saturating_sub(REST.len());
+    while !text.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    let line_end = text[..kept].rfind('\n').unwrap_or(kept);
+    Cow::Owned(format!("{}{REST}", &text[..line_end]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +208,20 @@ mod tests {
             colours_only("\u{1b}[1;31mred\u{1b}[0m\u{1b}[2Jx\u{1b}]8;;u\u{7}l\u{8}"),
             "\u{1b}[1;31mred\u{1b}[0mxl"
         );
+    }
+
+    #[test]
+    fn what_is_too_long_ends_with_a_whole_line() {
+        let text = "é".repeat(20) + "\n" + &"x".repeat(100);
+        assert_eq!(cut_to_lines(&text, text.len()), text);
+        let rest = "\n(The rest is in the log of the job.)\n";
+        assert_eq!(cut_to_lines(&text, 100), "é".repeat(20) + rest);
+        assert_eq!(cut_to_lines(&text, rest.len() + 7), "ééé".to_owned() + rest);
+    }
+
+    #[test]
+    fn the_text_cannot_end_its_fence() {
+        assert_eq!(headed_code_block("H", "a\n"), "**H**\n\n```text\na\n```\n");
+        assert_eq!(headed_code_block("H", "```` b"), "**H**\n\n`````text\n```` b\n`````\n");
     }
 }
