@@ -10,17 +10,14 @@ use xshell::Shell;
 
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::plan::alias;
-use crate::plan::alias::{Choice, Ours};
+use crate::plan::consumer::{self, AliasChoice, OurAlias};
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Environment;
-use crate::plan::inputs::{self as plan_inputs, Inputs};
+use crate::plan::inputs::{self as plan_inputs, Environment, Inputs, Settings};
 use crate::plan::metadata::Metadata;
 use crate::plan::overrides;
 use crate::plan::placeholder;
 use crate::plan::platform;
 use crate::plan::platform::Platform;
-use crate::plan::settings::Settings;
 use crate::plan::workspace;
 use crate::plan::workspace::{Crate, Workspace};
 use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
@@ -148,14 +145,14 @@ fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Resul
 pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
     let gitmodules = files::read_text_if_exists(&cx.project.gitmodules(), ".gitmodules")?;
     let inside = cx.project.checkout_in_root();
-    Ok(workspace::checkout_path(inside.as_deref(), gitmodules.as_deref()))
+    Ok(consumer::checkout_path(inside.as_deref(), gitmodules.as_deref()))
 }
 
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
 pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     let needs_alias = |command: &str| placeholder::occurs(command, placeholder::XTASK);
     if !inputs.tests().any(|test| needs_alias(&test.command)) {
-        return Ok(alias::USUAL.to_owned());
+        return Ok(consumer::USUAL_ALIAS.to_owned());
     }
     let choice = choose_alias(cx)?;
     if let Some(problem) = choice.problem(&checkout_path(cx)?) {
@@ -173,34 +170,34 @@ pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
 /// help text must not need a repository or cargo.
 pub(crate) fn own_alias_or_usual() -> String {
     let alias = Context::from_process().and_then(|cx| own_alias(&cx));
-    alias.unwrap_or_else(|_| alias::USUAL.to_owned())
+    alias.unwrap_or_else(|_| consumer::USUAL_ALIAS.to_owned())
 }
 
 /// Which alias of cargo's calls this tool.
-pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
+pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<AliasChoice> {
     let mut manifests = cx.project.own_manifests();
     if cx.project.checkout_in_root().is_none() {
         // Started from elsewhere, and the alias names the consumer's own submodule.
         manifests.push(format!("{}/xtask/Cargo.toml", checkout_path(cx)?));
     }
-    let ours = Ours { manifests, at_root: cx.project.is_own_consumer() };
+    let ours = OurAlias { manifests, at_root: cx.project.is_own_consumer() };
     if let Some(name) = configured_alias(cx, &ours)? {
-        return Ok(Choice::Known(format!("cargo {name}")));
+        return Ok(AliasChoice::Known(format!("cargo {name}")));
     }
     let output = cx.process(cargo::list(&cx.sh)).output().ok().filter(|it| it.status.success());
-    Ok(output.map_or(Choice::Missing, |output| {
-        alias::choose(&String::from_utf8_lossy(&output.stdout), &ours)
+    Ok(output.map_or(AliasChoice::Missing, |output| {
+        consumer::choose_alias(&String::from_utf8_lossy(&output.stdout), &ours)
     }))
 }
 
 /// The name of the alias, where the root's configuration alone decides about it.
-fn configured_alias(cx: &Context, ours: &Ours) -> anyhow::Result<Option<String>> {
+fn configured_alias(cx: &Context, ours: &OurAlias) -> anyhow::Result<Option<String>> {
     let is_alias = |name: &String| name.starts_with("CARGO_ALIAS_");
     if cx.environment().keys().any(is_alias) || cx.project.old_cargo_config().exists() {
         return Ok(None);
     }
     let config = files::read_text_if_exists(&cx.project.cargo_config(), ".cargo/config.toml")?;
-    Ok(config.and_then(|text| alias::configured(&text, ours).map(str::to_owned)))
+    Ok(config.and_then(|text| consumer::configured_alias(&text, ours).map(str::to_owned)))
 }
 
 fn shared_descriptions(

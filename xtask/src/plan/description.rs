@@ -2,12 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::plan::docker;
+use crate::plan::buildkite;
 use crate::plan::glob;
-use crate::plan::interpolation;
 use crate::plan::placeholder;
 use crate::plan::platform::{Hypervisor, Platform};
-use crate::plan::references;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field, Object};
 use crate::text::json::{Kind, Node};
@@ -218,7 +216,7 @@ impl Test {
             warn_of_replaced_files(field, text);
         }
         for (_, field) in object.fields().filter(|(key, _)| !KEYS_OF_OURS.contains(key)) {
-            interpolation::check(field);
+            buildkite::check_expansions(field);
         }
         let mut get = |key| object.get(key);
         if let Some(field) = get("crate") {
@@ -259,8 +257,8 @@ impl Test {
         let is_condition = key == "if" && self.conditional.is_some();
         match key {
             "if_changed" => self.has_own_gate = true,
-            references::DEPENDS_ON => self.depends_on_offset = field.key_offset(),
-            _ if references::KEYS.contains(&key) => self.key_offset = field.key_offset(),
+            buildkite::DEPENDS_ON => self.depends_on_offset = field.key_offset(),
+            _ if buildkite::KEYS.contains(&key) => self.key_offset = field.key_offset(),
             _ => (),
         }
         if field.node.means_absent() && (is_condition || key == "if_changed") {
@@ -324,7 +322,7 @@ fn scope(field: Field<'_>) -> Option<Scope> {
 }
 
 fn docker_plugin(field: Field<'_>) -> Option<Map<String, Value>> {
-    docker::check(field);
+    buildkite::check_docker(field);
     field.map()
 }
 
