@@ -156,14 +156,11 @@ impl TestDescription {
         TestDescription { source, tests, is_shipped: false, overrides: None }
     }
 
-    /// A finding about a key of a test, where the key comes from.
-    pub(crate) fn finding_at(
-        &self,
-        test: &Test,
-        severity: Severity,
-        offset: usize,
-        message: String,
-    ) -> Diagnostic {
+    /// A finding about a test's `key` or `depends_on`, which stands at `offset` unless a patch has it.
+    pub(crate) fn key_finding(&self, test: &Test, offset: usize, message: String) -> Diagnostic {
+        // What Buildkite makes of the steps of a matrix is not known here.
+        let is_matrix = test.forwarded.contains_key("matrix");
+        let severity = if is_matrix { Severity::Warning } else { Severity::Error };
         match (&self.overrides, test.patch) {
             (Some(source), Some(patch)) => source.finding(severity, patch.offset, message),
             _ => self.source.finding(severity, offset, message),

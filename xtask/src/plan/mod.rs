@@ -22,7 +22,7 @@ use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
 use crate::plan::step::Step;
 use crate::plan::workspace::Crate;
-use crate::text::diagnostic::{Diagnostics, Severity};
+use crate::text::diagnostic::Diagnostics;
 use crate::text::nearest;
 use crate::text::shell::unescape_dollars;
 
@@ -196,32 +196,49 @@ impl<'a> Plan<'a> {
     /// Reports keys that more than one step has, and dependencies on steps that are not there. The plan
     /// is that of a pipeline: `ci`, which runs a part of it, ignores both.
     pub(crate) fn check_keys(&self, found: &Diagnostics) {
-        let labels = check_unique(self, found);
+        let labels = self.labels_by_key(found);
         let known: Vec<&str> = labels.keys().map(String::as_str).collect();
-        let mut missing = Vec::new();
+        let mut reported = HashSet::new();
         for step in self.steps() {
             // What Buildkite interpolates is not known yet.
             let wanted =
-                buildkite::dependencies(&step.test.forwarded).filter(|text| !text.contains('$'));
+                buildkite::dependencies(&step.test.forwarded).filter(|it| !it.contains('$'));
             for key in wanted.map(|text| filled(&step, text)) {
-                let which = (std::ptr::from_ref(step.test), key);
-                if labels.contains_key(&which.1) || missing.contains(&which) {
+                let is_known = labels.contains_key(&key);
+                if is_known || !reported.insert((std::ptr::from_ref(step.test), key.clone())) {
                     continue;
                 }
-                let hint = nearest::hint(&which.1, &known);
-                let key = &which.1;
+                let hint = nearest::hint(&key, &known);
                 let message =
                     format!("`depends_on`: no step of the pipeline has the key `{key}`{hint}");
                 let offset = step.test.depends_on_offset;
-                found.push(step.description.finding_at(
-                    step.test,
-                    severity(step.test),
-                    offset,
-                    message,
-                ));
-                missing.push(which);
+                found.push(step.description.key_finding(step.test, offset, message));
             }
         }
+    }
+
+    /// The label of the step with each key. Reports keys that more than one step has.
+    fn labels_by_key(&self, found: &Diagnostics) -> HashMap<String, String> {
+        let mut labels: HashMap<String, String> = HashMap::new();
+        let mut reported = HashSet::new();
+        for step in self.steps() {
+            for key in buildkite::own_keys(&step.test.forwarded).map(|key| filled(&step, key)) {
+                let label = step.label();
+                let Some(other) = labels.get(&key) else {
+                    labels.insert(key, label);
+                    continue;
+                };
+                if reported.insert(std::ptr::from_ref(step.test)) {
+                    let message = format!(
+                        "the steps `{other}` and `{label}` have the same key `{key}`; \
+                         `{{target_platform}}` and `{{crate}}` in a key make it unique"
+                    );
+                    let offset = step.test.key_offset;
+                    found.push(step.description.key_finding(step.test, offset, message));
+                }
+            }
+        }
+        labels
     }
 }
 
@@ -255,42 +272,6 @@ fn problems(step: &Step<'_>) -> Vec<String> {
         ));
     }
     problems
-}
-
-/// The label of the step with each key.
-fn check_unique(plan: &Plan<'_>, found: &Diagnostics) -> HashMap<String, String> {
-    let mut labels: HashMap<String, String> = HashMap::new();
-    let mut reported: Vec<*const Test> = Vec::new();
-    for step in plan.steps() {
-        for key in buildkite::own_keys(&step.test.forwarded).map(|key| filled(&step, key)) {
-            let label = step.label();
-            let Some(other) = labels.get(&key) else {
-                labels.insert(key, label);
-                continue;
-            };
-            if reported.contains(&std::ptr::from_ref(step.test)) {
-                continue;
-            }
-            reported.push(step.test);
-            let message = format!(
-                "the steps `{other}` and `{label}` have the same key `{key}`; `{{target_platform}}` \
-                 and `{{crate}}` in a key make it unique"
-            );
-            let offset = step.test.key_offset;
-            found.push(step.description.finding_at(
-                step.test,
-                severity(step.test),
-                offset,
-                message,
-            ));
-        }
-    }
-    labels
-}
-
-/// What Buildkite makes of the steps of a matrix is not known here.
-fn severity(test: &Test) -> Severity {
-    if test.forwarded.contains_key("matrix") { Severity::Warning } else { Severity::Error }
 }
 
 fn filled(step: &Step<'_>, text: &str) -> String {
