@@ -19,7 +19,7 @@ use crate::plan::placeholder;
 use crate::plan::platform;
 use crate::plan::platform::Platform;
 use crate::plan::workspace;
-use crate::plan::workspace::{Crate, Workspace};
+use crate::plan::workspace::Workspace;
 use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Source};
 
@@ -55,17 +55,11 @@ pub(crate) fn inputs(
         None => platforms(&cx.project.platform_file(), ".platform", found)?,
     };
     let shared = shared_descriptions(cx, request.descriptions, found)?;
-    let workspace = if request.is_selective {
-        let crates = crates(cx, request.descriptions, found)?;
-        let with_dependents = request.with_dependents;
-        Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
-    } else {
-        None
-    };
-    let tests = plan_inputs::tests(&shared, workspace.as_ref());
-    let names: Vec<&str> = tests.map(|test| test.name.as_str()).collect();
-    let environment = Environment::from_lookup(|name| cx.lookup(name), &names, found);
-    let inputs = Inputs { settings, environment, platforms, shared, workspace };
+    let workspace = request.is_selective.then(|| workspace(cx, request, found)).transpose()?;
+    let environment = Environment::default();
+    let mut inputs = Inputs { settings, environment, platforms, shared, workspace };
+    let names: Vec<&str> = inputs.tests().map(|test| test.name.as_str()).collect();
+    inputs.environment = Environment::from_lookup(|name| cx.lookup(name), &names, found);
     if let Some(note) = inputs.note_on_timeouts(has_predecessor(cx)) {
         terminal::note(&format!("note: {note}"));
     }
@@ -119,26 +113,26 @@ pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
     metadata?.context("`cargo metadata` printed something unexpected")
 }
 
-/// The members of the workspace with their own files.
-fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Result<Vec<Crate>> {
+/// The workspace, each member with its own files.
+fn workspace(cx: &Context, request: Request<'_>, found: &Diagnostics) -> anyhow::Result<Workspace> {
     let packages = metadata(cx, &cx.sh)?.packages;
     let mut crates = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     // A description that the command line names is shared; its crate does not read it once more.
-    let mut shared: Vec<PathBuf> = given.iter().map(|path| cx.project.resolve(path)).collect();
-    shared.push(cx.project.shipped_description());
-    let shared: Vec<PathBuf> = shared.iter().filter_map(|path| files::canonical(path)).collect();
+    let given = request.descriptions.iter().map(|path| cx.project.resolve(path));
+    let shared = given.chain([cx.project.shipped_description()]);
+    let shared: Vec<PathBuf> = shared.filter_map(|path| files::canonical(&path)).collect();
     for member in &mut crates {
         let [platform_file, description] = Project::member_files(&member.path);
         member.platforms = platforms(&cx.project.root.join(&platform_file), &platform_file, found)?;
         let path = cx.project.root.join(&description);
-        let is_shared = || files::canonical(&path).is_some_and(|path| shared.contains(&path));
         let Some(text) = files::read_text_if_exists(&path, &description)? else { continue };
-        if !is_shared() {
+        if !files::canonical(&path).is_some_and(|path| shared.contains(&path)) {
             let source = Source::new(description, text);
             member.own_description = Some(Box::new(TestDescription::parse(source, found)));
         }
     }
-    Ok(crates)
+    let with_dependents = request.with_dependents;
+    Ok(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
 }
 
 /// Where this repository is in the consumer's, relative to its root.
@@ -211,8 +205,10 @@ fn shared_descriptions(
     for path in paths {
         let description = if path.as_os_str() == SHIPPED {
             let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
-            match overrides_file(cx)? {
-                Some(overrides) => overrides::apply(source, overrides, found),
+            // What the consumer changes about the shipped tests is not for other descriptions.
+            let (path, name) = cx.project.overrides_file();
+            match files::read_text_if_exists(&path, name)? {
+                Some(text) => overrides::apply(source, Source::new(name, text), found),
                 None => {
                     TestDescription { is_shipped: true, ..TestDescription::parse(source, found) }
                 }
@@ -225,13 +221,6 @@ fn shared_descriptions(
         descriptions.push(description);
     }
     Ok(descriptions)
-}
-
-/// What the consumer changes about the shipped tests; it is not for other descriptions.
-fn overrides_file(cx: &Context) -> anyhow::Result<Option<Source>> {
-    let (path, name) = cx.project.overrides_file();
-    let text = files::read_text_if_exists(&path, name)?;
-    Ok(text.map(|text| Source::new(name, text)))
 }
 
 /// The platforms of a file that need not exist.

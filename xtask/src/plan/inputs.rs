@@ -29,7 +29,13 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Every test of every description, also those without a step.
     pub(crate) fn tests(&self) -> impl Iterator<Item = &Test> {
-        tests(&self.shared, self.workspace.as_ref())
+        self.descriptions().flat_map(|description| &description.tests)
+    }
+
+    /// The shared descriptions, then those that crates have of their own.
+    fn descriptions(&self) -> impl Iterator<Item = &TestDescription> {
+        let crates = self.workspace.iter().flat_map(|workspace| &workspace.crates);
+        self.shared.iter().chain(crates.filter_map(|member| member.own_description.as_deref()))
     }
 
     /// Returns what to say about descriptions that were written for the predecessor of this tool,
@@ -45,8 +51,7 @@ impl Inputs {
                 && (has_predecessor || names_predecessor(&description.source.text))
                 && without(description) > 0
         };
-        let affected = descriptions(&self.shared, self.workspace.as_ref()).filter(is_affected);
-        let affected: Vec<&TestDescription> = affected.collect();
+        let affected: Vec<&TestDescription> = self.descriptions().filter(is_affected).collect();
         let first = &affected.first()?.source.name;
         let tests: usize = affected.iter().map(|it| without(it)).sum();
         let others = match affected.len() - 1 {
@@ -64,22 +69,6 @@ impl Inputs {
 /// Whether a text names a file of the tool set that this one replaced.
 pub(crate) fn names_predecessor(text: &str) -> bool {
     REPLACED_FILES.iter().any(|(file, _)| text.contains(file))
-}
-
-/// The shared tests, then those that crates have of their own.
-pub(crate) fn tests<'a>(
-    shared: &'a [TestDescription],
-    workspace: Option<&'a Workspace>,
-) -> impl Iterator<Item = &'a Test> {
-    descriptions(shared, workspace).flat_map(|description| &description.tests)
-}
-
-fn descriptions<'a>(
-    shared: &'a [TestDescription],
-    workspace: Option<&'a Workspace>,
-) -> impl Iterator<Item = &'a TestDescription> {
-    let crates = workspace.into_iter().flat_map(|workspace| &workspace.crates);
-    shared.iter().chain(crates.filter_map(|member| member.own_description.as_deref()))
 }
 
 /// Image, agents and defaults of the pipeline.
