@@ -119,7 +119,7 @@ impl Workspace {
 
     /// What a change has to touch for the shared tests of a crate to run.
     pub(crate) fn shared_gate(&self, index: usize) -> Vec<String> {
-        let mut gate = self.crate_globs(index);
+        let mut gate = self.own_gate(index);
         if gate == ["**"] {
             return gate;
         }
@@ -130,13 +130,9 @@ impl Workspace {
         gate
     }
 
-    /// What a change has to touch for a crate's own tests to run.
+    /// What a change has to touch for a crate's own tests to run: its directory and, if wanted, those
+    /// of all crates that it depends on.
     pub(crate) fn own_gate(&self, index: usize) -> Vec<String> {
-        self.crate_globs(index)
-    }
-
-    /// The crate's directory and, if wanted, those of all crates that it depends on.
-    fn crate_globs(&self, index: usize) -> Vec<String> {
         let mut members = vec![index];
         if self.with_dependents {
             members.extend(self.dependency_chains(index).iter().filter_map(|chain| chain.last()));
