@@ -187,7 +187,7 @@ fn for_crate(command: &str, root: Option<Chunk>) -> Option<String> {
         Some((command, arguments)) => (command, format!(" -- {arguments}")),
         None => (command, String::new()),
     };
-    let words = without_selection(command).join(" ");
+    let words = without_selection(command).0.join(" ");
     let alone = if let Some((before, after)) = words.split_once(ALL_FEATURES) {
         match root {
             Some(Chunk { of: 1, .. }) => words,
@@ -197,9 +197,8 @@ fn for_crate(command: &str, root: Option<Chunk>) -> Option<String> {
             None => format!("cd {{crate_path}} && {words}"),
         }
     } else {
-        let at = command.find(" --workspace")?;
-        let (before, after) = (&command[..at], &command[at..]);
-        let after = without_selection(after).join(" ");
+        let (before, after) = command.split_at(command.find(" --workspace")?);
+        let after = without_selection(after).0.join(" ");
         format!("{before} --package {{crate}}{after}")
     };
     Some(alone + &arguments)
@@ -208,32 +207,29 @@ fn for_crate(command: &str, root: Option<Chunk>) -> Option<String> {
 /// Whether a shipped test has something to test in a crate.
 pub(crate) fn tests_crate(command: &str, member: &Crate) -> bool {
     let is_skipped = member.skips_all_features && command.contains(ALL_FEATURES);
-    let is_excluded =
-        || command.contains("--exclude") && excluded(command).any(|name| name == member.name);
+    let is_excluded = || {
+        command.contains("--exclude")
+            && without_selection(command).1.contains(&member.name.as_str())
+    };
     !is_skipped && !is_excluded()
 }
 
-/// The packages that a command excludes.
-fn excluded(command: &str) -> impl Iterator<Item = &str> {
-    let words: Vec<&str> = command.split(' ').collect();
-    let after = words.windows(2).filter(|pair| pair[0] == "--exclude").map(|pair| pair[1]);
-    let joined = words.iter().filter_map(|word| word.strip_prefix("--exclude="));
-    after.chain(joined).collect::<Vec<_>>().into_iter()
-}
-
-/// The words of a command but for those that select packages of a workspace.
-fn without_selection(command: &str) -> Vec<&str> {
+/// The words of a command but for those that select packages of a workspace, and the packages that
+/// these exclude.
+fn without_selection(command: &str) -> (Vec<&str>, Vec<&str>) {
+    let (mut kept, mut excluded) = (Vec::new(), Vec::new());
     let mut words = command.split(' ');
-    let mut kept = Vec::new();
     while let Some(word) = words.next() {
         match word {
             "--workspace" => (),
-            "--exclude" => _ = words.next(),
-            _ if word.starts_with("--exclude=") => (),
-            _ => kept.push(word),
+            "--exclude" => excluded.extend(words.next()),
+            _ => match word.strip_prefix("--exclude=") {
+                Some(name) => excluded.push(name),
+                None => kept.push(word),
+            },
         }
     }
-    kept
+    (kept, excluded)
 }
 
 #[cfg(test)]
