@@ -7,32 +7,23 @@ use crate::plan::placeholder;
 use crate::plan::placeholder::Values;
 use crate::text::diagnostic::Severity;
 use crate::text::fields::Field;
-use crate::text::json::Kind;
 use crate::text::nearest;
 use crate::text::shell;
 
 /// Reports every string of a value, keys included, that has an expansion which Buildkite refuses.
 pub(crate) fn check_expansions(field: Field<'_>) {
-    let Field { source, found, .. } = field;
-    match &field.node.kind {
-        Kind::Array(items) => {
-            for item in items {
-                check_expansions(Field::of(item, source, found));
-            }
+    let Field { node, source, found, .. } = field;
+    for item in node.as_array().unwrap_or_default() {
+        check_expansions(Field::of(item, source, found));
+    }
+    for entry in node.as_object().unwrap_or_default() {
+        if let Some((_, message)) = expansion_problem(&entry.key) {
+            found.push(source.error(entry.key_offset, message));
         }
-        Kind::Object(entries) => {
-            for entry in entries {
-                if let Some((_, message)) = expansion_problem(&entry.key) {
-                    found.push(source.error(entry.key_offset, message));
-                }
-                check_expansions(Field::of(&entry.value, source, found));
-            }
-        }
-        Kind::Scalar(_) => {
-            if let Some((at, message)) = field.node.as_str().and_then(expansion_problem) {
-                field.error_in_text(at, message);
-            }
-        }
+        check_expansions(Field::of(&entry.value, source, found));
+    }
+    if let Some((at, message)) = node.as_str().and_then(expansion_problem) {
+        field.error_in_text(at, message);
     }
 }
 
@@ -85,9 +76,8 @@ fn docker_problem(key: &str, value: &Value) -> Option<(Severity, String)> {
         _ if has(DOCKER_LISTS) => (is_list(), "a list of non-empty strings"),
         _ if has(DOCKER_SCALARS) => (is_scalar(value), "a string, a number or a boolean"),
         _ => {
-            let hint =
-                nearest::nearest(key, DOCKER_LISTS.split(' ').chain(DOCKER_SCALARS.split(' ')));
-            let hint = hint.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default();
+            let known = DOCKER_LISTS.split(' ').chain(DOCKER_SCALARS.split(' '));
+            let hint = nearest::did_you_mean(key, known);
             let message = format!("the docker plugin has no setting `{key}`{hint}");
             return Some((Severity::Warning, message));
         }
@@ -151,28 +141,23 @@ pub(crate) fn dependencies(keys: &Map<String, Value>) -> impl Iterator<Item = &s
 
 /// Fills the placeholders of keys, where no shell reads them.
 pub(crate) fn fill_references(keys: &mut Map<String, Value>, values: &Values<'_>) {
-    for key in KEYS {
-        keys.get_mut(key).into_iter().for_each(|value| fill_text(value, values));
-    }
-    match keys.get_mut(DEPENDS_ON) {
-        Some(Value::Array(items)) => items.iter_mut().for_each(|item| fill_reference(item, values)),
-        Some(value) => fill_reference(value, values),
-        None => (),
-    }
-}
-
-fn fill_reference(value: &mut Value, values: &Values<'_>) {
-    match value {
-        Value::Object(object) => {
-            object.get_mut("step").into_iter().for_each(|value| fill_text(value, values));
+    let fill = |value: &mut Value| {
+        if let Value::String(text) = value {
+            *text = placeholder::fill_unquoted(text, values);
         }
-        value => fill_text(value, values),
+    };
+    for key in KEYS {
+        keys.get_mut(key).into_iter().for_each(fill);
     }
-}
-
-fn fill_text(value: &mut Value, values: &Values<'_>) {
-    if let Value::String(text) = value {
-        *text = placeholder::fill_unquoted(text, values);
+    let items = match keys.get_mut(DEPENDS_ON) {
+        Some(Value::Array(items)) => items.as_mut_slice(),
+        value => value.map(std::slice::from_mut).unwrap_or_default(),
+    };
+    for item in items {
+        match item {
+            Value::Object(object) => object.get_mut("step").into_iter().for_each(fill),
+            key => fill(key),
+        }
     }
 }
 
