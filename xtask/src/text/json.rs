@@ -52,24 +52,15 @@ impl Node {
     }
 
     pub(crate) fn as_str(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Scalar(value) => value.as_str(),
-            Kind::Array(_) | Kind::Object(_) => None,
-        }
+        if let Kind::Scalar(value) = &self.kind { value.as_str() } else { None }
     }
 
     pub(crate) fn as_array(&self) -> Option<&[Node]> {
-        match &self.kind {
-            Kind::Array(items) => Some(items),
-            Kind::Scalar(_) | Kind::Object(_) => None,
-        }
+        if let Kind::Array(items) = &self.kind { Some(items) } else { None }
     }
 
     pub(crate) fn as_object(&self) -> Option<&[Entry]> {
-        match &self.kind {
-            Kind::Object(entries) => Some(entries),
-            Kind::Scalar(_) | Kind::Array(_) => None,
-        }
+        if let Kind::Object(entries) = &self.kind { Some(entries) } else { None }
     }
 
     /// Null, an empty string, an empty list and 0 mean "not given" for the keys that have a meaning
@@ -119,15 +110,11 @@ pub(crate) fn parse(source: &Source, found: &Diagnostics) -> Option<Node> {
         found.push(source.error(offset, message));
         return None;
     }
-    let root: &RawValue = match serde_json::from_str(&source.text) {
-        Ok(root) => root,
-        Err(error) => {
-            let offset = source.offset_of(error.line(), error.column());
-            found.push(source.error(offset, format!("not valid JSON: {}", cause(&error))));
-            return None;
-        }
-    };
-    Reader { source, found }.node(root)
+    let root = serde_json::from_str(&source.text).map_err(|error| {
+        let offset = source.offset_of(error.line(), error.column());
+        found.push(source.error(offset, format!("not valid JSON: {}", cause(&error))));
+    });
+    Reader { source, found }.node(root.ok()?)
 }
 
 /// Finds nesting that no configuration needs and that only costs time and memory.
@@ -150,10 +137,7 @@ fn too_deep(text: &str) -> Option<usize> {
 /// The error's sentence without the position that it appends.
 fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
 }
 
 struct Reader<'s, 'd> {
@@ -201,10 +185,9 @@ impl Reader<'_, '_> {
 
     fn report_duplicate(&mut self, first: &Entry, second: &Entry) {
         let first_line = self.source.line_at(first.key_offset);
-        let message = format!(
-            "duplicate key `{}`, first on line {first_line}; this value is used",
-            second.key
-        );
+        let key = &second.key;
+        let message =
+            format!("duplicate key `{key}`, first on line {first_line}; this value is used");
         self.found.push(self.source.warning(second.key_offset, message));
     }
 
