@@ -1,14 +1,14 @@
 //! Pure. How text looks on a terminal: whether it is coloured, the colours, and columns that are as
 //! wide as their widest cell.
 
-/// The colours that terminals of every age have.
+/// The colours that terminals of every age have, with their codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
-    Red,
-    Green,
-    Yellow,
-    Cyan,
-    Dim,
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+    Cyan = 36,
+    Dim = 2,
 }
 
 /// The text in a colour, if output is coloured.
@@ -16,14 +16,7 @@ pub(crate) fn paint(text: &str, colour: Colour, is_coloured: bool) -> String {
     if !is_coloured {
         return text.to_owned();
     }
-    let code = match colour {
-        Colour::Red => 31,
-        Colour::Green => 32,
-        Colour::Yellow => 33,
-        Colour::Cyan => 36,
-        Colour::Dim => 2,
-    };
-    format!("\x1b[{code}m{text}\x1b[0m")
+    format!("\x1b[{}m{text}\x1b[0m", colour as u8)
 }
 
 /// Decides from the environment and from whether the stream is a terminal, once for each stream.
