@@ -91,35 +91,10 @@ pub(crate) struct PatchRef {
 /// Keys of Buildkite's own step schema that are forwarded.
 ///
 /// Source: `commandStep` and its siblings in `buildkite/pipeline-schema`.
-const FORWARDED_KEYS: [&str; 27] = [
-    "allow_dependency_failure",
-    "artifact_paths",
-    "branches",
-    "cache",
-    "cancel_on_build_failing",
-    "commands",
-    "concurrency",
-    "concurrency_group",
-    "concurrency_method",
-    "depends_on",
-    "env",
-    "id",
-    "identifier",
-    "if",
-    "if_changed",
-    "image",
-    "key",
-    "matrix",
-    "name",
-    "notify",
-    "parallelism",
-    "priority",
-    "secrets",
-    "signature",
-    "skip",
-    "soft_fail",
-    "type",
-];
+const FORWARDED_KEYS: &str = "allow_dependency_failure artifact_paths branches cache \
+     cancel_on_build_failing commands concurrency concurrency_group concurrency_method depends_on \
+     env id identifier if if_changed image key matrix name notify parallelism priority secrets \
+     signature skip soft_fail type";
 
 /// Keys that make a step of another kind: Buildkite would ignore the command or refuse the upload.
 const KEYS_OF_OTHER_KINDS: [&str; 6] = ["block", "group", "input", "manual", "trigger", "wait"];
@@ -226,7 +201,10 @@ impl Test {
             command_offset: command.map_or(0, |field| field.node.offset),
             platforms: get("platform").and_then(platforms).unwrap_or_default(),
             hypervisor: get("hypervisor").and_then(hypervisor),
-            docker_plugin: get("docker_plugin").and_then(docker_plugin).unwrap_or_default(),
+            docker_plugin: get("docker_plugin")
+                .inspect(|field| buildkite::check_docker(*field))
+                .and_then(Field::map)
+                .unwrap_or_default(),
             conditional: get("conditional").and_then(Field::string),
             timeout_minutes: get("timeout_in_minutes").and_then(Field::minutes),
             queue: get("queue").and_then(Field::string),
@@ -244,7 +222,7 @@ impl Test {
         for (key, field) in rest {
             test.forward(key, field);
         }
-        object.known.extend(FORWARDED_KEYS);
+        object.known.extend(FORWARDED_KEYS.split(' '));
         object.finish_with(|is_slip| is_slip.then_some(Severity::Error));
         test
     }
@@ -318,11 +296,6 @@ fn scope(field: Field<'_>) -> Option<Scope> {
     field.choice("scope", &[("workspace", Scope::Workspace), ("crate", Scope::Crate)])
 }
 
-fn docker_plugin(field: Field<'_>) -> Option<Map<String, Value>> {
-    buildkite::check_docker(field);
-    field.map()
-}
-
 /// Buildkite takes a list, or an object with one entry for each plugin.
 fn plugins(field: Field<'_>) -> Option<Vec<Value>> {
     if let Kind::Object(entries) = &field.node.kind {
@@ -349,10 +322,9 @@ fn check_globs(field: Field<'_>) {
         Kind::Array(_) => field.list("a list").into_iter().flatten().for_each(check_globs),
         Kind::Object(_) => {
             let Some(mut object) = field.object("an object") else { return };
-            ["include", "exclude"]
-                .into_iter()
-                .filter_map(|key| object.get(key))
-                .for_each(check_globs);
+            for key in ["include", "exclude"] {
+                object.get(key).into_iter().for_each(check_globs);
+            }
             object.finish();
         }
         Kind::Scalar(_) if field.node.means_absent() => (),
