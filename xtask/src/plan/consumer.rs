@@ -42,10 +42,8 @@ pub(crate) struct OurAlias {
 impl OurAlias {
     /// Whether an alias that stands for this calls this tool.
     pub(crate) fn is_named_by(&self, expansion: &str) -> bool {
-        let words = expansion
-            .split(|c: char| c.is_whitespace() || "=\"',[]".contains(c))
-            .filter(|word| !word.is_empty());
-        let words: Vec<&str> = words.collect();
+        let words = expansion.split(|c: char| c.is_whitespace() || "=\"',[]".contains(c));
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         let value_of =
             |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1]);
         let manifest = value_of("--manifest-path").map(|path| path.trim_start_matches("./"));
@@ -79,34 +77,25 @@ impl AliasChoice {
 
     /// What is wrong, and how to mend it. `checkout` is where this repository is in the consumer's.
     pub(crate) fn problem(&self, checkout: &str) -> Option<Diagnostic> {
-        match self {
-            AliasChoice::Known(_) => None,
-            AliasChoice::Taken { expansion } => {
-                let message = format!(
-                    "`{USUAL_ALIAS}` is an alias of another tool (`{expansion}`), and none points to this one"
-                );
-                Some(Diagnostic::error(message).help(format!(
-                    "add one of another name, for example `ci-xtask`, with `{}`",
-                    call_of_init(checkout)
-                )))
-            }
-            AliasChoice::Missing => {
-                let message =
-                    format!("no cargo alias points to this tool; steps will use `{USUAL_ALIAS}`");
-                Some(
-                    Diagnostic::error(message)
-                        .help(format!("add one with `{}`", call_of_init(checkout))),
-                )
-            }
-        }
+        let (message, alias) = match self {
+            AliasChoice::Known(_) => return None,
+            AliasChoice::Taken { expansion } => (
+                format!(
+                    "`{USUAL_ALIAS}` is an alias of another tool (`{expansion}`), and none points to \
+                     this one"
+                ),
+                "one of another name, for example `ci-xtask`,",
+            ),
+            AliasChoice::Missing => (
+                format!("no cargo alias points to this tool; steps will use `{USUAL_ALIAS}`"),
+                "one",
+            ),
+        };
+        Some(Diagnostic::error(message).help(format!(
+            "add {alias} with `cargo run --locked --target-dir target/xtask --manifest-path \
+             {checkout}/xtask/Cargo.toml -- init`"
+        )))
     }
-}
-
-/// Calls `init` where there is no alias yet.
-fn call_of_init(checkout: &str) -> String {
-    format!(
-        "cargo run --locked --target-dir target/xtask --manifest-path {checkout}/xtask/Cargo.toml -- init"
-    )
 }
 
 /// Decides from what `cargo --list` prints.
@@ -193,11 +182,9 @@ pub(crate) fn with_alias(template: &str, alias: &str) -> String {
 /// A copy without what the repository puts into it, to find it among the versions of a template.
 pub(crate) fn as_shipped(text: &str, alias: &str) -> String {
     let text = text.replace(&format!("cargo {alias} "), "cargo xtask ");
-    let options = pipeline_options(&text);
-    if options.is_empty() {
-        text
-    } else {
-        text.replacen(&format!("{PIPELINE}{options} "), PIPELINE, 1)
+    match pipeline_options(&text) {
+        "" => text,
+        options => text.replacen(&format!("{PIPELINE}{options} "), PIPELINE, 1),
     }
 }
 
@@ -206,11 +193,8 @@ const PIPELINE: &str = " pipeline ";
 /// A bootstrap step whose `pipeline` command has these options.
 pub(crate) fn with_pipeline_options(bootstrap: &str, options: &str) -> String {
     let space = if options.is_empty() { "" } else { " " };
-    bootstrap.replacen(
-        &format!("{PIPELINE}--upload"),
-        &format!("{PIPELINE}{options}{space}--upload"),
-        1,
-    )
+    let upload = format!("{PIPELINE}{options}{space}--upload");
+    bootstrap.replacen(&format!("{PIPELINE}--upload"), &upload, 1)
 }
 
 /// The options of a bootstrap step's `pipeline` command.
