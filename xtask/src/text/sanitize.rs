@@ -64,54 +64,47 @@ fn mask_url(text: &str) -> String {
 /// Text for a file: without the escape sequences that colour it or move the cursor, and without what
 /// a carriage return lets the next text overwrite.
 pub(crate) fn without_escapes(text: &str) -> String {
+    strip(text, |_| false)
+}
+
+/// A line for a terminal: as [`without_escapes`], but for its colours.
+pub(crate) fn colours_only(line: &str) -> String {
+    strip(line, |escape| {
+        let parameters = escape.strip_prefix("\u{1b}[").and_then(|it| it.strip_suffix('m'));
+        parameters.is_some_and(|it| it.chars().all(|c| c.is_ascii_digit() || c == ';'))
+    })
+}
+
+fn strip(text: &str, is_kept: impl Fn(&str) -> bool) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = if c == '\u{1b}' { escape_length(rest) } else { c.len_utf8() };
+        let (piece, after) = rest.split_at(length);
         match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\r' if chars.peek() != Some(&'\n') => {
+            '\u{1b}' if is_kept(piece) => plain.push_str(piece),
+            '\r' if !after.starts_with('\n') => {
                 plain.truncate(plain.rfind('\n').map_or(0, |end| end + 1));
             }
             '\n' | '\t' => plain.push(c),
             _ if c.is_control() => (),
             _ => plain.push(c),
         }
+        rest = after;
     }
     plain
 }
 
-/// A line for a terminal, in which nothing but its colours is left of the escape sequences.
-pub(crate) fn colours_only(line: &str) -> String {
-    let mut shown = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find('\u{1b}') {
-        shown += &without_escapes(&rest[..at]);
-        let parameters = rest[at..].strip_prefix("\u{1b}[").unwrap_or_default();
-        let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
-        match end {
-            Some(end) if parameters[end..].starts_with('m') => {
-                shown += &rest[at..=at + 2 + end];
-                rest = &parameters[end + 1..];
-            }
-            _ => {
-                let mut chars = rest[at + 1..].chars().peekable();
-                skip_escape(&mut chars);
-                let left: usize = chars.map(char::len_utf8).sum();
-                rest = &rest[rest.len() - left..];
-            }
-        }
-    }
-    shown + &without_escapes(rest)
-}
-
-/// After the escape character: `[`, parameters and a final letter, or `]` and a text that a bell or
-/// `\` ends, or a single character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.next() {
-        Some('[') => while chars.next().is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c)) {},
-        Some(']') => while chars.next().is_some_and(|c| c != '\u{7}' && c != '\\') {},
-        _ => (),
-    }
+/// The length of the sequence that a text starts with: the escape character and `[`, parameters and a
+/// final letter, or `]` and a text that a bell or `\` ends, or a single character.
+fn escape_length(text: &str) -> usize {
+    let mut chars = text.char_indices().skip(1);
+    let end = match chars.next() {
+        Some((_, '[')) => chars.find(|(_, c)| ('\u{40}'..='\u{7e}').contains(c)),
+        Some((_, ']')) => chars.find(|(_, c)| ['\u{7}', '\\'].contains(c)),
+        single => single,
+    };
+    end.map_or(text.len(), |(at, c)| at + c.len_utf8())
 }
 
 /// A heading and, below it, text as it is.
@@ -208,6 +201,8 @@ mod tests {
             colours_only("\u{1b}[1;31mred\u{1b}[0m\u{1b}[2Jx\u{1b}]8;;u\u{7}l\u{8}"),
             "\u{1b}[1;31mred\u{1b}[0mxl"
         );
+        let overwritten = "\u{1b}[1m 10 %\u{1b}[0m\r\u{1b}[1mdone\u{1b}[0m";
+        assert_eq!(colours_only(overwritten), "\u{1b}[1mdone\u{1b}[0m");
     }
 
     #[test]
