@@ -146,7 +146,7 @@ struct Reader<'s, 'd> {
 }
 
 impl Reader<'_, '_> {
-    fn node(&mut self, raw: &RawValue) -> Option<Node> {
+    fn node(&self, raw: &RawValue) -> Option<Node> {
         let text = raw.get();
         let offset = text.as_ptr().addr() - self.source.text.as_ptr().addr();
         let kind = match text.as_bytes().first() {
@@ -157,13 +157,13 @@ impl Reader<'_, '_> {
         Some(Node { offset, kind: kind? })
     }
 
-    fn array(&mut self, text: &str, offset: usize) -> Option<Kind> {
+    fn array(&self, text: &str, offset: usize) -> Option<Kind> {
         let items: Vec<&RawValue> = self.accept(offset, serde_json::from_str(text))?;
         let nodes = items.into_iter().map(|item| self.node(item));
         nodes.collect::<Option<Vec<Node>>>().map(Kind::Array)
     }
 
-    fn object(&mut self, text: &str, offset: usize) -> Option<Kind> {
+    fn object(&self, text: &str, offset: usize) -> Option<Kind> {
         let RawEntries(pairs) = self.accept(offset, serde_json::from_str(text))?;
         let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
         let mut seen: HashMap<String, usize> = HashMap::new();
@@ -173,7 +173,10 @@ impl Reader<'_, '_> {
             let value = self.node(raw_value)?;
             let entry = Entry { key, key_offset, value };
             if let Some(&index) = seen.get(&entry.key) {
-                self.report_duplicate(&entries[index], &entry);
+                let (key, line) = (&entry.key, self.source.line_at(entries[index].key_offset));
+                let message =
+                    format!("duplicate key `{key}`, first on line {line}; this value is used");
+                self.found.push(self.source.warning(key_offset, message));
                 entries[index] = entry;
             } else {
                 seen.insert(entry.key.clone(), entries.len());
@@ -183,17 +186,9 @@ impl Reader<'_, '_> {
         Some(Kind::Object(entries))
     }
 
-    fn report_duplicate(&mut self, first: &Entry, second: &Entry) {
-        let first_line = self.source.line_at(first.key_offset);
-        let key = &second.key;
-        let message =
-            format!("duplicate key `{key}`, first on line {first_line}; this value is used");
-        self.found.push(self.source.warning(second.key_offset, message));
-    }
-
     /// What the first pass let through and the second does not: half a surrogate pair in a string,
     /// a number beyond all bounds.
-    fn accept<T>(&mut self, offset: usize, read: Result<T, serde_json::Error>) -> Option<T> {
+    fn accept<T>(&self, offset: usize, read: Result<T, serde_json::Error>) -> Option<T> {
         read.map_err(|error| {
             let message = format!("not valid JSON: {}", cause(&error));
             self.found.push(self.source.error(offset, message));
