@@ -47,14 +47,13 @@ pub(crate) fn inputs(
 ) -> anyhow::Result<Inputs> {
     let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), found);
     let platforms = match request.platform_file {
-        Some(path) => {
-            let name = path.display().to_string();
-            let text = files::read_text(&cx.project.resolve(path), &name)?;
-            platform::parse_platform_file(&Source::new(name, text), found)
-        }
+        Some(path) => platform::parse_platform_file(&named_file(cx, path)?, found),
         None => platforms(&cx.project.platform_file(), ".platform", found)?,
     };
-    let shared = shared_descriptions(cx, request.descriptions, found)?;
+    let shipped = [PathBuf::from(SHIPPED)];
+    let paths = if request.descriptions.is_empty() { &shipped[..] } else { request.descriptions };
+    let shared = paths.iter().map(|path| description(cx, path, found));
+    let shared = shared.collect::<anyhow::Result<_>>()?;
     let workspace = request.is_selective.then(|| workspace(cx, request, found)).transpose()?;
     let environment = Environment::default();
     let mut inputs = Inputs { settings, environment, platforms, shared, workspace };
@@ -144,8 +143,7 @@ pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
 
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
 pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
-    let needs_alias = |command: &str| placeholder::occurs(command, placeholder::XTASK);
-    if !inputs.tests().any(|test| needs_alias(&test.command)) {
+    if !inputs.tests().any(|test| placeholder::occurs(&test.command, placeholder::XTASK)) {
         return Ok(consumer::USUAL_ALIAS.to_owned());
     }
     let choice = choose_alias(cx)?;
@@ -178,10 +176,8 @@ pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<AliasChoice> {
     if let Some(name) = configured_alias(cx, &ours)? {
         return Ok(AliasChoice::Known(format!("cargo {name}")));
     }
-    let output = cx.process(cargo::list(&cx.sh)).output().ok().filter(|it| it.status.success());
-    Ok(output.map_or(AliasChoice::Missing, |output| {
-        consumer::choose_alias(&String::from_utf8_lossy(&output.stdout), &ours)
-    }))
+    let list = cx.process(cargo::list(&cx.sh)).read_text().unwrap_or_default();
+    Ok(consumer::choose_alias(&list, &ours))
 }
 
 /// The name of the alias, where the root's configuration alone decides about it.
@@ -194,33 +190,25 @@ fn configured_alias(cx: &Context, ours: &OurAlias) -> anyhow::Result<Option<Stri
     Ok(config.and_then(|text| consumer::configured_alias(&text, ours).map(str::to_owned)))
 }
 
-fn shared_descriptions(
-    cx: &Context,
-    paths: &[PathBuf],
-    found: &Diagnostics,
-) -> anyhow::Result<Vec<TestDescription>> {
-    let shipped = [PathBuf::from(SHIPPED)];
-    let paths = if paths.is_empty() { &shipped[..] } else { paths };
-    let mut descriptions = Vec::new();
-    for path in paths {
-        let description = if path.as_os_str() == SHIPPED {
-            let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
-            // What the consumer changes about the shipped tests is not for other descriptions.
-            let (path, name) = cx.project.overrides_file();
-            match files::read_text_if_exists(&path, name)? {
-                Some(text) => overrides::apply(source, Source::new(name, text), found),
-                None => {
-                    TestDescription { is_shipped: true, ..TestDescription::parse(source, found) }
-                }
-            }
-        } else {
-            let name = path.display().to_string();
-            let text = files::read_text(&cx.project.resolve(path), &name)?;
-            TestDescription::parse(Source::new(name, text), found)
-        };
-        descriptions.push(description);
+/// A description that the command line names.
+fn description(cx: &Context, path: &Path, found: &Diagnostics) -> anyhow::Result<TestDescription> {
+    if path.as_os_str() != SHIPPED {
+        return Ok(TestDescription::parse(named_file(cx, path)?, found));
     }
-    Ok(descriptions)
+    let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
+    // What the consumer changes about the shipped tests is not for other descriptions.
+    let (path, name) = cx.project.overrides_file();
+    Ok(match files::read_text_if_exists(&path, name)? {
+        Some(text) => overrides::apply(source, Source::new(name, text), found),
+        None => TestDescription { is_shipped: true, ..TestDescription::parse(source, found) },
+    })
+}
+
+/// A file that the command line names.
+fn named_file(cx: &Context, path: &Path) -> anyhow::Result<Source> {
+    let name = path.display().to_string();
+    let text = files::read_text(&cx.project.resolve(path), &name)?;
+    Ok(Source::new(name, text))
 }
 
 /// The platforms of a file that need not exist.
