@@ -150,17 +150,18 @@ impl Reader<'_, '_> {
         let text = raw.get();
         let offset = text.as_ptr().addr() - self.source.text.as_ptr().addr();
         let kind = match text.as_bytes().first() {
-            Some(b'[') => self.array(text, offset),
+            Some(b'[') => {
+                let items: Vec<&RawValue> = self.accept(offset, serde_json::from_str(text))?;
+                items
+                    .into_iter()
+                    .map(|item| self.node(item))
+                    .collect::<Option<_>>()
+                    .map(Kind::Array)
+            }
             Some(b'{') => self.object(text, offset),
             _ => self.accept(offset, serde_json::from_str(text)).map(Kind::Scalar),
         };
         Some(Node { offset, kind: kind? })
-    }
-
-    fn array(&self, text: &str, offset: usize) -> Option<Kind> {
-        let items: Vec<&RawValue> = self.accept(offset, serde_json::from_str(text))?;
-        let nodes = items.into_iter().map(|item| self.node(item));
-        nodes.collect::<Option<Vec<Node>>>().map(Kind::Array)
     }
 
     fn object(&self, text: &str, offset: usize) -> Option<Kind> {
