@@ -16,10 +16,8 @@ use crate::plan::inputs::{self as plan_inputs, Environment, Inputs, Settings};
 use crate::plan::metadata::Metadata;
 use crate::plan::overrides;
 use crate::plan::placeholder;
-use crate::plan::platform;
-use crate::plan::platform::Platform;
-use crate::plan::workspace;
-use crate::plan::workspace::Workspace;
+use crate::plan::platform::{self, Platform};
+use crate::plan::workspace::{self, Workspace};
 use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Source};
 

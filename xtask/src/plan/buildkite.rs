@@ -3,8 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::plan::placeholder;
-use crate::plan::placeholder::Values;
+use crate::plan::placeholder::{self, Values};
 use crate::text::diagnostic::Severity;
 use crate::text::fields::Field;
 use crate::text::nearest;
