@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::text::sanitize::with_backslashes;
 use crate::text::shell;
 
 /// Why the agent would refuse a glob.
@@ -161,14 +162,7 @@ impl Matcher<'_> {
 
 /// A path as a glob that matches it and nothing else.
 pub(crate) fn escape(path: &str) -> String {
-    let mut glob = String::with_capacity(path.len());
-    for c in path.chars() {
-        if r"\*?{}[],~".contains(c) {
-            glob.push('\\');
-        }
-        glob.push(c);
-    }
-    glob
+    with_backslashes(path, r"\*?{}[],~")
 }
 
 #[cfg(test)]

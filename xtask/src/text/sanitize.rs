@@ -122,14 +122,13 @@ pub(crate) fn code_block(language: &str, text: &str) -> String {
 
 /// Text that is no markup, whatever its characters are.
 pub(crate) fn escape_markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if r"\`*_{}[]()<>#+-.!|~&".contains(c) {
-            escaped.push('\\');
-        }
-        escaped.push(if c.is_control() { ' ' } else { c });
-    }
-    escaped
+    with_backslashes(&text.replace(char::is_control, " "), r"\`*_{}[]()<>#+-.!|~&")
+}
+
+/// Text with a backslash before each of these characters.
+pub(crate) fn with_backslashes(text: &str, special: &str) -> String {
+    let escape = |c| special.contains(c).then_some('\\').into_iter().chain([c]);
+    text.chars().flat_map(escape).collect()
 }
 
 /// Text between backticks, which has none itself.
