@@ -14,8 +14,8 @@ mod plan;
 mod text;
 
 use crate::plan::description::{Test, TestDescription};
+use crate::plan::inputs::Settings;
 use crate::plan::overrides;
-use crate::plan::settings::Settings;
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::{fields, nearest};
 

@@ -14,7 +14,7 @@ use crate::host::signals;
 use crate::host::{child_environment, files, terminal};
 use crate::project::{self, Project};
 use crate::text::diagnostic::Rejected;
-use crate::text::fingerprint::fingerprint;
+use crate::text::fingerprint;
 use crate::text::style;
 
 /// The shell that builds command lines, the project, the environment, and the process runner.

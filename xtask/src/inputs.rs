@@ -10,19 +10,14 @@ use xshell::Shell;
 
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::plan::alias;
-use crate::plan::alias::{Choice, Ours};
+use crate::plan::consumer::{self, AliasChoice, OurAlias};
 use crate::plan::description::TestDescription;
-use crate::plan::environment::Environment;
-use crate::plan::inputs::{self as plan_inputs, Inputs};
+use crate::plan::inputs::{self as plan_inputs, Environment, Inputs, Settings};
 use crate::plan::metadata::Metadata;
 use crate::plan::overrides;
 use crate::plan::placeholder;
-use crate::plan::platform;
-use crate::plan::platform::Platform;
-use crate::plan::settings::Settings;
-use crate::plan::workspace;
-use crate::plan::workspace::{Crate, Workspace};
+use crate::plan::platform::{self, Platform};
+use crate::plan::workspace::{self, Workspace};
 use crate::project::{Project, SETTINGS, SHIPPED_DESCRIPTION};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Source};
 
@@ -50,25 +45,18 @@ pub(crate) fn inputs(
 ) -> anyhow::Result<Inputs> {
     let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), found);
     let platforms = match request.platform_file {
-        Some(path) => {
-            let name = path.display().to_string();
-            let text = files::read_text(&cx.project.resolve(path), &name)?;
-            platform::parse_platform_file(&Source::new(name, text), found)
-        }
+        Some(path) => platform::parse_platform_file(&named_file(cx, path)?, found),
         None => platforms(&cx.project.platform_file(), ".platform", found)?,
     };
-    let shared = shared_descriptions(cx, request.descriptions, found)?;
-    let workspace = if request.is_selective {
-        let crates = crates(cx, request.descriptions, found)?;
-        let with_dependents = request.with_dependents;
-        Some(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
-    } else {
-        None
-    };
-    let tests = plan_inputs::tests(&shared, workspace.as_ref());
-    let names: Vec<&str> = tests.map(|test| test.name.as_str()).collect();
-    let environment = Environment::from_lookup(|name| cx.lookup(name), &names, found);
-    let inputs = Inputs { settings, environment, platforms, shared, workspace };
+    let shipped = [PathBuf::from(SHIPPED)];
+    let paths = if request.descriptions.is_empty() { &shipped[..] } else { request.descriptions };
+    let shared = paths.iter().map(|path| description(cx, path, found));
+    let shared = shared.collect::<anyhow::Result<_>>()?;
+    let workspace = request.is_selective.then(|| workspace(cx, request, found)).transpose()?;
+    let environment = Environment::default();
+    let mut inputs = Inputs { settings, environment, platforms, shared, workspace };
+    let names: Vec<&str> = inputs.tests().map(|test| test.name.as_str()).collect();
+    inputs.environment = Environment::from_lookup(|name| cx.lookup(name), &names, found);
     if let Some(note) = inputs.note_on_timeouts(has_predecessor(cx)) {
         terminal::note(&format!("note: {note}"));
     }
@@ -122,40 +110,39 @@ pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
     metadata?.context("`cargo metadata` printed something unexpected")
 }
 
-/// The members of the workspace with their own files.
-fn crates(cx: &Context, given: &[PathBuf], found: &Diagnostics) -> anyhow::Result<Vec<Crate>> {
+/// The workspace, each member with its own files.
+fn workspace(cx: &Context, request: Request<'_>, found: &Diagnostics) -> anyhow::Result<Workspace> {
     let packages = metadata(cx, &cx.sh)?.packages;
     let mut crates = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     // A description that the command line names is shared; its crate does not read it once more.
-    let mut shared: Vec<PathBuf> = given.iter().map(|path| cx.project.resolve(path)).collect();
-    shared.push(cx.project.shipped_description());
-    let shared: Vec<PathBuf> = shared.iter().filter_map(|path| files::canonical(path)).collect();
+    let given = request.descriptions.iter().map(|path| cx.project.resolve(path));
+    let shared = given.chain([cx.project.shipped_description()]);
+    let shared: Vec<PathBuf> = shared.filter_map(|path| files::canonical(&path)).collect();
     for member in &mut crates {
         let [platform_file, description] = Project::member_files(&member.path);
         member.platforms = platforms(&cx.project.root.join(&platform_file), &platform_file, found)?;
         let path = cx.project.root.join(&description);
-        let is_shared = || files::canonical(&path).is_some_and(|path| shared.contains(&path));
         let Some(text) = files::read_text_if_exists(&path, &description)? else { continue };
-        if !is_shared() {
+        if !files::canonical(&path).is_some_and(|path| shared.contains(&path)) {
             let source = Source::new(description, text);
             member.own_description = Some(Box::new(TestDescription::parse(source, found)));
         }
     }
-    Ok(crates)
+    let with_dependents = request.with_dependents;
+    Ok(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
 }
 
 /// Where this repository is in the consumer's, relative to its root.
 pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
     let gitmodules = files::read_text_if_exists(&cx.project.gitmodules(), ".gitmodules")?;
     let inside = cx.project.checkout_in_root();
-    Ok(workspace::checkout_path(inside.as_deref(), gitmodules.as_deref()))
+    Ok(consumer::checkout_path(inside.as_deref(), gitmodules.as_deref()))
 }
 
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
 pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
-    let needs_alias = |command: &str| placeholder::occurs(command, placeholder::XTASK);
-    if !inputs.tests().any(|test| needs_alias(&test.command)) {
-        return Ok(alias::USUAL.to_owned());
+    if !inputs.tests().any(|test| placeholder::occurs(&test.command, placeholder::XTASK)) {
+        return Ok(consumer::USUAL_ALIAS.to_owned());
     }
     let choice = choose_alias(cx)?;
     if let Some(problem) = choice.problem(&checkout_path(cx)?) {
@@ -173,68 +160,53 @@ pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
 /// help text must not need a repository or cargo.
 pub(crate) fn own_alias_or_usual() -> String {
     let alias = Context::from_process().and_then(|cx| own_alias(&cx));
-    alias.unwrap_or_else(|_| alias::USUAL.to_owned())
+    alias.unwrap_or_else(|_| consumer::USUAL_ALIAS.to_owned())
 }
 
 /// Which alias of cargo's calls this tool.
-pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Choice> {
+pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<AliasChoice> {
     let mut manifests = cx.project.own_manifests();
     if cx.project.checkout_in_root().is_none() {
         // Started from elsewhere, and the alias names the consumer's own submodule.
         manifests.push(format!("{}/xtask/Cargo.toml", checkout_path(cx)?));
     }
-    let ours = Ours { manifests, at_root: cx.project.is_own_consumer() };
+    let ours = OurAlias { manifests, at_root: cx.project.is_own_consumer() };
     if let Some(name) = configured_alias(cx, &ours)? {
-        return Ok(Choice::Known(format!("cargo {name}")));
+        return Ok(AliasChoice::Known(format!("cargo {name}")));
     }
-    let output = cx.process(cargo::list(&cx.sh)).output().ok().filter(|it| it.status.success());
-    Ok(output.map_or(Choice::Missing, |output| {
-        alias::choose(&String::from_utf8_lossy(&output.stdout), &ours)
-    }))
+    let list = cx.process(cargo::list(&cx.sh)).read_text().unwrap_or_default();
+    Ok(consumer::choose_alias(&list, &ours))
 }
 
 /// The name of the alias, where the root's configuration alone decides about it.
-fn configured_alias(cx: &Context, ours: &Ours) -> anyhow::Result<Option<String>> {
+fn configured_alias(cx: &Context, ours: &OurAlias) -> anyhow::Result<Option<String>> {
     let is_alias = |name: &String| name.starts_with("CARGO_ALIAS_");
     if cx.environment().keys().any(is_alias) || cx.project.old_cargo_config().exists() {
         return Ok(None);
     }
     let config = files::read_text_if_exists(&cx.project.cargo_config(), ".cargo/config.toml")?;
-    Ok(config.and_then(|text| alias::configured(&text, ours).map(str::to_owned)))
+    Ok(config.and_then(|text| consumer::configured_alias(&text, ours).map(str::to_owned)))
 }
 
-fn shared_descriptions(
-    cx: &Context,
-    paths: &[PathBuf],
-    found: &Diagnostics,
-) -> anyhow::Result<Vec<TestDescription>> {
-    let shipped = [PathBuf::from(SHIPPED)];
-    let paths = if paths.is_empty() { &shipped[..] } else { paths };
-    let mut descriptions = Vec::new();
-    for path in paths {
-        let description = if path.as_os_str() == SHIPPED {
-            let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
-            match overrides_file(cx)? {
-                Some(overrides) => overrides::apply(source, overrides, found),
-                None => {
-                    TestDescription { is_shipped: true, ..TestDescription::parse(source, found) }
-                }
-            }
-        } else {
-            let name = path.display().to_string();
-            let text = files::read_text(&cx.project.resolve(path), &name)?;
-            TestDescription::parse(Source::new(name, text), found)
-        };
-        descriptions.push(description);
+/// A description that the command line names.
+fn description(cx: &Context, path: &Path, found: &Diagnostics) -> anyhow::Result<TestDescription> {
+    if path.as_os_str() != SHIPPED {
+        return Ok(TestDescription::parse(named_file(cx, path)?, found));
     }
-    Ok(descriptions)
+    let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
+    // What the consumer changes about the shipped tests is not for other descriptions.
+    let (path, name) = cx.project.overrides_file();
+    Ok(match files::read_text_if_exists(&path, name)? {
+        Some(text) => overrides::apply(source, Source::new(name, text), found),
+        None => TestDescription { is_shipped: true, ..TestDescription::parse(source, found) },
+    })
 }
 
-/// What the consumer changes about the shipped tests; it is not for other descriptions.
-fn overrides_file(cx: &Context) -> anyhow::Result<Option<Source>> {
-    let (path, name) = cx.project.overrides_file();
-    let text = files::read_text_if_exists(&path, name)?;
-    Ok(text.map(|text| Source::new(name, text)))
+/// A file that the command line names.
+fn named_file(cx: &Context, path: &Path) -> anyhow::Result<Source> {
+    let name = path.display().to_string();
+    let text = files::read_text(&cx.project.resolve(path), &name)?;
+    Ok(Source::new(name, text))
 }
 
 /// The platforms of a file that need not exist.

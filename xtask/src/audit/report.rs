@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::audit::advisory::{Finding, Kind, Problem};
 use crate::audit::dependency_graph::DependencyGraph;
-use crate::text::table::{Align, Columns};
+use crate::text::style::{Align, Columns};
 
 /// How a finding counts for the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

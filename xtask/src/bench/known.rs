@@ -11,7 +11,7 @@ use crate::bench::measure::Side;
 use crate::bench::results::Results;
 use crate::context::Context;
 use crate::host::{files, terminal};
-use crate::text::fingerprint::fingerprint;
+use crate::text::fingerprint;
 
 /// Bases move on: older measurements are of no use.
 const MAX_ENTRIES: usize = 32;

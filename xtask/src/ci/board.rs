@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use crate::ci::report::{Report, duration};
 use crate::ci::schedule::OwnTime;
-use crate::text::style::{Colour, paint};
-use crate::text::table;
+use crate::text::style::{Colour, cut, paint};
 
 /// The verbs of status lines are aligned as cargo's are.
 const VERB_COLUMNS: usize = 12;
@@ -113,10 +112,10 @@ impl Board {
             // The last column stays free: a full line would wrap on some terminals.
             let room = columns.saturating_sub(1);
             if room < 2 * VERB_COLUMNS {
-                return table::cut(&text, room);
+                return cut(&text, room);
             }
             let verb = format!("{:>VERB_COLUMNS$} ", "Running");
-            let text = table::cut(&text, room - verb.len());
+            let text = cut(&text, room - verb.len());
             paint(&verb, Colour::Cyan, self.is_coloured) + &text
         };
         self.running.iter().map(line).collect()

@@ -8,8 +8,7 @@ use crate::ci::reason;
 use crate::ci::verdict::{Ended, Verdict};
 use crate::outcome::Outcome;
 use crate::text::sanitize;
-use crate::text::style::paint;
-use crate::text::table::{Align, Columns};
+use crate::text::style::{Align, Columns, paint};
 
 /// What is known of a test at the end of the run.
 #[derive(Clone, Debug)]

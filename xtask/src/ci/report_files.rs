@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ci::report::Report;
 use crate::ci::verdict::Verdict;
-use crate::text::markdown;
+use crate::text::sanitize;
 
 /// `JUnit` XML as Jenkins defines it and as most services read it.
 ///
@@ -96,16 +96,19 @@ pub(crate) fn json(reports: &[Report]) -> Value {
 
 /// A summary for the page of a build: the sentence, the table, and what failed.
 pub(crate) fn markdown(reports: &[Report], table: &str, sentence: &str) -> String {
-    let mut text =
-        format!("**{}**\n\n{}", markdown::escape(sentence), markdown::fenced("text", table));
+    let mut text = format!(
+        "**{}**\n\n{}",
+        sanitize::escape_markdown(sentence),
+        sanitize::code_block("text", table)
+    );
     for report in reports.iter().filter(|report| report.verdict.fails_the_run()) {
         let reason = report.reason.as_deref().unwrap_or("no reason in its output");
         text.push_str(&format!(
             "\n`{}`: {}\n\n",
-            markdown::code(&report.label),
-            markdown::escape(reason)
+            sanitize::code_span(&report.label),
+            sanitize::escape_markdown(reason)
         ));
-        text.push_str(&markdown::fenced("text", &report.excerpt.join("\n")));
+        text.push_str(&sanitize::code_block("text", &report.excerpt.join("\n")));
     }
     text
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::args::{Args, Base};
+use crate::text::Percent;
 use crate::text::diagnostic::Rejected;
-use crate::text::percent::Percent;
 
 pub(crate) const USAGE: &str = "\
 Measures line coverage and compares it with the recorded score.

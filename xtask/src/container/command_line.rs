@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::cli::container::Task;
 use crate::text::diagnostic::Rejected;
-use crate::text::fingerprint::fingerprint;
+use crate::text::fingerprint;
 
 /// Where the repository is in the container.
 const WORKDIR: &str = "/workdir";

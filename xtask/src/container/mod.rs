@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::host::{files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
-use crate::plan::settings::Settings;
+use crate::plan::inputs::Settings;
 use crate::project::SETTINGS;
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
 

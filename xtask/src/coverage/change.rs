@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::coverage::diff;
 use crate::coverage::diff::{AddedLines, CodeLines, Patch, Uncovered};
 use crate::host::files;
-use crate::text::percent::Percent;
+use crate::text::Percent;
 
 /// The change whose lines are examined.
 pub(crate) struct Change {

@@ -3,10 +3,10 @@
 
 use crate::plan::metadata::Package;
 use crate::plan::platform::Platform;
+use crate::text::Percent;
 use crate::text::diagnostic::{Diagnostics, Rejected, Severity, Source};
 use crate::text::extended_regex;
 use crate::text::fields::{self, Field};
-use crate::text::percent::Percent;
 
 const PREFIX: &str = "coverage_config_";
 const SUFFIX: &str = ".json";

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::coverage::score::Lines;
-use crate::text::percent::Percent;
+use crate::text::Percent;
 
 /// The numbers of added lines of each file, by its path relative to the root.
 pub(crate) type AddedLines = BTreeMap<String, Vec<u32>>;

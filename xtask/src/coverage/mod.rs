@@ -26,7 +26,7 @@ use crate::coverage::verdict::Verdict;
 use crate::host::{files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
-use crate::text::percent::Percent;
+use crate::text::Percent;
 use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::llvm::Tools;
 use crate::tools::requirement;

@@ -12,8 +12,8 @@ use crate::coverage::score::Recorded;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
 use crate::plan::metadata::{Package, problem_of_feature};
+use crate::text::Percent;
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
-use crate::text::percent::Percent;
 
 /// The configuration of a crate, and every file that records its score.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use crate::coverage::diff::{Uncovered, relative};
 use crate::coverage::llvm_cov::File;
 use crate::coverage::score::Lines;
-use crate::text::markdown;
-use crate::text::table::{Align, Columns};
+use crate::text::sanitize;
+use crate::text::style::{Align, Columns};
 
 /// A table of files, those with the most uncovered lines first, and their sum.
 pub(crate) fn table(files: &[File], root: &str) -> String {
@@ -133,11 +133,11 @@ impl Summary<'_> {
         let package = self.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
         let mut parts = vec![format!("**Coverage{package} on {}**\n", self.architecture)];
         if !self.table.is_empty() {
-            parts.push(markdown::fenced("text", self.table));
+            parts.push(sanitize::code_block("text", self.table));
         }
         parts.extend(self.paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
         if !self.patch.is_empty() {
-            parts.push(markdown::fenced("diff", self.patch));
+            parts.push(sanitize::code_block("diff", self.patch));
         }
         let (sentence, uncovered) = self.added.unwrap_or_default();
         if !sentence.is_empty() {
@@ -148,7 +148,7 @@ impl Summary<'_> {
             let more = uncovered.len().saturating_sub(SHOWN);
             let rest = if more == 0 { String::new() } else { format!("and {more} more\n") };
             parts.push("No test runs these lines:\n".to_owned());
-            parts.push(markdown::fenced("text", &(shown.collect::<String>() + &rest)));
+            parts.push(sanitize::code_block("text", &(shown.collect::<String>() + &rest)));
         }
         parts.join("\n")
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cli::coverage::Profile;
-use crate::text::percent::Percent;
+use crate::text::Percent;
 
 /// The sum over all functions, as llvm-cov counts: a line of two functions counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::text::diagnostic::Source;
 use crate::text::sanitize;
-use crate::text::table::{Align, Columns};
+use crate::text::style::{Align, Columns};
 
 /// Where GitHub looks for the file, in this order.
 pub(crate) const FILES: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::init::cargo_config::CargoConfig;
-use crate::plan::alias::Ours;
+use crate::plan::consumer::OurAlias;
 use crate::text::toml;
 
 /// The repository as it is.
@@ -75,10 +75,10 @@ fn has_extension(name: &str, wanted: &[&str]) -> bool {
 
 impl Facts {
     /// How this tool is recognised in an alias.
-    pub(crate) fn ours(&self) -> Ours {
+    pub(crate) fn ours(&self) -> OurAlias {
         let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
         let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
-        Ours { manifests: manifests.to_vec(), at_root: false }
+        OurAlias { manifests: manifests.to_vec(), at_root: false }
     }
 
     /// The alias that calls this tool already.

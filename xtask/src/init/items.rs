@@ -6,8 +6,8 @@ use crate::init::answers::{Answers, Dependabot, names};
 use crate::init::cargo_config;
 use crate::init::facts::{self, Facts};
 use crate::init::predecessor::{self, Conversion};
+use crate::plan::consumer::{self, Origin};
 use crate::plan::platform::{self, Platform};
-use crate::plan::template::{self, Origin};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
 
 /// A file that this command is about.
@@ -82,7 +82,7 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
     items.extend(coverage(facts, answers, &platforms));
     items.push(gitignore(facts));
     items.extend(dependabot(facts, answers));
-    items.extend(copy(facts, answers, facts::PUBLISH, template::PUBLISH, answers.publish));
+    items.extend(copy(facts, answers, facts::PUBLISH, consumer::PUBLISH, answers.publish));
     items.extend(pipeline_files(facts, answers));
     items.extend(hook(facts, answers));
     items.extend(descriptions(facts, answers, &found));
@@ -107,12 +107,12 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
     let path = facts.config_name();
     let Some(name) = &answers.alias else { return Item::new(path, State::Current, None) };
     let manifest = format!("{}/xtask/Cargo.toml", facts.checkout);
-    let template = template::CARGO_CONFIG.trim_start();
+    let template = consumer::CARGO_CONFIG.trim_start();
     let line = cargo_config::alias_line(template, name, &manifest, facts.foreign_host());
     let lines = template.lines().map(|it| if it.starts_with("xtask =") { &line } else { it });
     let table: String = lines.flat_map(|line| [line, "\n"]).collect();
     let table =
-        template::with_alias(&table, name).replace("`cargo xtask`", &format!("`cargo {name}`"));
+        consumer::with_alias(&table, name).replace("`cargo xtask`", &format!("`cargo {name}`"));
     let old = facts.files.get(path);
     let state = match old {
         None => State::Missing,
@@ -210,12 +210,12 @@ fn dependabot(facts: &Facts, answers: &Answers) -> Option<Item> {
         Dependabot::AsItIs => !text.contains("weekly"),
     };
     let [template, other] = if is_monthly {
-        [template::MONTHLY, template::WEEKLY]
+        [consumer::MONTHLY, consumer::WEEKLY]
     } else {
-        [template::WEEKLY, template::MONTHLY]
+        [consumer::WEEKLY, consumer::MONTHLY]
     };
-    if text == template::with_alias(other, alias(facts, answers)) {
-        let text = template::with_alias(template, alias(facts, answers));
+    if text == consumer::with_alias(other, alias(facts, answers)) {
+        let text = consumer::with_alias(template, alias(facts, answers));
         return Some(Item::new(path, State::Other, text));
     }
     copy(facts, answers, path, template, true)
@@ -229,12 +229,12 @@ fn copy(
     template: &str,
     is_wanted: bool,
 ) -> Option<Item> {
-    let template = template::with_alias(template, alias(facts, answers));
+    let template = consumer::with_alias(template, alias(facts, answers));
     let Some(text) = facts.files.get(path) else {
         return is_wanted.then(|| Item::new(path, State::Missing, template));
     };
     let overwritten = (is_wanted && answers.overwrite).then(|| template.clone());
-    Some(match template::origin(text, &template, facts.older.contains(path)) {
+    Some(match consumer::origin(text, &template, facts.older.contains(path)) {
         Origin::Current => Item::new(path, State::Current, None),
         Origin::Older => Item::new(path, State::Older, template),
         Origin::Edited => Item::new(path, State::Edited, overwritten),
@@ -244,7 +244,7 @@ fn copy(
 
 /// The bootstrap step where it is kept in the repository, or the generator of the Python tool set.
 fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
-    let bootstrap = template::with_alias(template::BOOTSTRAP, alias(facts, answers));
+    let bootstrap = consumer::with_alias(consumer::BOOTSTRAP, alias(facts, answers));
     let mut items = Vec::new();
     if answers.bootstrap && !facts.files.contains_key(facts::PIPELINE) {
         items.push(Item::new(facts::PIPELINE, State::Missing, bootstrap.clone()));
@@ -254,9 +254,9 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
     for (path, text) in files {
         if let Some(conversion) = predecessor::pipeline_file(text, &bootstrap) {
             items.extend(former(answers, path, text, conversion));
-        } else if template::is_copy(text) || facts.older.contains(path) {
-            let options = template::pipeline_options(text);
-            let template = template::with_pipeline_options(template::BOOTSTRAP, options);
+        } else if consumer::is_copy(text) || facts.older.contains(path) {
+            let options = consumer::pipeline_options(text);
+            let template = consumer::with_pipeline_options(consumer::BOOTSTRAP, options);
             items.extend(copy(facts, answers, path, &template, true));
         }
     }
@@ -265,7 +265,7 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
 
 fn hook(facts: &Facts, answers: &Answers) -> Option<Item> {
     let hook = facts.hook.as_ref()?;
-    let item = copy(facts, answers, &hook.path, template::HOOK, answers.hooks)?;
+    let item = copy(facts, answers, &hook.path, consumer::HOOK, answers.hooks)?;
     Some(Item { is_program: true, ..item })
 }
 
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn files_of_the_users_stay_unless_they_may_be_replaced() {
-        let edited = template::WEEKLY.replace("monday", "friday");
+        let edited = consumer::WEEKLY.replace("monday", "friday");
         let mut facts = repository(&[
             (facts::DEPENDABOT[1], &edited),
             (facts::PUBLISH, "on: push\n"),
@@ -393,11 +393,11 @@ mod tests {
 
     #[test]
     fn another_interval_replaces_an_unchanged_copy() {
-        let facts = repository(&[(facts::DEPENDABOT[0], template::MONTHLY)]);
+        let facts = repository(&[(facts::DEPENDABOT[0], consumer::MONTHLY)]);
         let of = |items: Vec<Item>| items.into_iter().find(|it| it.path == facts::DEPENDABOT[0]);
         assert_eq!(of(decide(&facts, |_| ()).unwrap()).unwrap().state, State::Current);
         let weekly = decide(&facts, |answers| answers.dependabot = Dependabot::Weekly).unwrap();
-        assert_eq!(of(weekly).unwrap().text.as_deref(), Some(template::WEEKLY));
+        assert_eq!(of(weekly).unwrap().text.as_deref(), Some(consumer::WEEKLY));
         assert_eq!(of(decide(&facts, |it| it.dependabot = Dependabot::None).unwrap()), None);
     }
 

@@ -11,7 +11,7 @@ use crate::host::{cargo, files};
 use crate::init::cargo_config::CargoConfig;
 use crate::init::facts::{self, Facts, Hook};
 use crate::inputs;
-use crate::plan::{template, workspace};
+use crate::plan::{consumer, workspace};
 use crate::text::diagnostic::{Rejected, Source};
 
 /// Reads the repository.
@@ -148,7 +148,7 @@ fn older(cx: &Context, facts: &Facts) -> anyhow::Result<BTreeSet<String>> {
     let git = Git { sh: &cx.sh, root: &checkout };
     let mut older = BTreeSet::new();
     for (path, text) in facts.files.iter().filter(|(path, _)| is_copy(path)) {
-        let text = template::as_shipped(text, facts.alias().unwrap_or("xtask"));
+        let text = consumer::as_shipped(text, facts.alias().unwrap_or("xtask"));
         let id = cx.process(git.hash_object()).stdin(text).read_text()?;
         if cx.process(git.has_object(&id)).succeeds()? {
             older.insert(path.clone());

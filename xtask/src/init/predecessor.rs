@@ -1,7 +1,7 @@
 //! Pure. Test descriptions and pipeline files that call the Python tool set, converted.
 
+use crate::plan::consumer;
 use crate::plan::description::REPLACED_FILES;
-use crate::plan::template;
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::text::json::{self, Node};
 use crate::text::shell::is_assignment;
@@ -65,7 +65,7 @@ pub(crate) fn pipeline_file(text: &str, bootstrap: &str) -> Option<Conversion> {
     }
     let rest = &text[at + GENERATOR.len()..];
     let end = rest.find(['|', '>', ';', '&', '"', '\'', '\n']).unwrap_or(rest.len());
-    let text = template::with_pipeline_options(bootstrap, rest[..end].trim());
+    let text = consumer::with_pipeline_options(bootstrap, rest[..end].trim());
     Some(Conversion { text, left: Vec::new() })
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::plan::Plan;
 use crate::plan::step::Step;
 use crate::text::sanitize::visible;
-use crate::text::table::{Align, Columns};
+use crate::text::style::{Align, Columns};
 
 /// Writes one line for each step: its label, platform, timeout, gate, and where they come from.
 pub(crate) fn write(plan: &Plan<'_>, out: &mut dyn Write) -> anyhow::Result<()> {

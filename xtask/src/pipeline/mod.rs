@@ -16,7 +16,7 @@ use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
 use crate::pipeline::render::Pipeline;
-use crate::plan::{Plan, step_keys};
+use crate::plan::Plan;
 use crate::text::diagnostic::Diagnostics;
 use crate::text::shell as shell_text;
 
@@ -30,7 +30,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     };
     let inputs = gather::inputs(cx, request, &found)?;
     let plan = Plan::build(&inputs, &found);
-    step_keys::check(&plan, &found);
+    plan.check_keys(&found);
     report_warnings(&found.into_warnings()?);
     for warning in upload::warnings(&plan, options.destination == Destination::Upload) {
         terminal::say(&format!("warning: {warning}"));

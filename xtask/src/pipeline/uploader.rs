@@ -8,8 +8,8 @@ use crate::host::terminal;
 use crate::pipeline::render::Pipeline;
 use crate::pipeline::upload::{self, Progress};
 use crate::text::diagnostic::Failure;
-use crate::text::fingerprint::fingerprint;
-use crate::text::markdown;
+use crate::text::fingerprint;
+use crate::text::sanitize;
 use crate::text::sanitize::visible;
 use crate::tools::buildkite_agent::{self, Style};
 
@@ -128,7 +128,7 @@ fn report(cx: &Context, log: &str) {
     if let Some(reason) = upload::gates_off(&problems) {
         terminal::say("warning: all steps run, whatever the change touches: gates are off");
         let heading = "All steps run, whatever the change touches: gates (`if_changed`) are off";
-        let text = markdown::verbatim(heading, reason);
+        let text = sanitize::headed_code_block(heading, reason);
         buildkite_agent::annotate(cx, "pipeline-gates", Style::Warning, &text);
     }
 }

@@ -2,12 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::plan::docker;
+use crate::plan::buildkite;
 use crate::plan::glob;
-use crate::plan::interpolation;
 use crate::plan::placeholder;
 use crate::plan::platform::{Hypervisor, Platform};
-use crate::plan::references;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field, Object};
 use crate::text::json::{Kind, Node};
@@ -93,35 +91,10 @@ pub(crate) struct PatchRef {
 /// Keys of Buildkite's own step schema that are forwarded.
 ///
 /// Source: `commandStep` and its siblings in `buildkite/pipeline-schema`.
-const FORWARDED_KEYS: [&str; 27] = [
-    "allow_dependency_failure",
-    "artifact_paths",
-    "branches",
-    "cache",
-    "cancel_on_build_failing",
-    "commands",
-    "concurrency",
-    "concurrency_group",
-    "concurrency_method",
-    "depends_on",
-    "env",
-    "id",
-    "identifier",
-    "if",
-    "if_changed",
-    "image",
-    "key",
-    "matrix",
-    "name",
-    "notify",
-    "parallelism",
-    "priority",
-    "secrets",
-    "signature",
-    "skip",
-    "soft_fail",
-    "type",
-];
+const FORWARDED_KEYS: &str = "allow_dependency_failure artifact_paths branches cache \
+     cancel_on_build_failing commands concurrency concurrency_group concurrency_method depends_on \
+     env id identifier if if_changed image key matrix name notify parallelism priority secrets \
+     signature skip soft_fail type";
 
 /// Keys that make a step of another kind: Buildkite would ignore the command or refuse the upload.
 const KEYS_OF_OTHER_KINDS: [&str; 6] = ["block", "group", "input", "manual", "trigger", "wait"];
@@ -158,14 +131,11 @@ impl TestDescription {
         TestDescription { source, tests, is_shipped: false, overrides: None }
     }
 
-    /// A finding about a key of a test, where the key comes from.
-    pub(crate) fn finding_at(
-        &self,
-        test: &Test,
-        severity: Severity,
-        offset: usize,
-        message: String,
-    ) -> Diagnostic {
+    /// A finding about a test's `key` or `depends_on`, which stands at `offset` unless a patch has it.
+    pub(crate) fn key_finding(&self, test: &Test, offset: usize, message: String) -> Diagnostic {
+        // What Buildkite makes of the steps of a matrix is not known here.
+        let is_matrix = test.forwarded.contains_key("matrix");
+        let severity = if is_matrix { Severity::Warning } else { Severity::Error };
         match (&self.overrides, test.patch) {
             (Some(source), Some(patch)) => source.finding(severity, patch.offset, message),
             _ => self.source.finding(severity, offset, message),
@@ -218,7 +188,7 @@ impl Test {
             warn_of_replaced_files(field, text);
         }
         for (_, field) in object.fields().filter(|(key, _)| !KEYS_OF_OURS.contains(key)) {
-            interpolation::check(field);
+            buildkite::check_expansions(field);
         }
         let mut get = |key| object.get(key);
         if let Some(field) = get("crate") {
@@ -231,7 +201,10 @@ impl Test {
             command_offset: command.map_or(0, |field| field.node.offset),
             platforms: get("platform").and_then(platforms).unwrap_or_default(),
             hypervisor: get("hypervisor").and_then(hypervisor),
-            docker_plugin: get("docker_plugin").and_then(docker_plugin).unwrap_or_default(),
+            docker_plugin: get("docker_plugin")
+                .inspect(|field| buildkite::check_docker(*field))
+                .and_then(Field::map)
+                .unwrap_or_default(),
             conditional: get("conditional").and_then(Field::string),
             timeout_minutes: get("timeout_in_minutes").and_then(Field::minutes),
             queue: get("queue").and_then(Field::string),
@@ -249,7 +222,7 @@ impl Test {
         for (key, field) in rest {
             test.forward(key, field);
         }
-        object.known.extend(FORWARDED_KEYS);
+        object.known.extend(FORWARDED_KEYS.split(' '));
         object.finish_with(|is_slip| is_slip.then_some(Severity::Error));
         test
     }
@@ -259,8 +232,8 @@ impl Test {
         let is_condition = key == "if" && self.conditional.is_some();
         match key {
             "if_changed" => self.has_own_gate = true,
-            references::DEPENDS_ON => self.depends_on_offset = field.key_offset(),
-            _ if references::KEYS.contains(&key) => self.key_offset = field.key_offset(),
+            buildkite::DEPENDS_ON => self.depends_on_offset = field.key_offset(),
+            _ if buildkite::KEYS.contains(&key) => self.key_offset = field.key_offset(),
             _ => (),
         }
         if field.node.means_absent() && (is_condition || key == "if_changed") {
@@ -323,11 +296,6 @@ fn scope(field: Field<'_>) -> Option<Scope> {
     field.choice("scope", &[("workspace", Scope::Workspace), ("crate", Scope::Crate)])
 }
 
-fn docker_plugin(field: Field<'_>) -> Option<Map<String, Value>> {
-    docker::check(field);
-    field.map()
-}
-
 /// Buildkite takes a list, or an object with one entry for each plugin.
 fn plugins(field: Field<'_>) -> Option<Vec<Value>> {
     if let Kind::Object(entries) = &field.node.kind {
@@ -354,10 +322,9 @@ fn check_globs(field: Field<'_>) {
         Kind::Array(_) => field.list("a list").into_iter().flatten().for_each(check_globs),
         Kind::Object(_) => {
             let Some(mut object) = field.object("an object") else { return };
-            ["include", "exclude"]
-                .into_iter()
-                .filter_map(|key| object.get(key))
-                .for_each(check_globs);
+            for key in ["include", "exclude"] {
+                object.get(key).into_iter().for_each(check_globs);
+            }
             object.finish();
         }
         Kind::Scalar(_) if field.node.means_absent() => (),

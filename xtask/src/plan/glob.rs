@@ -1,6 +1,5 @@
 //! Pure. The globs of `if_changed`, as the Buildkite agent reads them: `*`, `**`, `?`, `{a,b}`,
-//! `[abc]`,
-//! `[^abc]`, and `\` before a character that stands for itself.
+//! `[abc]`, `[^abc]`, and `\` before a character that stands for itself.
 //!
 //! Source: the parser of `drjosh.dev/zzglob`, which the agent uses.
 
@@ -8,38 +7,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::text::sanitize::with_backslashes;
 use crate::text::shell;
 
 /// Why the agent would refuse a glob.
 pub(crate) fn problem(glob: &str) -> Option<&'static str> {
-    let mut open_braces = 0_usize;
-    let mut chars = glob.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => _ = chars.next(),
-            '{' => open_braces += 1,
-            '}' => open_braces = open_braces.saturating_sub(1),
-            '[' => {
-                // A class ends at the first bracket that is not escaped.
-                let mut closed = false;
-                while let Some(inner) = chars.next() {
-                    match inner {
-                        '\\' => _ = chars.next(),
-                        ']' => {
-                            closed = true;
-                            break;
-                        }
-                        _ => (),
-                    }
-                }
-                if !closed {
-                    return Some("`[` is not closed");
-                }
-            }
-            _ => (),
-        }
-    }
-    (open_braces > 0).then_some("`{` is not closed")
+    Matcher { rest: glob, path: &[] }.sequence(0, vec![true]).err()
 }
 
 /// Whether the agent runs a step with this gate for a change of these paths: one that `include` names
@@ -74,176 +47,122 @@ fn globs(value: &Value) -> Option<Vec<String>> {
 pub(crate) fn matches(glob: &str, path: &str) -> bool {
     // Most pairs differ in their first characters, and a workspace has many of both.
     let literal = glob.find(['\\', '*', '?', '{', '[']).unwrap_or(glob.len());
-    path.starts_with(&glob[..literal])
-        && problem(glob).is_none()
-        && alternatives(glob).iter().any(|glob| matches_one(glob, path))
-}
-
-/// More alternatives than this are left out: every pair of braces multiplies them.
-const MAX_ALTERNATIVES: usize = 1000;
-
-/// The globs without braces that a glob stands for.
-fn alternatives(glob: &str) -> Vec<String> {
-    let mut waiting = vec![glob.to_owned()];
-    let mut done = Vec::new();
-    while let Some(glob) = waiting.pop() {
-        match braces(&glob) {
-            Some((before, choices, after)) if done.len() + waiting.len() < MAX_ALTERNATIVES => {
-                waiting.extend(choices.iter().map(|choice| format!("{before}{choice}{after}")));
-            }
-            Some(_) => (),
-            None => done.push(glob),
-        }
+    if !path.starts_with(&glob[..literal]) {
+        return false;
     }
-    done
-}
-
-/// The first pair of braces: what is before it, its choices, and what is after it.
-fn braces(glob: &str) -> Option<(&str, Vec<&str>, &str)> {
-    let mut open = None;
-    let mut depth = 0;
-    let mut choice_start = 0;
-    let mut choices = Vec::new();
-    let mut in_class = false;
-    let mut chars = glob.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => _ = chars.next(),
-            '[' => in_class = true,
-            ']' => in_class = false,
-            _ if in_class => (),
-            '{' => {
-                depth += 1;
-                if depth == 1 {
-                    open = Some(at);
-                    choice_start = at + 1;
-                }
-            }
-            ',' if depth == 1 => {
-                choices.push(&glob[choice_start..at]);
-                choice_start = at + 1;
-            }
-            '}' if depth == 1 => {
-                choices.push(&glob[choice_start..at]);
-                return Some((&glob[..open?], choices, &glob[at + 1..]));
-            }
-            '}' if depth > 1 => depth -= 1,
-            _ => (),
-        }
-    }
-    None
-}
-
-/// Walks over the glob with the set of places in the path that it can have come to.
-fn matches_one(glob: &str, path: &str) -> bool {
     let path: Vec<char> = path.chars().collect();
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
-    let mut rest = glob;
-    while let Some(c) = rest.chars().next() {
-        let length = if rest.starts_with("**/") {
-            after_any(&mut reached, &path, |before| before == '/');
-            3
-        } else if rest.starts_with("**") {
-            after_any(&mut reached, &path, |_| true);
-            2
-        } else if c == '*' {
-            for at in 0..path.len() {
-                reached[at + 1] |= reached[at] && path[at] != '/';
+    let ends = Matcher { rest: glob, path: &path }.sequence(0, reached);
+    ends.is_ok_and(|ends| ends[path.len()])
+}
+
+/// Deeper than anything that people write, and shallow enough for the stack.
+const MAX_DEPTH: usize = 128;
+
+/// Reads a glob once and matches it on the way, with the set of places in the path that it can have
+/// come to.
+struct Matcher<'a> {
+    rest: &'a str,
+    path: &'a [char],
+}
+
+impl Matcher<'_> {
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest.chars().next()?;
+        self.rest = &self.rest[next.len_utf8()..];
+        Some(next)
+    }
+
+    fn eat(&mut self, wanted: &str) -> bool {
+        let rest = self.rest.strip_prefix(wanted);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// The places reached at the end of the glob, or at what ends an alternative.
+    fn sequence(
+        &mut self,
+        depth: usize,
+        mut reached: Vec<bool>,
+    ) -> Result<Vec<bool>, &'static str> {
+        while depth == 0 || !self.rest.starts_with([',', '}']) {
+            let Some(c) = self.next() else { break };
+            match c {
+                '*' if self.eat("*/") => self.skip(&mut reached, |before| before == '/'),
+                '*' if self.eat("*") => self.skip(&mut reached, |_| true),
+                '*' => {
+                    for at in 0..self.path.len() {
+                        reached[at + 1] |= reached[at] && self.path[at] != '/';
+                    }
+                }
+                '{' => reached = self.alternatives(depth, &reached)?,
+                '?' => self.step(&mut reached, |c| c != '/'),
+                '[' => {
+                    let is_negated = self.eat("^");
+                    let class = self.class()?;
+                    self.step(&mut reached, |c| c != '/' && class.contains(&c) != is_negated);
+                }
+                '\\' => {
+                    let escaped = self.next().unwrap_or('\\');
+                    self.step(&mut reached, |c| c == escaped);
+                }
+                literal => self.step(&mut reached, |c| c == literal),
             }
-            1
-        } else {
-            let (one, length) = one_character(rest);
-            for at in (0..path.len()).rev() {
-                reached[at + 1] = reached[at] && one.matches(path[at]);
+        }
+        Ok(reached)
+    }
+
+    /// `a,b}`: the places that one of them reaches.
+    fn alternatives(&mut self, depth: usize, from: &[bool]) -> Result<Vec<bool>, &'static str> {
+        if depth == MAX_DEPTH {
+            return Err("`{` is nested too deeply");
+        }
+        let mut all = vec![false; from.len()];
+        loop {
+            let ends = self.sequence(depth + 1, from.to_vec())?;
+            all.iter_mut().zip(ends).for_each(|(all, end)| *all |= end);
+            match self.next() {
+                Some(',') => (),
+                Some(_) => return Ok(all),
+                None => return Err("`{` is not closed"),
             }
-            reached[0] = false;
-            length
-        };
-        rest = &rest[length..];
-    }
-    reached[path.len()]
-}
-
-/// From the first place on, every place after a character of that kind is reached.
-fn after_any(reached: &mut [bool], path: &[char], is_end: impl Fn(char) -> bool) {
-    let Some(first) = reached.iter().position(|is_reached| *is_reached) else { return };
-    for at in first..path.len() {
-        reached[at + 1] |= is_end(path[at]);
-    }
-}
-
-/// What stands for one character.
-enum One<'a> {
-    Any,
-    Exactly(char),
-    /// The inside of brackets, and whether it is what does not match.
-    Class(&'a str, bool),
-}
-
-impl One<'_> {
-    fn matches(&self, c: char) -> bool {
-        match self {
-            One::Any => c != '/',
-            One::Exactly(wanted) => c == *wanted,
-            One::Class(inside, negated) => c != '/' && in_class(inside, c) != *negated,
         }
     }
-}
 
-/// The first element of a glob and its length.
-fn one_character(glob: &str) -> (One<'_>, usize) {
-    let mut chars = glob.chars();
-    let first = chars.next().unwrap_or_default();
-    match first {
-        '?' => (One::Any, 1),
-        '\\' => {
-            let escaped = chars.next().unwrap_or('\\');
-            (One::Exactly(escaped), 1 + if glob.len() > 1 { escaped.len_utf8() } else { 0 })
-        }
-        '[' => {
-            let end = end_of_class(glob).unwrap_or(glob.len());
-            let inside = &glob[1..end];
-            let negated = inside.starts_with('^');
-            (One::Class(inside.trim_start_matches('^'), negated), (end + 1).min(glob.len()))
-        }
-        _ => (One::Exactly(first), first.len_utf8()),
-    }
-}
-
-fn end_of_class(glob: &str) -> Option<usize> {
-    let mut chars = glob.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => _ = chars.next(),
-            ']' => return Some(at),
-            _ => (),
+    /// The characters of a class, which ends at the first bracket that is not escaped.
+    fn class(&mut self) -> Result<Vec<char>, &'static str> {
+        let mut class = Vec::new();
+        loop {
+            match self.next() {
+                Some(']') => return Ok(class),
+                Some('\\') => class.extend(self.next()),
+                Some(c) => class.push(c),
+                None => return Err("`[` is not closed"),
+            }
         }
     }
-    None
-}
 
-fn in_class(inside: &str, wanted: char) -> bool {
-    let mut chars = inside.chars();
-    while let Some(c) = chars.next() {
-        let c = if c == '\\' { chars.next().unwrap_or(c) } else { c };
-        if c == wanted {
-            return true;
+    /// From every place, one character further.
+    fn step(&self, reached: &mut [bool], takes: impl Fn(char) -> bool) {
+        for at in (0..self.path.len()).rev() {
+            reached[at + 1] = reached[at] && takes(self.path[at]);
+        }
+        reached[0] = false;
+    }
+
+    /// From the first place on, to every place after a character of that kind.
+    fn skip(&self, reached: &mut [bool], is_end: impl Fn(char) -> bool) {
+        let first = reached.iter().position(|is_reached| *is_reached);
+        for at in first.into_iter().flat_map(|first| first..self.path.len()) {
+            reached[at + 1] |= is_end(self.path[at]);
         }
     }
-    false
 }
 
 /// A path as a glob that matches it and nothing else.
 pub(crate) fn escape(path: &str) -> String {
-    let mut glob = String::with_capacity(path.len());
-    for c in path.chars() {
-        if r"\*?{}[],~".contains(c) {
-            glob.push('\\');
-        }
-        glob.push(c);
-    }
-    glob
+    with_backslashes(path, r"\*?{}[],~")
 }
 
 #[cfg(test)]
@@ -314,6 +233,8 @@ mod tests {
             assert_eq!(matches(glob, path), wanted, "{glob} {path}");
         }
         assert!(!matches(&"{a,b}".repeat(100), "a"));
+        assert!(matches(&"{a,b}".repeat(100), &"ab".repeat(50)));
+        assert_eq!(problem(&"{".repeat(100_000)), Some("`{` is nested too deeply"));
         assert!(!matches(&"*a".repeat(1000), &"a".repeat(999)));
     }
 

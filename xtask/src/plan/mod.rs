@@ -3,26 +3,19 @@
 //! A plan is rows that refer to tests, platforms and crates. A step is rendered from its row when
 //! it is written (`step`, `local_step`), so that a plan of a hundred thousand steps stays small.
 
-pub(crate) mod alias;
+pub(crate) mod buildkite;
+pub(crate) mod consumer;
 pub(crate) mod description;
-pub(crate) mod docker;
-pub(crate) mod environment;
 pub(crate) mod glob;
 pub(crate) mod inputs;
-pub(crate) mod interpolation;
 pub(crate) mod metadata;
 pub(crate) mod overrides;
 pub(crate) mod placeholder;
 pub(crate) mod platform;
-pub(crate) mod references;
-pub(crate) mod selective;
-pub(crate) mod settings;
 pub(crate) mod step;
-pub(crate) mod step_keys;
-pub(crate) mod template;
 pub(crate) mod workspace;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::plan::description::{Scope, Test, TestDescription};
 use crate::plan::inputs::Inputs;
@@ -30,6 +23,7 @@ use crate::plan::platform::Platform;
 use crate::plan::step::Step;
 use crate::plan::workspace::Crate;
 use crate::text::diagnostic::Diagnostics;
+use crate::text::nearest;
 use crate::text::shell::unescape_dollars;
 
 /// One step: a test on a platform, for a crate. Indices, because plans are large and tests are
@@ -160,7 +154,7 @@ impl<'a> Plan<'a> {
             };
             let does_test = |member: &usize| {
                 let member = &workspace.crates[*member];
-                !description.is_shipped || selective::tests_crate(&test.command, member)
+                !description.is_shipped || step::tests_crate(&test.command, member)
             };
             for member in members.filter(does_test) {
                 let row = Row { krate: Some(index_u32(member)), ..row };
@@ -198,13 +192,61 @@ impl<'a> Plan<'a> {
             }
         }
     }
+
+    /// Reports keys that more than one step has, and dependencies on steps that are not there. The plan
+    /// is that of a pipeline: `ci`, which runs a part of it, ignores both.
+    pub(crate) fn check_keys(&self, found: &Diagnostics) {
+        let labels = self.labels_by_key(found);
+        let known: Vec<&str> = labels.keys().map(String::as_str).collect();
+        let mut reported = HashSet::new();
+        for step in self.steps() {
+            // What Buildkite interpolates is not known yet.
+            let wanted =
+                buildkite::dependencies(&step.test.forwarded).filter(|it| !it.contains('$'));
+            for key in wanted.map(|text| filled(&step, text)) {
+                let is_known = labels.contains_key(&key);
+                if is_known || !reported.insert((std::ptr::from_ref(step.test), key.clone())) {
+                    continue;
+                }
+                let hint = nearest::hint(&key, &known);
+                let message =
+                    format!("`depends_on`: no step of the pipeline has the key `{key}`{hint}");
+                let offset = step.test.depends_on_offset;
+                found.push(step.description.key_finding(step.test, offset, message));
+            }
+        }
+    }
+
+    /// The label of the step with each key. Reports keys that more than one step has.
+    fn labels_by_key(&self, found: &Diagnostics) -> HashMap<String, String> {
+        let mut labels: HashMap<String, String> = HashMap::new();
+        let mut reported = HashSet::new();
+        for step in self.steps() {
+            for key in buildkite::own_keys(&step.test.forwarded).map(|key| filled(&step, key)) {
+                let label = step.label();
+                let Some(other) = labels.get(&key) else {
+                    labels.insert(key, label);
+                    continue;
+                };
+                if reported.insert(std::ptr::from_ref(step.test)) {
+                    let message = format!(
+                        "the steps `{other}` and `{label}` have the same key `{key}`; \
+                         `{{target_platform}}` and `{{crate}}` in a key make it unique"
+                    );
+                    let offset = step.test.key_offset;
+                    found.push(step.description.key_finding(step.test, offset, message));
+                }
+            }
+        }
+        labels
+    }
 }
 
 /// What is wrong with the placeholders of a step.
 fn problems(step: &Step<'_>) -> Vec<String> {
     let Test { name, command, forwarded, .. } = step.test;
     let values = step.placeholders("");
-    let texts = references::texts(forwarded).chain([command.as_str()]);
+    let texts = buildkite::reference_texts(forwarded).chain([command.as_str()]);
     let missing = texts.flat_map(|text| values.missing(text));
     let mut problems: Vec<String> = missing
         .map(|(key, reason)| format!("`{key}` has no value: the test `{name}` {reason}"))
@@ -232,6 +274,10 @@ fn problems(step: &Step<'_>) -> Vec<String> {
     problems
 }
 
+fn filled(step: &Step<'_>, text: &str) -> String {
+    placeholder::fill_unquoted(text, &step.placeholders(""))
+}
+
 /// More than four thousand million tests do not fit into memory in the first place.
 fn index_u32(index: usize) -> u32 {
     u32::try_from(index).expect("fewer than 2^32 tests")
@@ -241,7 +287,7 @@ fn index_u32(index: usize) -> u32 {
 mod tests {
     use super::*;
     use crate::plan::inputs::tests::inputs;
-    use expect_test::expect;
+    use expect_test::{Expect, expect};
 
     fn labels(inputs: &Inputs) -> Vec<String> {
         let found = Diagnostics::default();
@@ -395,6 +441,56 @@ mod tests {
                  name the crate with `--package` or another workspace with `--manifest-path`",
                 "`{xtask}` cannot be used on riscv64, where the test `d` runs inside an emulated guest",
             ]
+        );
+    }
+
+    #[track_caller]
+    fn check_keys(tests: &str, want: &Expect) {
+        let inputs = inputs(&format!("{{\"tests\": [{tests}]}}"), &Platform::DEFAULT, &[]);
+        let found = Diagnostics::default();
+        let plan = Plan::build(&inputs, &found);
+        plan.check_keys(&found);
+        want.assert_eq(&found.headlines());
+    }
+
+    #[test]
+    fn a_key_that_two_steps_have_is_an_error() {
+        check_keys(
+            r#"{"test_name": "a", "command": "c", "platform": ["x86_64", "aarch64"], "key": "gen"},
+{"test_name": "b", "command": "c", "id": "gen"},
+{"test_name": "c", "command": "c", "platform": ["x86_64", "aarch64"], "key": "c-{target_platform}"}"#,
+            &expect![[r"
+                t.json:1:82: error: the steps `a-x86_64` and `a-aarch64` have the same key `gen`; `{target_platform}` and `{crate}` in a key make it unique
+                t.json:2:36: error: the steps `a-x86_64` and `b` have the same key `gen`; `{target_platform}` and `{crate}` in a key make it unique"]],
+        );
+    }
+
+    #[test]
+    fn a_dependency_on_no_step_is_an_error() {
+        check_keys(
+            r#"{"test_name": "a", "command": "c", "key": "gen"},
+{"test_name": "b", "command": "c", "depends_on": "gne"},
+{"test_name": "c", "command": "c", "depends_on": ["gen", {"step": "gem", "allow_failure": true}]},
+{"test_name": "d", "command": "c", "depends_on": "matrix", "matrix": ["a"]},
+{"test_name": "n", "command": "c", "depends_on": null},
+{"test_name": "e", "command": "c", "depends_on": "$X"},
+{"test_name": "f", "command": "c", "platform": ["riscv64"], "key": "gone"},
+{"test_name": "g", "command": "c", "depends_on": ["gone"]}"#,
+            &expect![[r"
+                t.json:2:36: error: `depends_on`: no step of the pipeline has the key `gne`, did you mean `gen`?
+                t.json:3:36: error: `depends_on`: no step of the pipeline has the key `gem`, did you mean `gen`?
+                t.json:4:36: warning: `depends_on`: no step of the pipeline has the key `matrix`, expected `gen`
+                t.json:8:36: error: `depends_on`: no step of the pipeline has the key `gone`, expected `gen`"]],
+        );
+    }
+
+    #[test]
+    fn placeholders_of_keys_need_values() {
+        check_keys(
+            r#"{"test_name": "a", "command": "c", "key": "{crate}"}"#,
+            &expect![
+                "t.json:1:42: error: `{crate}` has no value: the test `a` belongs to no crate, use `--workspace-selective`"
+            ],
         );
     }
 }

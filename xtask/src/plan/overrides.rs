@@ -11,7 +11,7 @@ use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field};
 use crate::text::json;
 use crate::text::nearest;
-use crate::text::shell as shell_text;
+use crate::text::shell;
 
 /// The file, read.
 #[derive(Debug, Default)]
@@ -126,31 +126,19 @@ impl Patch {
             entry.found.push(source.error(self.offset, error.message));
         }
         let test = test?;
+        // Extra arguments are words and no shell text: nothing in them is expanded on the way.
+        let words = self.extra_args.iter().map(|argument| shell::quote_for_upload(argument));
+        let words = words.collect::<Vec<_>>().join(" ");
         // Offsets in the merged text mean nothing to a reader.
         let offset = entry.node.offset;
         let changes_command = self.changes.contains_key("command") || !self.extra_args.is_empty();
         Some(Test {
-            command: self.extend_command(&test.command),
+            command: shell::with_words(&test.command, &words),
             command_offset: offset,
             crate_path: test.crate_path.map(|own| CratePath { offset, ..own }),
             patch: Some(PatchRef { offset: self.offset, changes_command }),
             ..test
         })
-    }
-
-    /// The command with the extra arguments before its first ` -- `, else at its end. They are
-    /// words and no shell text, so that nothing in them is expanded on the way.
-    fn extend_command(&self, command: &str) -> String {
-        if self.extra_args.is_empty() {
-            return command.to_owned();
-        }
-        let words = self.extra_args.iter().map(|argument| shell_text::quote_for_upload(argument));
-        let words: Vec<String> = words.collect();
-        let words = words.join(" ");
-        match command.split_once(" -- ") {
-            Some((before, after)) => format!("{before} {words} -- {after}"),
-            None => format!("{command} {words}"),
-        }
     }
 }
 

@@ -137,34 +137,26 @@ pub(crate) fn changes_directory(command: &str) -> bool {
     let mut moved = vec![false];
     let mut at_command = true;
     let mut quote = None;
-    let mut rest = command;
-    while let Some(first) = rest.chars().next() {
-        if quote.is_some() {
+    for (at, c) in command.char_indices() {
+        if let Some(open) = quote {
             // Text in quotes is no command, whatever it looks like.
-            quote = quote.filter(|open| *open != first);
-            rest = &rest[first.len_utf8()..];
+            quote = Some(open).filter(|open| *open != c);
             continue;
         }
-        if quote.is_none() && (first == '\'' || first == '"') {
-            quote = Some(first);
-        }
-        if at_command
-            && rest.strip_prefix("cd").is_some_and(|after| after.starts_with([' ', '\t']))
+        let after = command[at..].strip_prefix("cd").filter(|_| at_command);
+        if after.is_some_and(|after| after.starts_with([' ', '\t']))
             && let Some(current) = moved.last_mut()
         {
             *current = true;
         }
-        match first {
+        match c {
+            '\'' | '"' => quote = Some(c),
             // A subshell starts where its parent is, and what it does ends with it.
             '(' => moved.push(moved.last().copied().unwrap_or_default()),
             ')' if moved.len() > 1 => _ = moved.pop(),
             _ => (),
         }
-        at_command = match first {
-            ' ' | '\t' => at_command,
-            _ => ";&|({\n!".contains(first),
-        };
-        rest = &rest[first.len_utf8()..];
+        at_command = ";&|({\n!".contains(c) || (at_command && [' ', '\t'].contains(&c));
     }
     moved.last() == Some(&true)
 }

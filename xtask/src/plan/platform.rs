@@ -67,13 +67,12 @@ impl Hypervisor {
 /// Reads a platform file: one name a line, blank lines allowed.
 pub(crate) fn parse_platform_file(source: &Source, found: &Diagnostics) -> Vec<Platform> {
     let mut platforms = Vec::new();
-    // Editors of another system put a byte order mark there, which cannot be seen.
-    let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let mut offset = source.text.len() - text.len();
-    for line in text.split_inclusive('\n') {
-        let at = offset + line.len() - line.trim_start().len();
-        offset += line.len();
-        match line.trim() {
+    for (start, line) in source.lines() {
+        // Editors of another system put a byte order mark there, which cannot be seen.
+        let rest = line.strip_prefix('\u{feff}').filter(|_| start == 0).unwrap_or(line);
+        let name = rest.trim_start();
+        let at = start + line.len() - name.len();
+        match name.trim_end() {
             "" => (),
             name => match Platform::from_name(name) {
                 Ok(platform) if platforms.contains(&platform) => {

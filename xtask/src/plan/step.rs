@@ -1,18 +1,19 @@
 //! Pure. One step as Buildkite gets it.
+//!
+//! Where each crate has steps of its own, a shipped test tests its crate alone, so that the sum of the
+//! steps is the work of one run of the whole workspace. The description has one line for each test,
+//! which is for a whole workspace.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use crate::plan::buildkite;
 use crate::plan::description::{Test, TestDescription};
-use crate::plan::docker;
 use crate::plan::inputs::Inputs;
-use crate::plan::placeholder;
-use crate::plan::placeholder::Values;
+use crate::plan::placeholder::{self, Values};
 use crate::plan::platform::Platform;
-use crate::plan::references;
-use crate::plan::selective;
-use crate::plan::workspace::Crate;
+use crate::plan::workspace::{Chunk, Crate};
 use crate::text::shell as shell_text;
 
 /// A test on a platform, with all that decides what the step looks like.
@@ -73,7 +74,7 @@ impl<'a> Step<'a> {
         let alone = || {
             let workspace =
                 self.inputs.workspace.as_ref().filter(|_| self.description.is_shipped)?;
-            selective::for_crate(command, workspace.chunk(self.member?))
+            for_crate(command, workspace.chunk(self.member?))
         };
         alone().map_or(command.into(), Cow::from)
     }
@@ -105,7 +106,7 @@ impl<'a> Step<'a> {
         }
         // The environment does not reach an emulated guest.
         if !self.platform.is_some_and(Platform::is_emulated) {
-            docker::pass_on(self.test.forwarded.get("env"), &mut docker);
+            buildkite::pass_on_env(self.test.forwarded.get("env"), &mut docker);
         }
         docker
     }
@@ -124,7 +125,7 @@ impl<'a> Step<'a> {
             body.insert("if".to_owned(), condition.as_str().into());
         }
         body.extend(test.forwarded.clone());
-        references::fill(&mut body, &self.placeholders(""));
+        buildkite::fill_references(&mut body, &self.placeholders(""));
         body
     }
 
@@ -132,7 +133,7 @@ impl<'a> Step<'a> {
     pub(crate) fn body_names_crate(&self) -> bool {
         const NAMES: [&str; 2] = [placeholder::CRATE, placeholder::CRATE_PATH];
         let names = |text: &str| NAMES.iter().any(|name| placeholder::occurs(text, name));
-        references::texts(&self.test.forwarded).any(names)
+        buildkite::reference_texts(&self.test.forwarded).any(names)
     }
 
     /// A riscv64 command is one argument of the image's entry point, which parses it once more in
@@ -171,6 +172,63 @@ impl<'a> Step<'a> {
         let docker = json!({ name: self.docker_plugin() });
         std::iter::once(docker).chain(self.test.plugins.iter().cloned()).collect()
     }
+}
+
+const ALL_FEATURES: &str = "cargo all-features ";
+
+/// The command of a shipped test for one crate, with placeholders; `None` if it does not select
+/// packages. `root` is given for a package at the root.
+///
+/// cargo-all-features has no `--package`: it takes the package of its directory, and at the root of
+/// a workspace every member, of which there a chunk can be chosen.
+fn for_crate(command: &str, root: Option<Chunk>) -> Option<String> {
+    let (command, arguments) = match command.split_once(" -- ") {
+        Some((command, arguments)) => (command, format!(" -- {arguments}")),
+        None => (command, String::new()),
+    };
+    let words = without_selection(command).0.join(" ");
+    let alone = if let Some((before, after)) = words.split_once(ALL_FEATURES) {
+        match root {
+            Some(Chunk { of: 1, .. }) => words,
+            Some(Chunk { number, of }) => {
+                format!("{before}{ALL_FEATURES}--n-chunks {of} --chunk {number} {after}")
+            }
+            None => format!("cd {{crate_path}} && {words}"),
+        }
+    } else {
+        let (before, after) = command.split_at(command.find(" --workspace")?);
+        let after = without_selection(after).0.join(" ");
+        format!("{before} --package {{crate}}{after}")
+    };
+    Some(alone + &arguments)
+}
+
+/// Whether a shipped test has something to test in a crate.
+pub(crate) fn tests_crate(command: &str, member: &Crate) -> bool {
+    let is_skipped = member.skips_all_features && command.contains(ALL_FEATURES);
+    let is_excluded = || {
+        command.contains("--exclude")
+            && without_selection(command).1.contains(&member.name.as_str())
+    };
+    !is_skipped && !is_excluded()
+}
+
+/// The words of a command but for those that select packages of a workspace, and the packages that
+/// these exclude.
+fn without_selection(command: &str) -> (Vec<&str>, Vec<&str>) {
+    let (mut kept, mut excluded) = (Vec::new(), Vec::new());
+    let mut words = command.split(' ');
+    while let Some(word) = words.next() {
+        match word {
+            "--workspace" => (),
+            "--exclude" => excluded.extend(words.next()),
+            _ => match word.strip_prefix("--exclude=") {
+                Some(name) => excluded.push(name),
+                None => kept.push(word),
+            },
+        }
+    }
+    (kept, excluded)
 }
 
 #[cfg(test)]
@@ -319,5 +377,69 @@ mod tests {
                 plugins: [{"docker#v5.3.0":{"image":"rustvmm/dev:g8b11be7","always-pull":true,"privileged":false,"devices":["/dev/x"]}}]
                 timeout_in_minutes: 5"#]],
         );
+    }
+
+    const CHUNK: Option<Chunk> = Some(Chunk { number: 2, of: 3 });
+
+    #[test]
+    fn each_shipped_command_is_for_one_crate() {
+        let shipped = include_str!("../../../ci-template/test_description.json");
+        let shipped: Value = serde_json::from_str(shipped).unwrap();
+        let mut lines = Vec::new();
+        for test in shipped["tests"].as_array().unwrap() {
+            if test["scope"] == "workspace" {
+                continue;
+            }
+            let command = test["command"].as_str().unwrap();
+            lines.push(for_crate(command, None).unwrap());
+            lines.push(for_crate(command, CHUNK).unwrap());
+        }
+        expect![[r#"
+            cd {crate_path} && RUSTFLAGS="-D warnings" cargo all-features build --release --all-targets
+            RUSTFLAGS="-D warnings" cargo all-features --n-chunks 3 --chunk 2 build --release --all-targets
+            RUSTFLAGS="-D warnings" cargo build --release --package {crate} --all-targets --all-features
+            RUSTFLAGS="-D warnings" cargo build --release --package {crate} --all-targets --all-features
+            cd {crate_path} && RUSTFLAGS="-D warnings" cargo all-features build --release --all-targets --target {target_platform}-unknown-linux-musl
+            RUSTFLAGS="-D warnings" cargo all-features --n-chunks 3 --chunk 2 build --release --all-targets --target {target_platform}-unknown-linux-musl
+            cd {crate_path} && RUSTFLAGS="-D warnings" cargo all-features test
+            RUSTFLAGS="-D warnings" cargo all-features --n-chunks 3 --chunk 2 test
+            RUSTFLAGS="-D warnings" cargo test --package {crate} --all-features
+            RUSTFLAGS="-D warnings" cargo test --package {crate} --all-features
+            cd {crate_path} && RUSTFLAGS="-D warnings" cargo all-features test --target {target_platform}-unknown-linux-musl
+            RUSTFLAGS="-D warnings" cargo all-features --n-chunks 3 --chunk 2 test --target {target_platform}-unknown-linux-musl
+            cd {crate_path} && RUSTFLAGS="-D warnings" cargo all-features test --release
+            RUSTFLAGS="-D warnings" cargo all-features --n-chunks 3 --chunk 2 test --release
+            RUSTFLAGS="-D warnings" cargo test --release --package {crate} --all-features
+            RUSTFLAGS="-D warnings" cargo test --release --package {crate} --all-features
+            cd {crate_path} && RUSTFLAGS="-D warnings" cargo all-features test --release --target {target_platform}-unknown-linux-musl
+            RUSTFLAGS="-D warnings" cargo all-features --n-chunks 3 --chunk 2 test --release --target {target_platform}-unknown-linux-musl
+            cd {crate_path} && cargo all-features clippy --all-targets -- -D warnings -D clippy::undocumented_unsafe_blocks
+            cargo all-features --n-chunks 3 --chunk 2 clippy --all-targets -- -D warnings -D clippy::undocumented_unsafe_blocks
+            cargo clippy --package {crate} --all-targets --all-features -- -D warnings -D clippy::undocumented_unsafe_blocks
+            cargo clippy --package {crate} --all-targets --all-features -- -D warnings -D clippy::undocumented_unsafe_blocks"#]].assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn a_single_crate_and_other_commands_stay() {
+        let single = Some(Chunk { number: 1, of: 1 });
+        let command = "A=b cargo all-features test -- --nocapture";
+        assert_eq!(for_crate(command, single).as_deref(), Some(command));
+        assert_eq!(for_crate("cargo test -- --workspace", None), None);
+        assert_eq!(for_crate("make", None), None);
+    }
+
+    #[test]
+    fn what_a_consumer_excludes_is_not_tested_and_not_named() {
+        let command = "cargo all-features test --workspace --exclude gpu --exclude=media -- -q";
+        assert_eq!(
+            for_crate(command, None).unwrap(),
+            "cd {crate_path} && cargo all-features test -- -q"
+        );
+        let member =
+            |name: &str| Crate { name: name.to_owned(), path: ".".to_owned(), ..Crate::default() };
+        let is_tested = |name: &str| tests_crate(command, &member(name));
+        assert_eq!(["gpu", "media", "other"].map(is_tested), [false, false, true]);
+        let skipped = Crate { skips_all_features: true, ..member("other") };
+        assert!(!tests_crate(command, &skipped) && tests_crate("cargo test", &skipped));
     }
 }

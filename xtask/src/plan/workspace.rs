@@ -119,7 +119,7 @@ impl Workspace {
 
     /// What a change has to touch for the shared tests of a crate to run.
     pub(crate) fn shared_gate(&self, index: usize) -> Vec<String> {
-        let mut gate = self.crate_globs(index);
+        let mut gate = self.own_gate(index);
         if gate == ["**"] {
             return gate;
         }
@@ -130,13 +130,9 @@ impl Workspace {
         gate
     }
 
-    /// What a change has to touch for a crate's own tests to run.
+    /// What a change has to touch for a crate's own tests to run: its directory and, if wanted, those
+    /// of all crates that it depends on.
     pub(crate) fn own_gate(&self, index: usize) -> Vec<String> {
-        self.crate_globs(index)
-    }
-
-    /// The crate's directory and, if wanted, those of all crates that it depends on.
-    fn crate_globs(&self, index: usize) -> Vec<String> {
         let mut members = vec![index];
         if self.with_dependents {
             members.extend(self.dependency_chains(index).iter().filter_map(|chain| chain.last()));
@@ -181,29 +177,6 @@ fn normal(path: &str) -> Option<String> {
     let parts: Vec<&str> =
         path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     (!parts.contains(&"..")).then(|| parts.join("/"))
-}
-
-/// Where this repository is in the consumer's, relative to its root: `inside` if it is there, else
-/// the submodule of `.gitmodules` whose path or URL ends in our name, else our name.
-pub(crate) fn checkout_path(inside: Option<&str>, gitmodules: Option<&str>) -> String {
-    const NAME: &str = "rust-vmm-ci";
-    if let Some(path) = inside.filter(|path| !path.is_empty()) {
-        return path.to_owned();
-    }
-    let is_ours =
-        |value: &str| value.trim_end_matches('/').trim_end_matches(".git").ends_with(NAME);
-    let sections = gitmodules.unwrap_or_default().split("[submodule ").skip(1);
-    for section in sections {
-        let value_of = |key: &str| {
-            let pairs = section.lines().filter_map(|line| line.split_once('='));
-            pairs.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim()).next_back()
-        };
-        let (path, url) = (value_of("path"), value_of("url"));
-        if let Some(path) = path.filter(|path| is_ours(path) || url.is_some_and(is_ours)) {
-            return path.trim_end_matches('/').to_owned();
-        }
-    }
-    NAME.to_owned()
 }
 
 #[cfg(test)]
@@ -337,16 +310,5 @@ mod tests {
             workspace(vec![package("a", "/r/a", &["/r"]), package("top", "/r", &[])]);
         workspace.with_dependents = true;
         assert_eq!(workspace.shared_gate(0), ["**"]);
-    }
-
-    #[test]
-    fn this_repository_is_found_in_the_consumers() {
-        assert_eq!(checkout_path(Some("tools/ci"), None), "tools/ci");
-        assert_eq!(checkout_path(Some(""), None), "rust-vmm-ci");
-        assert_eq!(checkout_path(None, None), "rust-vmm-ci");
-        let other = "[submodule \"x\"]\n\tpath = x\n\turl = https://e/x.git\n";
-        let ours = "[submodule \"ci\"]\n\turl = https://e/rust-vmm-ci.git\n\tpath = tools/ci\n";
-        assert_eq!(checkout_path(None, Some(&format!("{other}{ours}"))), "tools/ci");
-        assert_eq!(checkout_path(None, Some(other)), "rust-vmm-ci");
     }
 }

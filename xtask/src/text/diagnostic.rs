@@ -7,26 +7,21 @@ use std::fmt;
 use crate::text::sanitize::{indented, visible};
 
 /// A named text that findings point into: a file, or an environment variable.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Source {
     /// As the user would write it: a path, or the name of a variable.
     pub(crate) name: String,
     pub(crate) text: String,
     /// Byte offsets at which lines start; made when the first finding needs it.
     line_starts: OnceCell<Vec<usize>>,
-    /// An offset and its column, from which the next one on the same line is counted: a description
-    /// of one long line may have thousands of findings.
+    /// An offset and how many characters are before it on its line, from which the next column on the
+    /// same line is counted: a description of one long line may have thousands of findings.
     last_column: Cell<(usize, usize)>,
 }
 
 impl Source {
     pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
-        Source {
-            name: name.into(),
-            text: text.into(),
-            line_starts: OnceCell::new(),
-            last_column: Cell::new((0, 1)),
-        }
+        Source { name: name.into(), text: text.into(), ..Source::default() }
     }
 
     /// The line that holds a byte offset, counted from 1.
@@ -85,12 +80,12 @@ impl Source {
     }
 
     fn column_at(&self, offset: usize, line_start: usize) -> usize {
-        let (known, column) = self.last_column.get();
-        let (from, column) =
-            if (line_start..=offset).contains(&known) { (known, column) } else { (line_start, 1) };
-        let column = column + self.text[from..offset.max(from)].chars().count();
-        self.last_column.set((offset, column));
-        column
+        let (known, before) = self.last_column.get();
+        let is_known = (line_start..=offset).contains(&known);
+        let (from, before) = if is_known { (known, before) } else { (line_start, 0) };
+        let before = before + self.text[from..offset.max(from)].chars().count();
+        self.last_column.set((offset, before));
+        before + 1
     }
 }
 
@@ -278,8 +273,8 @@ impl Rejected {
 
     /// Adds the next step to the last finding.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Rejected {
-        if let Some(last) = self.0.pop() {
-            self.0.push(last.help(help));
+        if let Some(last) = self.0.last_mut() {
+            last.help = Some(help.into());
         }
         self
     }

@@ -52,24 +52,15 @@ impl Node {
     }
 
     pub(crate) fn as_str(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Scalar(value) => value.as_str(),
-            Kind::Array(_) | Kind::Object(_) => None,
-        }
+        if let Kind::Scalar(value) = &self.kind { value.as_str() } else { None }
     }
 
     pub(crate) fn as_array(&self) -> Option<&[Node]> {
-        match &self.kind {
-            Kind::Array(items) => Some(items),
-            Kind::Scalar(_) | Kind::Object(_) => None,
-        }
+        if let Kind::Array(items) = &self.kind { Some(items) } else { None }
     }
 
     pub(crate) fn as_object(&self) -> Option<&[Entry]> {
-        match &self.kind {
-            Kind::Object(entries) => Some(entries),
-            Kind::Scalar(_) | Kind::Array(_) => None,
-        }
+        if let Kind::Object(entries) = &self.kind { Some(entries) } else { None }
     }
 
     /// Null, an empty string, an empty list and 0 mean "not given" for the keys that have a meaning
@@ -119,15 +110,11 @@ pub(crate) fn parse(source: &Source, found: &Diagnostics) -> Option<Node> {
         found.push(source.error(offset, message));
         return None;
     }
-    let root: &RawValue = match serde_json::from_str(&source.text) {
-        Ok(root) => root,
-        Err(error) => {
-            let offset = source.offset_of(error.line(), error.column());
-            found.push(source.error(offset, format!("not valid JSON: {}", cause(&error))));
-            return None;
-        }
-    };
-    Reader { source, found }.node(root)
+    let root = serde_json::from_str(&source.text).map_err(|error| {
+        let offset = source.offset_of(error.line(), error.column());
+        found.push(source.error(offset, format!("not valid JSON: {}", cause(&error))));
+    });
+    Reader { source, found }.node(root.ok()?)
 }
 
 /// Finds nesting that no configuration needs and that only costs time and memory.
@@ -150,10 +137,7 @@ fn too_deep(text: &str) -> Option<usize> {
 /// The error's sentence without the position that it appends.
 fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
 }
 
 struct Reader<'s, 'd> {
@@ -162,24 +146,25 @@ struct Reader<'s, 'd> {
 }
 
 impl Reader<'_, '_> {
-    fn node(&mut self, raw: &RawValue) -> Option<Node> {
+    fn node(&self, raw: &RawValue) -> Option<Node> {
         let text = raw.get();
         let offset = text.as_ptr().addr() - self.source.text.as_ptr().addr();
         let kind = match text.as_bytes().first() {
-            Some(b'[') => self.array(text, offset),
+            Some(b'[') => {
+                let items: Vec<&RawValue> = self.accept(offset, serde_json::from_str(text))?;
+                items
+                    .into_iter()
+                    .map(|item| self.node(item))
+                    .collect::<Option<_>>()
+                    .map(Kind::Array)
+            }
             Some(b'{') => self.object(text, offset),
             _ => self.accept(offset, serde_json::from_str(text)).map(Kind::Scalar),
         };
         Some(Node { offset, kind: kind? })
     }
 
-    fn array(&mut self, text: &str, offset: usize) -> Option<Kind> {
-        let items: Vec<&RawValue> = self.accept(offset, serde_json::from_str(text))?;
-        let nodes = items.into_iter().map(|item| self.node(item));
-        nodes.collect::<Option<Vec<Node>>>().map(Kind::Array)
-    }
-
-    fn object(&mut self, text: &str, offset: usize) -> Option<Kind> {
+    fn object(&self, text: &str, offset: usize) -> Option<Kind> {
         let RawEntries(pairs) = self.accept(offset, serde_json::from_str(text))?;
         let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
         let mut seen: HashMap<String, usize> = HashMap::new();
@@ -189,7 +174,10 @@ impl Reader<'_, '_> {
             let value = self.node(raw_value)?;
             let entry = Entry { key, key_offset, value };
             if let Some(&index) = seen.get(&entry.key) {
-                self.report_duplicate(&entries[index], &entry);
+                let (key, line) = (&entry.key, self.source.line_at(entries[index].key_offset));
+                let message =
+                    format!("duplicate key `{key}`, first on line {line}; this value is used");
+                self.found.push(self.source.warning(key_offset, message));
                 entries[index] = entry;
             } else {
                 seen.insert(entry.key.clone(), entries.len());
@@ -199,18 +187,9 @@ impl Reader<'_, '_> {
         Some(Kind::Object(entries))
     }
 
-    fn report_duplicate(&mut self, first: &Entry, second: &Entry) {
-        let first_line = self.source.line_at(first.key_offset);
-        let message = format!(
-            "duplicate key `{}`, first on line {first_line}; this value is used",
-            second.key
-        );
-        self.found.push(self.source.warning(second.key_offset, message));
-    }
-
     /// What the first pass let through and the second does not: half a surrogate pair in a string,
     /// a number beyond all bounds.
-    fn accept<T>(&mut self, offset: usize, read: Result<T, serde_json::Error>) -> Option<T> {
+    fn accept<T>(&self, offset: usize, read: Result<T, serde_json::Error>) -> Option<T> {
         read.map_err(|error| {
             let message = format!("not valid JSON: {}", cause(&error));
             self.found.push(self.source.error(offset, message));

@@ -83,17 +83,19 @@ pub(crate) fn did_you_mean<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> String {
     let name = nearest(word, candidates);
-    name.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+    name.map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }
 
 /// As [`did_you_mean`], or the list of all candidates if none is near and there are few.
 pub(crate) fn hint(word: &str, candidates: &[&str]) -> String {
     let near = did_you_mean(word, candidates.iter().copied());
-    if !near.is_empty() || candidates.is_empty() || candidates.len() > 24 {
-        return near;
-    }
     let names: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
-    format!(", expected {}", one_of(&names))
+    match names.as_slice() {
+        [] => near,
+        _ if !near.is_empty() || names.len() > 24 => near,
+        [only] => format!(", expected {only}"),
+        [first @ .., last] => format!(", expected one of {} or {last}", first.join(", ")),
+    }
 }
 
 /// The value of that name among `choices`, or why there is none: `what` says what they are.
@@ -103,14 +105,6 @@ pub(crate) fn choose<T: Copy>(what: &str, name: &str, choices: &[(&str, T)]) -> 
         let names: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
         format!("unknown {what} `{name}`{}", hint(name, &names))
     })
-}
-
-fn one_of(names: &[String]) -> String {
-    match names {
-        [only] => only.clone(),
-        [first @ .., last] => format!("one of {} or {last}", first.join(", ")),
-        [] => String::new(),
-    }
 }
 
 #[cfg(test)]

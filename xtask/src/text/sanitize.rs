@@ -1,6 +1,8 @@
 //! Pure. Foreign text on its way to a terminal, a table or an annotation: names and values from
 //! files and variables, and what other programs print.
 
+use std::borrow::Cow;
+
 /// Replaces every character that could drive a terminal, reorder a line or start a new one.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
@@ -62,54 +64,90 @@ fn mask_url(text: &str) -> String {
 /// Text for a file: without the escape sequences that colour it or move the cursor, and without what
 /// a carriage return lets the next text overwrite.
 pub(crate) fn without_escapes(text: &str) -> String {
+    strip(text, |_| false)
+}
+
+/// A line for a terminal: as [`without_escapes`], but for its colours.
+pub(crate) fn colours_only(line: &str) -> String {
+    strip(line, |escape| {
+        let parameters = escape.strip_prefix("\u{1b}[").and_then(|it| it.strip_suffix('m'));
+        parameters.is_some_and(|it| it.chars().all(|c| c.is_ascii_digit() || c == ';'))
+    })
+}
+
+fn strip(text: &str, is_kept: impl Fn(&str) -> bool) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = if c == '\u{1b}' { escape_length(rest) } else { c.len_utf8() };
+        let (piece, after) = rest.split_at(length);
         match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\r' if chars.peek() != Some(&'\n') => {
+            '\u{1b}' if is_kept(piece) => plain.push_str(piece),
+            '\r' if !after.starts_with('\n') => {
                 plain.truncate(plain.rfind('\n').map_or(0, |end| end + 1));
             }
             '\n' | '\t' => plain.push(c),
             _ if c.is_control() => (),
             _ => plain.push(c),
         }
+        rest = after;
     }
     plain
 }
 
-/// A line for a terminal, in which nothing but its colours is left of the escape sequences.
-pub(crate) fn colours_only(line: &str) -> String {
-    let mut shown = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find('\u{1b}') {
-        shown += &without_escapes(&rest[..at]);
-        let parameters = rest[at..].strip_prefix("\u{1b}[").unwrap_or_default();
-        let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
-        match end {
-            Some(end) if parameters[end..].starts_with('m') => {
-                shown += &rest[at..=at + 2 + end];
-                rest = &parameters[end + 1..];
-            }
-            _ => {
-                let mut chars = rest[at + 1..].chars().peekable();
-                skip_escape(&mut chars);
-                let left: usize = chars.map(char::len_utf8).sum();
-                rest = &rest[rest.len() - left..];
-            }
-        }
-    }
-    shown + &without_escapes(rest)
+/// The length of the sequence that a text starts with: the escape character and `[`, parameters and a
+/// final letter, or `]` and a text that a bell or `\` ends, or a single character.
+fn escape_length(text: &str) -> usize {
+    let mut chars = text.char_indices().skip(1);
+    let end = match chars.next() {
+        Some((_, '[')) => chars.find(|(_, c)| ('\u{40}'..='\u{7e}').contains(c)),
+        Some((_, ']')) => chars.find(|(_, c)| ['\u{7}', '\\'].contains(c)),
+        single => single,
+    };
+    end.map_or(text.len(), |(at, c)| at + c.len_utf8())
 }
 
-/// After the escape character: `[`, parameters and a final letter, or `]` and a text that a bell or
-/// `\` ends, or a single character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.next() {
-        Some('[') => while chars.next().is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c)) {},
-        Some(']') => while chars.next().is_some_and(|c| c != '\u{7}' && c != '\\') {},
-        _ => (),
+/// A heading and, below it, text as it is.
+pub(crate) fn headed_code_block(heading: &str, text: &str) -> String {
+    format!("**{heading}**\n\n{}", code_block("text", text))
+}
+
+/// A fenced code block. The text is foreign, so the fence is longer than every run of backticks in
+/// it.
+pub(crate) fn code_block(language: &str, text: &str) -> String {
+    let runs = text.split(|c: char| c != '`').map(str::len);
+    let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
+    format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
+}
+
+/// Text that is no markup, whatever its characters are.
+pub(crate) fn escape_markdown(text: &str) -> String {
+    with_backslashes(&text.replace(char::is_control, " "), r"\`*_{}[]()<>#+-.!|~&")
+}
+
+/// Text with a backslash before each of these characters.
+pub(crate) fn with_backslashes(text: &str, special: &str) -> String {
+    let escape = |c| special.contains(c).then_some('\\').into_iter().chain([c]);
+    text.chars().flat_map(escape).collect()
+}
+
+/// Text between backticks, which has none itself.
+pub(crate) fn code_span(text: &str) -> String {
+    text.replace('`', "'")
+}
+
+/// Cuts a text to whole lines within a limit and says that the rest is in the log.
+pub(crate) fn cut_to_lines(text: &str, limit_bytes: usize) -> Cow<'_, str> {
+    const REST: &str = "\n(The rest is in the log of the job.)\n";
+    if text.len() <= limit_bytes {
+        return Cow::Borrowed(text);
     }
+    let mut kept = limit_bytes.saturating_sub(REST.len());
+    while !text.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    let line_end = text[..kept].rfind('\n').unwrap_or(kept);
+    Cow::Owned(format!("{}{REST}", &text[..line_end]))
 }
 
 #[cfg(test)]
@@ -162,5 +200,22 @@ mod tests {
             colours_only("\u{1b}[1;31mred\u{1b}[0m\u{1b}[2Jx\u{1b}]8;;u\u{7}l\u{8}"),
             "\u{1b}[1;31mred\u{1b}[0mxl"
         );
+        let overwritten = "\u{1b}[1m 10 %\u{1b}[0m\r\u{1b}[1mdone\u{1b}[0m";
+        assert_eq!(colours_only(overwritten), "\u{1b}[1mdone\u{1b}[0m");
+    }
+
+    #[test]
+    fn what_is_too_long_ends_with_a_whole_line() {
+        let text = "é".repeat(20) + "\n" + &"x".repeat(100);
+        assert_eq!(cut_to_lines(&text, text.len()), text);
+        let rest = "\n(The rest is in the log of the job.)\n";
+        assert_eq!(cut_to_lines(&text, 100), "é".repeat(20) + rest);
+        assert_eq!(cut_to_lines(&text, rest.len() + 7), "ééé".to_owned() + rest);
+    }
+
+    #[test]
+    fn the_text_cannot_end_its_fence() {
+        assert_eq!(headed_code_block("H", "a\n"), "**H**\n\n```text\na\n```\n");
+        assert_eq!(headed_code_block("H", "```` b"), "**H**\n\n`````text\n```` b\n`````\n");
     }
 }

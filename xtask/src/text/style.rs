@@ -1,13 +1,14 @@
-//! Pure. Whether output is coloured, and the colours.
+//! Pure. How text looks on a terminal: whether it is coloured, the colours, and columns that are as
+//! wide as their widest cell.
 
-/// The colours that terminals of every age have.
+/// The colours that terminals of every age have, with their codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
-    Red,
-    Green,
-    Yellow,
-    Cyan,
-    Dim,
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+    Cyan = 36,
+    Dim = 2,
 }
 
 /// The text in a colour, if output is coloured.
@@ -15,14 +16,7 @@ pub(crate) fn paint(text: &str, colour: Colour, is_coloured: bool) -> String {
     if !is_coloured {
         return text.to_owned();
     }
-    let code = match colour {
-        Colour::Red => 31,
-        Colour::Green => 32,
-        Colour::Yellow => 33,
-        Colour::Cyan => 36,
-        Colour::Dim => 2,
-    };
-    format!("\x1b[{code}m{text}\x1b[0m")
+    format!("\x1b[{}m{text}\x1b[0m", colour as u8)
 }
 
 /// The variables that decide about colours, besides `TERM`.
@@ -54,23 +48,126 @@ pub(crate) fn has_progress(lookup: impl Fn(&str) -> Option<String>, is_terminal:
     }
 }
 
+/// On which side a column is padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// The columns of a table. Rows are written one at a time, so that a table of many rows need not be
+/// held in memory: first all are fitted, then each is written.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    aligns: Vec<Align>,
+    /// In columns of a terminal.
+    widths: Vec<usize>,
+}
+
+impl Columns {
+    pub(crate) fn new(aligns: &[Align]) -> Columns {
+        Columns { aligns: aligns.to_vec(), widths: vec![0; aligns.len()] }
+    }
+
+    /// Makes room for a row.
+    pub(crate) fn fit(&mut self, cells: &[impl AsRef<str>]) {
+        for (width, cell) in self.widths.iter_mut().zip(cells) {
+            *width = (*width).max(self::width(cell.as_ref()));
+        }
+    }
+
+    /// One row, without blanks at its end.
+    pub(crate) fn line(&self, cells: &[impl AsRef<str>]) -> String {
+        let padded: Vec<String> =
+            (0..cells.len()).map(|at| self.cell(at, cells[at].as_ref())).collect();
+        padded.join("  ").trim_end().to_owned()
+    }
+
+    /// One cell, padded to the width of its column.
+    pub(crate) fn cell(&self, column: usize, text: &str) -> String {
+        let padding = " ".repeat(self.widths[column].saturating_sub(width(text)));
+        match self.aligns[column] {
+            Align::Left => format!("{text}{padding}"),
+            Align::Right => format!("{padding}{text}"),
+        }
+    }
+}
+
+/// How many columns of a terminal a text takes: East Asian characters and pictures take two,
+/// combining marks none.
+///
+/// Source: the wide ranges of Unicode's `EastAsianWidth.txt`, in coarse blocks.
+pub(crate) fn width(text: &str) -> usize {
+    text.chars().map(char_width).sum()
+}
+
+fn char_width(c: char) -> usize {
+    match u32::from(c) {
+        0x0300..=0x036f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// As much of a text as fits into some columns.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    let mut left = columns;
+    let fits = |c: &char| {
+        let width = char_width(*c);
+        let has_room = width <= left;
+        left = left.saturating_sub(width);
+        has_room
+    };
+    text.chars().take_while(fits).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::testing::lookup;
 
     #[test]
     fn variables_decide_before_the_terminal_does() {
-        let is_coloured = |variables: &[(&str, &str)], is_terminal| {
-            super::is_coloured(lookup(variables), is_terminal)
-        };
-        assert!(is_coloured(&[], true));
-        assert!(!is_coloured(&[], false));
-        assert!(!is_coloured(&[("TERM", "dumb")], true));
-        assert!(!is_coloured(&[("NO_COLOR", "1"), ("FORCE_COLOR", "1")], true));
-        assert!(is_coloured(&[("FORCE_COLOR", "1")], false));
-        assert!(!is_coloured(&[("CLICOLOR_FORCE", "0")], false));
-        assert!(is_coloured(&[("CARGO_TERM_COLOR", "always")], false));
-        assert!(!is_coloured(&[("CARGO_TERM_COLOR", "never")], true));
+        let decided =
+            |variables: &[(&str, &str)], is_terminal| is_coloured(lookup(variables), is_terminal);
+        assert!(decided(&[], true));
+        assert!(!decided(&[], false));
+        assert!(!decided(&[("TERM", "dumb")], true));
+        assert!(!decided(&[("NO_COLOR", "1"), ("FORCE_COLOR", "1")], true));
+        assert!(decided(&[("FORCE_COLOR", "1")], false));
+        assert!(!decided(&[("CLICOLOR_FORCE", "0")], false));
+        assert!(decided(&[("CARGO_TERM_COLOR", "always")], false));
+        assert!(!decided(&[("CARGO_TERM_COLOR", "never")], true));
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut columns = Columns::new(&[Align::Left, Align::Right, Align::Left]);
+        let rows = [["a", "10", "x"], ["größer", "9", ""]];
+        for row in &rows {
+            columns.fit(row);
+        }
+        assert_eq!(rows.map(|row| columns.line(&row)), ["a       10  x", "größer   9"]);
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        assert_eq!(width("日本e\u{301}🦀"), 7);
+        assert_eq!(cut("日本語", 5), "日本");
+        let mut columns = Columns::new(&[Align::Left, Align::Left]);
+        let rows = [["日本", "x"], ["abcde", "y"]];
+        for row in &rows {
+            columns.fit(row);
+        }
+        assert_eq!(rows.map(|row| columns.line(&row)), ["日本   x", "abcde  y"]);
     }
 
     #[test]

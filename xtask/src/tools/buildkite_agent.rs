@@ -5,7 +5,7 @@ use xshell::{Cmd, Shell, cmd};
 use crate::context::Context;
 use crate::host::terminal;
 use crate::outcome::Outcome;
-use crate::text::{markdown, sanitize};
+use crate::text::sanitize;
 
 /// More Markdown than this is refused by Buildkite.
 ///
@@ -61,7 +61,7 @@ pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str
         return;
     }
     let text = sanitize::mask_secrets(&sanitize::visible_lines(markdown));
-    let text = markdown::shortened(&text, ANNOTATION_LIMIT_BYTES);
+    let text = sanitize::cut_to_lines(&text, ANNOTATION_LIMIT_BYTES);
     let cmd = annotation(&cx.sh, context, style);
     let problem = match cx.process(cmd).stdin(text.as_bytes()).output() {
         Ok(output) if output.status.success() => return,
@@ -77,10 +77,10 @@ pub(crate) fn show_check(cx: &Context, context: &str, outcome: Outcome, heading:
     let is_retry = cx.lookup("BUILDKITE_RETRY_COUNT").is_some_and(|count| count != "0");
     match outcome {
         Outcome::Fail => {
-            annotate(cx, context, Style::Error, &markdown::verbatim(heading, text));
+            annotate(cx, context, Style::Error, &sanitize::headed_code_block(heading, text));
         }
         Outcome::Pass if is_retry => {
-            annotate(cx, context, Style::Success, &markdown::verbatim(heading, text));
+            annotate(cx, context, Style::Success, &sanitize::headed_code_block(heading, text));
         }
         Outcome::Pass | Outcome::Unavailable => (),
     }

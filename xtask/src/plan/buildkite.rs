@@ -1,27 +1,60 @@
-//! Pure. The settings of Buildkite's docker plugin.
-//!
-//! Source: `plugin.yml` and `hooks/command` of `buildkite-plugins/docker-buildkite-plugin` v5.3.0,
-//! which finds its settings in variables and ignores those of another shape.
+//! Pure. What Buildkite does with a step: its agent interpolates every string, its docker plugin reads
+//! settings, and its steps name each other by `key` and `depends_on`.
 
 use serde_json::{Map, Value};
 
+use crate::plan::placeholder::{self, Values};
 use crate::text::diagnostic::Severity;
 use crate::text::fields::Field;
 use crate::text::nearest;
+use crate::text::shell;
 
-const LISTS: &str = "add-caps add-host additional-groups devices drop-caps env-file environment \
+/// Reports every string of a value, keys included, that has an expansion which Buildkite refuses.
+pub(crate) fn check_expansions(field: Field<'_>) {
+    let Field { node, source, found, .. } = field;
+    for item in node.as_array().unwrap_or_default() {
+        check_expansions(Field::of(item, source, found));
+    }
+    for entry in node.as_object().unwrap_or_default() {
+        if let Some((_, message)) = expansion_problem(&entry.key) {
+            found.push(source.error(entry.key_offset, message));
+        }
+        check_expansions(Field::of(&entry.value, source, found));
+    }
+    if let Some((at, message)) = node.as_str().and_then(expansion_problem) {
+        field.error_in_text(at, message);
+    }
+}
+
+fn expansion_problem(text: &str) -> Option<(usize, String)> {
+    const SHOWN_CHARS: usize = 24;
+    let at = shell::refused_expansion(text)?;
+    let rest = &text[at..];
+    let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+    let shown: String = rest[..end].chars().take(SHOWN_CHARS).collect();
+    let message = format!(
+        "Buildkite refuses to expand `{shown}`: write `$$` for a dollar that the shell is to see"
+    );
+    Some((at, message))
+}
+
+/// Settings of the docker plugin that are lists; it ignores those of another shape.
+///
+/// Source: `plugin.yml` and `hooks/command` of `buildkite-plugins/docker-buildkite-plugin` v5.3.0.
+const DOCKER_LISTS: &str = "add-caps add-host additional-groups devices drop-caps env-file environment \
      mounts publish security-opts sysctls tmpfs ulimits volumes";
 
-const SCALARS: &str = "always-pull cpus debug entrypoint expand-volume-vars gpus image init \
+/// Those that are strings, numbers or booleans.
+const DOCKER_SCALARS: &str = "always-pull cpus debug entrypoint expand-volume-vars gpus image init \
      interactive ipc leave-container memory memory-swap memory-swappiness mount-buildkite-agent \
      mount-checkout mount-ssh-agent network pid privileged propagate-aws-auth-tokens \
      propagate-environment propagate-uid-gid pull-retries runtime shm-size skip-checkout \
      storage-opt tty user userns workdir";
 
-/// Reports settings that the plugin would ignore or refuse.
-pub(crate) fn check(settings: Field<'_>) {
+/// Reports settings of the docker plugin that it would ignore or refuse.
+pub(crate) fn check_docker(settings: Field<'_>) {
     for entry in settings.node.as_object().unwrap_or_default() {
-        if let Some((severity, message)) = problem(&entry.key, &entry.value.to_value()) {
+        if let Some((severity, message)) = docker_problem(&entry.key, &entry.value.to_value()) {
             let finding = settings.source.finding(severity, entry.key_offset, message);
             settings.found.push(finding);
         }
@@ -30,7 +63,7 @@ pub(crate) fn check(settings: Field<'_>) {
 
 /// Returns what is wrong with a setting: the plugin would ignore it, or refuse it in the job. A
 /// setting that this version of the plugin does not have is a warning.
-fn problem(key: &str, value: &Value) -> Option<(Severity, String)> {
+fn docker_problem(key: &str, value: &Value) -> Option<(Severity, String)> {
     let is_scalar = |value: &Value| value.is_string() || value.is_boolean() || value.is_number();
     // Of a list, the plugin reads the items before the first empty one.
     let is_item = |value: &Value| is_scalar(value) && value != "";
@@ -39,11 +72,11 @@ fn problem(key: &str, value: &Value) -> Option<(Severity, String)> {
     let (is_right, wanted) = match key {
         "command" => (false, "the command of the step alone"),
         "shell" => (value.is_boolean() || is_list(), "a boolean or a list"),
-        _ if has(LISTS) => (is_list(), "a list of non-empty strings"),
-        _ if has(SCALARS) => (is_scalar(value), "a string, a number or a boolean"),
+        _ if has(DOCKER_LISTS) => (is_list(), "a list of non-empty strings"),
+        _ if has(DOCKER_SCALARS) => (is_scalar(value), "a string, a number or a boolean"),
         _ => {
-            let hint = nearest::nearest(key, LISTS.split(' ').chain(SCALARS.split(' ')));
-            let hint = hint.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default();
+            let known = DOCKER_LISTS.split(' ').chain(DOCKER_SCALARS.split(' '));
+            let hint = nearest::did_you_mean(key, known);
             let message = format!("the docker plugin has no setting `{key}`{hint}");
             return Some((Severity::Warning, message));
         }
@@ -54,8 +87,8 @@ fn problem(key: &str, value: &Value) -> Option<(Severity, String)> {
     (!is_right).then(|| (Severity::Error, message()))
 }
 
-/// Adds the variables of the step's `env` to those that the plugin passes to the container.
-pub(crate) fn pass_on(env: Option<&Value>, docker: &mut Map<String, Value>) {
+/// Adds the variables of the step's `env` to those that the docker plugin passes to the container.
+pub(crate) fn pass_on_env(env: Option<&Value>, docker: &mut Map<String, Value>) {
     let Some(Value::Object(env)) = env else { return };
     if is_on(docker.get("propagate-environment")) {
         return;
@@ -82,6 +115,51 @@ fn is_on(value: Option<&Value>) -> bool {
     }
 }
 
+/// The names that Buildkite has for the key of a step.
+pub(crate) const KEYS: [&str; 3] = ["key", "id", "identifier"];
+
+pub(crate) const DEPENDS_ON: &str = "depends_on";
+
+/// The texts in which placeholders are filled, besides the command.
+pub(crate) fn reference_texts(keys: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    own_keys(keys).chain(dependencies(keys))
+}
+
+/// The keys that a step gives itself.
+pub(crate) fn own_keys(keys: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    KEYS.iter().filter_map(|key| keys.get(*key)?.as_str())
+}
+
+/// The keys that a step depends on: one, or a list of keys and of objects with a `step`.
+pub(crate) fn dependencies(keys: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let value = keys.get(DEPENDS_ON);
+    let items =
+        value.map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    items.into_iter().flatten().filter_map(|item| item.get("step").unwrap_or(item).as_str())
+}
+
+/// Fills the placeholders of keys, where no shell reads them.
+pub(crate) fn fill_references(keys: &mut Map<String, Value>, values: &Values<'_>) {
+    let fill = |value: &mut Value| {
+        if let Value::String(text) = value {
+            *text = placeholder::fill_unquoted(text, values);
+        }
+    };
+    for key in KEYS {
+        keys.get_mut(key).into_iter().for_each(fill);
+    }
+    let items = match keys.get_mut(DEPENDS_ON) {
+        Some(Value::Array(items)) => items.as_mut_slice(),
+        value => value.map(std::slice::from_mut).unwrap_or_default(),
+    };
+    for item in items {
+        match item {
+            Value::Object(object) => object.get_mut("step").into_iter().for_each(fill),
+            key => fill(key),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,7 +167,7 @@ mod tests {
     #[test]
     fn what_the_plugin_would_ignore_or_refuse_is_a_problem() {
         let problem = |key: &str, value: &str| {
-            let problem = problem(key, &serde_json::from_str(value).unwrap());
+            let problem = docker_problem(key, &serde_json::from_str(value).unwrap());
             problem.map(|(_, message)| message).unwrap_or_default()
         };
         for (key, value) in [
@@ -120,7 +198,7 @@ mod tests {
         let passed_on = |docker: &str| {
             let env = serde_json::from_str(r#"{"A": "1", "B": "2"}"#).unwrap();
             let mut docker = serde_json::from_str(docker).unwrap();
-            pass_on(Some(&env), &mut docker);
+            pass_on_env(Some(&env), &mut docker);
             serde_json::to_string(&docker).unwrap()
         };
         assert_eq!(passed_on("{}"), r#"{"environment":["A","B"]}"#);
