@@ -5,8 +5,6 @@ pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod message_file;
 pub(crate) mod report;
-pub(crate) mod settings;
-pub(crate) mod trailer;
 
 use std::path::Path;
 
@@ -132,7 +130,7 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
     let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
     let source = text.map(|text| Source::new(NAME, text));
     let found = Diagnostics::default();
-    let bots = settings::bots(source.as_ref(), &found);
+    let bots = history::bots(source.as_ref(), &found);
     report_warnings(&found.into_warnings()?);
     Ok(bots)
 }

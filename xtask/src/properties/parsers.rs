@@ -95,7 +95,7 @@ fn read_all(text: &str) -> Diagnostics {
     Settings::parse(&source(), &found);
     Environment::from_lookup(|_| Some(text.to_owned()), &["style"], &found);
     platform::parse_platform_file(&source(), &found);
-    commit_format::settings::bots(Some(&source()), &found);
+    commit_format::history::bots(Some(&source()), &found);
     coverage::config::Config::parse(&source(), &found);
     coverage::config::parse_score_file(&source(), &found);
     let ours = Ours { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
