@@ -1,9 +1,8 @@
 //! `audit`: looks up the dependencies in the advisory database.
 
 pub(crate) mod advisory;
-pub(crate) mod dependency_graph;
 mod lock_file;
-mod report;
+pub(crate) mod report;
 
 use std::path::Path;
 
@@ -11,9 +10,8 @@ use anyhow::{Context as _, bail};
 use xshell::{Cmd, cmd};
 
 use crate::audit::advisory::{Finding, Response};
-use crate::audit::dependency_graph::DependencyGraph;
 use crate::audit::lock_file::{Network, Workspace};
-use crate::audit::report::{AuditReport, LockOrigin};
+use crate::audit::report::{AuditReport, DependencyGraph, LockOrigin};
 use crate::base;
 use crate::cli::args::Base;
 use crate::cli::audit::Options;
