@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::init::cargo_config::CargoConfig;
 use crate::plan::alias::Ours;
 use crate::text::toml;
 
@@ -40,6 +39,33 @@ pub(crate) struct Hook {
     pub(crate) is_in_tree: bool,
     /// The directory is outside of the repository, for several of them.
     pub(crate) is_shared: bool,
+}
+
+/// What a cargo configuration says about aliases and the target.
+#[derive(Debug, Default)]
+pub(crate) struct CargoConfig {
+    /// Each with what it stands for, as one line.
+    pub(crate) aliases: Vec<(String, String)>,
+    /// What cargo builds for unless it is told; empty is the host.
+    pub(crate) targets: Vec<String>,
+}
+
+impl CargoConfig {
+    /// The error is the byte at which a line starts that is not TOML.
+    pub(crate) fn parse(text: &str) -> Result<CargoConfig, usize> {
+        let mut config = CargoConfig::default();
+        for statement in toml::statements(text)? {
+            let Some(value) = statement.value else { continue };
+            match statement.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                ["alias", name] => {
+                    config.aliases.push((name.to_owned(), toml::strings(value).join(" ")));
+                }
+                ["build", "target"] => config.targets = toml::strings(value),
+                _ => (),
+            }
+        }
+        Ok(config)
+    }
 }
 
 pub(crate) const CONFIG: &str = ".cargo/config.toml";
@@ -237,5 +263,15 @@ mod tests {
         for name in ["a.json", ".buildkite/run.sh", ".github/x.yml", "x.buildkite/a.json"] {
             assert!(!is_read(name), "{name}");
         }
+    }
+
+    #[test]
+    fn aliases_and_targets_are_read_in_every_form() {
+        let text = "alias.b = \"build\"\n[build]\ntarget = [\"a\", \"b\"]\n[alias]\nc = [\"run\", \"-p\", \"c\"]\n";
+        let config = CargoConfig::parse(text).unwrap();
+        let alias = |name: &str, line: &str| (name.to_owned(), line.to_owned());
+        assert_eq!(config.aliases, [alias("b", "build"), alias("c", "run -p c")]);
+        assert_eq!(config.targets, ["a", "b"]);
+        assert_eq!(CargoConfig::parse("a\n").unwrap_err(), 0);
     }
 }

@@ -143,7 +143,7 @@ pub(crate) fn next_steps(facts: &Facts, answers: &Answers, items: &[Item]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::cargo_config::CargoConfig;
+    use crate::init::facts::CargoConfig;
     use expect_test::expect;
 
     fn written(path: &str, state: State) -> Item {
