@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::doctor::finding::Findings;
-use crate::doctor::tree::Tree;
-use crate::doctor::{coverage_record, description, entries, set_up, tree};
+use crate::doctor::repository::Tree;
+use crate::doctor::{coverage_record, description, repository};
 use crate::host::{cargo, files};
 use crate::inputs as gather;
 use crate::inputs::Request;
@@ -93,8 +93,8 @@ impl Examination<'_> {
             .map_err(|error| self.findings.push_unavailable(format!("the toolchain: {error:#}")))
             .ok();
         let finding = file
-            .and_then(|file| set_up::old_toolchain_file(&file, RUST_VERSION))
-            .or_else(|| set_up::old_toolchain(version.as_deref()?, RUST_VERSION));
+            .and_then(|file| repository::old_toolchain_file(&file, RUST_VERSION))
+            .or_else(|| repository::old_toolchain(version.as_deref()?, RUST_VERSION));
         self.findings.extend("toolchain", finding);
         Ok(version.is_some())
     }
@@ -104,17 +104,17 @@ impl Examination<'_> {
         // A link to the new name serves old versions of cargo.
         let is_link = self.tree.links.iter().any(|link| link == ".cargo/config");
         let old = if is_link { None } else { self.read(".cargo/config")? };
-        let finding = old.as_ref().map(|old| set_up::old_cargo_config(old, new.is_some()));
+        let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
         let config = old.or(new);
         if knows_aliases {
             let checkout = gather::checkout_path(self.cx)?;
             let problem = gather::choose_alias(self.cx)?.problem(&checkout);
-            let problem = problem.map(|problem| set_up::at_alias(problem, config.as_ref()));
+            let problem = problem.map(|problem| repository::at_alias(problem, config.as_ref()));
             self.findings.extend("alias", problem);
         }
         let target =
-            config.and_then(|it| set_up::foreign_build_target(&it, std::env::consts::ARCH));
+            config.and_then(|it| repository::foreign_build_target(&it, std::env::consts::ARCH));
         self.findings.extend("build-target", target);
         Ok(())
     }
@@ -123,14 +123,14 @@ impl Examination<'_> {
     fn hints(&mut self) -> anyhow::Result<()> {
         let subdirectory = self.cx.project.subdirectory().display().to_string();
         if !subdirectory.is_empty() {
-            self.findings.extend("subdirectory", [set_up::in_subdirectory(&subdirectory)]);
+            self.findings.extend("subdirectory", [repository::in_subdirectory(&subdirectory)]);
         }
         let hook = self.cx.git().hook_path("commit-msg");
         let hook = PathBuf::from(self.cx.process(hook).read_text()?);
         if !self.cx.is_ci() && !hook.exists() {
             let is_own = self.cx.project.is_own_consumer();
             let checkout = if is_own { ".".to_owned() } else { gather::checkout_path(self.cx)? };
-            self.findings.extend("hook", [set_up::missing_hook(&checkout)]);
+            self.findings.extend("hook", [repository::missing_hook(&checkout)]);
         }
         Ok(())
     }
@@ -142,11 +142,11 @@ impl Examination<'_> {
         let ours = gather::checkout_path(self.cx)?;
         let empty = self.tree.submodules.iter().filter(|path| !self.is_checked_out(path));
         let empty: Vec<Diagnostic> =
-            empty.map(|path| tree::empty_submodule(path, *path == ours)).collect();
+            empty.map(|path| repository::empty_submodule(path, *path == ours)).collect();
         self.findings.extend("submodule", empty);
         let status = self.cx.git().submodule_status(&self.tree.submodules);
         let status = self.cx.process(status).read_text()?;
-        self.findings.extend("submodule", tree::modified_submodules(&status));
+        self.findings.extend("submodule", repository::modified_submodules(&status));
         Ok(())
     }
 
@@ -161,7 +161,8 @@ impl Examination<'_> {
             let Some(submodule) = self.tree.submodule_of(path, &target) else { continue };
             // Before the submodule is there, every link into it leads nowhere.
             let leads_somewhere = full.exists() || !self.is_checked_out(submodule);
-            self.findings.extend("link", [tree::link(path, &target, leads_somewhere)]);
+            self.findings
+                .extend("link", [repository::link_into_submodule(path, &target, leads_somewhere)]);
         }
     }
 
@@ -241,7 +242,7 @@ impl Examination<'_> {
     /// What configures the tests.
     fn json_files(&mut self) -> anyhow::Result<Vec<Source>> {
         let names = self.tree.in_directory(".buildkite");
-        let names = names.filter(|name| tree::has_extension(name, "json"));
+        let names = names.filter(|name| repository::has_extension(name, "json"));
         names.filter_map(|name| self.read(name).transpose()).collect()
     }
 
@@ -249,7 +250,7 @@ impl Examination<'_> {
     fn scripts(&mut self) -> Vec<Source> {
         let directories = [".buildkite", ".github"].map(|name| self.tree.in_directory(name));
         let is_script =
-            |name: &&str| !["json", "md"].iter().any(|it| tree::has_extension(name, it));
+            |name: &&str| !["json", "md"].iter().any(|it| repository::has_extension(name, it));
         let mut scripts = Vec::new();
         for name in directories.into_iter().flatten().filter(is_script) {
             // Among them may be pictures, and files that are gone.
@@ -275,9 +276,9 @@ impl Examination<'_> {
     }
 
     fn entries(&mut self, source: &Source) {
-        for (name, check) in entries::CHECKS {
+        for (name, check) in description::TEST_CHECKS {
             self.findings.read(name, source, |file| {
-                for test in entries::tests(file) {
+                for test in description::tests(file) {
                     check(test, self.tree);
                 }
                 None

@@ -3,11 +3,9 @@
 pub(crate) mod code_owners;
 pub(crate) mod coverage_record;
 pub(crate) mod description;
-pub(crate) mod entries;
 pub(crate) mod examination;
 pub(crate) mod finding;
-pub(crate) mod set_up;
-pub(crate) mod tree;
+pub(crate) mod repository;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::commit_format::message_file::Known;
 use crate::doctor::code_owners::History;
-use crate::doctor::tree::Tree;
-use crate::doctor::{code_owners, coverage_record, description, entries, set_up, tree};
+use crate::doctor::repository::Tree;
+use crate::doctor::{code_owners, coverage_record, description, repository};
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
@@ -121,18 +121,18 @@ fn read_all(text: &str) -> Diagnostics {
 fn examine(source: &Source, found: &Diagnostics) {
     let tree = Tree::parse(source.text.as_bytes());
     let description = TestDescription::parse(Source::new("input", &*source.text), found);
-    let findings = tree::modified_submodules(&source.text)
+    let findings = repository::modified_submodules(&source.text)
         .into_iter()
         .chain(description::predecessors_calls(source))
-        .chain(set_up::old_toolchain_file(source, "1.89"))
-        .chain(set_up::foreign_build_target(source, "x86_64"))
+        .chain(repository::old_toolchain_file(source, "1.89"))
+        .chain(repository::foreign_build_target(source, "x86_64"))
         .chain(description::lost_minutes(&description, 5, true))
         .chain(description::copy_of_shipped(&description, &description));
     findings.for_each(|finding| found.push(finding));
     code_owners::report(source, &History::parse(source.text.as_bytes()), 12, 0).render();
     fields::read(source, found, |file| {
-        for test in entries::tests(file) {
-            for (_, check) in entries::CHECKS {
+        for test in description::tests(file) {
+            for (_, check) in description::TEST_CHECKS {
                 check(test, &tree);
             }
         }
