@@ -4,6 +4,8 @@
 use std::path::{Component, Path};
 
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
+use crate::text::toml;
+use crate::tools::toolchain;
 
 /// The tracked files, and those that git would track; relative to the root and sorted.
 #[derive(Debug, Default)]
@@ -152,57 +154,32 @@ pub(crate) fn old_cargo_config(old: &Source, has_new: bool) -> Diagnostic {
 
 /// A `[build] target` that the alias would build this tool for.
 pub(crate) fn foreign_build_target(config: &Source, host_architecture: &str) -> Option<Diagnostic> {
-    let mut lines = config.lines().skip_while(|(_, line)| line.trim() != "[build]").skip(1);
-    let table = lines.by_ref().take_while(|(_, line)| !line.trim_start().starts_with('['));
-    let mut values = table.filter_map(|(at, line)| Some((at, value_of("target", line)?)));
+    let statements = toml::statements(&config.text).ok()?;
+    let target = statements.iter().find(|it| it.path == ["build", "target"])?;
     let is_host = |value: &str| value.starts_with(host_architecture) && value.contains("linux");
-    let (at, value) = values.find(|(_, value)| !is_host(value) && value.contains('-'))?;
+    let mut values = toml::strings(target.value?).into_iter();
+    let value = values.find(|value| !is_host(value) && value.contains('-'))?;
     let message = format!("`cargo xtask` would be built for `{value}` and cannot run here");
     let help = "add `--target` with this machine's own target to the alias";
-    Some(config.error(at, message).help(help))
-}
-
-/// The value in a line `key = "value" # comment`.
-fn value_of<'l>(wanted: &str, line: &'l str) -> Option<&'l str> {
-    let (key, value) = line.split_once('=')?;
-    (key.trim() == wanted).then(|| plain(value))
-}
-
-/// A value without its quotes and the comment after it.
-fn plain(value: &str) -> &str {
-    value.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\''])
+    Some(config.error(target.start, message).help(help))
 }
 
 const TOOLCHAIN_HELP: &str = "use a newer one, or run this tool with `RUSTUP_TOOLCHAIN=stable`";
 
 /// A toolchain file that names a release which is too old to build this tool.
 pub(crate) fn old_toolchain_file(file: &Source, oldest: &str) -> Option<Diagnostic> {
-    let mut values = file.lines().map(|(at, line)| {
-        (at, if line.contains('=') { value_of("channel", line).unwrap_or("") } else { plain(line) })
-    });
-    let (at, value) = values.find(|(_, value)| is_older(value, oldest))?;
-    let message = format!("Rust {value} cannot build this tool, which needs {oldest}");
+    let (at, release) = toolchain::old_release(&file.text, oldest)?;
+    let message = format!("Rust {release} cannot build this tool, which needs {oldest}");
     Some(file.error(at, message).help(TOOLCHAIN_HELP))
 }
 
 /// The output of `rustc --version`.
 pub(crate) fn old_toolchain(version: &str, oldest: &str) -> Option<Diagnostic> {
     let number = version.strip_prefix("rustc ")?.split([' ', '-', '\n']).next()?;
-    is_older(number, oldest).then(|| {
+    toolchain::is_older(number, oldest).then(|| {
         let message = format!("the toolchain here is Rust {number}, and this tool needs {oldest}");
         Diagnostic::error(message).help(TOOLCHAIN_HELP)
     })
-}
-
-/// Whether a version is a number, and a lower one.
-fn is_older(version: &str, oldest: &str) -> bool {
-    let numbers = |text: &str| -> Option<Vec<u32>> {
-        text.split(['.', '-']).take(2).map(|part| part.parse().ok()).collect()
-    };
-    match (numbers(version), numbers(oldest)) {
-        (Some(version), Some(oldest)) => version.len() == 2 && version < oldest,
-        _ => false,
-    }
 }
 
 /// The hook that checks commit messages is missing.

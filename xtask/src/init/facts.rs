@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::alias::Ours;
 use crate::text::toml;
+use crate::tools::toolchain;
 
 /// The repository as it is.
 #[derive(Debug, Default)]
@@ -75,7 +76,8 @@ pub(crate) const GITIGNORE: &str = ".gitignore";
 pub(crate) const DEPENDABOT: [&str; 2] = [".github/dependabot.yml", ".github/dependabot.yaml"];
 pub(crate) const PUBLISH: &str = ".github/workflows/publish.yml";
 pub(crate) const PIPELINE: &str = ".buildkite/pipeline.yml";
-pub(crate) const TOOLCHAINS: [&str; 2] = ["rust-toolchain.toml", "rust-toolchain"];
+/// Rustup reads the first of the two.
+pub(crate) const TOOLCHAINS: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 
 /// Whether the text of a file that git lists is of interest.
 pub(crate) fn is_read(name: &str) -> bool {
@@ -169,27 +171,10 @@ impl Facts {
 
     /// The toolchain file's release, where it is older than this tool needs, as (file, release).
     pub(crate) fn old_toolchain(&self, needed: &str) -> Option<(&'static str, String)> {
-        let (name, text) =
-            TOOLCHAINS.iter().find_map(|name| Some((*name, self.files.get(*name)?)))?;
-        let channel = channel(text)?;
-        (release(&channel)? < release(needed)?).then_some((name, channel))
+        let name = TOOLCHAINS.into_iter().find(|name| self.files.contains_key(*name))?;
+        let (_, release) = toolchain::old_release(&self.files[name], needed)?;
+        Some((name, release))
     }
-}
-
-/// Both forms of a toolchain file: TOML, and the name alone.
-fn channel(text: &str) -> Option<String> {
-    let statements = toml::statements(text).unwrap_or_default();
-    let is_channel = |it: &&toml::Statement<'_>| it.path == ["toolchain", "channel"];
-    match statements.iter().find(is_channel) {
-        Some(statement) => toml::as_string(statement.value?),
-        None => text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned),
-    }
-}
-
-/// `1.89` of `1.89.0-x86_64-unknown-linux-gnu`; a channel that moves has no number.
-fn release(channel: &str) -> Option<(u32, u32)> {
-    let mut parts = channel.split(['.', '-']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -24,10 +24,8 @@ use crate::init::items::Item;
 use crate::inputs;
 use crate::outcome::Outcome;
 use crate::plan::{template, workspace};
+use crate::project::RUST_VERSION;
 use crate::text::diagnostic::{Rejected, Source};
-
-/// The oldest Rust that builds this tool.
-const NEEDED: &str = env!("CARGO_PKG_RUST_VERSION");
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     if options.mode == Mode::Ask && !terminal::is_interactive() {
@@ -53,7 +51,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         ask(&facts, &mut answers, &question)?;
         items = items::items(&facts, &answers)?;
     }
-    for warning in report::warnings(&facts, &items, NEEDED) {
+    for warning in report::warnings(&facts, &items, RUST_VERSION) {
         terminal::say(&format!("warning: {warning}"));
     }
     match options.mode {
