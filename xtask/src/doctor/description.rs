@@ -145,11 +145,6 @@ pub(crate) fn predecessors_calls(source: &Source) -> Vec<Diagnostic> {
     lines.filter_map(call).collect()
 }
 
-/// Whether a text calls the predecessor's files.
-pub(crate) fn names_predecessor(text: &str) -> bool {
-    REPLACED_FILES.iter().any(|(file, _)| text.contains(file))
-}
-
 /// Buildkite's limits on a plan of so many steps. `is_selective` says that the number holds for
 /// `--workspace-selective` only.
 pub(crate) fn too_many_steps(name: &str, steps: usize, is_selective: bool) -> Option<Diagnostic> {

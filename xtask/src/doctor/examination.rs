@@ -12,7 +12,7 @@ use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::plan::Plan;
 use crate::plan::description::TestDescription;
-use crate::plan::inputs::Inputs;
+use crate::plan::inputs::{Inputs, names_predecessor};
 use crate::plan::placeholder;
 use crate::plan::platform::Platform;
 use crate::project::{RUST_VERSION, SHIPPED_DESCRIPTION};
@@ -198,7 +198,7 @@ impl Examination<'_> {
         let scripts = self.scripts();
         let files = self.json_files()?;
         let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
-        let is_inherited = texts.any(|text| description::names_predecessor(text));
+        let is_inherited = texts.any(|text| names_predecessor(text));
         if let Some(inputs) = &mut inputs {
             self.plan("shipped", inputs);
         }
