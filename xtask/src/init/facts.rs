@@ -1,6 +1,7 @@
 //! Pure. What `init` finds in the repository before it decides anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::plan::alias::Ours;
 use crate::text::toml;
@@ -81,37 +82,27 @@ pub(crate) const TOOLCHAINS: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml
 
 /// Whether the text of a file that git lists is of interest.
 pub(crate) fn is_read(name: &str) -> bool {
-    let dir = name.rsplit_once('/').map_or("", |(dir, _)| dir);
-    match dir {
-        ".github/workflows" => is_yaml(name),
-        _ if dir == ".buildkite" || dir.ends_with("/.buildkite") => is_yaml(name) || is_json(name),
+    match name.rsplit_once('/') {
+        Some((".github/workflows", _)) => is_yaml(name),
+        Some((dir, _)) if Path::new(dir).ends_with(".buildkite") => is_yaml(name) || is_json(name),
         _ => false,
     }
 }
 
 pub(crate) fn is_yaml(name: &str) -> bool {
-    has_extension(name, &["yml", "yaml"])
+    Path::new(name).extension().is_some_and(|it| it == "yml" || it == "yaml")
 }
 
 pub(crate) fn is_json(name: &str) -> bool {
-    has_extension(name, &["json"])
-}
-
-fn has_extension(name: &str, wanted: &[&str]) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| wanted.contains(&extension))
+    Path::new(name).extension().is_some_and(|it| it == "json")
 }
 
 impl Facts {
-    /// How this tool is recognised in an alias.
-    pub(crate) fn ours(&self) -> Ours {
-        let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
-        let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
-        Ours { manifests: manifests.to_vec(), at_root: false }
-    }
-
     /// The alias that calls this tool already.
     pub(crate) fn alias(&self) -> Option<&str> {
-        let ours = self.ours();
+        let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
+        let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
+        let ours = Ours { manifests: manifests.to_vec(), at_root: false };
         let mut aliases = self.cargo_config.aliases.iter();
         aliases.find(|(_, line)| ours.is_named_by(line)).map(|(name, _)| name.as_str())
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::init::answers::{Answers, Dependabot, names};
 use crate::init::facts::{self, CargoConfig, Facts};
 use crate::init::predecessor::{self, Conversion};
@@ -40,13 +42,6 @@ pub(crate) enum State {
     Former {
         left: Vec<usize>,
     },
-}
-
-impl State {
-    /// Whether a check fails for it.
-    pub(crate) fn is_drift(&self) -> bool {
-        !matches!(self, State::Current | State::Own)
-    }
 }
 
 impl fmt::Display for State {
@@ -149,17 +144,9 @@ fn alias_line(template: &str, name: &str, manifest: &str, host: Option<&str>) ->
     if shell::quote(manifest) == manifest {
         return format!("{name} = \"{}\"", words.join(" "));
     }
-    let words: Vec<String> = words.iter().map(|word| basic_string(word)).collect();
+    // TOML takes JSON's strings.
+    let words: Vec<String> = words.iter().map(|word| Value::from(*word).to_string()).collect();
     format!("{name} = [{}]", words.join(", "))
-}
-
-fn basic_string(text: &str) -> String {
-    let escape = |c: char| match c {
-        '"' | '\\' => format!("\\{c}"),
-        c if c.is_control() => format!("\\u{:04X}", u32::from(c)),
-        c => c.to_string(),
-    };
-    format!("\"{}\"", text.chars().map(escape).collect::<String>())
 }
 
 /// The text with one line more in its alias table. `table` is what is appended where there is none:
