@@ -77,11 +77,8 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     };
     let report =
         AuditReport::new(findings, known.as_deref(), &DependencyGraph::parse(&lock), origin);
-    let text = report.render();
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
-    let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
-    buildkite_agent::show_check(cx, "cargo-audit", outcome, "advisories", &text);
-    Ok(outcome)
+    let has_failed = report.has_failed();
+    buildkite_agent::report_check(cx, "cargo-audit", "advisories", has_failed, &report.render())
 }
 
 /// The id of the commit that the command line names.

@@ -45,11 +45,8 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let commits = history::parse(&cx.process(list).read()?)?;
     check_history_is_complete(cx, &commits, &base)?;
     let report = CommitReport::new(&base.name, history::classify(&commits, &bots));
-    let text = report.render();
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
-    let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
-    buildkite_agent::show_check(cx, "commit-format", outcome, "commit messages", &text);
-    Ok(outcome)
+    let (has_failed, text) = (report.has_failed(), report.render());
+    buildkite_agent::report_check(cx, "commit-format", "commit messages", has_failed, &text)
 }
 
 fn check_file(cx: &Context, file: &Path, git_process: Option<u32>) -> anyhow::Result<Outcome> {
