@@ -40,24 +40,15 @@ pub(crate) struct Finding {
     pub(crate) violation: Violation,
 }
 
-/// A violation in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Explanation {
-    /// The name of the rule, as in the documentation.
-    pub(crate) rule: &'static str,
-    pub(crate) fact: String,
-    /// The next step.
-    pub(crate) help: String,
-}
-
 impl Violation {
     pub(crate) fn is_warning(&self) -> bool {
         matches!(self, Violation::BodyTooWide { .. } | Violation::NotUtf8 | Violation::Autosquash)
     }
 
-    pub(crate) fn explain(&self) -> Explanation {
+    /// The name of the rule, as in the documentation, what is wrong, and the next step.
+    pub(crate) fn explain(&self) -> (&'static str, String, String) {
         const SIGN_OFF: &str = "Signed-off-by: Name <address>";
-        let (rule, fact, help) = match self {
+        match self {
             Violation::TitleMissing => (
                 "title-missing",
                 "the title is missing".to_owned(),
@@ -108,8 +99,7 @@ impl Violation {
                 "the message is not UTF-8 text".to_owned(),
                 "write the message as UTF-8".to_owned(),
             ),
-        };
-        Explanation { rule, fact, help }
+        }
     }
 }
 
@@ -303,7 +293,7 @@ mod tests {
     #[track_caller]
     fn check_bytes(message: &[u8], want: &Expect) {
         let shown = |Finding { line, violation }: &Finding| {
-            let Explanation { rule, fact, .. } = violation.explain();
+            let (rule, fact, _) = violation.explain();
             format!("{line} {rule}: {fact}")
         };
         let lines: Vec<String> = check(message).iter().map(shown).collect();
