@@ -1,7 +1,7 @@
 //! Pure. The findings about a lock file as a contributor reads them, how the workspace depends on
 //! each package, and the verdict.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use crate::audit::advisory::{Finding, Kind, Problem};
 use crate::text::table::{Align, Columns};
@@ -168,8 +168,6 @@ impl Row {
 #[derive(Debug, Default)]
 pub(crate) struct DependencyGraph {
     packages: Vec<Package>,
-    /// Indices of the packages of a name.
-    by_name: HashMap<String, Vec<usize>>,
 }
 
 #[derive(Debug, Default)]
@@ -203,54 +201,35 @@ impl DependencyGraph {
                 _ => (),
             }
         }
-        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, package) in packages.iter().enumerate() {
-            by_name.entry(package.name.clone()).or_default().push(index);
-        }
-        DependencyGraph { packages, by_name }
+        DependencyGraph { packages }
     }
 
     /// The names on the shortest path from a member of the workspace to a package, both included; of
     /// several the first in the order of the file.
     pub(crate) fn path_to(&self, name: &str, version: &str) -> Option<Vec<String>> {
-        let roots = (0..self.packages.len()).filter(|index| !self.packages[*index].is_foreign);
-        let mut queue: VecDeque<usize> = roots.collect();
-        let mut seen: HashSet<usize> = queue.iter().copied().collect();
-        let mut reached_from: HashMap<usize, usize> = HashMap::new();
-        while let Some(index) = queue.pop_front() {
-            let package = &self.packages[index];
+        let roots = self.packages.iter().filter(|package| !package.is_foreign);
+        let mut paths: VecDeque<Vec<&Package>> = roots.map(|root| vec![root]).collect();
+        let mut seen: HashSet<(&str, &str)> = HashSet::new();
+        while let Some(path) = paths.pop_front() {
+            let package = path.last()?;
             if package.name == name && package.version == version {
-                return Some(self.names_to(index, &reached_from));
+                return Some(path.iter().map(|package| package.name.clone()).collect());
             }
-            for dependency in &package.dependencies {
-                let next = self.resolve(dependency).filter(|next| seen.insert(*next));
-                if let Some(next) = next {
-                    reached_from.insert(next, index);
-                    queue.push_back(next);
-                }
+            if !seen.insert((&package.name, &package.version)) {
+                continue;
             }
+            let next = package.dependencies.iter().filter_map(|it| self.resolve(it));
+            paths.extend(next.map(|next| [&path[..], &[next]].concat()));
         }
         None
     }
 
-    fn resolve(&self, dependency: &str) -> Option<usize> {
+    fn resolve(&self, dependency: &str) -> Option<&Package> {
         let mut words = dependency.split(' ');
-        let candidates = self.by_name.get(words.next()?)?;
-        let version = words.next();
-        let matches = |index: &&usize| {
-            version.is_none_or(|version| self.packages[**index].version == version)
-        };
-        candidates.iter().find(matches).copied()
-    }
-
-    fn names_to(&self, mut index: usize, reached_from: &HashMap<usize, usize>) -> Vec<String> {
-        let mut names = vec![self.packages[index].name.clone()];
-        while let Some(previous) = reached_from.get(&index) {
-            index = *previous;
-            names.push(self.packages[index].name.clone());
-        }
-        names.reverse();
-        names
+        let (name, version) = (words.next()?, words.next());
+        let is_meant =
+            |it: &&Package| it.name == name && version.is_none_or(|version| it.version == version);
+        self.packages.iter().find(is_meant)
     }
 }
 
