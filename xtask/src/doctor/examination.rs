@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::doctor::finding::Findings;
 use crate::doctor::repository::Tree;
-use crate::doctor::{coverage_record, description, repository};
+use crate::doctor::{description, repository};
 use crate::host::{cargo, files};
 use crate::inputs as gather;
 use crate::inputs::Request;
@@ -314,21 +314,21 @@ impl Examination<'_> {
     fn coverage_records(&mut self, allowed: &[Platform]) -> anyhow::Result<()> {
         let files = || self.tree.files.iter().map(String::as_str);
         let names: Vec<&str> =
-            files().filter(|name| coverage_record::architecture(name).is_some()).collect();
+            files().filter(|name| repository::coverage_architecture(name).is_some()).collect();
         let sources: Vec<&str> = files().filter(|name| Tree::is_source(name)).collect();
         let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
         let measured = measured.filter(|_| !self.tree.has("tests/coverage"));
-        let missing = measured.filter_map(|platform| coverage_record::missing(&names, platform));
+        let missing = measured.filter_map(|platform| repository::missing_record(&names, platform));
         self.findings.extend("coverage", missing);
         // Where no platform could be read, that is an error already.
         let allowed = if allowed.is_empty() { &Platform::ALL[..] } else { allowed };
         for name in names {
             let Some(source) = self.read(name)? else { continue };
-            let architecture = coverage_record::architecture(name).unwrap_or_default();
-            let unread = coverage_record::unread(&source, architecture, allowed);
+            let architecture = repository::coverage_architecture(name).unwrap_or_default();
+            let unread = repository::unread_record(&source, architecture, allowed);
             self.findings.extend("coverage", unread);
             self.findings.read("json", &source, |_| None);
-            let patterns = |file: Field<'_>| coverage_record::patterns(file, &sources);
+            let patterns = |file: Field<'_>| repository::exclude_path(file, &sources);
             self.findings.read("exclude-path", &source, patterns);
         }
         Ok(())

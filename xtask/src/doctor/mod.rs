@@ -1,7 +1,6 @@
 //! `doctor`: checks tools and configuration, and reports what is wrong before CI does.
 
 pub(crate) mod code_owners;
-pub(crate) mod coverage_record;
 pub(crate) mod description;
 pub(crate) mod examination;
 pub(crate) mod finding;

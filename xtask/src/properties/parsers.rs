@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::commit_format::message_file::Known;
 use crate::doctor::code_owners::History;
 use crate::doctor::repository::Tree;
-use crate::doctor::{code_owners, coverage_record, description, repository};
+use crate::doctor::{code_owners, description, repository};
 use crate::plan::alias;
 use crate::plan::alias::Ours;
 use crate::plan::description::TestDescription;
@@ -136,7 +136,7 @@ fn examine(source: &Source, found: &Diagnostics) {
                 check(test, &tree);
             }
         }
-        coverage_record::patterns(file, &["src/lib.rs"])
+        repository::exclude_path(file, &["src/lib.rs"])
     });
 }
 
