@@ -102,12 +102,7 @@ fn check_file(cx: &Context, file: &Path, git_process: Option<u32>) -> anyhow::Re
 fn of_process(id: u32, file: &str) -> Option<Vec<String>> {
     let path = format!("/proc/{id}/{file}");
     let bytes = files::read_bytes(Path::new(&path), &path).ok()?;
-    let texts =
-        bytes.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
-    // Each is terminated by a zero byte, also the last one.
-    let mut texts: Vec<String> = texts.collect();
-    texts.pop();
-    Some(texts)
+    Some(String::from_utf8_lossy(&bytes).split_terminator('\0').map(str::to_owned).collect())
 }
 
 fn is_utf8(encoding: &str) -> bool {

@@ -44,7 +44,9 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     let is_selective = has_cargo && cx.project.root.join("Cargo.toml").exists();
     examination.submodules()?;
     examination.links();
-    let inputs = examination.shipped(is_selective);
+    let selective = is_selective.then(|| examination.inputs(true)).flatten();
+    // Where cargo cannot list the crates, the rest is checked all the same.
+    let inputs = selective.or_else(|| examination.inputs(false));
     let has_crates = inputs.as_ref().is_some_and(|inputs| inputs.workspace.is_some());
     let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
     examination.descriptions(inputs)?;
@@ -166,14 +168,8 @@ impl Examination<'_> {
         }
     }
 
-    /// What the shipped tests with the overrides are planned from, for each crate.
-    fn shipped(&mut self, is_selective: bool) -> Option<Inputs> {
-        let selective = is_selective.then(|| self.inputs(true)).flatten();
-        // Where cargo cannot list the crates, the rest is checked all the same.
-        selective.or_else(|| self.inputs(false))
-    }
-
-    /// Reads the inputs as `pipeline` does, with its errors and warnings.
+    /// Reads what the shipped tests with the overrides are planned from, as `pipeline` does, with its
+    /// errors and warnings.
     fn inputs(&mut self, is_selective: bool) -> Option<Inputs> {
         let found = Diagnostics::default();
         let request = Request {

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::bail;
 use serde_json::Value;
 
+use crate::base;
 use crate::cli::doctor::{Options, Task};
 use crate::context::Context;
 use crate::doctor::code_owners::History;
@@ -48,7 +49,7 @@ fn report_code_owners(cx: &Context, months: u32, is_json: bool) -> anyhow::Resul
     let Some(file) = code_owners::FILES.into_iter().find_map(read).transpose()? else {
         bail!(Rejected::new(format!("there is no {}", code_owners::FILES.join(" and no "))));
     };
-    if cx.process(cx.git().is_shallow()).read_text()? == "true" {
+    if base::is_shallow(cx)? {
         terminal::say("warning: this clone is shallow: older activity is not in it");
     }
     let log = cx.process(cx.git().history(code_owners::LOG_FORMAT)).read()?;
