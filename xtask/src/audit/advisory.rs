@@ -99,10 +99,10 @@ pub(crate) enum Response {
 pub(crate) fn classify(exit_code: Option<i32>, stdout: &str, stderr: &str) -> Response {
     let message = stderr.trim().to_owned();
     match parse(stdout) {
-        Some(Report { advisories: 0, .. }) => {
+        Some((0, _)) => {
             return Response::NoDatabase("the advisory database is empty".to_owned());
         }
-        Some(Report { findings, .. }) => {
+        Some((_, findings)) => {
             let is_complete = !stderr.contains("couldn't check if the package is yanked");
             return Response::Report { findings, is_complete };
         }
@@ -116,16 +116,9 @@ pub(crate) fn classify(exit_code: Option<i32>, stdout: &str, stderr: &str) -> Re
     }
 }
 
-/// What cargo-audit prints.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    /// The size of the database.
-    advisories: u64,
-    findings: Vec<Finding>,
-}
-
-/// Reads the report: one line of JSON, possibly followed by other text.
-pub(crate) fn parse(stdout: &str) -> Option<Report> {
+/// Reads the report: one line of JSON, possibly followed by other text. Returns the size of the
+/// database and the findings.
+pub(crate) fn parse(stdout: &str) -> Option<(u64, Vec<Finding>)> {
     let line = stdout.lines().find(|line| line.starts_with('{'))?;
     let report: Value = serde_json::from_str(line).ok()?;
     let mut findings: Vec<Finding> = Vec::new();
@@ -138,7 +131,7 @@ pub(crate) fn parse(stdout: &str) -> Option<Report> {
             findings.push(finding(item, kind)?);
         }
     }
-    Some(Report { advisories: report["database"]["advisory-count"].as_u64()?, findings })
+    Some((report["database"]["advisory-count"].as_u64()?, findings))
 }
 
 /// A yanked package has no `kind`.
@@ -173,7 +166,7 @@ mod tests {
         "novel":[{"package":{"name":"c","version":"1.0.0"},"advisory":{"id":"X","title":"U"},"versions":null}]}}"#;
 
     fn report() -> Vec<Finding> {
-        parse(&REPORT.replace('\n', "")).unwrap().findings
+        parse(&REPORT.replace('\n', "")).unwrap().1
     }
 
     #[test]

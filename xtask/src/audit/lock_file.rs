@@ -2,11 +2,11 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use crate::base::export;
+use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::git::GitDir;
 use crate::host::scratch;
@@ -16,34 +16,24 @@ use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
 use crate::text::shell::quote;
 
-/// How steps use the network.
-#[derive(Clone, Copy)]
-pub(crate) struct Network {
-    pub(crate) is_offline: bool,
-    /// The limit for each step.
-    pub(crate) timeout: Duration,
-}
-
-impl Network {
-    /// The next step after a failure that may be the network's.
-    pub(crate) fn help(self) -> &'static str {
-        if self.is_offline {
-            "run it once without `--offline`"
-        } else {
-            "check the network; `--timeout SECONDS` raises the time limit, `--offline` uses what was \
-             fetched before"
-        }
+/// The next step after a failure that may be the network's.
+pub(crate) fn network_help(options: &Options) -> &'static str {
+    if options.offline {
+        "run it once without `--offline`"
+    } else {
+        "check the network; `--timeout SECONDS` raises the time limit, `--offline` uses what was \
+         fetched before"
     }
 }
 
 /// The workspace whose lock file is audited.
 pub(crate) struct Workspace<'a> {
-    pub(crate) cx: &'a Context,
-    /// Relative to the root; empty for the root itself.
-    pub(crate) dir: PathBuf,
+    cx: &'a Context,
+    options: &'a Options,
     /// For what is generated.
-    pub(crate) scratch: &'a Scratch,
-    pub(crate) network: Network,
+    scratch: &'a Scratch,
+    /// Relative to the root; empty for the root itself.
+    dir: PathBuf,
 }
 
 impl<'a> Workspace<'a> {
@@ -54,12 +44,11 @@ impl<'a> Workspace<'a> {
     /// Rejects a manifest that does not exist, or outside of the repository (exit code 2).
     pub(crate) fn find(
         cx: &'a Context,
-        manifest_path: Option<&Path>,
+        options: &'a Options,
         scratch: &'a Scratch,
-        network: Network,
     ) -> anyhow::Result<Workspace<'a>> {
         let mut dir = PathBuf::new();
-        if let Some(named) = manifest_path {
+        if let Some(named) = &options.manifest_path {
             let shown = named.display();
             let manifest = cx.project.manifest_dir(Some(named))?.join("Cargo.toml");
             let output = cx.process(cargo::locate_workspace(&cx.sh, &manifest)).output()?;
@@ -80,7 +69,7 @@ impl<'a> Workspace<'a> {
             };
             dir = relative.to_path_buf();
         }
-        Ok(Workspace { cx, dir, scratch, network })
+        Ok(Workspace { cx, options, scratch, dir })
     }
 
     /// The lock file of the working tree, or a generated one. Where it is compared with a base and
@@ -150,6 +139,14 @@ impl<'a> Workspace<'a> {
         self.generate(&dir).map(Some)
     }
 
+    /// The option that has cargo take the manifest of another directory, for messages.
+    pub(crate) fn manifest_option(&self) -> String {
+        if self.dir.as_os_str().is_empty() {
+            return String::new();
+        }
+        format!(" --manifest-path {}", quote(&self.dir.join("Cargo.toml").to_string_lossy()))
+    }
+
     fn has_file(&self, id: &str, name: &str) -> anyhow::Result<bool> {
         let listing = self.cx.process(self.cx.git().list_path(id, &self.dir.join(name))).read()?;
         Ok(!listing.is_empty())
@@ -158,18 +155,18 @@ impl<'a> Workspace<'a> {
     /// Has cargo compare the lock file of the working tree with the manifests. Nothing is written.
     fn check_fits_manifests(&self) -> anyhow::Result<()> {
         const PROBLEM: &str = "cargo could not check the lock file";
-        let Workspace { cx, dir, network, .. } = self;
+        let Workspace { cx, options, dir, .. } = self;
         let _in_workspace = cx.sh.push_dir(cx.project.root.join(dir));
-        let process = cx.process(cargo::resolve_workspace(&cx.sh, network.is_offline));
-        let output = process.timeout(network.timeout).output();
-        let output = output.context(Failure::new(PROBLEM).help(network.help()))?;
+        let process = cx.process(cargo::resolve_workspace(&cx.sh, options.offline));
+        let output = process.timeout(options.timeout).output();
+        let output = output.context(Failure::new(PROBLEM).help(network_help(options)))?;
         if output.status.success() {
             return Ok(());
         }
         let stderr = mask_secrets(&String::from_utf8_lossy(&output.stderr));
         let stderr = stderr.trim();
         if stderr.contains("--locked was passed") {
-            let option = manifest_option(dir);
+            let option = self.manifest_option();
             bail!(
                 Rejected::new("Cargo.lock does not fit the manifests")
                     .help(format!("run `cargo update --workspace{option}` and commit Cargo.lock"))
@@ -183,31 +180,24 @@ impl<'a> Workspace<'a> {
             );
         }
         check_manifests(cx)?;
-        bail!(Failure::new(format!("{PROBLEM}: {stderr}")).help(network.help()))
+        bail!(Failure::new(format!("{PROBLEM}: {stderr}")).help(network_help(options)))
     }
 
     /// Generates the lock file in a copy of the source tree.
     fn generate(&self, tree: &Path) -> anyhow::Result<PathBuf> {
-        let Workspace { cx, network, .. } = self;
+        let Workspace { cx, options, .. } = self;
         let dir = tree.join(&self.dir);
         let _in_tree = cx.sh.push_dir(&dir);
-        let cmd = cargo::generate_lock_file(&cx.sh, network.is_offline);
-        let process = cx.process(cmd).shown().stream().timeout(network.timeout);
-        let failure = Failure::new("cargo failed to generate a lock file").help(network.help());
+        let cmd = cargo::generate_lock_file(&cx.sh, options.offline);
+        let process = cx.process(cmd).shown().stream().timeout(options.timeout);
+        let failure =
+            Failure::new("cargo failed to generate a lock file").help(network_help(options));
         if process.status().context(failure.clone())?.success() {
             return Ok(dir.join("Cargo.lock"));
         }
         check_manifests(cx)?;
         bail!(failure)
     }
-}
-
-/// The option that has cargo take the manifest of another directory, for messages.
-pub(crate) fn manifest_option(dir: &Path) -> String {
-    if dir.as_os_str().is_empty() {
-        return String::new();
-    }
-    format!(" --manifest-path {}", quote(&dir.join("Cargo.toml").to_string_lossy()))
 }
 
 /// Reading the manifests needs no network: if that fails too, they are at fault.

@@ -1,9 +1,8 @@
 //! `audit`: looks up the dependencies in the advisory database.
 
 pub(crate) mod advisory;
-pub(crate) mod dependency_graph;
 mod lock_file;
-mod report;
+pub(crate) mod report;
 
 use std::path::Path;
 
@@ -11,9 +10,8 @@ use anyhow::{Context as _, bail};
 use xshell::{Cmd, cmd};
 
 use crate::audit::advisory::{Finding, Response};
-use crate::audit::dependency_graph::DependencyGraph;
-use crate::audit::lock_file::{Network, Workspace};
-use crate::audit::report::{AuditReport, LockOrigin};
+use crate::audit::lock_file::{Workspace, network_help};
+use crate::audit::report::{AuditReport, DependencyGraph, LockOrigin};
 use crate::base;
 use crate::cli::args::Base;
 use crate::cli::audit::Options;
@@ -55,10 +53,9 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     install_cargo_audit(cx, &database)?;
     let scratch = cx.cache_dir().and_then(|dir| Scratch::new(&dir, "audit"))?;
-    let network = Network { is_offline: options.offline, timeout: options.timeout };
-    let workspace = Workspace::find(cx, options.manifest_path.as_deref(), &scratch, network)?;
+    let workspace = Workspace::find(cx, options, &scratch)?;
     let lock_file = workspace.lock_file(base.as_deref())?;
-    let audit = Audit { cx, database: &database, named_dir: options.database.is_some(), network };
+    let audit = Audit { cx, options, database: &database };
     let findings = audit.findings(&lock_file)?;
     if !database.is_fetched {
         report_age(database.age_days(cx)?);
@@ -75,15 +72,12 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let origin = if is_generated {
         LockOrigin::Generated
     } else {
-        LockOrigin::Tree { manifest_option: lock_file::manifest_option(&workspace.dir) }
+        LockOrigin::Tree { manifest_option: workspace.manifest_option() }
     };
     let report =
         AuditReport::new(findings, known.as_deref(), &DependencyGraph::parse(&lock), origin);
-    let text = report.render();
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
-    let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
-    buildkite_agent::show_check(cx, "cargo-audit", outcome, "advisories", &text);
-    Ok(outcome)
+    let has_failed = report.has_failed();
+    buildkite_agent::report_check(cx, "cargo-audit", "advisories", has_failed, &report.render())
 }
 
 /// The id of the commit that the command line names.
@@ -118,10 +112,8 @@ fn install_cargo_audit(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Res
 
 struct Audit<'a> {
     cx: &'a Context,
+    options: &'a Options,
     database: &'a AdvisoryDatabase,
-    /// Whether the command line names the directory of the database.
-    named_dir: bool,
-    network: Network,
 }
 
 impl Audit<'_> {
@@ -143,16 +135,16 @@ impl Audit<'_> {
                 Failure::new(
                     "cargo-audit could not check whether all packages are yanked, see above"
                 )
-                .help(self.network.help())
+                .help(network_help(self.options))
             );
         }
-        report(response, self.network)
+        report(response, self.options)
     }
 
     /// As above, with the database as it is by now. Packages that only the base has do not matter, so
     /// they need not be looked up in the registry.
     fn known_findings(&self, lock_file: &Path) -> anyhow::Result<Vec<Finding>> {
-        report(self.respond(lock_file, false)?, self.network)
+        report(self.respond(lock_file, false)?, self.options)
     }
 
     fn respond(&self, lock_file: &Path, is_fetched: bool) -> anyhow::Result<Response> {
@@ -161,8 +153,8 @@ impl Audit<'_> {
             terminal::note(&format!("fetching the advisory database into `{dir}`"));
         }
         let process = self.cx.process(self.command(lock_file, is_fetched)).shown();
-        let output = process.timeout(self.network.timeout).output();
-        let failure = Failure::new("cargo-audit gave no verdict").help(self.network.help());
+        let output = process.timeout(self.options.timeout).output();
+        let failure = Failure::new("cargo-audit gave no verdict").help(network_help(self.options));
         let output = output.context(failure)?;
         let stderr = mask_secrets(&String::from_utf8_lossy(&output.stderr));
         let stdout = String::from_utf8_lossy(&output.stdout);
@@ -176,14 +168,14 @@ impl Audit<'_> {
     fn command(&self, lock_file: &Path, is_fetched: bool) -> Cmd<'_> {
         let sh = &self.cx.sh;
         let mut cmd = cmd!(sh, "cargo audit --deny warnings --json --file {lock_file}");
-        if self.named_dir {
+        if self.options.database.is_some() {
             cmd = cmd.arg("--db").arg(&self.database.dir);
         }
         if is_fetched { cmd } else { cmd.arg("--no-fetch") }
     }
 }
 
-fn report(response: Response, network: Network) -> anyhow::Result<Vec<Finding>> {
+fn report(response: Response, options: &Options) -> anyhow::Result<Vec<Finding>> {
     let (problem, help) = match response {
         Response::Report { findings, .. } => return Ok(findings),
         Response::Rejected(message) => bail!(
@@ -191,7 +183,7 @@ fn report(response: Response, network: Network) -> anyhow::Result<Vec<Finding>> 
                 .help("repair `.cargo/audit.toml` or the lock file, whichever it names")
         ),
         Response::NoDatabase(message) => {
-            (format!("no usable advisory database: {message}"), network.help())
+            (format!("no usable advisory database: {message}"), network_help(options))
         }
         Response::StaleDatabase(message) => (
             format!("no usable advisory database: {message}"),

@@ -1,9 +1,9 @@
-//! Pure. The findings about a lock file as a contributor reads them, and the verdict.
+//! Pure. The findings about a lock file as a contributor reads them, how the workspace depends on
+//! each package, and the verdict.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use crate::audit::advisory::{Finding, Kind, Problem};
-use crate::audit::dependency_graph::DependencyGraph;
 use crate::text::style::{Align, Columns};
 
 /// How a finding counts for the verdict.
@@ -164,30 +164,120 @@ impl Row {
     }
 }
 
+/// The packages of a `Cargo.lock` and their dependencies.
+#[derive(Debug, Default)]
+pub(crate) struct DependencyGraph {
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Default)]
+struct Package {
+    name: String,
+    version: String,
+    /// Whether it comes from a registry or a repository; members of the workspace do not.
+    is_foreign: bool,
+    /// `name`, `name version` or `name version (source)`: as much as is needed to be unambiguous.
+    dependencies: Vec<String>,
+}
+
+impl DependencyGraph {
+    /// Reads the file line by line, in the only layout that cargo writes.
+    pub(crate) fn parse(text: &str) -> DependencyGraph {
+        let mut packages: Vec<Package> = Vec::new();
+        let mut in_package = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                in_package = line == "[[package]]";
+                packages.extend(in_package.then(Package::default));
+                continue;
+            }
+            let Some(package) = packages.last_mut().filter(|_| in_package) else { continue };
+            let value = line.split('"').nth(1).unwrap_or_default().to_owned();
+            match line.split_once(" = ") {
+                Some(("name", _)) => package.name = value,
+                Some(("version", _)) => package.version = value,
+                Some(("source", _)) => package.is_foreign = true,
+                None if line.starts_with(" \"") => package.dependencies.push(value),
+                _ => (),
+            }
+        }
+        DependencyGraph { packages }
+    }
+
+    /// The names on the shortest path from a member of the workspace to a package, both included; of
+    /// several the first in the order of the file.
+    pub(crate) fn path_to(&self, name: &str, version: &str) -> Option<Vec<String>> {
+        let roots = self.packages.iter().filter(|package| !package.is_foreign);
+        let mut paths: VecDeque<Vec<&Package>> = roots.map(|root| vec![root]).collect();
+        let mut seen: HashSet<(&str, &str)> = HashSet::new();
+        while let Some(path) = paths.pop_front() {
+            let package = path.last()?;
+            if package.name == name && package.version == version {
+                return Some(path.iter().map(|package| package.name.clone()).collect());
+            }
+            if !seen.insert((&package.name, &package.version)) {
+                continue;
+            }
+            let next = package.dependencies.iter().filter_map(|it| self.resolve(it));
+            paths.extend(next.map(|next| [&path[..], &[next]].concat()));
+        }
+        None
+    }
+
+    fn resolve(&self, dependency: &str) -> Option<&Package> {
+        let mut words = dependency.split(' ');
+        let (name, version) = (words.next()?, words.next());
+        let is_meant =
+            |it: &&Package| it.name == name && version.is_none_or(|version| it.version == version);
+        self.packages.iter().find(is_meant)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    const LOCK: &str = "
+    const LOCK: &str = r#"
+version = 4
+
 [[package]]
-name = \"device\"
-version = \"0.1.0\"
+name = "direct"
+version = "1.0.0"
+source = "registry+https://example.com"
 dependencies = [
- \"direct\",
+ "deep 0.1.0",
 ]
+
 [[package]]
-name = \"direct\"
-version = \"1.0.0\"
-source = \"x\"
+name = "deep"
+version = "0.1.0"
+source = "registry+https://example.com"
+
+[[package]]
+name = "deep"
+version = "0.2.0"
+source = "registry+https://example.com"
+
+[[package]]
+name = "device"
+version = "0.1.0"
 dependencies = [
- \"deep\",
+ "direct",
+ "lonely 9.9.9",
 ]
+
 [[package]]
-name = \"deep\"
-version = \"0.1.0\"
-source = \"x\"
-";
+name = "vmm"
+version = "0.1.0"
+dependencies = [
+ "deep 0.2.0 (registry+https://example.com)",
+ "device",
+]
+
+[metadata]
+x = "y"
+"#;
 
     fn finding(package: &str, version: &str, problem: Problem) -> Finding {
         Finding { package: package.to_owned(), version: version.to_owned(), problem }
@@ -307,5 +397,25 @@ source = \"x\"
             no errors
         "]],
         );
+    }
+
+    #[test]
+    fn the_shortest_path_to_the_right_version_is_found() {
+        let graph = DependencyGraph::parse(LOCK);
+        let path = |name, version| graph.path_to(name, version).map(|names| names.join(" > "));
+        assert_eq!(path("deep", "0.1.0").unwrap(), "device > direct > deep");
+        assert_eq!(path("deep", "0.2.0").unwrap(), "vmm > deep");
+        assert_eq!(path("vmm", "0.1.0").unwrap(), "vmm");
+        assert_eq!(path("deep", "0.3.0"), None);
+    }
+
+    #[test]
+    fn a_cycle_ends() {
+        // Development dependencies may depend on their dependent.
+        let text = "[[package]]\nname = \"a\"\nversion = \"1\"\ndependencies = [\n \"b\",\n]\n\
+                    [[package]]\nname = \"b\"\nversion = \"1\"\nsource = \"x\"\n\
+                    dependencies = [\n \"a\",\n]\n";
+        assert_eq!(DependencyGraph::parse(text).path_to("c", "1"), None);
+        assert_eq!(DependencyGraph::parse(text).path_to("b", "1").unwrap(), ["a", "b"]);
     }
 }

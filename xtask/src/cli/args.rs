@@ -137,6 +137,21 @@ impl Args {
         }
     }
 
+    /// As [`Args::value`], read by `parse`; `what` says what the option takes.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        short: Option<&'static str>,
+        long: &'static str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Rejected> {
+        let Some(value) = self.value(short, long)? else { return Ok(None) };
+        match value.to_str().and_then(parse) {
+            Some(parsed) => Ok(Some(parsed)),
+            None => self.error(format!("`{long}` takes {what}, not `{}`", value.display())),
+        }
+    }
+
     /// As [`Args::value`], for UTF-8 text.
     pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, Rejected> {
         Ok(self.texts(None, long)?.pop())
@@ -215,13 +230,12 @@ impl Args {
     }
 
     /// As [`Args::positional`], with what follows `--` apart.
-    pub(crate) fn positional_and_rest(self) -> Result<(Vec<String>, Vec<String>), Rejected> {
+    pub(crate) fn positional_and_rest(&self) -> Result<(Vec<String>, Vec<String>), Rejected> {
         if let Some(option) = self.words.iter().find(|word| word.to_string_lossy().starts_with('-'))
         {
             let option = option.to_string_lossy();
             let name = option.split('=').next().unwrap_or_default();
-            let hint = nearest::nearest(name, self.options());
-            let hint = hint.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+            let hint = nearest::did_you_mean(name, self.options());
             return self.error(format!("unknown option `{option}`{hint}"));
         }
         let texts = |words: &[OsString]| {
@@ -232,12 +246,10 @@ impl Args {
 
     /// Ends the parsing of a command that takes options only.
     pub(crate) fn finish(self) -> Result<(), Rejected> {
-        let (command, usage) = (self.command, self.usage);
-        match self.positional()?.first() {
+        let (words, rest) = self.positional_and_rest()?;
+        match words.first().or(rest.first()) {
             None => Ok(()),
-            Some(word) => {
-                Args::new(command, usage, Vec::new()).error(format!("unexpected argument `{word}`"))
-            }
+            Some(word) => self.error(format!("unexpected argument `{word}`")),
         }
     }
 

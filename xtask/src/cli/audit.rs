@@ -37,22 +37,17 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let manifest_path = args.path(None, "--manifest-path")?;
-    let only_changed = args.base("--only-changed")?;
-    let database = args.path(None, "--db")?;
-    let offline = args.switch("--offline")?;
-    let timeout = match args.text("--timeout")? {
-        None => Duration::from_secs(120),
-        Some(text) => match text.parse() {
-            Ok(seconds @ 1..=86_400) => Duration::from_secs(seconds),
-            _ => {
-                return args
-                    .error(format!("`--timeout` takes a number from 1 to 86400, not `{text}`"));
-            }
-        },
+    let seconds = |text: &str| text.parse().ok().filter(|it| (1..=86_400).contains(it));
+    let timeout = args.parsed(None, "--timeout", "a number from 1 to 86400", seconds)?;
+    let options = Options {
+        manifest_path: args.path(None, "--manifest-path")?,
+        only_changed: args.base("--only-changed")?,
+        database: args.path(None, "--db")?,
+        offline: args.switch("--offline")?,
+        timeout: Duration::from_secs(timeout.unwrap_or(120)),
     };
     args.finish()?;
-    Ok(Options { manifest_path, only_changed, database, offline, timeout })
+    Ok(options)
 }
 
 #[cfg(test)]

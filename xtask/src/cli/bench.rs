@@ -1,7 +1,6 @@
 //! Pure. `bench`: usage and options.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use crate::cli::args::Args;
 use crate::text::diagnostic::Rejected;
@@ -62,7 +61,6 @@ pub(crate) enum Against {
 const AGAINST: [(&str, Against); 2] = [("tip", Against::Tip), ("merge-base", Against::MergeBase)];
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let manifest_path = args.path(None, "--manifest-path")?;
     let package = args.texts(Some("-p"), "--package")?;
     if 1 < package.len() {
         return args.error("`--package` takes one package: results of several would mix");
@@ -71,40 +69,24 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     // As cargo does, which takes the option several times.
     let features = Some(args.texts(None, "--features")?).filter(|lists| !lists.is_empty());
     let features = features.map(|lists| lists.join(","));
-    let against = args.choice("--against", "base", &AGAINST)?.unwrap_or_default();
-    let rounds = number(&mut args, "--rounds", "a number from 1")?;
-    let fail_above_percent: Option<f64> =
-        number(&mut args, "--fail-above", "a percentage such as `10` or `2.5`")?;
-    if fail_above_percent.is_some_and(|percent| !percent.is_finite() || percent < 0.0) {
-        return args.error("`--fail-above` takes a percentage from 0");
-    }
-    let fresh = args.switch("--fresh")?;
-    let json = args.path(None, "--json")?;
-    let passed_to_cargo = args.passed_to_cargo()?;
-    args.finish()?;
-    Ok(Options {
-        manifest_path,
+    let percentage = "a percentage such as `10` or `2.5`";
+    let options = Options {
+        manifest_path: args.path(None, "--manifest-path")?,
         package,
         features,
-        against,
-        rounds,
-        fail_above_percent,
-        fresh,
-        json,
-        passed_to_cargo,
-    })
-}
-
-fn number<T: FromStr>(
-    args: &mut Args,
-    name: &'static str,
-    what: &str,
-) -> Result<Option<T>, Rejected> {
-    let Some(text) = args.text(name)? else { return Ok(None) };
-    match text.parse() {
-        Ok(number) => Ok(Some(number)),
-        Err(_) => args.error(format!("`{name}` takes {what}, not `{text}`")),
+        against: args.choice("--against", "base", &AGAINST)?.unwrap_or_default(),
+        rounds: args.parsed(None, "--rounds", "a number from 1", |text| text.parse().ok())?,
+        fail_above_percent: args
+            .parsed(None, "--fail-above", percentage, |text| text.parse().ok())?,
+        fresh: args.switch("--fresh")?,
+        json: args.path(None, "--json")?,
+        passed_to_cargo: args.passed_to_cargo()?,
+    };
+    if options.fail_above_percent.is_some_and(|it| !it.is_finite() || it < 0.0) {
+        return args.error("`--fail-above` takes a percentage from 0");
     }
+    args.finish()?;
+    Ok(options)
 }
 
 #[cfg(test)]

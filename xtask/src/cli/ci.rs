@@ -110,12 +110,8 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
 }
 
 fn jobs(args: &mut Args) -> Result<Option<usize>, Rejected> {
-    let Some(text) = args.value(Some("-j"), "--jobs")? else { return Ok(None) };
-    let number = text.to_str().and_then(|text| text.parse().ok());
-    match number.filter(|number| (1..=1000).contains(number)) {
-        Some(number) => Ok(Some(number)),
-        None => args.error(format!("`--jobs` takes a number from 1, not `{}`", text.display())),
-    }
+    let number = |text: &str| text.parse().ok().filter(|number| (1..=1000).contains(number));
+    args.parsed(Some("-j"), "--jobs", "a number from 1", number)
 }
 
 fn parse_action(args: &mut Args) -> Result<Action, Rejected> {

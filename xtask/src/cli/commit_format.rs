@@ -38,16 +38,11 @@ pub(crate) struct Options {
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let message_file = args.path(None, "--message-file")?;
-    let git_process = match args.text("--git-process")? {
-        None => None,
-        Some(text) => match text.parse() {
-            Ok(process) if message_file.is_some() => Some(process),
-            Ok(_) => return args.error("`--git-process` needs `--message-file`"),
-            Err(_) => {
-                return args.error(format!("`--git-process` takes a process id, not `{text}`"));
-            }
-        },
-    };
+    let number = |text: &str| text.parse().ok();
+    let git_process = args.parsed(None, "--git-process", "a process id", number)?;
+    if git_process.is_some() && message_file.is_none() {
+        return args.error("`--git-process` needs `--message-file`");
+    }
     args.finish()?;
     Ok(Options { message_file, git_process })
 }

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use crate::cli::args::Args;
 use crate::cli::ci;
 use crate::text::diagnostic::Rejected;
-use crate::text::nearest;
 
 pub(crate) const USAGE: &str = "\
 Runs a command in the container image of the CI, with this repository as its working directory.
@@ -80,19 +79,20 @@ impl EngineName {
 ///
 /// Rejects unknown options and engines (exit code 2).
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let options = Options {
-        engine: engine(&mut args)?,
+    let engines = EngineName::ALL.map(|engine| (engine.program(), engine));
+    Ok(Options {
+        engine: args.choice("--engine", "container engine", &engines)?,
         image: args.text("--image")?,
         pull: args.switch("--pull")?,
         variables: args.values(None, "--env")?,
         privileged: args.switch("--privileged")?,
         ssh: args.switch("--ssh")?,
         dry_run: args.switch("--dry-run")?,
-        task: Task::Shell,
-    };
-    let words = args.positional()?;
-    let task = if words.is_empty() { Task::Shell } else { Task::Command(words) };
-    Ok(Options { task, ..options })
+        task: match args.positional()? {
+            words if words.is_empty() => Task::Shell,
+            words => Task::Command(words),
+        },
+    })
 }
 
 /// A `ci` for this machine, or for the inside of a container.
@@ -113,16 +113,6 @@ pub(crate) fn parse_ci(mut args: Args) -> Result<Either, Rejected> {
     let task = Task::Ci(args.texts_as_given()?);
     ci::parse(args)?;
     Ok(Either::Inside(Options { task, ..Options::default() }))
-}
-
-fn engine(args: &mut Args) -> Result<Option<EngineName>, Rejected> {
-    let Some(name) = args.text("--engine")? else { return Ok(None) };
-    let known = EngineName::ALL.into_iter().find(|engine| engine.program() == name);
-    if known.is_none() {
-        let hint = nearest::hint(&name, &EngineName::ALL.map(EngineName::program));
-        return args.error(format!("unknown container engine `{name}`{hint}"));
-    }
-    Ok(known)
 }
 
 #[cfg(test)]

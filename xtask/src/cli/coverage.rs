@@ -144,11 +144,7 @@ fn diff(args: &mut Args) -> Result<Option<Diff>, Rejected> {
 }
 
 fn percent(args: &mut Args, name: &'static str) -> Result<Option<Percent>, Rejected> {
-    let Some(text) = args.text(name)? else { return Ok(None) };
-    match Percent::from_text(&text) {
-        Some(score) => Ok(Some(score)),
-        None => args.error(format!("`{name}` takes a number from 0 to 100, not `{text}`")),
-    }
+    args.parsed(None, name, "a number from 0 to 100", Percent::from_text)
 }
 
 #[cfg(test)]

@@ -67,28 +67,25 @@ pub(crate) enum Destination {
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let test_description = args.path(Some("-t"), "--test-description")?;
-    let platform_allowlist = args.path(Some("-p"), "--platform-allowlist")?;
     let formats = [("yaml", Format::Yaml), ("json", Format::Json)];
     let format = args.choice("--format", "format", &formats)?;
-    let workspace_selective = args.boolean_option("--workspace-selective")?;
-    let dependents = args.boolean_option("--dependents")?;
-    if dependents && !workspace_selective {
+    let options = Options {
+        test_description: args.path(Some("-t"), "--test-description")?,
+        platform_allowlist: args.path(Some("-p"), "--platform-allowlist")?,
+        workspace_selective: args.boolean_option("--workspace-selective")?,
+        dependents: args.boolean_option("--dependents")?,
+        format: format.unwrap_or_default(),
+        destination: parse_destination(&mut args)?,
+    };
+    if options.dependents && !options.workspace_selective {
         return args.error("`--dependents` goes with `--workspace-selective`");
     }
-    let destination = parse_destination(&mut args)?;
-    if format.is_some() && matches!(destination, Destination::Explain | Destination::Upload) {
+    let has_text = !matches!(options.destination, Destination::Explain | Destination::Upload);
+    if format.is_some() && !has_text {
         return args.error("`--format` has no effect with `--explain` and `--upload`");
     }
     args.finish()?;
-    Ok(Options {
-        test_description,
-        platform_allowlist,
-        workspace_selective,
-        dependents,
-        format: format.unwrap_or_default(),
-        destination,
-    })
+    Ok(options)
 }
 
 fn parse_destination(args: &mut Args) -> Result<Destination, Rejected> {

@@ -11,37 +11,11 @@ const SHORT_WITH_VALUE: &str = "mFCct";
 /// Short options of `git commit` that may have a value in the same word.
 const SHORT_WITH_OPTIONAL_VALUE: &str = "uS";
 /// Long options of `git commit` that take the next word as their value.
-const LONG_WITH_VALUE: [&str; 12] = [
-    "--author",
-    "--cleanup",
-    "--date",
-    "--file",
-    "--fixup",
-    "--message",
-    "--pathspec-from-file",
-    "--reedit-message",
-    "--reuse-message",
-    "--squash",
-    "--template",
-    "--trailer",
-];
+const LONG_WITH_VALUE: &str = "--author --cleanup --date --file --fixup --message \
+    --pathspec-from-file --reedit-message --reuse-message --squash --template --trailer";
 /// Options that say what the message is, or whether it is edited.
-const MESSAGE_OPTIONS: [&str; 14] = [
-    "-m",
-    "-F",
-    "-C",
-    "-c",
-    "-e",
-    "--edit",
-    "--no-edit",
-    "--file",
-    "--fixup",
-    "--message",
-    "--reedit-message",
-    "--reuse-message",
-    "--squash",
-    "--trailer",
-];
+const MESSAGE_OPTIONS: &str = "-m -F -C -c -e --edit --no-edit --file --fixup --message \
+    --reedit-message --reuse-message --squash --trailer";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct CommitCommand {
@@ -98,7 +72,7 @@ impl CommitCommand {
             None => (word, None),
         };
         // Git takes unambiguous prefixes.
-        let with_value = LONG_WITH_VALUE.into_iter().find(|it| it.starts_with(name));
+        let with_value = LONG_WITH_VALUE.split(' ').find(|it| it.starts_with(name));
         match with_value {
             Some(name) => self.option(name, joined.or_else(|| words.next().cloned())),
             None => self.option(word, None),
@@ -128,7 +102,7 @@ impl CommitCommand {
             "--cleanup" => self.cleanup.clone_from(&value),
             _ => (),
         }
-        if !MESSAGE_OPTIONS.contains(&name) {
+        if !MESSAGE_OPTIONS.split(' ').any(|option| option == name) {
             self.rest.push(name.to_owned());
             self.rest.extend(value);
         }

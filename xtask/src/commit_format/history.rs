@@ -1,8 +1,11 @@
-//! Pure. Which commits of a branch are checked.
+//! Pure. Which commits of a branch are checked, and whose are left out.
 
 use std::collections::HashSet;
 
 use anyhow::{Context as _, bail};
+
+use crate::text::diagnostic::{Diagnostics, Source};
+use crate::text::fields::{self, Field};
 
 /// One commit as git lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +97,41 @@ pub(crate) fn classify<'a>(
     .collect()
 }
 
+/// Bots: their commits cannot be repaired here.
+const KNOWN_BOTS: [&str; 3] = [
+    "49699333+dependabot[bot]@users.noreply.github.com",
+    "27856297+dependabot-preview[bot]@users.noreply.github.com",
+    "support@dependabot.com",
+];
+
+/// The author addresses that are left out, compared as a whole and without regard to case.
+/// `source` is `.buildkite/commit-format.json`, which adds to the list.
+pub(crate) fn bots(source: Option<&Source>, found: &Diagnostics) -> Vec<String> {
+    let mut bots: Vec<String> = KNOWN_BOTS.map(str::to_owned).to_vec();
+    bots.extend(
+        source.and_then(|source| fields::read(source, found, addresses)).unwrap_or_default(),
+    );
+    bots
+}
+
+fn addresses(file: Field<'_>) -> Option<Vec<String>> {
+    let mut object = file.object("an object")?;
+    let bots = object.get("bots");
+    object.finish();
+    let address = |item: Field<'_>| {
+        let address = item.string()?;
+        if !address.contains('@') {
+            item.error(format!("`{address}` is not an e-mail address; patterns are not supported"));
+        }
+        Some(address)
+    };
+    Some(bots?.list("a list of e-mail addresses")?.filter_map(address).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use expect_test::{Expect, expect};
 
     fn commit(id: &str, parents: &str) -> Commit {
         let (is_boundary, id) = match id.strip_prefix('-') {
@@ -169,5 +204,38 @@ mod tests {
         assert_eq!((commits[1].is_boundary, commits[1].parents.len()), (true, 0));
         assert_eq!(parse(b"").unwrap(), []);
         assert!(parse(&output[..output.len() - 9]).is_err());
+    }
+
+    #[track_caller]
+    fn check_bots(text: &str, want: &Expect) {
+        let found = Diagnostics::default();
+        let bots = bots(Some(&Source::new("f.json", text)), &found);
+        let has_errors = found.has_errors();
+        let added = bots[KNOWN_BOTS.len()..].join("\n");
+        want.assert_eq(&if has_errors { found.headlines() } else { added });
+    }
+
+    #[test]
+    fn addresses_are_added_to_the_known_ones() {
+        assert_eq!(bots(None, &Diagnostics::default()), KNOWN_BOTS);
+        check_bots(r#"{"bots": ["bot@example.com"]}"#, &expect!["bot@example.com"]);
+        check_bots("{}", &expect![""]);
+    }
+
+    #[test]
+    fn everything_that_is_not_an_address_is_an_error() {
+        check_bots(
+            r#"{"bot": [], "bots": ["dependabot", 1]}"#,
+            &expect![[r"
+                f.json:1:2: error: unknown key `bot`, did you mean `bots`?
+                f.json:1:22: error: `dependabot` is not an e-mail address; patterns are not supported
+                f.json:1:36: error: expected a string, not the number 1"]],
+        );
+        check_bots(
+            r#"{"bots": "a@b"}"#,
+            &expect!["f.json:1:10: error: `bots` must be a list of e-mail addresses, not a string"],
+        );
+        check_bots("[]", &expect!["f.json:1:1: error: expected an object, not a list"]);
+        check_bots("", &expect!["f.json:1:1: error: not valid JSON: EOF while parsing a value"]);
     }
 }

@@ -1,8 +1,6 @@
-//! Pure. The rules for a commit message.
+//! Pure. The rules for a commit message, and which of its lines are trailers.
 
 use std::ops::Range;
-
-use crate::commit_format::trailer;
 
 /// The limit for a title.
 pub(crate) const MAX_TITLE_CHARS: usize = 60;
@@ -42,24 +40,15 @@ pub(crate) struct Finding {
     pub(crate) violation: Violation,
 }
 
-/// A violation in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Explanation {
-    /// The name of the rule, as in the documentation.
-    pub(crate) rule: &'static str,
-    pub(crate) fact: String,
-    /// The next step.
-    pub(crate) help: String,
-}
-
 impl Violation {
     pub(crate) fn is_warning(&self) -> bool {
         matches!(self, Violation::BodyTooWide { .. } | Violation::NotUtf8 | Violation::Autosquash)
     }
 
-    pub(crate) fn explain(&self) -> Explanation {
+    /// The name of the rule, as in the documentation, what is wrong, and the next step.
+    pub(crate) fn explain(&self) -> (&'static str, String, String) {
         const SIGN_OFF: &str = "Signed-off-by: Name <address>";
-        let (rule, fact, help) = match self {
+        match self {
             Violation::TitleMissing => (
                 "title-missing",
                 "the title is missing".to_owned(),
@@ -110,8 +99,7 @@ impl Violation {
                 "the message is not UTF-8 text".to_owned(),
                 "write the message as UTF-8".to_owned(),
             ),
-        };
-        Explanation { rule, fact, help }
+        }
     }
 }
 
@@ -127,7 +115,7 @@ pub(crate) fn check(message: &[u8]) -> Vec<Finding> {
     }
     check_title(&lines, &mut found);
     let lines = check_conflicts(&lines, &mut found);
-    let trailers = trailer::block(lines);
+    let trailers = trailer_block(lines);
     check_width(lines, &trailers, &mut found);
     check_sign_off(lines, trailers, &mut found);
     found.sort_by_key(|finding| finding.line);
@@ -210,7 +198,7 @@ fn check_sign_off(lines: &[&str], trailers: Range<usize>, found: &mut Vec<Findin
 }
 
 fn sign_off(line: &str) -> Option<&str> {
-    let (key, value) = trailer::parse(line)?;
+    let (key, value) = parse_trailer(line)?;
     key.eq_ignore_ascii_case("Signed-off-by").then_some(value)
 }
 
@@ -236,6 +224,62 @@ fn last_line(lines: &[&str]) -> usize {
     lines.iter().rposition(|line| !line.trim().is_empty()).unwrap_or(0) + 1
 }
 
+/// Written by git itself, and evidence that a paragraph is a trailer block.
+const GENERATED: [&str; 2] = ["Signed-off-by: ", "(cherry picked from commit "];
+
+/// The key and the value of a trailer line.
+fn parse_trailer(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.split_once(':')?;
+    let key = key.trim_end();
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_key.then_some((key, value.trim()))
+}
+
+/// The lines (counted from 0) of the trailer block: the `Key: value` lines at the end of a message, as
+/// git reads them; empty, at the end of the text, if there is none.
+///
+/// Source: `find_trailer_block_start` in git's `trailer.c`. One rule is wider here: several trailer
+/// blocks at the end all count, because some services append a `Co-authored-by:` paragraph below the
+/// sign-off.
+fn trailer_block(lines: &[&str]) -> Range<usize> {
+    let is_blank = |at: usize| lines[at].trim().is_empty();
+    let text_end = (0..lines.len()).rev().find(|&at| !is_blank(at)).map_or(0, |at| at + 1);
+    let mut start = text_end;
+    let mut end = text_end;
+    while end > 0 {
+        let paragraph = (0..end).rev().find(|&at| is_blank(at)).map_or(0, |at| at + 1);
+        // The first paragraph is the title, whatever it looks like.
+        if paragraph == 0 || !is_trailer_block(&lines[paragraph..end]) {
+            break;
+        }
+        start = paragraph;
+        end = (0..paragraph).rev().find(|&at| !is_blank(at)).map_or(0, |at| at + 1);
+    }
+    start..text_end
+}
+
+fn is_trailer_block(paragraph: &[&str]) -> bool {
+    let mut trailers = 0;
+    let mut others = 0;
+    let mut is_generated = false;
+    let mut previous_counts = false;
+    for line in paragraph {
+        if GENERATED.iter().any(|prefix| line.starts_with(prefix)) {
+            is_generated = true;
+            trailers += 1;
+            previous_counts = true;
+        } else if line.starts_with([' ', '\t']) {
+            // It continues the line above.
+            others += usize::from(!previous_counts);
+        } else {
+            previous_counts = parse_trailer(line).is_some();
+            trailers += usize::from(previous_counts);
+            others += usize::from(!previous_counts);
+        }
+    }
+    (trailers > 0 && others == 0) || (is_generated && trailers * 3 >= others)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,7 +293,7 @@ mod tests {
     #[track_caller]
     fn check_bytes(message: &[u8], want: &Expect) {
         let shown = |Finding { line, violation }: &Finding| {
-            let Explanation { rule, fact, .. } = violation.explain();
+            let (rule, fact, _) = violation.explain();
             format!("{line} {rule}: {fact}")
         };
         let lines: Vec<String> = check(message).iter().map(shown).collect();
@@ -371,5 +415,44 @@ mod tests {
             &[b"Title\n\ncaf\xe9\n\n", SIGNED.as_bytes()].concat(),
             &expect!["3 encoding: the message is not UTF-8 text"],
         );
+    }
+
+    fn trailers(text: &str) -> Vec<&str> {
+        let lines: Vec<&str> = text.split('\n').collect();
+        lines[trailer_block(&lines)].to_vec()
+    }
+
+    #[test]
+    fn the_last_paragraph_is_a_block_if_all_of_it_are_trailers() {
+        assert_eq!(trailers("T\n\nbody\n\nFixes: 1\nAcked-by: B\n"), ["Fixes: 1", "Acked-by: B"]);
+        assert!(trailers("T\n\nbody\n\nnote\nFixes: 1").is_empty());
+        assert!(trailers("Fixes: 1").is_empty());
+        assert!(trailers("").is_empty());
+    }
+
+    #[test]
+    fn beside_a_generated_line_some_other_lines_are_tolerated() {
+        assert_eq!(trailers(&format!("T\n\nnote here\n{SIGNED}")), ["note here", SIGNED]);
+        let four_others = format!("T\n\na\nb\nc\nd\n{SIGNED}");
+        assert!(trailers(&four_others).is_empty());
+    }
+
+    #[test]
+    fn a_continuation_belongs_to_the_line_above() {
+        assert_eq!(trailers("T\n\nFixes: 1\n  2\n\t3"), ["Fixes: 1", "  2", "\t3"]);
+    }
+
+    #[test]
+    fn several_paragraphs_of_trailers_are_one_block() {
+        let text = format!("T\n\nbody\n\n{SIGNED}\n\n\nCo-authored-by: B <b@c>\n\n");
+        assert_eq!(trailers(&text), [SIGNED, "", "", "Co-authored-by: B <b@c>"]);
+    }
+
+    #[test]
+    fn keys_have_letters_digits_and_hyphens_only() {
+        assert_eq!(parse_trailer("Signed-off-by :  A "), Some(("Signed-off-by", "A")));
+        assert_eq!(parse_trailer("see also: x"), None);
+        assert_eq!(parse_trailer("x"), None);
+        assert_eq!(parse_trailer(": x"), None);
     }
 }

@@ -5,8 +5,6 @@ pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod message_file;
 pub(crate) mod report;
-pub(crate) mod settings;
-pub(crate) mod trailer;
 
 use std::path::Path;
 
@@ -47,11 +45,8 @@ fn check_branch(cx: &Context) -> anyhow::Result<Outcome> {
     let commits = history::parse(&cx.process(list).read()?)?;
     check_history_is_complete(cx, &commits, &base)?;
     let report = CommitReport::new(&base.name, history::classify(&commits, &bots));
-    let text = report.render();
-    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
-    let outcome = if report.has_failed() { Outcome::Fail } else { Outcome::Pass };
-    buildkite_agent::show_check(cx, "commit-format", outcome, "commit messages", &text);
-    Ok(outcome)
+    let (has_failed, text) = (report.has_failed(), report.render());
+    buildkite_agent::report_check(cx, "commit-format", "commit messages", has_failed, &text)
 }
 
 fn check_file(cx: &Context, file: &Path, git_process: Option<u32>) -> anyhow::Result<Outcome> {
@@ -107,12 +102,7 @@ fn check_file(cx: &Context, file: &Path, git_process: Option<u32>) -> anyhow::Re
 fn of_process(id: u32, file: &str) -> Option<Vec<String>> {
     let path = format!("/proc/{id}/{file}");
     let bytes = files::read_bytes(Path::new(&path), &path).ok()?;
-    let texts =
-        bytes.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
-    // Each is terminated by a zero byte, also the last one.
-    let mut texts: Vec<String> = texts.collect();
-    texts.pop();
-    Some(texts)
+    Some(String::from_utf8_lossy(&bytes).split_terminator('\0').map(str::to_owned).collect())
 }
 
 fn is_utf8(encoding: &str) -> bool {
@@ -132,7 +122,7 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
     let text = files::read_text_if_exists(&cx.project.root.join(NAME), NAME)?;
     let source = text.map(|text| Source::new(NAME, text));
     let found = Diagnostics::default();
-    let bots = settings::bots(source.as_ref(), &found);
+    let bots = history::bots(source.as_ref(), &found);
     report_warnings(&found.into_warnings()?);
     Ok(bots)
 }

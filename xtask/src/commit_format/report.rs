@@ -2,7 +2,7 @@
 
 use crate::commit_format::history::{Commit, CommitStatus};
 use crate::commit_format::message;
-use crate::commit_format::message::{Explanation, Finding, Violation};
+use crate::commit_format::message::{Finding, Violation};
 use crate::text::sanitize::visible;
 
 /// The findings about a branch.
@@ -110,7 +110,7 @@ impl<'a> CommitReport<'a> {
 pub(crate) fn describe(findings: &[Finding]) -> impl Iterator<Item = String> {
     findings.iter().flat_map(|Finding { line, violation }| {
         let severity = if violation.is_warning() { "warning" } else { "error" };
-        let Explanation { rule, fact, help } = violation.explain();
+        let (rule, fact, help) = violation.explain();
         [
             format!("  line {line}: {severity}: {} [{rule}]", visible(&fact)),
             format!("    help: {help}"),

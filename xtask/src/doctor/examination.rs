@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::doctor::finding::Findings;
-use crate::doctor::tree::Tree;
-use crate::doctor::{coverage_record, description, entries, set_up, tree};
+use crate::doctor::repository::Tree;
+use crate::doctor::{description, repository};
 use crate::host::{cargo, files};
 use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::plan::Plan;
 use crate::plan::description::TestDescription;
-use crate::plan::inputs::Inputs;
+use crate::plan::inputs::{Inputs, names_predecessor};
 use crate::plan::placeholder;
 use crate::plan::platform::Platform;
 use crate::project::{RUST_VERSION, SHIPPED_DESCRIPTION};
@@ -44,7 +44,9 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     let is_selective = has_cargo && cx.project.root.join("Cargo.toml").exists();
     examination.submodules()?;
     examination.links();
-    let inputs = examination.shipped(is_selective);
+    let selective = is_selective.then(|| examination.inputs(true)).flatten();
+    // Where cargo cannot list the crates, the rest is checked all the same.
+    let inputs = selective.or_else(|| examination.inputs(false));
     let has_crates = inputs.as_ref().is_some_and(|inputs| inputs.workspace.is_some());
     let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
     examination.descriptions(inputs)?;
@@ -93,8 +95,8 @@ impl Examination<'_> {
             .map_err(|error| self.findings.push_unavailable(format!("the toolchain: {error:#}")))
             .ok();
         let finding = file
-            .and_then(|file| set_up::old_toolchain_file(&file, RUST_VERSION))
-            .or_else(|| set_up::old_toolchain(version.as_deref()?, RUST_VERSION));
+            .and_then(|file| repository::old_toolchain_file(&file, RUST_VERSION))
+            .or_else(|| repository::old_toolchain(version.as_deref()?, RUST_VERSION));
         self.findings.extend("toolchain", finding);
         Ok(version.is_some())
     }
@@ -104,17 +106,17 @@ impl Examination<'_> {
         // A link to the new name serves old versions of cargo.
         let is_link = self.tree.links.iter().any(|link| link == ".cargo/config");
         let old = if is_link { None } else { self.read(".cargo/config")? };
-        let finding = old.as_ref().map(|old| set_up::old_cargo_config(old, new.is_some()));
+        let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
         let config = old.or(new);
         if knows_aliases {
             let checkout = gather::checkout_path(self.cx)?;
             let problem = gather::choose_alias(self.cx)?.problem(&checkout);
-            let problem = problem.map(|problem| set_up::at_alias(problem, config.as_ref()));
+            let problem = problem.map(|problem| repository::at_alias(problem, config.as_ref()));
             self.findings.extend("alias", problem);
         }
         let target =
-            config.and_then(|it| set_up::foreign_build_target(&it, std::env::consts::ARCH));
+            config.and_then(|it| repository::foreign_build_target(&it, std::env::consts::ARCH));
         self.findings.extend("build-target", target);
         Ok(())
     }
@@ -123,14 +125,14 @@ impl Examination<'_> {
     fn hints(&mut self) -> anyhow::Result<()> {
         let subdirectory = self.cx.project.subdirectory().display().to_string();
         if !subdirectory.is_empty() {
-            self.findings.extend("subdirectory", [set_up::in_subdirectory(&subdirectory)]);
+            self.findings.extend("subdirectory", [repository::in_subdirectory(&subdirectory)]);
         }
         let hook = self.cx.git().hook_path("commit-msg");
         let hook = PathBuf::from(self.cx.process(hook).read_text()?);
         if !self.cx.is_ci() && !hook.exists() {
             let is_own = self.cx.project.is_own_consumer();
             let checkout = if is_own { ".".to_owned() } else { gather::checkout_path(self.cx)? };
-            self.findings.extend("hook", [set_up::missing_hook(&checkout)]);
+            self.findings.extend("hook", [repository::missing_hook(&checkout)]);
         }
         Ok(())
     }
@@ -142,11 +144,11 @@ impl Examination<'_> {
         let ours = gather::checkout_path(self.cx)?;
         let empty = self.tree.submodules.iter().filter(|path| !self.is_checked_out(path));
         let empty: Vec<Diagnostic> =
-            empty.map(|path| tree::empty_submodule(path, *path == ours)).collect();
+            empty.map(|path| repository::empty_submodule(path, *path == ours)).collect();
         self.findings.extend("submodule", empty);
         let status = self.cx.git().submodule_status(&self.tree.submodules);
         let status = self.cx.process(status).read_text()?;
-        self.findings.extend("submodule", tree::modified_submodules(&status));
+        self.findings.extend("submodule", repository::modified_submodules(&status));
         Ok(())
     }
 
@@ -161,18 +163,13 @@ impl Examination<'_> {
             let Some(submodule) = self.tree.submodule_of(path, &target) else { continue };
             // Before the submodule is there, every link into it leads nowhere.
             let leads_somewhere = full.exists() || !self.is_checked_out(submodule);
-            self.findings.extend("link", [tree::link(path, &target, leads_somewhere)]);
+            self.findings
+                .extend("link", [repository::link_into_submodule(path, &target, leads_somewhere)]);
         }
     }
 
-    /// What the shipped tests with the overrides are planned from, for each crate.
-    fn shipped(&mut self, is_selective: bool) -> Option<Inputs> {
-        let selective = is_selective.then(|| self.inputs(true)).flatten();
-        // Where cargo cannot list the crates, the rest is checked all the same.
-        selective.or_else(|| self.inputs(false))
-    }
-
-    /// Reads the inputs as `pipeline` does, with its errors and warnings.
+    /// Reads what the shipped tests with the overrides are planned from, as `pipeline` does, with its
+    /// errors and warnings.
     fn inputs(&mut self, is_selective: bool) -> Option<Inputs> {
         let found = Diagnostics::default();
         let request = Request {
@@ -197,7 +194,7 @@ impl Examination<'_> {
         let scripts = self.scripts();
         let files = self.json_files()?;
         let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
-        let is_inherited = texts.any(|text| description::names_predecessor(text));
+        let is_inherited = texts.any(|text| names_predecessor(text));
         if let Some(inputs) = &mut inputs {
             self.plan("shipped", inputs);
         }
@@ -241,7 +238,7 @@ impl Examination<'_> {
     /// What configures the tests.
     fn json_files(&mut self) -> anyhow::Result<Vec<Source>> {
         let names = self.tree.in_directory(".buildkite");
-        let names = names.filter(|name| tree::has_extension(name, "json"));
+        let names = names.filter(|name| repository::has_extension(name, "json"));
         names.filter_map(|name| self.read(name).transpose()).collect()
     }
 
@@ -249,7 +246,7 @@ impl Examination<'_> {
     fn scripts(&mut self) -> Vec<Source> {
         let directories = [".buildkite", ".github"].map(|name| self.tree.in_directory(name));
         let is_script =
-            |name: &&str| !["json", "md"].iter().any(|it| tree::has_extension(name, it));
+            |name: &&str| !["json", "md"].iter().any(|it| repository::has_extension(name, it));
         let mut scripts = Vec::new();
         for name in directories.into_iter().flatten().filter(is_script) {
             // Among them may be pictures, and files that are gone.
@@ -275,9 +272,9 @@ impl Examination<'_> {
     }
 
     fn entries(&mut self, source: &Source) {
-        for (name, check) in entries::CHECKS {
+        for (name, check) in description::TEST_CHECKS {
             self.findings.read(name, source, |file| {
-                for test in entries::tests(file) {
+                for test in description::tests(file) {
                     check(test, self.tree);
                 }
                 None
@@ -313,21 +310,21 @@ impl Examination<'_> {
     fn coverage_records(&mut self, allowed: &[Platform]) -> anyhow::Result<()> {
         let files = || self.tree.files.iter().map(String::as_str);
         let names: Vec<&str> =
-            files().filter(|name| coverage_record::architecture(name).is_some()).collect();
+            files().filter(|name| repository::coverage_architecture(name).is_some()).collect();
         let sources: Vec<&str> = files().filter(|name| Tree::is_source(name)).collect();
         let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
         let measured = measured.filter(|_| !self.tree.has("tests/coverage"));
-        let missing = measured.filter_map(|platform| coverage_record::missing(&names, platform));
+        let missing = measured.filter_map(|platform| repository::missing_record(&names, platform));
         self.findings.extend("coverage", missing);
         // Where no platform could be read, that is an error already.
         let allowed = if allowed.is_empty() { &Platform::ALL[..] } else { allowed };
         for name in names {
             let Some(source) = self.read(name)? else { continue };
-            let architecture = coverage_record::architecture(name).unwrap_or_default();
-            let unread = coverage_record::unread(&source, architecture, allowed);
+            let architecture = repository::coverage_architecture(name).unwrap_or_default();
+            let unread = repository::unread_record(&source, architecture, allowed);
             self.findings.extend("coverage", unread);
             self.findings.read("json", &source, |_| None);
-            let patterns = |file: Field<'_>| coverage_record::patterns(file, &sources);
+            let patterns = |file: Field<'_>| repository::exclude_path(file, &sources);
             self.findings.read("exclude-path", &source, patterns);
         }
         Ok(())

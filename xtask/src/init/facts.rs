@@ -1,10 +1,11 @@
 //! Pure. What `init` finds in the repository before it decides anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use crate::init::cargo_config::CargoConfig;
 use crate::plan::consumer::OurAlias;
 use crate::text::toml;
+use crate::tools::toolchain;
 
 /// The repository as it is.
 #[derive(Debug, Default)]
@@ -42,6 +43,33 @@ pub(crate) struct Hook {
     pub(crate) is_shared: bool,
 }
 
+/// What a cargo configuration says about aliases and the target.
+#[derive(Debug, Default)]
+pub(crate) struct CargoConfig {
+    /// Each with what it stands for, as one line.
+    pub(crate) aliases: Vec<(String, String)>,
+    /// What cargo builds for unless it is told; empty is the host.
+    pub(crate) targets: Vec<String>,
+}
+
+impl CargoConfig {
+    /// The error is the byte at which a line starts that is not TOML.
+    pub(crate) fn parse(text: &str) -> Result<CargoConfig, usize> {
+        let mut config = CargoConfig::default();
+        for statement in toml::statements(text)? {
+            let Some(value) = statement.value else { continue };
+            match statement.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                ["alias", name] => {
+                    config.aliases.push((name.to_owned(), toml::strings(value).join(" ")));
+                }
+                ["build", "target"] => config.targets = toml::strings(value),
+                _ => (),
+            }
+        }
+        Ok(config)
+    }
+}
+
 pub(crate) const CONFIG: &str = ".cargo/config.toml";
 pub(crate) const OLD_CONFIG: &str = ".cargo/config";
 pub(crate) const PLATFORMS: &str = ".platform";
@@ -49,41 +77,32 @@ pub(crate) const GITIGNORE: &str = ".gitignore";
 pub(crate) const DEPENDABOT: [&str; 2] = [".github/dependabot.yml", ".github/dependabot.yaml"];
 pub(crate) const PUBLISH: &str = ".github/workflows/publish.yml";
 pub(crate) const PIPELINE: &str = ".buildkite/pipeline.yml";
-pub(crate) const TOOLCHAINS: [&str; 2] = ["rust-toolchain.toml", "rust-toolchain"];
+/// Rustup reads the first of the two.
+pub(crate) const TOOLCHAINS: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 
 /// Whether the text of a file that git lists is of interest.
 pub(crate) fn is_read(name: &str) -> bool {
-    let dir = name.rsplit_once('/').map_or("", |(dir, _)| dir);
-    match dir {
-        ".github/workflows" => is_yaml(name),
-        _ if dir == ".buildkite" || dir.ends_with("/.buildkite") => is_yaml(name) || is_json(name),
+    match name.rsplit_once('/') {
+        Some((".github/workflows", _)) => is_yaml(name),
+        Some((dir, _)) if Path::new(dir).ends_with(".buildkite") => is_yaml(name) || is_json(name),
         _ => false,
     }
 }
 
 pub(crate) fn is_yaml(name: &str) -> bool {
-    has_extension(name, &["yml", "yaml"])
+    Path::new(name).extension().is_some_and(|it| it == "yml" || it == "yaml")
 }
 
 pub(crate) fn is_json(name: &str) -> bool {
-    has_extension(name, &["json"])
-}
-
-fn has_extension(name: &str, wanted: &[&str]) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| wanted.contains(&extension))
+    Path::new(name).extension().is_some_and(|it| it == "json")
 }
 
 impl Facts {
-    /// How this tool is recognised in an alias.
-    pub(crate) fn ours(&self) -> OurAlias {
-        let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
-        let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
-        OurAlias { manifests: manifests.to_vec(), at_root: false }
-    }
-
     /// The alias that calls this tool already.
     pub(crate) fn alias(&self) -> Option<&str> {
-        let ours = self.ours();
+        let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
+        let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
+        let ours = OurAlias { manifests: manifests.to_vec(), at_root: false };
         let mut aliases = self.cargo_config.aliases.iter();
         aliases.find(|(_, line)| ours.is_named_by(line)).map(|(name, _)| name.as_str())
     }
@@ -143,27 +162,10 @@ impl Facts {
 
     /// The toolchain file's release, where it is older than this tool needs, as (file, release).
     pub(crate) fn old_toolchain(&self, needed: &str) -> Option<(&'static str, String)> {
-        let (name, text) =
-            TOOLCHAINS.iter().find_map(|name| Some((*name, self.files.get(*name)?)))?;
-        let channel = channel(text)?;
-        (release(&channel)? < release(needed)?).then_some((name, channel))
+        let name = TOOLCHAINS.into_iter().find(|name| self.files.contains_key(*name))?;
+        let (_, release) = toolchain::old_release(&self.files[name], needed)?;
+        Some((name, release))
     }
-}
-
-/// Both forms of a toolchain file: TOML, and the name alone.
-fn channel(text: &str) -> Option<String> {
-    let statements = toml::statements(text).unwrap_or_default();
-    let is_channel = |it: &&toml::Statement<'_>| it.path == ["toolchain", "channel"];
-    match statements.iter().find(is_channel) {
-        Some(statement) => toml::as_string(statement.value?),
-        None => text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned),
-    }
-}
-
-/// `1.89` of `1.89.0-x86_64-unknown-linux-gnu`; a channel that moves has no number.
-fn release(channel: &str) -> Option<(u32, u32)> {
-    let mut parts = channel.split(['.', '-']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -237,5 +239,15 @@ mod tests {
         for name in ["a.json", ".buildkite/run.sh", ".github/x.yml", "x.buildkite/a.json"] {
             assert!(!is_read(name), "{name}");
         }
+    }
+
+    #[test]
+    fn aliases_and_targets_are_read_in_every_form() {
+        let text = "alias.b = \"build\"\n[build]\ntarget = [\"a\", \"b\"]\n[alias]\nc = [\"run\", \"-p\", \"c\"]\n";
+        let config = CargoConfig::parse(text).unwrap();
+        let alias = |name: &str, line: &str| (name.to_owned(), line.to_owned());
+        assert_eq!(config.aliases, [alias("b", "build"), alias("c", "run -p c")]);
+        assert_eq!(config.targets, ["a", "b"]);
+        assert_eq!(CargoConfig::parse("a\n").unwrap_err(), 0);
     }
 }

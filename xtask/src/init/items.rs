@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::init::answers::{Answers, Dependabot, names};
-use crate::init::cargo_config;
-use crate::init::facts::{self, Facts};
+use crate::init::facts::{self, CargoConfig, Facts};
 use crate::init::predecessor::{self, Conversion};
 use crate::plan::consumer::{self, Origin};
 use crate::plan::platform::{self, Platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
+use crate::text::shell;
+use crate::text::toml;
 
 /// A file that this command is about.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,13 +42,6 @@ pub(crate) enum State {
     Former {
         left: Vec<usize>,
     },
-}
-
-impl State {
-    /// Whether a check fails for it.
-    pub(crate) fn is_drift(&self) -> bool {
-        !matches!(self, State::Current | State::Own)
-    }
 }
 
 impl fmt::Display for State {
@@ -108,7 +104,7 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
     let Some(name) = &answers.alias else { return Item::new(path, State::Current, None) };
     let manifest = format!("{}/xtask/Cargo.toml", facts.checkout);
     let template = consumer::CARGO_CONFIG.trim_start();
-    let line = cargo_config::alias_line(template, name, &manifest, facts.foreign_host());
+    let line = alias_line(template, name, &manifest, facts.foreign_host());
     let lines = template.lines().map(|it| if it.starts_with("xtask =") { &line } else { it });
     let table: String = lines.flat_map(|line| [line, "\n"]).collect();
     let table =
@@ -119,7 +115,7 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
         Some(_) => State::Lacks(format!("the alias `{name}`")),
     };
     let old = old.map_or("", String::as_str);
-    let text = cargo_config::with_alias(old, &line, &table);
+    let text = with_alias_line(old, &line, &table);
     if text.is_none() {
         let message = format!(
             "cannot add the alias `{name}` to `{path}`, which has no plain `[alias]` table"
@@ -128,6 +124,55 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
         found.push(Diagnostic::error(message).help(help));
     }
     Item::new(path, state, text)
+}
+
+/// The line for the alias table.
+///
+/// `template` is a configuration with the alias `xtask`; `manifest` is the path that takes the place
+/// of the one there; `host` is named where cargo builds for another target unless it is told.
+fn alias_line(template: &str, name: &str, manifest: &str, host: Option<&str>) -> String {
+    let expansion = CargoConfig::parse(template).unwrap_or_default().aliases.pop();
+    let expansion = expansion.unwrap_or_default().1;
+    let mut words: Vec<&str> = expansion.split_whitespace().collect();
+    if let Some(at) = words.iter().position(|word| *word == "--manifest-path") {
+        words[at + 1] = manifest;
+    }
+    for word in host.iter().flat_map(|host| [*host, "--target"]) {
+        words.insert(1, word);
+    }
+    // Cargo splits a string at white space.
+    if shell::quote(manifest) == manifest {
+        return format!("{name} = \"{}\"", words.join(" "));
+    }
+    // TOML takes JSON's strings.
+    let words: Vec<String> = words.iter().map(|word| Value::from(*word).to_string()).collect();
+    format!("{name} = [{}]", words.join(", "))
+}
+
+/// The text with one line more in its alias table. `table` is what is appended where there is none:
+/// a header, and the same line. `None` where the table is not written as one: neither
+/// `alias = { ... }` nor `alias.name = ...` can be continued by a table.
+fn with_alias_line(text: &str, line: &str, table: &str) -> Option<String> {
+    let eol = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let statements = toml::statements(text).ok()?;
+    let is_alias = |path: &[String]| path.first().is_some_and(|name| name == "alias");
+    let mut aliases = statements.iter().filter(|statement| is_alias(&statement.path));
+    let (at, added) = match aliases.next() {
+        None => {
+            let is_blank = text.lines().next_back().is_none_or(|line| line.trim().is_empty());
+            let gap = if is_blank { "" } else { eol };
+            (text.len(), format!("{gap}{}", table.replace('\n', eol)))
+        }
+        Some(header) if header.path == ["alias"] && header.value.is_none() => {
+            // A header below the table, `[alias.x]`, is none of cargo's.
+            let entries = aliases.take_while(|entry| entry.value.is_some());
+            (entries.last().unwrap_or(header).end, format!("{line}{eol}"))
+        }
+        Some(_) => return None,
+    };
+    let (before, after) = text.split_at(at);
+    let gap = if before.is_empty() || before.ends_with('\n') { "" } else { eol };
+    Some(format!("{before}{gap}{added}{after}"))
 }
 
 fn platforms(
@@ -295,7 +340,6 @@ fn former(answers: &Answers, path: &str, old: &str, conversion: Conversion) -> O
 mod tests {
     use super::*;
     use crate::cli::init::Mode;
-    use crate::init::cargo_config::CargoConfig;
     use crate::init::facts::Hook;
     use expect_test::{Expect, expect};
 
@@ -475,5 +519,120 @@ mod tests {
         for item in items {
             assert!(!item.text.unwrap_or_default().contains("cargo xtask"), "{}", item.path);
         }
+    }
+
+    const TEMPLATE: &str = "[alias]\nxtask = \"run --locked --manifest-path ci/Cargo.toml --\"\n";
+
+    #[track_caller]
+    fn check_alias(text: &str, want: &Expect) {
+        let new = with_alias_line(text, "xtask = \"x\"", "# OurAlias.\n[alias]\nxtask = \"x\"\n");
+        want.assert_eq(&new.unwrap_or_else(|| "by hand\n".to_owned()));
+    }
+
+    #[test]
+    fn a_table_gets_one_line_after_its_last() {
+        check_alias(
+            "[alias] # short\nb = \"build\"\n\n# Why.\n[build]\njobs = 1\n",
+            &expect![[r#"
+                [alias] # short
+                b = "build"
+                xtask = "x"
+
+                # Why.
+                [build]
+                jobs = 1
+            "#]],
+        );
+        check_alias(
+            "[alias]\nb = [\n  \"build\",\n]\nc = [\n\"check\"]",
+            &expect![[r#"
+                [alias]
+                b = [
+                  "build",
+                ]
+                c = [
+                "check"]
+                xtask = "x"
+            "#]],
+        );
+        check_alias(
+            "[alias]\nb = [\n  [\"build\"]\n]\n",
+            &expect![[r#"
+                [alias]
+                b = [
+                  ["build"]
+                ]
+                xtask = "x"
+            "#]],
+        );
+        assert_eq!(
+            with_alias_line("[alias]\r\nb = \"b\"\r\n", "x = \"y\"", "").unwrap(),
+            "[alias]\r\nb = \"b\"\r\nx = \"y\"\r\n"
+        );
+    }
+
+    #[test]
+    fn a_text_without_the_table_gets_one_at_its_end() {
+        check_alias(
+            "",
+            &expect![[r#"
+                # OurAlias.
+                [alias]
+                xtask = "x"
+            "#]],
+        );
+        assert!(with_alias_line("a = 1\n\n", "", "[alias]\n").unwrap().ends_with("1\n\n[alias]\n"));
+        check_alias(
+            "[build]\njobs = 1",
+            &expect![[r#"
+                [build]
+                jobs = 1
+
+                # OurAlias.
+                [alias]
+                xtask = "x"
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_header_in_a_string_is_text() {
+        check_alias(
+            "a = \"\"\"\n[alias]\n\"\"\"\n",
+            &expect![[r#"
+                a = """
+                [alias]
+                """
+
+                # OurAlias.
+                [alias]
+                xtask = "x"
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_left_to_the_user() {
+        for text in [
+            "alias = { b = \"build\" }\n",
+            "alias = {}\n",
+            "alias.b = \"build\"\n",
+            "[alias.b]\nc = 1\n",
+            "[alias\n",
+        ] {
+            check_alias(text, &expect!["by hand\n"]);
+        }
+    }
+
+    #[test]
+    fn the_line_names_the_manifest_and_where_it_is_needed_the_host() {
+        assert_eq!(
+            alias_line(TEMPLATE, "ci-xtask", "tools/ci/Cargo.toml", None),
+            r#"ci-xtask = "run --locked --manifest-path tools/ci/Cargo.toml --""#
+        );
+        assert_eq!(
+            alias_line(TEMPLATE, "xtask", "a \"b\"/Cargo.toml", Some("x86_64-unknown-linux-gnu")),
+            r#"xtask = ["run", "--target", "x86_64-unknown-linux-gnu", "--locked", "--manifest-path", "a \"b\"/Cargo.toml", "--"]"#
+        );
     }
 }

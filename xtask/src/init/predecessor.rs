@@ -70,7 +70,7 @@ pub(crate) fn pipeline_file(text: &str, bootstrap: &str) -> Option<Conversion> {
 }
 
 fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    node.as_object()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    json::find(node.as_object()?, key).map(|entry| &entry.value)
 }
 
 fn runs_on_riscv64(test: &Node) -> bool {

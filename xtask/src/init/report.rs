@@ -10,7 +10,7 @@ use crate::text::shell::quote;
 
 /// A line for each file that is not as it should be.
 pub(crate) fn drift(items: &[Item]) -> String {
-    let drifted = items.iter().filter(|item| item.state.is_drift());
+    let drifted = items.iter().filter(|it| !matches!(it.state, State::Current | State::Own));
     drifted.flat_map(|Item { path, state, .. }| [path.clone(), format!(": {state}\n")]).collect()
 }
 
@@ -93,17 +93,15 @@ fn remark(facts: &Facts, item: &Item) -> Vec<String> {
                 quote(&template)
             )]
         }
-        State::Own if facts::DEPENDABOT.contains(&path.as_str()) && item.text.is_none() => {
-            let text = facts.files.get(path).map_or("", String::as_str);
-            let lacks = "; without `gitsubmodule` updates rust-vmm-ci is never updated";
-            let lacks = if text.contains("gitsubmodule") { "" } else { lacks };
+        State::Own if item.text.is_none() => {
+            let is_dependabot = facts::DEPENDABOT.contains(&path.as_str());
+            let lacks = if is_dependabot && !facts.files[path].contains("gitsubmodule") {
+                "; without `gitsubmodule` updates rust-vmm-ci is never updated"
+            } else {
+                ""
+            };
             vec![format!(
                 "`{path}` does not come from a template and was kept; `--overwrite` replaces it{lacks}"
-            )]
-        }
-        State::Own if item.text.is_none() => {
-            vec![format!(
-                "`{path}` does not come from a template and was kept; `--overwrite` replaces it"
             )]
         }
         _ => Vec::new(),
@@ -143,7 +141,7 @@ pub(crate) fn next_steps(facts: &Facts, answers: &Answers, items: &[Item]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::cargo_config::CargoConfig;
+    use crate::init::facts::CargoConfig;
     use expect_test::expect;
 
     fn written(path: &str, state: State) -> Item {

@@ -50,34 +50,23 @@ fn plain(value: &Value) -> String {
 }
 
 fn reasons(step: &Step<'_>) -> Vec<String> {
-    let source = &step.description.source;
-    let line = source.line_at(step.test.command_offset);
-    let mut reasons = vec![format!("{}:{line}", source.name)];
-    if step.test.patch.is_some() {
-        reasons.push("changed by .buildkite/overrides.json".to_owned());
-    }
+    let (source, test) = (&step.description.source, step.test);
     let environment = &step.inputs.environment;
-    if environment.timeout_minutes(&step.test.name).is_some() {
-        reasons.push("timeout by TIMEOUTS_MIN".to_owned());
-    }
-    if environment.docker_plugin(&step.test.name).is_some() {
-        reasons.push("docker plugin by DOCKER_PLUGIN_CONFIG".to_owned());
-    }
-    if environment.agents(&step.test.name, step.platform).is_some() {
-        reasons.push("agent tags by variable".to_owned());
-    }
-    if step.test.has_own_gate {
-        reasons.push("gate of the test itself".to_owned());
-    } else {
-        reasons.extend(dependencies(step));
-    }
-    if step.test.is_exclusive {
-        reasons.push("alone in `ci`".to_owned());
-    }
-    if let Some(condition) = &step.test.conditional {
-        reasons.push(format!("only if {condition}"));
-    }
-    reasons
+    let when = |applies: bool, reason: &str| applies.then(|| reason.to_owned());
+    let reasons = [
+        Some(format!("{}:{}", source.name, source.line_at(test.command_offset))),
+        when(test.patch.is_some(), "changed by .buildkite/overrides.json"),
+        when(environment.timeout_minutes(&test.name).is_some(), "timeout by TIMEOUTS_MIN"),
+        when(
+            environment.docker_plugin(&test.name).is_some(),
+            "docker plugin by DOCKER_PLUGIN_CONFIG",
+        ),
+        when(environment.agents(&test.name, step.platform).is_some(), "agent tags by variable"),
+        when(test.has_own_gate, "gate of the test itself").or_else(|| dependencies(step)),
+        when(test.is_exclusive, "alone in `ci`"),
+        test.conditional.as_ref().map(|condition| format!("only if {condition}")),
+    ];
+    reasons.into_iter().flatten().collect()
 }
 
 /// `needs a > b`: the chains that the gate follows.

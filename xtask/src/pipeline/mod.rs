@@ -3,10 +3,11 @@
 pub(crate) mod explain;
 pub(crate) mod render;
 pub(crate) mod upload;
-mod uploader;
 
 use std::io::Write;
 use std::path::Path;
+
+use anyhow::Context as _;
 
 use crate::cli::pipeline::{Destination, Format, Options};
 use crate::context::Context;
@@ -16,9 +17,14 @@ use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
 use crate::pipeline::render::Pipeline;
+use crate::pipeline::upload::Progress;
 use crate::plan::Plan;
-use crate::text::diagnostic::Diagnostics;
+use crate::text::diagnostic::{Diagnostics, Failure};
+use crate::text::fingerprint;
+use crate::text::sanitize;
+use crate::text::sanitize::visible;
 use crate::text::shell as shell_text;
+use crate::tools::buildkite_agent::{self, Style};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let found = Diagnostics::default();
@@ -51,7 +57,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         Destination::Check(path) => {
             return check(cx, path, &pipeline, options.format);
         }
-        Destination::Upload => uploader::run(cx, &pipeline)?,
+        Destination::Upload => upload_once(cx, &pipeline)?,
     }
     Ok(Outcome::Pass)
 }
@@ -78,4 +84,124 @@ fn check(
         shell_text::quote(&name)
     ));
     Ok(Outcome::Fail)
+}
+
+const NEW_BUILD: &str =
+    "start a new build of the commit; another attempt of this job could upload steps twice";
+
+/// Hands all parts to Buildkite's agent, unless an earlier attempt of the job has.
+///
+/// Buildkite inserts the steps of an upload right after the step that uploads, before those of an
+/// earlier upload of the same step. The last part therefore goes first, so that the build shows the
+/// order of the plan. It implies that a failure in between leaves the end of the plan in the build,
+/// and that a step cannot depend on one of an earlier part.
+///
+/// # Errors
+///
+/// Fails if the agent cannot be started or fails, or if an earlier attempt of the job ended before
+/// its upload was complete (exit code 75).
+fn upload_once(cx: &Context, pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
+    let parts: Vec<Pipeline<'_>> = upload::parts(pipeline.plan)
+        .into_iter()
+        .map(|part| Pipeline { rows: &pipeline.rows[part], ..*pipeline })
+        .collect();
+    let Some(record) = Record::of(cx, &parts)? else { return upload_all(cx, &parts) };
+    match record.read()? {
+        Progress::NotBegun => (),
+        Progress::Begun => {
+            let message = "nothing was uploaded: an earlier attempt of this job has begun to upload, \
+                           and the build may have a part of the steps";
+            return Err(Failure::new(message).help(NEW_BUILD).into());
+        }
+        Progress::Complete => {
+            terminal::say(
+                "nothing was uploaded: an earlier attempt of this job uploaded all steps",
+            );
+            return Ok(());
+        }
+    }
+    record.write(Progress::Begun).context("nothing was uploaded")?;
+    upload_all(cx, &parts)?;
+    // Where this fails, the record still keeps another attempt from uploading.
+    if let Err(error) = record.write(Progress::Complete) {
+        terminal::say(&format!("warning: {error:#}"));
+    }
+    Ok(())
+}
+
+fn upload_all(cx: &Context, parts: &[Pipeline<'_>]) -> anyhow::Result<()> {
+    let mut log = String::new();
+    let result = parts.iter().enumerate().rev().try_for_each(|(number, part)| {
+        let steps = part.rows.len();
+        let which = format!("part {} of {} ({steps} steps)", number + 1, parts.len());
+        let process = cx.process(buildkite_agent::upload(&cx.sh)).shown().tee_stderr();
+        let output = process.stdin(part.text(Format::Json)?).output().with_context(|| {
+            format!("{which} was not uploaded; this works on an agent, with `mount-buildkite-agent` in a container")
+        })?;
+        log.push_str(&String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() {
+            let message = format!("{which} was not uploaded: the agent failed ({})", output.status);
+            return Err(Failure::new(message).help(NEW_BUILD).into());
+        }
+        terminal::say(&format!("uploaded {which}"));
+        Ok(())
+    });
+    report_problems(cx, &log);
+    result
+}
+
+/// The build's meta-data about this upload, which all attempts of the job share.
+struct Record<'a> {
+    cx: &'a Context,
+    key: String,
+}
+
+impl Record<'_> {
+    /// `None` outside of a job. All attempts of a job are of one step; an upload of another plan by
+    /// the same step has a record of its own.
+    fn of<'a>(cx: &'a Context, parts: &[Pipeline<'_>]) -> anyhow::Result<Option<Record<'a>>> {
+        let Some(step) = cx.lookup("BUILDKITE_STEP_ID") else { return Ok(None) };
+        let mut all = String::new();
+        for part in parts {
+            all += &fingerprint(&part.text(Format::Json)?);
+        }
+        let key = format!("rust-vmm-ci-upload:{step}:{}", fingerprint(all.as_bytes()));
+        Ok(Some(Record { cx, key }))
+    }
+
+    fn read(&self) -> anyhow::Result<Progress> {
+        // The first attempt has no record, and the agent warns of meta-data that is not there.
+        if self.cx.lookup("BUILDKITE_RETRY_COUNT").as_deref() == Some("0") {
+            return Ok(Progress::NotBegun);
+        }
+        let default = Progress::NotBegun.name();
+        let get = buildkite_agent::meta_data(&self.cx.sh, &self.key, default);
+        let name = self.cx.process(get).tee_stderr().read_text().context("nothing was uploaded")?;
+        Progress::from_name(&name).with_context(|| {
+            format!("nothing was uploaded: the meta-data `{}` is `{}`", self.key, visible(&name))
+        })
+    }
+
+    fn write(&self, progress: Progress) -> anyhow::Result<()> {
+        let set = buildkite_agent::set_meta_data(&self.cx.sh, &self.key, progress.name());
+        self.cx.process(set).tee_stderr().read().map(drop)
+    }
+}
+
+/// Repeats at the end what is easily missed in the middle of a log.
+fn report_problems(cx: &Context, log: &str) {
+    let problems = upload::problems(log);
+    if problems.is_empty() {
+        return;
+    }
+    terminal::say("the agent's warnings and errors:");
+    for problem in &problems {
+        terminal::say(&format!("  {problem}"));
+    }
+    if let Some(reason) = upload::gates_off(&problems) {
+        terminal::say("warning: all steps run, whatever the change touches: gates are off");
+        let heading = "All steps run, whatever the change touches: gates (`if_changed`) are off";
+        let text = sanitize::headed_code_block(heading, reason);
+        buildkite_agent::annotate(cx, "pipeline-gates", Style::Warning, &text);
+    }
 }

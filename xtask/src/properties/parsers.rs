@@ -4,11 +4,12 @@ use std::path::Path;
 
 use crate::commit_format::message_file::Known;
 use crate::doctor::code_owners::History;
-use crate::doctor::tree::Tree;
-use crate::doctor::{code_owners, coverage_record, description, entries, set_up, tree};
+use crate::doctor::repository::Tree;
+use crate::doctor::{code_owners, description, repository};
 use crate::plan::consumer::OurAlias;
 use crate::plan::description::TestDescription;
-use crate::plan::inputs::{Environment, Settings};
+use crate::plan::inputs::Environment;
+use crate::plan::inputs::Settings;
 use crate::plan::metadata::Metadata;
 use crate::plan::{consumer, glob, overrides, platform, workspace};
 use crate::properties::arbitrary::{Random, any_text, check};
@@ -93,7 +94,7 @@ fn read_all(text: &str) -> Diagnostics {
     Settings::parse(&source(), &found);
     Environment::from_lookup(|_| Some(text.to_owned()), &["style"], &found);
     platform::parse_platform_file(&source(), &found);
-    commit_format::settings::bots(Some(&source()), &found);
+    commit_format::history::bots(Some(&source()), &found);
     coverage::config::Config::parse(&source(), &found);
     coverage::config::parse_score_file(&source(), &found);
     let ours = OurAlias { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
@@ -104,7 +105,7 @@ fn read_all(text: &str) -> Diagnostics {
         .map(|metadata| workspace::crates(metadata.packages, Path::new("/r")));
     let _ = coverage::llvm_cov::parse_summary(text);
     audit::advisory::parse(text);
-    audit::dependency_graph::DependencyGraph::parse(text).path_to("a", "1.0.0");
+    audit::report::DependencyGraph::parse(text).path_to("a", "1.0.0");
     let _ = tools::audit_settings::AuditSettings::parse("f", text);
     glob::problem(text);
     glob::matches(text, "src/é/lib.rs");
@@ -119,22 +120,22 @@ fn read_all(text: &str) -> Diagnostics {
 fn examine(source: &Source, found: &Diagnostics) {
     let tree = Tree::parse(source.text.as_bytes());
     let description = TestDescription::parse(Source::new("input", &*source.text), found);
-    let findings = tree::modified_submodules(&source.text)
+    let findings = repository::modified_submodules(&source.text)
         .into_iter()
         .chain(description::predecessors_calls(source))
-        .chain(set_up::old_toolchain_file(source, "1.89"))
-        .chain(set_up::foreign_build_target(source, "x86_64"))
+        .chain(repository::old_toolchain_file(source, "1.89"))
+        .chain(repository::foreign_build_target(source, "x86_64"))
         .chain(description::lost_minutes(&description, 5, true))
         .chain(description::copy_of_shipped(&description, &description));
     findings.for_each(|finding| found.push(finding));
     code_owners::report(source, &History::parse(source.text.as_bytes()), 12, 0).render();
     fields::read(source, found, |file| {
-        for test in entries::tests(file) {
-            for (_, check) in entries::CHECKS {
+        for test in description::tests(file) {
+            for (_, check) in description::TEST_CHECKS {
                 check(test, &tree);
             }
         }
-        coverage_record::patterns(file, &["src/lib.rs"])
+        repository::exclude_path(file, &["src/lib.rs"])
     });
 }
 

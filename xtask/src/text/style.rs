@@ -172,14 +172,13 @@ mod tests {
 
     #[test]
     fn progress_is_shown_where_cargo_shows_it() {
-        let has_progress = |variables: &[(&str, &str)], is_terminal| {
-            super::has_progress(lookup(variables), is_terminal)
-        };
-        assert!(has_progress(&[], true));
-        assert!(!has_progress(&[], false));
-        assert!(!has_progress(&[("TERM", "dumb")], true));
-        assert!(!has_progress(&[("CI", "true")], true));
-        assert!(!has_progress(&[("CARGO_TERM_PROGRESS_WHEN", "never")], true));
-        assert!(has_progress(&[("CARGO_TERM_PROGRESS_WHEN", "always"), ("CI", "true")], false));
+        let is_shown =
+            |variables: &[(&str, &str)], is_terminal| has_progress(lookup(variables), is_terminal);
+        assert!(is_shown(&[], true));
+        assert!(!is_shown(&[], false));
+        assert!(!is_shown(&[("TERM", "dumb")], true));
+        assert!(!is_shown(&[("CI", "true")], true));
+        assert!(!is_shown(&[("CARGO_TERM_PROGRESS_WHEN", "never")], true));
+        assert!(is_shown(&[("CARGO_TERM_PROGRESS_WHEN", "always"), ("CI", "true")], false));
     }
 }

@@ -71,19 +71,26 @@ pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str
     terminal::say(&format!("warning: cannot annotate the build: {problem}"));
 }
 
-/// Annotates the build with a failed check. One that passes is annotated only where it replaces what
-/// an earlier attempt of the job reported.
-pub(crate) fn show_check(cx: &Context, context: &str, outcome: Outcome, heading: &str, text: &str) {
+/// Prints the report of a check. A failed one also annotates the build; one that passes only where it
+/// replaces what an earlier attempt of the job reported.
+///
+/// # Errors
+///
+/// Fails if the report cannot be written (exit code 75).
+pub(crate) fn report_check(
+    cx: &Context,
+    context: &str,
+    heading: &str,
+    has_failed: bool,
+    text: &str,
+) -> anyhow::Result<Outcome> {
+    terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let is_retry = cx.lookup("BUILDKITE_RETRY_COUNT").is_some_and(|count| count != "0");
-    match outcome {
-        Outcome::Fail => {
-            annotate(cx, context, Style::Error, &sanitize::headed_code_block(heading, text));
-        }
-        Outcome::Pass if is_retry => {
-            annotate(cx, context, Style::Success, &sanitize::headed_code_block(heading, text));
-        }
-        Outcome::Pass | Outcome::Unavailable => (),
+    let style = if has_failed { Style::Error } else { Style::Success };
+    if has_failed || is_retry {
+        annotate(cx, context, style, &sanitize::headed_code_block(heading, text));
     }
+    Ok(if has_failed { Outcome::Fail } else { Outcome::Pass })
 }
 
 #[cfg(test)]

@@ -7,3 +7,4 @@ pub(crate) mod installer;
 pub(crate) mod llvm;
 pub(crate) mod requirement;
 pub(crate) mod test_command;
+pub(crate) mod toolchain;

@@ -1,0 +1,496 @@
+//! Pure. The repository's tree as git lists it, and checks of how the repository is set up, its test
+//! descriptions apart: submodules and links, cargo's configuration and alias, the toolchain, the hook,
+//! coverage configurations.
+
+use std::path::{Component, Path};
+
+use crate::plan::platform::Platform;
+use crate::text::diagnostic::{Diagnostic, Severity, Source};
+use crate::text::extended_regex;
+use crate::text::fields::Field;
+use crate::text::toml;
+use crate::tools::toolchain;
+
+/// The tracked files, and those that git would track; relative to the root and sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// Links and submodules among them: git lists a submodule as one file.
+    pub(crate) files: Vec<String>,
+    pub(crate) links: Vec<String>,
+    pub(crate) submodules: Vec<String>,
+}
+
+impl Tree {
+    /// Reads the output of `git ls-files --stage --cached --others -z`.
+    pub(crate) fn parse(output: &[u8]) -> Tree {
+        let mut tree = Tree::default();
+        for entry in output.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+            let entry = String::from_utf8_lossy(entry);
+            // What is not tracked has no mode before it.
+            let (mode, path) = match entry.split_once('\t') {
+                Some((stage, path)) if is_stage(stage) => (&stage[..6], path),
+                _ => ("", &*entry),
+            };
+            match mode {
+                "120000" => tree.links.push(path.to_owned()),
+                "160000" => tree.submodules.push(path.to_owned()),
+                _ => (),
+            }
+            tree.files.push(path.to_owned());
+        }
+        for list in [&mut tree.files, &mut tree.links, &mut tree.submodules] {
+            list.sort_unstable();
+            // A conflict has several entries.
+            list.dedup();
+        }
+        tree
+    }
+
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|file| file == path)
+    }
+
+    /// The files in a directory of that name, at any depth; links are not among them.
+    pub(crate) fn in_directory(&self, name: &str) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().filter(|file| !self.links.contains(file));
+        let is_inside = move |file: &&str| file.split('/').rev().skip(1).any(|part| part == name);
+        files.map(String::as_str).filter(is_inside)
+    }
+
+    /// Whether a file is Rust source.
+    pub(crate) fn is_source(path: &str) -> bool {
+        has_extension(path, "rs")
+    }
+
+    /// The submodule that a link points into.
+    pub(crate) fn submodule_of(&self, link: &str, target: &str) -> Option<&String> {
+        let mut full = Path::new(link).parent()?.to_path_buf();
+        for part in Path::new(target).components() {
+            match part {
+                Component::ParentDir if full.pop() => (),
+                Component::Normal(part) => full.push(part),
+                Component::CurDir => (),
+                _ => return None,
+            }
+        }
+        self.submodules.iter().find(|path| full.starts_with(path))
+    }
+}
+
+/// Whether the name of a file ends with a dot and this.
+pub(crate) fn has_extension(path: &str, wanted: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == wanted)
+}
+
+/// `100644 <object> 0`.
+fn is_stage(text: &str) -> bool {
+    let words: Vec<&str> = text.split(' ').collect();
+    matches!(words.as_slice(), [mode, _, _] if mode.len() == 6 && mode.bytes().all(|it| it.is_ascii_digit()))
+}
+
+/// What is wrong with submodules, from the lines of `git status --porcelain=v2`.
+pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
+    let modified = |line: &str| {
+        let words: Vec<&str> = line.splitn(9, ' ').collect();
+        let [kind, staged, state, .., path] = words.as_slice() else { return None };
+        let is_moved = *kind == "1" && staged.ends_with('M') && state.get(1..2) == Some("C");
+        let differences = [
+            (is_moved, "stands at another commit than the one that is recorded"),
+            (state.get(2..3) == Some("M"), "has changes that are not committed"),
+            (state.get(3..4) == Some("U"), "has files that it does not track"),
+        ];
+        let differences = differences.into_iter().filter(|(differs, _)| *differs);
+        let differences: Vec<&str> = differences.map(|(_, difference)| difference).collect();
+        (state.starts_with('S') && !differences.is_empty()).then(|| {
+            let message = format!("the submodule `{path}` {}", differences.join(" and "));
+            Diagnostic::new(Severity::Warning, message)
+                .help("CI uses the recorded commit; `git submodule update` restores it")
+        })
+    };
+    status.lines().filter_map(modified).collect()
+}
+
+/// A submodule that is not checked out. `is_ours` says that it is this tool's.
+pub(crate) fn empty_submodule(path: &str, is_ours: bool) -> Diagnostic {
+    let severity = if is_ours { Severity::Error } else { Severity::Warning };
+    Diagnostic::new(severity, format!("the submodule `{path}` is not checked out"))
+        .help(format!("run `git submodule update --init {path}`"))
+}
+
+/// A link into the submodule, and whether there is something at its end.
+pub(crate) fn link_into_submodule(path: &str, target: &str, leads_somewhere: bool) -> Diagnostic {
+    let (severity, end) = if leads_somewhere {
+        (Severity::Warning, "")
+    } else {
+        (Severity::Error, " that leads nowhere")
+    };
+    let help = if target.ends_with("test_description.json") {
+        "remove it: `-t shipped` names the shipped description wherever the submodule is"
+    } else {
+        "remove it: this tool needs no link"
+    };
+    let message = format!("a symbolic link into the submodule{end}");
+    Source::new(path, target).finding(severity, 0, message).help(help)
+}
+
+/// The problem of the alias, where the configuration has it: the line that gives `xtask` its value,
+/// else the table of the aliases.
+pub(crate) fn at_alias(problem: Diagnostic, config: Option<&Source>) -> Diagnostic {
+    let starts = |wanted: &str| config?.lines().find(|(_, line)| line.trim().starts_with(wanted));
+    match (config, starts("xtask").or_else(|| starts("[alias]"))) {
+        (Some(config), Some((offset, _))) => {
+            Diagnostic { help: problem.help, ..config.error(offset, problem.message) }
+        }
+        _ => problem,
+    }
+}
+
+/// `.cargo/config` without the ending that cargo wants.
+pub(crate) fn old_cargo_config(old: &Source, has_new: bool) -> Diagnostic {
+    if has_new {
+        let message = "cargo reads this file and ignores `.cargo/config.toml`";
+        let help = "move its content to `.cargo/config.toml` and remove it";
+        return old.error(0, message).help(help);
+    }
+    let message = "`.cargo/config` is deprecated, and cargo ignores `.cargo/config.toml` beside it";
+    old.warning(0, message).help("run `git mv .cargo/config .cargo/config.toml`")
+}
+
+/// A `[build] target` that the alias would build this tool for.
+pub(crate) fn foreign_build_target(config: &Source, host_architecture: &str) -> Option<Diagnostic> {
+    let statements = toml::statements(&config.text).ok()?;
+    let target = statements.iter().find(|it| it.path == ["build", "target"])?;
+    let is_host = |value: &str| value.starts_with(host_architecture) && value.contains("linux");
+    let mut values = toml::strings(target.value?).into_iter();
+    let value = values.find(|value| !is_host(value) && value.contains('-'))?;
+    let message = format!("`cargo xtask` would be built for `{value}` and cannot run here");
+    let help = "add `--target` with this machine's own target to the alias";
+    Some(config.error(target.start, message).help(help))
+}
+
+const TOOLCHAIN_HELP: &str = "use a newer one, or run this tool with `RUSTUP_TOOLCHAIN=stable`";
+
+/// A toolchain file that names a release which is too old to build this tool.
+pub(crate) fn old_toolchain_file(file: &Source, oldest: &str) -> Option<Diagnostic> {
+    let (at, release) = toolchain::old_release(&file.text, oldest)?;
+    let message = format!("Rust {release} cannot build this tool, which needs {oldest}");
+    Some(file.error(at, message).help(TOOLCHAIN_HELP))
+}
+
+/// The output of `rustc --version`.
+pub(crate) fn old_toolchain(version: &str, oldest: &str) -> Option<Diagnostic> {
+    let number = version.strip_prefix("rustc ")?.split([' ', '-', '\n']).next()?;
+    toolchain::is_older(number, oldest).then(|| {
+        let message = format!("the toolchain here is Rust {number}, and this tool needs {oldest}");
+        Diagnostic::error(message).help(TOOLCHAIN_HELP)
+    })
+}
+
+/// The hook that checks commit messages is missing.
+pub(crate) fn missing_hook(checkout: &str) -> Diagnostic {
+    let message = "no `commit-msg` hook checks commit messages before CI does";
+    Diagnostic::new(Severity::Info, message).help(format!(
+        "run `install -m 755 {checkout}/ci-template/commit-msg \"$(git rev-parse --git-path hooks)/commit-msg\"`"
+    ))
+}
+
+/// The alias works from the root only.
+pub(crate) fn in_subdirectory(directory: &str) -> Diagnostic {
+    let message =
+        format!("`cargo xtask` works from the root of the repository, not from `{directory}`");
+    Diagnostic::new(Severity::Info, message)
+        .help("cargo takes the path in the alias from the current directory")
+}
+
+/// The architecture in the name of a coverage configuration.
+pub(crate) fn coverage_architecture(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_prefix("coverage_config_")?.strip_suffix(".json")
+}
+
+/// A configuration of an architecture that no machine of the CI has.
+pub(crate) fn unread_record(
+    source: &Source,
+    architecture: &str,
+    allowed: &[Platform],
+) -> Option<Diagnostic> {
+    let (severity, reason, help) = match Platform::from_name(architecture) {
+        Ok(platform) if allowed.contains(&platform) => return None,
+        Ok(platform) => {
+            let reason = format!("`.platform` does not list `{platform}`");
+            (Severity::Warning, reason, "remove the file, or add the platform")
+        }
+        Err(unknown) => (Severity::Error, unknown, "rename the file"),
+    };
+    let message = format!("no CI machine reads this file: {reason}");
+    Some(source.finding(severity, 0, message).help(help))
+}
+
+/// The coverage test runs on a platform for which nothing is recorded.
+pub(crate) fn missing_record(paths: &[&str], platform: Platform) -> Option<Diagnostic> {
+    let is_recorded = paths.iter().any(|path| coverage_architecture(path) == Some(platform.name()));
+    (!is_recorded).then(|| {
+        let message = format!(
+            "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
+        );
+        // `init` makes none at the root beside those of single crates.
+        let is_of_crates = !paths.is_empty() && paths.iter().all(|path| path.contains('/'));
+        let make = if is_of_crates || platform.is_emulated() {
+            "write `{\"coverage_score\": 0}` to it"
+        } else {
+            "make it with `cargo xtask init`"
+        };
+        Diagnostic::new(Severity::Warning, message)
+            .help(format!("{make} and record the score with `cargo xtask coverage --devel`"))
+    })
+}
+
+/// What is wrong with `exclude_path`; `sources` are the source files that there are.
+pub(crate) fn exclude_path(file: Field<'_>, sources: &[&str]) -> Option<()> {
+    let field = file.object("an object")?.get("exclude_path")?;
+    let pattern = field.text().filter(|pattern| !pattern.is_empty())?;
+    let problems = extended_regex::problems(pattern);
+    if problems.is_empty() {
+        let is_dead = |part: &str| !sources.iter().any(|file| extended_regex::matches(part, file));
+        let dead = alternatives(pattern).into_iter().filter(|(_, part)| is_dead(part));
+        dead.for_each(|(at, part)| excludes_nothing(field, at, part, sources));
+    }
+    for problem in problems {
+        field.error_in_text(problem.offset, format!("`exclude_path`: {}", problem.message));
+    }
+    Some(())
+}
+
+/// The parts between `|` that are in no group and no brackets, with their places.
+fn alternatives(pattern: &str) -> Vec<(usize, &str)> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth, mut in_brackets) = (0, 0_usize, false);
+    let mut chars = pattern.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' if !in_brackets => _ = chars.next(),
+            '[' => in_brackets = true,
+            ']' => in_brackets = false,
+            _ if in_brackets => (),
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 => {
+                parts.push((start, &pattern[start..at]));
+                start = at + 1;
+            }
+            _ => (),
+        }
+    }
+    parts.push((start, &pattern[start..]));
+    parts
+}
+
+fn excludes_nothing(field: Field<'_>, at: usize, part: &str, sources: &[&str]) {
+    let message = format!("`exclude_path`: `{part}` matches no tracked source file");
+    let finding = field.source.warning(field.offset_in_text(at), message);
+    let help = if part.contains(',') {
+        Some("alternatives are separated by `|`, not by commas".to_owned())
+    } else {
+        moved_file(part, sources).map(|file| format!("was `{file}` meant?"))
+    };
+    field.found.push(Diagnostic { help, ..finding });
+}
+
+/// The file that a pattern without operators was once the path of: only `/`, `_` and `-` differ.
+fn moved_file<'a>(pattern: &str, sources: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| -> String { text.replace('\\', "").replace(['_', '-'], "/") };
+    let wanted = plain(pattern);
+    let mut files = sources.iter().filter(|file| {
+        let file = plain(file);
+        file == wanted || file.ends_with(&format!("/{wanted}"))
+    });
+    files.next().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::diagnostic::Diagnostics;
+    use crate::text::fields;
+    use expect_test::{Expect, expect};
+
+    #[test]
+    fn an_alias_that_is_taken_is_shown_at_its_line() {
+        let config =
+            Source::new("c.toml", "[build]\nx = 1\n[alias]\nxtask = \"run -p xtask --\"\n");
+        let problem = || Diagnostic::error("taken").help("add one");
+        expect![[r#"
+            c.toml:4:1: error: taken
+             4 | xtask = "run -p xtask --"
+               | ^
+            help: add one"#]]
+        .assert_eq(&at_alias(problem(), Some(&config)).to_string());
+        let line = |text| Some(at_alias(problem(), Some(&Source::new("c.toml", text))).place?.line);
+        assert_eq!(line("\n[alias]\nb = \"build\"\n"), Some(2));
+        assert_eq!(line("[build]\n"), None);
+    }
+
+    #[test]
+    fn the_old_configuration_hides_the_new_one() {
+        let old = Source::new(".cargo/config", "[build]\n");
+        assert_eq!(old_cargo_config(&old, true).severity, Severity::Error);
+        assert_eq!(old_cargo_config(&old, false).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_build_target_of_another_machine_is_named() {
+        let line = |text: &str| {
+            let config = Source::new("c.toml", text);
+            Some(foreign_build_target(&config, "x86_64")?.place?.line)
+        };
+        assert_eq!(line("[build]\ntarget = \"thumbv7em-none-eabi\" # why\n"), Some(2));
+        assert_eq!(line("[build]\ntarget = 'aarch64-unknown-linux-gnu'"), Some(2));
+        assert_eq!(line("[build]\ntarget = \"x86_64-unknown-linux-musl\"\n"), None);
+        assert_eq!(line("[other]\ntarget = \"thumbv7em-none-eabi\"\n"), None);
+        assert_eq!(line("[build]\ntarget-dir = \"a-b\"\n"), None);
+    }
+
+    #[test]
+    fn a_toolchain_that_is_too_old_is_named() {
+        let line = |text: &str| {
+            let file = Source::new("rust-toolchain.toml", text);
+            Some(old_toolchain_file(&file, "1.89")?.place?.line)
+        };
+        assert_eq!(line("1.70.0\n"), Some(1));
+        assert_eq!(line("[toolchain]\nchannel = \"1.88\" # why\n"), Some(2));
+        for fine in [
+            "[toolchain]\nchannel = \"1.89.0\"",
+            "stable",
+            "channel = \"nightly-2024-01-01\"",
+            "2.0",
+            "",
+        ] {
+            assert_eq!(line(fine), None, "{fine}");
+        }
+        assert!(old_toolchain("rustc 1.88.0-nightly (abc 2025-01-01)\n", "1.89").is_some());
+        assert!(old_toolchain("rustc 1.90.0 (abc)", "1.89").is_none());
+        assert!(old_toolchain("", "1.89").is_none());
+    }
+
+    const ENTRIES: &str = "100644 0123 0\tsrc/lib.rs\x00100644 0123 2\tc\x00100644 0123 3\tc\x00\
+        120000 0123 0\ta/link\x00160000 0123 0\trust-vmm-ci\x00new file\x00a\tb c d\x00.buildkite/x/y.json\x00";
+
+    #[test]
+    fn links_and_submodules_are_told_from_files() {
+        let tree = Tree::parse(ENTRIES.as_bytes());
+        assert_eq!(
+            tree.files,
+            [
+                ".buildkite/x/y.json",
+                "a\tb c d",
+                "a/link",
+                "c",
+                "new file",
+                "rust-vmm-ci",
+                "src/lib.rs"
+            ]
+        );
+        assert_eq!(
+            (tree.links.as_slice(), tree.submodules.as_slice()),
+            (&["a/link".to_owned()][..], &["rust-vmm-ci".to_owned()][..])
+        );
+        assert!(tree.has("c") && !tree.has("src"));
+        assert_eq!(tree.in_directory(".buildkite").collect::<Vec<_>>(), [".buildkite/x/y.json"]);
+        assert_eq!(tree.in_directory("a").count(), 0);
+    }
+
+    #[test]
+    fn a_submodule_is_compared_with_its_record() {
+        let status = "1 .M SCMU 160000 160000 160000 1 2 rust-vmm-ci\n\
+                      1 .M S.M. 160000 160000 160000 1 2 a b\n\
+                      1 M. SC.. 160000 160000 160000 1 2 staged\n\
+                      1 .M N... 100644 100644 100644 1 2 file\n";
+        let found: Vec<String> =
+            modified_submodules(status).into_iter().map(|it| it.message).collect();
+        assert_eq!(
+            found,
+            [
+                "the submodule `rust-vmm-ci` stands at another commit than the one that is recorded \
+                 and has changes that are not committed and has files that it does not track",
+                "the submodule `a b` has changes that are not committed",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_link_is_followed_to_its_submodule() {
+        let tree = Tree::parse(ENTRIES.as_bytes());
+        let submodule = |path, target| tree.submodule_of(path, target).is_some();
+        assert!(submodule(".buildkite/x.json", "../rust-vmm-ci/.buildkite/test_description.json"));
+        assert!(submodule("src/a/rust-vmm-ci", "../../rust-vmm-ci/"));
+        assert!(!submodule("a/LICENSE", "../LICENSE"));
+        assert!(!submodule("a/link", "../../rust-vmm-ci"));
+        assert!(!submodule("link", "rust-vmm-ci-2/x"));
+        assert!(!submodule("link", "/rust-vmm-ci/x"));
+    }
+
+    #[test]
+    fn the_name_says_which_machine_reads_the_file() {
+        assert_eq!(coverage_architecture("a/coverage_config_x86_64.json"), Some("x86_64"));
+        assert_eq!(coverage_architecture("coverage_config_x86_64.json.sample"), None);
+        let source = Source::new("coverage_config_arm64.json", "{}");
+        let finding = |name: &str| unread_record(&source, name, &[Platform::X86_64]);
+        let misspelt = finding("x86-64").unwrap();
+        assert_eq!(misspelt.severity, Severity::Error);
+        assert!(misspelt.message.ends_with("did you mean `x86_64`?"), "{}", misspelt.message);
+        assert_eq!(finding("aarch64").unwrap().severity, Severity::Warning);
+        assert_eq!(finding("x86_64"), None);
+    }
+
+    #[test]
+    fn a_platform_without_a_record_is_named() {
+        let paths = ["a/coverage_config_x86_64.json", "coverage_config_arm64.json"];
+        assert_eq!(missing_record(&paths, Platform::X86_64), None);
+        let help = |paths: &[&str]| missing_record(paths, Platform::Aarch64).unwrap().help.unwrap();
+        assert!(help(&paths).starts_with("make it with `cargo xtask init`"));
+        assert!(help(&paths[..1]).starts_with("write "));
+    }
+
+    #[test]
+    fn alternatives_of_a_group_stay_together() {
+        let parts = [(0, "a"), (2, r"b\|c"), (7, "(d|e)"), (13, "[|]f")];
+        assert_eq!(alternatives(r"a|b\|c|(d|e)|[|]f"), parts);
+    }
+
+    #[track_caller]
+    fn check(pattern: &str, want: &Expect) {
+        let source = Source::new("c.json", format!(r#"{{"exclude_path": "{pattern}"}}"#));
+        let found = Diagnostics::default();
+        fields::read(&source, &found, |file| {
+            exclude_path(file, &["src/mmap/windows.rs", "src/lib.rs"])
+        });
+        let line = |it: Diagnostic| {
+            format!(
+                "{}: {} [{}]",
+                it.place.unwrap().column,
+                it.message,
+                it.help.unwrap_or_default()
+            )
+        };
+        want.assert_eq(&found.into_items().into_iter().map(line).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_pattern_that_excludes_nothing_is_named_with_the_file_that_moved() {
+        check("", &expect![[""]]);
+        check("^src/(lib|x)\\\\.rs$|windows", &expect![[""]]);
+        check(
+            "lib|mmap_windows\\\\.rs|unix.rs",
+            &expect![[r"
+                23: `exclude_path`: `mmap_windows\.rs` matches no tracked source file [was `src/mmap/windows.rs` meant?]
+                41: `exclude_path`: `unix.rs` matches no tracked source file []"]],
+        );
+        check(
+            "src/x/,tests/",
+            &expect![
+                "19: `exclude_path`: `src/x/,tests/` matches no tracked source file [alternatives are separated by `|`, not by commas]"
+            ],
+        );
+        check("src/lib|(x", &expect!["27: `exclude_path`: unclosed group []"]);
+    }
+}
