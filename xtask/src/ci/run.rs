@@ -27,9 +27,8 @@ use crate::host::process::{self, Process};
 use crate::host::terminal;
 use crate::text::diagnostic::Failure;
 use crate::text::shell as shell_text;
-use crate::tools::installer::{InstallPolicy, Installer};
-use crate::tools::requirement::Requirement;
-use crate::tools::test_command::{requirements, simple_commands};
+use crate::tools::requirement::{self, Requirement};
+use crate::tools::{InstallPolicy, Installer};
 
 /// How often the time of each test is counted and the live lines are drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -110,7 +109,7 @@ pub(crate) fn run_all<'a>(
 
 fn job(step: &LocalStep, history: &History) -> Job {
     Job {
-        place: build_place(&simple_commands(&step.described_command)),
+        place: build_place(&requirement::simple_commands(&step.described_command)),
         expected: history.expected(&step.label),
         is_exclusive: step.is_exclusive,
     }
@@ -275,7 +274,7 @@ impl Test<'_> {
         }
         let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
         let toolchain = toolchain.map(|(_, value)| value.as_str());
-        let needs = requirements(&step.described_command, toolchain);
+        let needs = requirement::of_line(&step.described_command, toolchain);
         // What has to be installed first is not the test's time.
         let mut installer = Installer::new(&self.cx, self.policy);
         if let Err(Failure { message: reason, help: fix }) = installer.ensure_all(&needs) {

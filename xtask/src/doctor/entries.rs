@@ -11,7 +11,7 @@ use crate::text::fields::Field;
 use crate::text::json::Kind;
 use crate::text::nearest;
 use crate::text::shell;
-use crate::tools::test_command;
+use crate::tools::requirement;
 
 /// Gets a test of a description, or a patch of one.
 type Check = fn(Field<'_>, &Tree);
@@ -171,7 +171,7 @@ fn edits_manifest(command: &str) -> bool {
         words.iter().any(|word| is_manifest(word) && (is_editor || word.contains('>')))
             || words.windows(2).any(|it| matches!(&*it[0], ">" | ">>") && is_manifest(&it[1]))
     };
-    test_command::simple_commands(command).iter().any(edits)
+    requirement::simple_commands(command).iter().any(edits)
 }
 
 #[cfg(test)]
