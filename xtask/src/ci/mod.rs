@@ -1,12 +1,8 @@
 //! `ci`: runs the plan on this machine, as many tests side by side as pays.
 
-pub(crate) mod board;
-pub(crate) mod changed;
-pub(crate) mod history;
 pub(crate) mod jobserver;
 pub(crate) mod local_step;
 pub(crate) mod log;
-pub(crate) mod reason;
 pub(crate) mod report;
 pub(crate) mod report_files;
 pub(crate) mod run;
@@ -20,11 +16,10 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::base;
-use crate::ci::changed::Changed;
-use crate::ci::history::History;
 use crate::ci::local_step::LocalStep;
 use crate::ci::report::Report;
-use crate::ci::selection::Selection;
+use crate::ci::report_files::History;
+use crate::ci::selection::{Changed, Selection};
 use crate::ci::verdict::Verdict;
 use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};

@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use xshell::{Cmd, Shell, cmd};
 
-use crate::ci::board::{Board, End};
-use crate::ci::history::History;
 use crate::ci::jobserver::JobServer;
 use crate::ci::local_step::LocalStep;
 use crate::ci::log::{self, Log, LogEnd};
 use crate::ci::report::{Report, Shown};
-use crate::ci::schedule::{Job, Schedule, build_place, musl_doctests};
+use crate::ci::report_files::History;
+use crate::ci::schedule::{Board, End, Job, Schedule, build_place, musl_doctests};
 use crate::ci::verdict::{Ended, Verdict};
 use crate::cli::ci::Options;
 use crate::context::Context;
