@@ -18,7 +18,7 @@ use crate::base;
 use crate::cli::args::Base;
 use crate::cli::audit::Options;
 use crate::context::Context;
-use crate::host::scratch::Scratch;
+use crate::host::directories::Scratch;
 use crate::host::{files, terminal};
 use crate::outcome;
 use crate::outcome::Outcome;

@@ -12,8 +12,7 @@ use anyhow::ensure;
 use xshell::cmd;
 
 use crate::context::Context;
-use crate::host::files;
-use crate::host::scratch::Scratch;
+use crate::host::directories::{self, Scratch};
 
 /// A pipe with a token for each compiler that may run besides the one of each cargo. It is there as
 /// long as this value.
@@ -30,7 +29,7 @@ impl JobServer {
     ///
     /// Fails if the pipe cannot be made, or if its path has a blank, which clients do not take.
     pub(crate) fn create(cx: &Context) -> anyhow::Result<JobServer> {
-        let scratch = Scratch::new(&files::temporary_dir(), "jobserver")?;
+        let scratch = Scratch::new(&directories::temporary_dir(), "jobserver")?;
         let path = scratch.dir().join("fifo");
         ensure!(!path.to_string_lossy().contains(char::is_whitespace), "a blank in the path");
         cx.process(cmd!(cx.sh, "mkfifo {path}")).read()?;

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use xshell::Cmd;
 
-use crate::host::signals::{Group, GroupEnd};
-use crate::host::{supervisor, terminal};
+use crate::host::supervision::{self, Group, GroupEnd};
+use crate::host::terminal;
 use crate::text::shell::quote;
 
 /// What all children have in common.
@@ -126,7 +126,7 @@ impl Process {
         Process { is_shown: true, ..self.supervised() }
     }
 
-    /// Leaves nothing behind of what the process starts, see [`supervisor`].
+    /// Leaves nothing behind of what the process starts, see [`supervision`].
     pub(crate) fn supervised(self) -> Self {
         Process { is_supervised: true, ..self }
     }
@@ -189,7 +189,7 @@ impl Process {
         terminal::command_line(&self.line, self.is_shown);
         let program = self.command.get_program().to_string_lossy().into_owned();
         if self.is_supervised {
-            self.command = supervisor::supervised(&self.command)?;
+            self.command = supervision::supervised(&self.command)?;
         }
         self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let pipe = matches!(self.stdout, Stream::Reader(_)).then(io::pipe).transpose()?;

@@ -11,7 +11,7 @@ use anyhow::bail;
 
 use crate::context::Context;
 use crate::host::git::GitDir;
-use crate::host::{files, terminal};
+use crate::host::{directories, files, terminal};
 use crate::text::diagnostic::{Failure, Rejected, Source};
 use crate::text::sanitize::mask_secrets;
 
@@ -136,7 +136,7 @@ impl AdvisoryDatabase {
     }
 
     fn looks_like_a_clone(&self) -> anyhow::Result<bool> {
-        if files::is_empty_dir(&self.dir) {
+        if directories::is_empty_dir(&self.dir) {
             return Ok(true);
         }
         let config = self.dir.join(".git/config");

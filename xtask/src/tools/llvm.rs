@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use xshell::{Cmd, Shell, cmd};
 
 use crate::context::Context;
-use crate::host::{cargo, files, terminal};
+use crate::host::{cargo, directories, files, terminal};
 
 /// Where the tools come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
 /// Finds the newest `llvm-cov-N` on `PATH` that reads the profiles of this toolchain.
 pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
     let dirs = cx.path.iter().flat_map(std::env::split_paths);
-    let numbers = newest_first(dirs.flat_map(|dir| files::names_in(&dir)));
+    let numbers = newest_first(dirs.flat_map(|dir| directories::names_in(&dir)));
     if numbers.is_empty() {
         return None;
     }
