@@ -21,11 +21,11 @@ use crate::ci::schedule::{Board, End, Job, Schedule, build_place, musl_doctests}
 use crate::ci::verdict::{Ended, Verdict};
 use crate::cli::ci::Options;
 use crate::context::Context;
-use crate::host::cargo;
 use crate::host::process::{self, Process};
 use crate::host::terminal;
 use crate::text::diagnostic::Failure;
 use crate::text::shell as shell_text;
+use crate::tools::llvm;
 use crate::tools::requirement::{self, Requirement};
 use crate::tools::{InstallPolicy, Installer};
 
@@ -347,9 +347,7 @@ impl Test<'_> {
         if is_set("RUSTDOCFLAGS") || is_set("CARGO_ENCODED_RUSTDOCFLAGS") || is_set(&name) {
             return None;
         }
-        let libdir = self.cx.process(cargo::libdir(&self.cx.sh)).read_text().ok()?;
-        let linker = Path::new(&libdir).with_file_name("bin").join("rust-lld");
-        linker.exists().then_some((name, FLAGS))
+        llvm::toolchain_bin(&self.cx)?.join("rust-lld").exists().then_some((name, FLAGS))
     }
 }
 

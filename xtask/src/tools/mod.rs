@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use xshell::Cmd;
+use xshell::{Cmd, Shell, cmd};
 
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
 use crate::text::diagnostic::Failure;
 use crate::tools::advisory_database::AdvisoryDatabase;
-use crate::tools::llvm;
 use crate::tools::llvm::Tools;
 use crate::tools::requirement::{Requirement, Tool};
 
@@ -103,9 +102,9 @@ impl<'a> Installer<'a> {
             return Err(Failure::new("there is no `cargo` on PATH")
                 .help("install Rust, as https://rustup.rs says, or correct PATH"));
         }
-        let ask = || self.cx.process(probe(cargo::version(&self.cx.sh, None, None))).output();
+        let ask = || self.cx.process(probe(version(&self.cx.sh, None, None))).output();
         let is_there = || !ask().is_ok_and(|output| is_refused(&output));
-        let install = || cargo::install_active_toolchain(&self.cx.sh);
+        let install = || cmd!(self.cx.sh, "rustup toolchain install");
         self.add_with_rustup("the toolchain of this directory", is_there, install)
     }
 
@@ -113,8 +112,8 @@ impl<'a> Installer<'a> {
         let program = format!("cargo-{name}");
         let is_listed =
             |list: String| list.lines().any(|line| line.split_whitespace().next() == Some(name));
-        if self.has_program(&program) || self.read(cargo::list(&self.cx.sh)).is_some_and(is_listed)
-        {
+        let list = || self.read(cargo::list(&self.cx.sh));
+        if self.has_program(&program) || list().is_some_and(is_listed) {
             return Ok(());
         }
         Err(Failure::new(format!("there is no `cargo {name}`"))
@@ -122,7 +121,7 @@ impl<'a> Installer<'a> {
     }
 
     fn toolchain(&self, name: &str) -> Result<(), Failure> {
-        if self.read(cargo::version(&self.cx.sh, Some(name), None)).is_some() {
+        if self.read(version(&self.cx.sh, Some(name), None)).is_some() {
             return Ok(());
         }
         Err(Failure::new(format!("there is no toolchain `{name}`"))
@@ -132,15 +131,19 @@ impl<'a> Installer<'a> {
     fn component(&self, name: &str, toolchain: Option<&str>) -> Result<(), Failure> {
         let subcommand = name.strip_prefix("rust").unwrap_or(name);
         let is_there =
-            || self.read(cargo::version(&self.cx.sh, toolchain, Some(subcommand))).is_some();
-        let add = || cargo::add_component(&self.cx.sh, name, toolchain);
+            || self.read(version(&self.cx.sh, toolchain, Some(subcommand))).is_some();
+        let add = || add(&self.cx.sh, "component", name, toolchain);
         self.add_with_rustup(&format!("the component `{name}`"), is_there, add)
     }
 
     fn target(&self, triple: &str, toolchain: Option<&str>) -> Result<(), Failure> {
-        let libdir = || self.read(cargo::target_libdir(&self.cx.sh, toolchain, triple));
-        let is_there = || libdir().is_some_and(|path| Path::new(&path).is_dir());
-        let add = || cargo::add_target(&self.cx.sh, triple, toolchain);
+        let sh = &self.cx.sh;
+        let is_there = || {
+            let toolchain = toolchain.map(|name| format!("+{name}"));
+            let cmd = cmd!(sh, "rustc {toolchain...} --print target-libdir --target {triple}");
+            self.read(cmd).is_some_and(|path| Path::new(&path).is_dir())
+        };
+        let add = || add(sh, "target", triple, toolchain);
         self.add_with_rustup(&format!("the target `{triple}`"), is_there, add)
     }
 
@@ -150,7 +153,7 @@ impl<'a> Installer<'a> {
         if self.llvm_tools.is_some() {
             return Ok(());
         }
-        let add = || cargo::add_component(&self.cx.sh, "llvm-tools", None);
+        let add = || add(&self.cx.sh, "component", "llvm-tools", None);
         let is_there = || llvm::of_toolchain(self.cx).is_some();
         let added = self.add_with_rustup("the component `llvm-tools`", is_there, add);
         self.llvm_tools = match added {
@@ -189,7 +192,9 @@ impl<'a> Installer<'a> {
         ));
         // In the root directory no toolchain file of the consumer decides who builds the tool.
         let _root = self.cx.sh.push_dir("/");
-        if self.install(cargo::install(&self.cx.sh, package, version, &dir)) {
+        let install =
+            cmd!(self.cx.sh, "cargo install --locked --root {dir} {package}@{version}");
+        if self.install(install) {
             return Ok(());
         }
         missing(" and cannot be installed")
@@ -252,4 +257,34 @@ fn installing() -> MutexGuard<'static, ()> {
 /// A probe must not install a whole toolchain.
 fn probe(cmd: Cmd<'_>) -> Cmd<'_> {
     cmd.env("RUSTUP_AUTO_INSTALL", "0")
+}
+
+/// `toolchain` is what follows `cargo +`.
+fn version<'sh>(sh: &'sh Shell, toolchain: Option<&str>, subcommand: Option<&str>) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("+{name}"));
+    cmd!(sh, "cargo {toolchain...} {subcommand...} --version")
+}
+
+/// `kind` is `component` or `target`.
+fn add<'sh>(sh: &'sh Shell, kind: &str, name: &str, toolchain: Option<&str>) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("--toolchain={name}"));
+    cmd!(sh, "rustup {kind} add {toolchain...} {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_added_to_the_toolchain_that_the_command_names() {
+        let sh = Shell::new().unwrap();
+        assert_eq!(
+            add(&sh, "component", "miri", Some("nightly")).to_string(),
+            "rustup component add --toolchain=nightly miri"
+        );
+        assert_eq!(
+            add(&sh, "target", "x86_64-unknown-linux-musl", None).to_string(),
+            "rustup target add x86_64-unknown-linux-musl"
+        );
+    }
 }
