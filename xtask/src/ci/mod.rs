@@ -1,13 +1,12 @@
 //! `ci`: runs the plan on this machine, as many tests side by side as pays.
 
-pub(crate) mod jobserver;
 pub(crate) mod local_step;
-pub(crate) mod log;
 pub(crate) mod report;
 pub(crate) mod report_files;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod selection;
+pub(crate) mod test;
 pub(crate) mod verdict;
 
 use std::path::Path;
@@ -20,6 +19,7 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::report::Report;
 use crate::ci::report_files::History;
 use crate::ci::selection::{Changed, Selection};
+use crate::ci::test::Setting;
 use crate::ci::verdict::Verdict;
 use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};
@@ -72,8 +72,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     // `{xtask} coverage` and cargo find the workspace from where they run.
     let dir = options.manifest_path.as_deref().map(|path| cx.project.manifest_dir(Some(path)));
     let _dir = dir.transpose()?.map(|dir| cx.sh.push_dir(dir));
-    let reports =
-        run::run_all(cx, &steps, options, run::Setting { limit, logs: &logs, history: &history });
+    let setting = Setting { options, limit, logs: &logs, history: &history };
+    let reports = run::run_all(cx, &steps, setting);
     if lock.is_some() {
         history.record(&reports);
         // The order of the next run is all that depends on it.
