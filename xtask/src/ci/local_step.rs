@@ -124,11 +124,6 @@ impl LocalStep {
     pub(crate) fn judge(&self, ended: Ended) -> Verdict {
         Verdict::of(ended, &self.soft_fail, self.is_own_command)
     }
-
-    /// Whether the command line may select the step by this name.
-    pub(crate) fn has_name(&self, name: &str) -> bool {
-        self.test_name == name || self.label == name
-    }
 }
 
 /// Whether a command is one call of this tool and nothing else.

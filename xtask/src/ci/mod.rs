@@ -51,7 +51,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     terminal::report_warnings(&found.into_warnings()?);
     let alias = inputs::alias(cx, &inputs)?;
     let changed = options.changed.as_ref().map(|base| changed(cx, base, &inputs)).transpose()?;
-    let steps = local_steps(cx, &plan, options, &alias, changed.as_ref())?;
+    let mut steps = local_steps(cx, &plan, options, &alias, changed.as_ref())?;
     if options.action != Action::Run {
         list(&steps, options.action)?;
         return Ok(Outcome::Pass);
@@ -59,7 +59,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let history_file = cx.project.ci_dir().join("last.json");
     let text = files::read_text_if_exists(&history_file, "last.json").ok().flatten();
     let mut history = History::parse(&text.unwrap_or_default());
-    let steps = if options.failed { not_passed(steps, &history) } else { steps };
+    steps.retain(|step| !options.failed || history.has_failed(&step.label));
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let limit = options.jobs.unwrap_or(schedule::default_limit(processors));
     files::create_dir(&cx.project.ci_dir())?;
@@ -86,11 +86,6 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     Ok(report::outcome(&reports, cx.is_ci()))
 }
 
-fn not_passed(steps: Vec<LocalStep>, history: &History) -> Vec<LocalStep> {
-    let labels: Vec<&str> = history.not_passed().collect();
-    steps.into_iter().filter(|step| labels.contains(&step.label.as_str())).collect()
-}
-
 /// The selected steps of this machine's platform.
 fn local_steps(
     cx: &Context,
@@ -100,7 +95,9 @@ fn local_steps(
     changed: Option<&Changed>,
 ) -> anyhow::Result<Vec<LocalStep>> {
     let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
-    check_names(plan, &selection)?;
+    let labels: Vec<String> = plan.steps().map(|step| visible(&step.label())).collect();
+    // A test without a step here is known all the same.
+    selection.check(plan.inputs.tests().map(|test| &*test.name), &labels)?;
     let here = Platform::from_name(std::env::consts::ARCH).ok();
     let executable = cx.project.executable.to_string_lossy();
     let lookup = |name: &str| cx.lookup(name);
@@ -115,7 +112,8 @@ fn local_steps(
     if !problems.is_empty() {
         bail!(Rejected(problems));
     }
-    let is_missing = |name: &&String| steps.iter().all(|(_, local)| !local.has_name(name));
+    let has_name = |local: &LocalStep, name: &str| local.test_name == name || local.label == name;
+    let is_missing = |name: &&String| !steps.iter().any(|(_, local)| has_name(local, name));
     for name in options.tests.iter().filter(is_missing) {
         let left_out = plan.left_out().into_iter().find(|(test, _)| test == name);
         let reason =
@@ -150,20 +148,6 @@ fn changed(cx: &Context, base: &Base, inputs: &Inputs) -> anyhow::Result<Changed
     paths.append(&mut cx.process(cx.git().untracked(&[])).read_names()?);
     let workspace = inputs.workspace.as_ref().expect("`--changed` plans crate by crate");
     Ok(Changed::new(base, paths, workspace))
-}
-
-/// Rejects a name that is neither a test nor a label, whatever the platform.
-fn check_names(plan: &Plan<'_>, selection: &Selection<'_>) -> Result<(), Rejected> {
-    let labels: Vec<(&str, String)> =
-        plan.steps().map(|step| (&*step.test.name, visible(&step.label()))).collect();
-    // A test without a step here is known all the same.
-    let mut pairs: Vec<(&str, &str)> = plan.inputs.tests().map(|test| (&*test.name, "")).collect();
-    pairs.extend(labels.iter().map(|(name, label)| (*name, label.as_str())));
-    let problems = selection::unknown_names(selection, &pairs);
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(Rejected(problems.into_iter().map(Diagnostic::error).collect()))
 }
 
 fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {

@@ -122,6 +122,11 @@ pub(crate) fn has_run(reports: &[Report]) -> bool {
 /// The table of all tests. The share of the timeout is shown from a half on.
 pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
     let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Left]);
+    let cells = |report: &Report| {
+        let share = report.own_time.and_then(|time| share(time, report.timeout_minutes));
+        let time = report.elapsed.map(duration).unwrap_or_default();
+        [report.label.clone(), report.verdict.cell(), time, share.unwrap_or_default()]
+    };
     let rows: Vec<[String; 4]> = reports.iter().map(cells).collect();
     for row in &rows {
         columns.fit(row);
@@ -136,16 +141,6 @@ pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
         );
     }
     text
-}
-
-fn cells(report: &Report) -> [String; 4] {
-    let share = report.own_time.and_then(|time| share(time, report.timeout_minutes));
-    [
-        report.label.clone(),
-        report.verdict.cell(),
-        report.elapsed.map(duration).unwrap_or_default(),
-        share.unwrap_or_default(),
-    ]
 }
 
 /// A time for people: `0.3 s`, `2m 30s`.

@@ -160,14 +160,14 @@ impl<'a> Run<'a> {
         };
         let verdict = match output {
             _ if Context::interrupted_by().is_some() => Verdict::Interrupted,
-            _ if end.timed_out => step.judge(Ended::TimedOut),
+            _ if end.timed_out() => step.judge(Ended::TimedOut),
             Ok(output) => step.judge(ended(output.status)),
             Err(error) => Verdict::unavailable(format!("{error:#}")),
         };
         let is_suspect = verdict.is_worth_a_rerun()
             && verdict != Verdict::Interrupted
             && end.had_company
-            && !end.timed_out;
+            && !end.timed_out();
         if is_suspect && !is_second_try {
             self.suspects.push(index);
         }

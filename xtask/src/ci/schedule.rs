@@ -105,21 +105,6 @@ pub(crate) fn default_limit(processors: usize) -> usize {
     processors.max(4)
 }
 
-/// The time that a test would have had on a machine of its own: while `n` tests run, each is taken
-/// to have an `n`th of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OwnTime(Duration);
-
-impl OwnTime {
-    pub(crate) fn add(&mut self, elapsed: Duration, running: usize) {
-        self.0 += elapsed / u32::try_from(running.max(1)).unwrap_or(u32::MAX);
-    }
-
-    pub(crate) fn get(self) -> Duration {
-        self.0
-    }
-}
-
 /// The build directory that the commands of a line lock while cargo compiles in it: profile, target
 /// and kind of build. `None` for a line that builds nothing, or nothing that is recognised.
 ///
@@ -181,25 +166,26 @@ pub(crate) struct Board {
     is_coloured: bool,
 }
 
+/// A test that runs, and what is known of it when it has ended.
 #[derive(Debug)]
-struct Running {
+pub(crate) struct Running {
     index: usize,
     label: String,
     expected: Option<Duration>,
     limit: Option<Duration>,
     elapsed: Duration,
-    own_time: OwnTime,
-    had_company: bool,
+    /// The time that it would have had on a machine of its own: while `n` tests run, each is taken to
+    /// have an `n`th of the machine.
+    pub(crate) own_time: Duration,
+    pub(crate) had_company: bool,
     /// Set to have the process killed.
     kill: Arc<AtomicBool>,
 }
 
-/// What is known of a test that has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End {
-    pub(crate) own_time: Duration,
-    pub(crate) had_company: bool,
-    pub(crate) timed_out: bool,
+impl Running {
+    pub(crate) fn timed_out(&self) -> bool {
+        self.kill.load(Ordering::Relaxed)
+    }
 }
 
 impl Board {
@@ -224,7 +210,7 @@ impl Board {
             expected,
             limit,
             elapsed: Duration::ZERO,
-            own_time: OwnTime::default(),
+            own_time: Duration::ZERO,
             had_company: !self.running.is_empty(),
             kill,
         });
@@ -232,24 +218,19 @@ impl Board {
 
     /// Lets time pass. A test that has had more time of its own than its limit is killed.
     pub(crate) fn tick(&mut self, elapsed: Duration) {
-        let count = self.running.len();
+        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
         for test in &mut self.running {
             test.elapsed += elapsed;
-            test.own_time.add(elapsed, count);
-            if test.limit.is_some_and(|limit| limit < test.own_time.get()) {
+            test.own_time += elapsed / count;
+            if test.limit.is_some_and(|limit| limit < test.own_time) {
                 test.kill.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    pub(crate) fn end(&mut self, index: usize) -> End {
+    pub(crate) fn end(&mut self, index: usize) -> Running {
         let at = self.running.iter().position(|test| test.index == index);
-        let test = self.running.remove(at.expect("a test ends once, after it was started"));
-        End {
-            own_time: test.own_time.get(),
-            had_company: test.had_company,
-            timed_out: test.kill.load(Ordering::Relaxed),
-        }
+        self.running.remove(at.expect("a test ends once, after it was started"))
     }
 
     /// The line about a test that has its verdict, with a counter.
@@ -258,8 +239,10 @@ impl Board {
         let width = self.total.to_string().len();
         let counter = format!("({:>width$}/{})", self.finished, self.total);
         let time = report.elapsed.map(|elapsed| format!("  {}", duration(elapsed)));
-        let (word, colour) = report.verdict.status();
-        let verb = paint(&format!("{word:>VERB_COLUMNS$}"), colour, self.is_coloured);
+        let (kind, colour) = report.verdict.kind();
+        // As cargo has it.
+        let verb = kind[..1].to_uppercase() + &kind[1..];
+        let verb = paint(&format!("{verb:>VERB_COLUMNS$}"), colour, self.is_coloured);
         format!("{verb} {counter} {}{}", report.label, time.unwrap_or_default())
     }
 
@@ -340,14 +323,6 @@ mod tests {
     }
 
     #[test]
-    fn time_in_company_counts_in_part() {
-        let mut time = OwnTime::default();
-        time.add(Duration::from_secs(10), 1);
-        time.add(Duration::from_secs(10), 4);
-        assert_eq!(time.get(), Duration::from_millis(12_500));
-    }
-
-    #[test]
     fn the_place_is_profile_target_and_kind() {
         let place = |line: &str| {
             let words = line.split(' ').map(str::to_owned).collect();
@@ -404,7 +379,7 @@ mod tests {
         assert!(kill.load(Ordering::Relaxed));
         assert!(!other.load(Ordering::Relaxed));
         let end = board.end(0);
-        assert!(end.timed_out && end.had_company);
+        assert!(end.timed_out() && end.had_company);
         board.tick(Duration::from_secs(1));
         assert_eq!(board.end(1).own_time, Duration::from_millis(11_500));
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::plan::glob;
 use crate::plan::step::Step;
 use crate::plan::workspace::Workspace;
+use crate::text::diagnostic::{Diagnostic, Rejected};
 use crate::text::nearest;
 
 /// Names or labels of tests; an empty `chosen` selects all.
@@ -19,18 +20,24 @@ impl Selection<'_> {
         let among = |names: &[String]| names.iter().any(|name| name == test_name || name == label);
         (self.chosen.is_empty() || among(self.chosen)) && !among(self.skipped)
     }
-}
 
-/// Returns a message for each name that is neither a test nor a label; `tests` are pairs of both.
-pub(crate) fn unknown_names(selection: &Selection<'_>, tests: &[(&str, &str)]) -> Vec<String> {
-    let is_known = |name: &str| tests.iter().any(|(test, label)| *test == name || *label == name);
-    let mut known: Vec<&str> = tests.iter().map(|(test, _)| *test).collect();
-    let mut seen = HashSet::new();
-    known.retain(|name| seen.insert(*name));
-    let unknown = selection.chosen.iter().chain(selection.skipped).filter(|name| !is_known(name));
-    unknown
-        .map(|name| format!("there is no test `{name}`{}", nearest::hint(name, &known)))
-        .collect()
+    /// Rejects each name that is neither that of a test nor a label.
+    pub(crate) fn check<'a>(
+        &self,
+        tests: impl Iterator<Item = &'a str>,
+        labels: &[String],
+    ) -> Result<(), Rejected> {
+        let mut seen = HashSet::new();
+        let tests: Vec<&str> = tests.filter(|name| seen.insert(*name)).collect();
+        let is_unknown = |name: &&String| !tests.contains(&name.as_str()) && !labels.contains(name);
+        let unknown = self.chosen.iter().chain(self.skipped).filter(is_unknown);
+        let problem = |name: &String| {
+            let hint = nearest::hint(name, &tests);
+            Diagnostic::error(format!("there is no test `{name}`{hint}"))
+        };
+        let problems: Vec<Diagnostic> = unknown.map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Rejected(problems)) }
+    }
 }
 
 /// What has changed since a commit.
@@ -135,8 +142,10 @@ mod tests {
     fn every_unknown_name_is_reported_with_the_nearest() {
         let (chosen, skipped) = (words("stlye build-x86_64"), words("zzz"));
         let selection = Selection { chosen: &chosen, skipped: &skipped };
+        let labels = TESTS.map(|(_, label)| label.to_owned());
+        let rejected = selection.check(TESTS.iter().map(|(name, _)| *name), &labels).unwrap_err();
         assert_eq!(
-            unknown_names(&selection, &TESTS),
+            rejected.0.iter().map(|problem| &*problem.message).collect::<Vec<_>>(),
             [
                 "there is no test `stlye`, did you mean `style`?",
                 "there is no test `zzz`, expected one of `style` or `build`"

@@ -13,7 +13,7 @@ use xshell::cmd;
 
 use crate::ci::local_step::LocalStep;
 use crate::ci::report_files::History;
-use crate::ci::schedule::{Board, End, musl_doctests};
+use crate::ci::schedule::{Board, Running, musl_doctests};
 use crate::ci::verdict::Verdict;
 use crate::cli::ci::Options;
 use crate::context::Context;
@@ -53,7 +53,7 @@ pub(crate) struct Test<'a> {
 pub(crate) struct Ran {
     pub(crate) output: anyhow::Result<Output>,
     pub(crate) elapsed: Duration,
-    pub(crate) end: End,
+    pub(crate) end: Running,
     /// Something that the test left running may still write to it.
     pub(crate) log: Arc<Mutex<Log>>,
 }
