@@ -328,21 +328,18 @@ pub(crate) fn create_dir(path: &Path) -> anyhow::Result<()> {
 
 /// Removes a directory and its contents, if it exists.
 pub(crate) fn remove_dir(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove `{}`", path.display()))
-        }
-        _ => Ok(()),
-    }
+    let removed = if_exists(fs::remove_dir_all(path));
+    removed.with_context(|| format!("cannot remove `{}`", path.display()))
 }
 
 /// Renames a file or directory, if it exists.
 pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> anyhow::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
-            .with_context(|| format!("cannot rename `{}` to `{}`", from.display(), to.display())),
-        _ => Ok(()),
-    }
+    let renamed = if_exists(fs::rename(from, to));
+    renamed.with_context(|| format!("cannot rename `{}` to `{}`", from.display(), to.display()))
+}
+
+fn if_exists(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Whether a path is a file without content.
@@ -374,12 +371,8 @@ pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 /// Removes a file, if it exists.
 pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(anyhow!("cannot remove `{}`: {error}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    let removed = if_exists(fs::remove_file(path));
+    removed.with_context(|| format!("cannot remove `{}`", path.display()))
 }
 
 /// Locks a file, which is created if need be; `None` if another process holds the lock.

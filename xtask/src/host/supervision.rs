@@ -25,11 +25,11 @@ use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -37,7 +37,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getppid};
 use signal_hook::iterator::Signals;
 
-use crate::host::{files, terminal};
+use crate::host::{files, lock, terminal};
 use crate::outcome::UNDETERMINED;
 
 /// The processes that an interrupt has to stop, and the signal that came.
@@ -48,18 +48,6 @@ struct Running {
 
 static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), signal: None });
 
-impl Running {
-    /// Whether no thread waits for a process, so that none would notice an interrupt.
-    fn is_idle(&self) -> bool {
-        self.groups.is_empty()
-    }
-}
-
-fn running() -> MutexGuard<'static, Running> {
-    // The list stays usable, whatever a panicking thread was doing.
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A started child's process group, registered until the child has ended.
 pub(crate) struct Group {
     id: Pid,
@@ -68,8 +56,16 @@ pub(crate) struct Group {
 impl Group {
     /// Starts a child; after an interrupt nothing new is started.
     pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
-        Self::try_spawn(command)
-            .with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))
+        let mut running = lock(&RUNNING);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let cannot_start = || format!("cannot start `{program}`");
+        if let Some(signal) = running.signal {
+            return Err(anyhow!("interrupted by {signal}")).with_context(cannot_start);
+        }
+        let child = command.process_group(0).spawn().with_context(cannot_start)?;
+        let id = Pid::from_raw(child.id().cast_signed());
+        running.groups.push(id);
+        Ok((Group { id }, child))
     }
 
     /// How the group's leader ends within `limit`, or before `kill` is set; it is left to be waited
@@ -84,28 +80,15 @@ impl Group {
             match receiver.recv_timeout(POLL) {
                 Ok(false) | Err(RecvTimeoutError::Disconnected) => return GroupEnd::Ended,
                 Ok(true) => return GroupEnd::WantsTerminal,
-                Err(RecvTimeoutError::Timeout) if kill.is_some_and(|it| it.load(Relaxed)) => {
-                    return GroupEnd::Killed;
-                }
-                Err(RecvTimeoutError::Timeout)
-                    if limit.is_some_and(|it| it < started.elapsed()) =>
-                {
-                    return GroupEnd::TimedOut;
-                }
                 Err(RecvTimeoutError::Timeout) => (),
             }
+            if kill.is_some_and(|it| it.load(Relaxed)) {
+                return GroupEnd::Killed;
+            }
+            if limit.is_some_and(|it| it < started.elapsed()) {
+                return GroupEnd::TimedOut;
+            }
         }
-    }
-
-    fn try_spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
-        let mut running = running();
-        if let Some(signal) = running.signal {
-            bail!("interrupted by {signal}");
-        }
-        let child = command.process_group(0).spawn()?;
-        let id = Pid::from_raw(child.id().cast_signed());
-        running.groups.push(id);
-        Ok((Group { id }, child))
     }
 
     pub(crate) fn kill(&self) {
@@ -124,7 +107,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let mut running = running();
+        let mut running = lock(&RUNNING);
         running.groups.retain(|group| *group != self.id);
         if running.signal.is_some() {
             // The leader has ended; this kills what ignored the signal.
@@ -161,7 +144,7 @@ fn wants_terminal(id: Pid) -> bool {
 
 /// The signal that asked us to stop, if one did.
 pub(crate) fn interrupted_by() -> Option<i32> {
-    running().signal.map(|signal| signal as i32)
+    lock(&RUNNING).signal.map(|signal| signal as i32)
 }
 
 /// From now on SIGINT, SIGTERM, SIGHUP and SIGQUIT go to the running children, which are killed after
@@ -199,10 +182,11 @@ fn ignored_signals() -> u64 {
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 fn stop_children(signal: Signal, grace: Duration) {
-    let mut running = running();
+    let mut running = lock(&RUNNING);
     let is_second = running.signal.is_some();
     running.signal.get_or_insert(signal);
-    let idle = running.is_idle();
+    // No thread waits for a process, so none would notice the signal.
+    let idle = running.groups.is_empty();
     for group in &running.groups {
         let _ = killpg(*group, signal);
     }
@@ -210,8 +194,8 @@ fn stop_children(signal: Signal, grace: Duration) {
     thread::spawn(move || {
         // A second signal means that the first took too long.
         thread::sleep(if idle || is_second { grace / 4 } else { grace });
-        let running = self::running();
-        if idle && running.is_idle() {
+        let running = lock(&RUNNING);
+        if idle && running.groups.is_empty() {
             end_process(signal);
         }
         for group in &running.groups {

@@ -1,8 +1,9 @@
 //! Standard output for data, standard error for everything else.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
+use crate::host::lock;
 use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Severity, Verbosity};
 use crate::text::sanitize;
 
@@ -66,7 +67,7 @@ pub(crate) fn say(message: &str) {
 pub(crate) fn write_lines(text: &str) {
     let mut text = sanitize::mask_secrets(&sanitize::visible_lines(text));
     text.push('\n');
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     shown.clear();
     // One write, so that lines of several processes do not mix.
     let _ = io::stderr().write_all(text.as_bytes());
@@ -74,7 +75,7 @@ pub(crate) fn write_lines(text: &str) {
 
 /// Writes a line of a report to standard output, as it comes.
 pub(crate) fn print(line: &str) {
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     shown.clear();
     // A reader that has gone away has what it wanted.
     let _ = io::stdout().write_all(format!("{line}\n").as_bytes());
@@ -92,10 +93,6 @@ struct Live {
 
 static LIVE: Mutex<Live> = Mutex::new(Live { height: 0, writers: 0 });
 
-fn live() -> MutexGuard<'static, Live> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Live {
     fn clear(&mut self) {
         if self.height > 0 {
@@ -110,7 +107,7 @@ impl Live {
 /// Shows these lines at the bottom of the terminal in place of the last ones. They have to fit its
 /// width.
 pub(crate) fn show_live(lines: &[String]) {
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     if shown.writers > 0 {
         return;
     }
@@ -126,7 +123,7 @@ pub(crate) fn show_live(lines: &[String]) {
 pub(crate) struct Shared(());
 
 pub(crate) fn share() -> Shared {
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     shown.clear();
     shown.writers += 1;
     Shared(())
@@ -134,7 +131,7 @@ pub(crate) fn share() -> Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        live().writers -= 1;
+        lock(&LIVE).writers -= 1;
     }
 }
 

@@ -9,12 +9,12 @@ pub(crate) mod requirement;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use xshell::{Cmd, Shell, cmd};
 
 use crate::context::Context;
-use crate::host::{cargo, files, terminal};
+use crate::host::{cargo, files, lock, terminal};
 use crate::text::diagnostic::Failure;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::llvm::Tools;
@@ -182,7 +182,7 @@ impl<'a> Installer<'a> {
         if self.policy == InstallPolicy::Forbidden {
             return missing("");
         }
-        let _one_at_a_time = installing();
+        let _one_at_a_time = lock(&INSTALLING);
         if self.has_program(package) {
             return Ok(());
         }
@@ -216,7 +216,7 @@ impl<'a> Installer<'a> {
         if self.policy == InstallPolicy::Forbidden {
             return missing("");
         }
-        let _one_at_a_time = installing();
+        let _one_at_a_time = lock(&INSTALLING);
         if is_there() {
             return Ok(());
         }
@@ -249,10 +249,7 @@ impl<'a> Installer<'a> {
 }
 
 /// Held while something is installed: two tests that miss the same tool would both build it.
-fn installing() -> MutexGuard<'static, ()> {
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// A probe must not install a whole toolchain.
 fn probe(cmd: Cmd<'_>) -> Cmd<'_> {
