@@ -154,9 +154,8 @@ fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {
     let width = steps.iter().map(|step| step.label.chars().count()).max().unwrap_or(0);
     terminal::write_data(|out| {
         if action == Action::ListAsJson {
-            let entries: Vec<Value> = steps.iter().map(list_entry).collect();
-            serde_json::to_writer_pretty(&mut *out, &entries)?;
-            return Ok(writeln!(out)?);
+            let entries: Value = steps.iter().map(list_entry).collect();
+            return Ok(writeln!(out, "{entries:#}")?);
         }
         for LocalStep { label, timeout_minutes, uploaded_command, verdict, .. } in steps {
             let reason = verdict.as_ref().and_then(Verdict::reason);

@@ -1,10 +1,9 @@
 //! Pure. The results of a run in files: for tools and for the pages of services (`JUnit` XML, JSON,
 //! Markdown), and what the next run remembers of them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::ci::report::Report;
 use crate::ci::verdict::Verdict;
@@ -110,56 +109,38 @@ pub(crate) fn markdown(reports: &[Report], table: &str, sentence: &str) -> Strin
     text
 }
 
-/// The last result of each test, by label.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct History(BTreeMap<String, Entry>);
-
-#[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    seconds: Option<f64>,
-    passed: bool,
-}
+/// The last result of each test, by label: `{"seconds": 1.5, "passed": true}`.
+#[derive(Debug, Default)]
+pub(crate) struct History(Map<String, Value>);
 
 impl History {
     /// What an earlier run has written. What cannot be read is forgotten: nothing but the order of
     /// the tests depends on it.
     pub(crate) fn parse(text: &str) -> History {
-        let root: Value = serde_json::from_str(text).unwrap_or_default();
-        let entries = root.as_object().into_iter().flatten().map(|(label, value)| {
-            let entry = Entry {
-                seconds: value["seconds"].as_f64().filter(|it| it.is_finite() && *it >= 0.0),
-                passed: value["passed"].as_bool().unwrap_or(true),
-            };
-            (label.clone(), entry)
-        });
-        History(entries.collect())
+        History(serde_json::from_str(text).unwrap_or_default())
     }
 
     pub(crate) fn to_text(&self) -> String {
-        let entry = |(label, entry): (&String, &Entry)| {
-            (label.clone(), json!({ "seconds": entry.seconds, "passed": entry.passed }))
-        };
-        let entries: serde_json::Map<String, Value> = self.0.iter().map(entry).collect();
-        format!("{:#}\n", Value::Object(entries))
+        format!("{:#}\n", Value::Object(self.0.clone()))
     }
 
     /// How long a test took the last time that it ran.
     pub(crate) fn expected(&self, label: &str) -> Option<Duration> {
-        Duration::try_from_secs_f64(self.0.get(label)?.seconds?).ok()
+        Duration::try_from_secs_f64(self.0.get(label)?["seconds"].as_f64()?).ok()
     }
 
-    /// Whether a test ran the last time and did not pass.
+    /// Whether a test did not pass the last time.
     pub(crate) fn has_failed(&self, label: &str) -> bool {
-        self.0.get(label).is_some_and(|entry| !entry.passed)
+        self.0.get(label).is_some_and(|last| last["passed"] == false)
     }
 
     /// Notes the results of a run; a test that did not run keeps its time.
     pub(crate) fn record(&mut self, reports: &[Report]) {
-        for report in reports {
-            let known = self.0.get(&report.label).and_then(|entry| entry.seconds);
-            let seconds = report.elapsed.map(|elapsed| elapsed.as_secs_f64()).or(known);
-            let passed = report.verdict.is_done();
-            self.0.insert(report.label.clone(), Entry { seconds, passed });
+        for Report { label, verdict, elapsed, .. } in reports {
+            let last = self.expected(label);
+            let seconds = elapsed.or(last).as_ref().map(Duration::as_secs_f64);
+            let result = json!({ "seconds": seconds, "passed": verdict.is_done() });
+            self.0.insert(label.clone(), result);
         }
     }
 }

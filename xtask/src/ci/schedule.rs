@@ -193,17 +193,18 @@ impl Board {
         Board { running: Vec::new(), total, finished: 0, has_live_lines, is_coloured }
     }
 
+    /// Returns what is set to have the test's process killed.
     pub(crate) fn start(
         &mut self,
         index: usize,
         label: &str,
         expected: Option<Duration>,
         limit: Option<Duration>,
-        kill: Arc<AtomicBool>,
-    ) {
+    ) -> Arc<AtomicBool> {
         for other in &mut self.running {
             other.had_company = true;
         }
+        let kill = Arc::default();
         self.running.push(Running {
             index,
             label: label.to_owned(),
@@ -212,8 +213,9 @@ impl Board {
             elapsed: Duration::ZERO,
             own_time: Duration::ZERO,
             had_company: !self.running.is_empty(),
-            kill,
+            kill: Arc::clone(&kill),
         });
+        kill
     }
 
     /// Lets time pass. A test that has had more time of its own than its limit is killed.
@@ -362,10 +364,8 @@ mod tests {
     }
 
     fn start(board: &mut Board, index: usize, limit_seconds: u64) -> Arc<AtomicBool> {
-        let kill = Arc::new(AtomicBool::new(false));
         let limit = Some(Duration::from_secs(limit_seconds));
-        board.start(index, &format!("test-{index}"), None, limit, Arc::clone(&kill));
-        kill
+        board.start(index, &format!("test-{index}"), None, limit)
     }
 
     #[test]

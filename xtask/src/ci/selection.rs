@@ -84,25 +84,23 @@ impl Changed {
         if let Some(path) = &self.outside {
             sentences.push(format!("`{path}` belongs to no crate, so every crate is tested"));
         }
-        let by_own_gate = |own: bool| left_out.iter().filter(move |it| it.test.has_own_gate == own);
-        let crates = by_own_gate(false).filter_map(|step| Some(step.member()?.name.clone()));
-        let tests = by_own_gate(true).map(|step| step.test.name.clone());
-        let reasons = [
-            (
-                "crates left out, because the change touches neither them nor what they depend on",
-                crates.collect(),
-            ),
-            (
-                "tests left out, because nothing that their `if_changed` names has changed",
-                tests.collect(),
-            ),
-        ];
-        let names =
-            reasons.into_iter().filter(|(_, names): &(_, BTreeSet<String>)| !names.is_empty());
-        sentences.extend(names.map(|(reason, names)| {
-            let names: Vec<String> = names.into_iter().collect();
-            format!("{reason}: {}", names.join(", "))
-        }));
+        let names = |by_own_gate: bool| {
+            let left_out = left_out.iter().filter(|it| it.test.has_own_gate == by_own_gate);
+            let names: BTreeSet<&str> = if by_own_gate {
+                left_out.map(|step| &*step.test.name).collect()
+            } else {
+                left_out.filter_map(|step| Some(&*step.member()?.name)).collect()
+            };
+            Vec::from_iter(names).join(", ")
+        };
+        let crates =
+            "crates left out, because the change touches neither them nor what they depend on";
+        let tests = "tests left out, because nothing that their `if_changed` names has changed";
+        for (reason, names) in [(crates, names(false)), (tests, names(true))] {
+            if !names.is_empty() {
+                sentences.push(format!("{reason}: {names}"));
+            }
+        }
         sentences
     }
 }

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -74,17 +73,17 @@ impl Test<'_> {
             InstallPolicy::Allowed
         };
         // What has to be installed first is not the test's time.
-        Installer::new(cx, policy).ensure_all(&needs).map_err(|missing| {
-            Verdict::Unavailable { reason: missing.message, fix: missing.help }
+        Installer::new(cx, policy).ensure_all(&needs).map_err(|missing| Verdict::Unavailable {
+            reason: missing.message,
+            fix: missing.help,
         })?;
         let log = Log::create(setting.logs, &step.label);
         let log = log.map_err(|error| Verdict::unavailable(format!("{error:#}")))?;
         let log = Arc::new(Mutex::new(log));
         self.announce(&needs);
-        let kill = Arc::new(AtomicBool::new(false));
         let limit = (!setting.options.no_timeouts).then(|| step.timeout());
         let expected = setting.history.expected(&step.label);
-        lock(board).start(self.index, &step.label, expected, limit, Arc::clone(&kill));
+        let kill = lock(board).start(self.index, &step.label, expected, limit);
         let (written, echo) = (Arc::clone(&log), self.is_streamed());
         let process = self.process().kill_when(kill);
         let process = process.output_to(move |pipe| copy(pipe, &written, echo));

@@ -39,8 +39,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 fn print(is_json: bool, text: impl Fn() -> String, json: impl Fn() -> Value) -> anyhow::Result<()> {
     terminal::write_data(|out| {
         if is_json {
-            serde_json::to_writer_pretty(&mut *out, &json())?;
-            return Ok(writeln!(out)?);
+            return Ok(writeln!(out, "{:#}", json())?);
         }
         Ok(out.write_all(text().as_bytes())?)
     })
