@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use xshell::{Cmd, Shell};
 
+use crate::host::directories::{create_private_dir, temporary_dir};
 use crate::host::git::Git;
 use crate::host::process::{Process, Runner};
-use crate::host::{directories, files, supervision, terminal};
+use crate::host::{files, supervision, terminal};
 use crate::project::{self, Project};
 use crate::text::diagnostic::Rejected;
 use crate::text::fingerprint::fingerprint;
@@ -124,14 +125,14 @@ impl Context {
         let name = fingerprint(root.as_os_str().as_bytes());
         let mut problem = None;
         let below_cache_home = self.cache_home().map(|home| home.join("rust-vmm-ci"));
-        for ours in below_cache_home.into_iter().chain([directories::temporary_dir()]) {
+        for ours in below_cache_home.into_iter().chain([temporary_dir()]) {
             // A link may lead into the tree.
             let dir = files::resolved(&ours).join(&name);
             if dir.starts_with(root) {
                 continue;
             }
             // The owner of the one above could exchange the one below.
-            match directories::create_private_dir(&ours).and_then(|()| directories::create_private_dir(&dir)) {
+            match create_private_dir(&ours).and_then(|()| create_private_dir(&dir)) {
                 Ok(()) => return Ok(dir),
                 Err(error) => problem = Some(error),
             }
@@ -178,14 +179,8 @@ struct Changes {
 }
 
 /// Set by cargo for the program that it runs.
-const SET_BY_CARGO: [&str; 6] = [
-    "CARGO",
-    "CARGO_BIN_NAME",
-    "CARGO_CRATE_NAME",
-    "CARGO_MANIFEST_DIR",
-    "CARGO_MANIFEST_PATH",
-    "CARGO_PRIMARY_PACKAGE",
-];
+const SET_BY_CARGO: &str = "CARGO CARGO_BIN_NAME CARGO_CRATE_NAME CARGO_MANIFEST_DIR \
+     CARGO_MANIFEST_PATH CARGO_PRIMARY_PACKAGE";
 
 /// Variables that name a repository, its parts and its view of history.
 ///
@@ -206,8 +201,9 @@ fn changes(environment: &BTreeMap<String, String>, manifest_dir: &str) -> Change
     if get("CARGO_MANIFEST_DIR") != Some(manifest_dir) {
         return Changes { removed, set };
     }
-    let by_cargo =
-        |name: &&String| SET_BY_CARGO.contains(&name.as_str()) || name.starts_with("CARGO_PKG_");
+    let by_cargo = |name: &&String| {
+        SET_BY_CARGO.split(' ').any(|it| it == *name) || name.starts_with("CARGO_PKG_")
+    };
     removed.extend(environment.keys().filter(by_cargo).cloned());
     // The user's own choice (`RUSTUP_TOOLCHAIN=x cargo xtask`, `cargo +x xtask`) stays. Old
     // versions of rustup do not say whose choice it was.

@@ -132,7 +132,8 @@ impl<'a> Session<'a> {
     fn stray_profiles(&self) -> HashSet<PathBuf> {
         let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
         let root = &self.cx.project.root;
-        directories::files_below(root, &self.workspace.target_directory, is_stray).into_iter().collect()
+        let target = &self.workspace.target_directory;
+        directories::files_below(root, target, is_stray).into_iter().collect()
     }
 
     fn remove_stray_profiles(&self, before: &HashSet<PathBuf>) -> anyhow::Result<()> {

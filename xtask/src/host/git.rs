@@ -6,14 +6,8 @@ use std::path::Path;
 use xshell::{Cmd, Shell, cmd};
 
 /// Variables that change what git prints or how it reads a path, whatever its arguments say.
-const OUTPUT_VARIABLES: [&str; 6] = [
-    "GIT_DIFF_OPTS",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_GLOB_PATHSPECS",
-    "GIT_ICASE_PATHSPECS",
-    "GIT_LITERAL_PATHSPECS",
-    "GIT_NOGLOB_PATHSPECS",
-];
+const OUTPUT_VARIABLES: &str = "GIT_DIFF_OPTS GIT_EXTERNAL_DIFF GIT_GLOB_PATHSPECS \
+     GIT_ICASE_PATHSPECS GIT_LITERAL_PATHSPECS GIT_NOGLOB_PATHSPECS";
 
 /// `git`, ready for a subcommand.
 fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
@@ -21,7 +15,7 @@ fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     allowed.push(root);
     // What replace objects show is not what is pushed.
     let cmd = cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
-    OUTPUT_VARIABLES.iter().fold(cmd, Cmd::env_remove)
+    OUTPUT_VARIABLES.split(' ').fold(cmd, Cmd::env_remove)
 }
 
 /// `git` in a working tree. Its methods are command lines that do not run yet.
@@ -112,8 +106,7 @@ impl<'a> Git<'a> {
 
     /// The same with mode and object of what is tracked, which tell links and submodules from files.
     pub(crate) fn list_entries(self) -> Cmd<'a> {
-        let options = ["--stage", "-z", "--cached", "--others", "--exclude-standard"];
-        self.cmd().arg("ls-files").args(options)
+        self.list_files().arg("--stage")
     }
 
     /// How the submodules at these paths differ from what the index records, one per line.

@@ -12,10 +12,12 @@ use crate::text::sanitize;
 pub(crate) fn write_data(
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut out =
-        Data { inner: BufWriter::with_capacity(1 << 16, io::stdout().lock()), closed: false };
-    let result = write(&mut out).and_then(|()| Ok(out.flush()?));
-    if out.closed { Ok(()) } else { result }
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    match write(&mut out).and_then(|()| Ok(out.flush()?)) {
+        Err(error) if error.downcast_ref().is_some_and(is_closed) => Ok(()),
+        result => result,
+    }
 }
 
 /// Set once, before the first message; a message has no other way to know.
@@ -177,29 +179,5 @@ pub(crate) fn warn(message: &str, help: &str) {
 pub(crate) fn report_warnings(warnings: &[Diagnostic]) {
     for warning in warnings {
         write_lines(&warning.to_string());
-    }
-}
-
-struct Data<W: Write> {
-    inner: W,
-    closed: bool,
-}
-
-impl<W: Write> Data<W> {
-    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.closed |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
-        result
-    }
-}
-
-impl<W: Write> Write for Data<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.inner.write(bytes);
-        self.note(result)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.inner.flush();
-        self.note(result)
     }
 }

@@ -130,8 +130,7 @@ impl<'a> Installer<'a> {
 
     fn component(&self, name: &str, toolchain: Option<&str>) -> Result<(), Failure> {
         let subcommand = name.strip_prefix("rust").unwrap_or(name);
-        let is_there =
-            || self.read(version(&self.cx.sh, toolchain, Some(subcommand))).is_some();
+        let is_there = || self.read(version(&self.cx.sh, toolchain, Some(subcommand))).is_some();
         let add = || add(&self.cx.sh, "component", name, toolchain);
         self.add_with_rustup(&format!("the component `{name}`"), is_there, add)
     }
@@ -192,8 +191,7 @@ impl<'a> Installer<'a> {
         ));
         // In the root directory no toolchain file of the consumer decides who builds the tool.
         let _root = self.cx.sh.push_dir("/");
-        let install =
-            cmd!(self.cx.sh, "cargo install --locked --root {dir} {package}@{version}");
+        let install = cmd!(self.cx.sh, "cargo install --locked --root {dir} {package}@{version}");
         if self.install(install) {
             return Ok(());
         }
