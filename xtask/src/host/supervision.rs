@@ -159,13 +159,10 @@ pub(crate) fn watch(grace: Duration) -> anyhow::Result<()> {
     // inherited, and block the signals in the child.
     let watched = watched.map(|signal| signal as i32);
     let mut signals = Signals::new(watched).context("cannot watch for signals")?;
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let known = signals.forever().filter_map(|number| Signal::try_from(number).ok());
-            known.for_each(|signal| stop_children(signal, grace));
-        })
-        .context("cannot start a thread")?;
+    thread::spawn(move || {
+        let known = signals.forever().filter_map(|number| Signal::try_from(number).ok());
+        known.for_each(|signal| stop_children(signal, grace));
+    });
     Ok(())
 }
 

@@ -33,10 +33,8 @@ fn verbosity() -> Verbosity {
 
 /// Shows a command line as it can be pasted into a shell; without `is_shown` with `--verbose` only.
 pub(crate) fn command_line(line: &str, is_shown: bool) {
-    match verbosity() {
-        Verbosity::Quiet => (),
-        Verbosity::Normal if !is_shown => (),
-        Verbosity::Normal | Verbosity::Verbose => write_lines(&format!("$ {line}")),
+    if verbosity() == Verbosity::Verbose || is_shown && !is_quiet() {
+        write_lines(&format!("$ {line}"));
     }
 }
 

@@ -6,7 +6,6 @@ pub(crate) mod buildkite_agent;
 pub(crate) mod llvm;
 pub(crate) mod requirement;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Mutex;
@@ -27,17 +26,16 @@ pub(crate) enum InstallPolicy {
     Forbidden,
 }
 
-/// Probes each requirement once.
+/// Provides what commands need.
 pub(crate) struct Installer<'a> {
     cx: &'a Context,
     policy: InstallPolicy,
-    known: HashMap<Requirement, Result<(), Failure>>,
     llvm_tools: Option<Tools>,
 }
 
 impl<'a> Installer<'a> {
     pub(crate) fn new(cx: &'a Context, policy: InstallPolicy) -> Installer<'a> {
-        Installer { cx, policy, known: HashMap::new(), llvm_tools: None }
+        Installer { cx, policy, llvm_tools: None }
     }
 
     /// Provides all that a command needs, in the given order.
@@ -63,10 +61,7 @@ impl<'a> Installer<'a> {
     }
 
     fn ensure(&mut self, need: &Requirement) -> Result<(), Failure> {
-        if let Some(known) = self.known.get(need) {
-            return known.clone();
-        }
-        let answer = match need {
+        match need {
             Requirement::ActiveToolchain => self.active_toolchain(),
             Requirement::AdvisoryDatabase => self.advisory_database(),
             Requirement::Toolchain { name } => self.toolchain(name),
@@ -77,9 +72,7 @@ impl<'a> Installer<'a> {
             Requirement::LlvmTools => self.llvm_tools(),
             Requirement::Subcommand { name } => self.subcommand(name),
             Requirement::Tool(tool) => self.tool(tool),
-        };
-        self.known.insert(need.clone(), answer.clone());
-        answer
+        }
     }
 
     /// Cheap, and asked before `cargo-audit` is compiled for minutes. A configuration that cannot be

@@ -8,7 +8,7 @@ use crate::text::shell::is_assignment;
 
 /// Something that has to be there before a test runs. Ordered from cheap to expensive to probe and
 /// to install, which is the order in which they are probed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Requirement {
     /// The toolchain that a toolchain file or the user has chosen.
     ActiveToolchain,
@@ -29,7 +29,7 @@ pub(crate) enum Requirement {
 }
 
 /// A program that is installed from crates.io where it is missing.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tool {
     /// The package, which is also the program's name.
     pub(crate) package: &'static str,
