@@ -61,7 +61,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut history = History::parse(&text.unwrap_or_default());
     steps.retain(|step| !options.failed || history.has_failed(&step.label));
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let limit = options.jobs.unwrap_or(schedule::default_limit(processors));
+    // Tests wait and link, so more than there are processors pay.
+    let limit = options.jobs.unwrap_or(processors.max(4));
     files::create_dir(&cx.project.ci_dir())?;
     let lock = files::try_lock(&cx.project.ci_dir().join("lock"))?;
     let logs = match lock {

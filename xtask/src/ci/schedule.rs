@@ -99,12 +99,6 @@ impl<'a> Schedule<'a> {
     }
 }
 
-/// How many tests run at once where nothing else is asked for: tests wait and link, so more than
-/// there are processors pay.
-pub(crate) fn default_limit(processors: usize) -> usize {
-    processors.max(4)
-}
-
 /// The build directory that the commands of a line lock while cargo compiles in it: profile, target
 /// and kind of build. `None` for a line that builds nothing, or nothing that is recognised.
 ///

@@ -114,11 +114,8 @@ impl Test<'_> {
     fn path_prefix(&self, needs: &[Requirement]) -> String {
         let bin = self.cx.project.tools_dir().join("bin");
         let is_ours = |need: &Requirement| matches!(need, Requirement::Tool(tool) if bin.join(tool.package).exists());
-        if needs.iter().any(is_ours) {
-            format!("PATH=\"$PATH\":{} ", shell_text::quote(&bin.to_string_lossy()))
-        } else {
-            String::new()
-        }
+        let prefix = || format!("PATH=\"$PATH\":{} ", shell_text::quote(&bin.to_string_lossy()));
+        needs.iter().any(is_ours).then(prefix).unwrap_or_default()
     }
 
     /// The step's command as Buildkite's docker plugin runs it, with the step's variables: the one

@@ -329,14 +329,10 @@ pub(crate) fn terminal_width() -> usize {
     static KNOWN: Mutex<Option<(Instant, usize)>> = Mutex::new(None);
     const FRESH: Duration = Duration::from_secs(1);
     let mut known = lock(&KNOWN);
-    match *known {
-        Some((at, width)) if at.elapsed() < FRESH => width,
-        _ => {
-            let width = terminal_columns().unwrap_or(80);
-            *known = Some((Instant::now(), width));
-            width
-        }
-    }
+    let fresh = known.filter(|(at, _)| at.elapsed() < FRESH);
+    let latest = fresh.unwrap_or_else(|| (Instant::now(), terminal_columns().unwrap_or(80)));
+    *known = Some(latest);
+    latest.1
 }
 
 /// Asks `stty`, since the system call is out of reach of safe code.
@@ -370,7 +366,7 @@ impl Pipe {
                 }
                 lock(&shared).extend_from_slice(&chunk[..count]);
                 if is_passed_on {
-                    terminal::pass_on(&chunk[..count]);
+                    let _ = io::stderr().write_all(&chunk[..count]);
                 }
             }
         };

@@ -140,11 +140,6 @@ pub(crate) fn is_quiet() -> bool {
     verbosity() == Verbosity::Quiet
 }
 
-/// Writes a part of a tool's standard error to ours.
-pub(crate) fn pass_on(bytes: &[u8]) {
-    let _ = io::stderr().write_all(bytes);
-}
-
 /// Whether standard output goes to a terminal.
 pub(crate) fn is_stdout_terminal() -> bool {
     io::stdout().is_terminal()

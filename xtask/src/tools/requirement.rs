@@ -147,24 +147,24 @@ fn of_cargo(words: &[&str], toolchain: Option<String>, needs: &mut Vec<Requireme
     };
     let toolchain = || toolchain.clone();
     needs.extend(component.map(|name| Requirement::Component { name, toolchain: toolchain() }));
-    needs.extend(
-        targets(words).map(|triple| Requirement::Target { triple, toolchain: toolchain() }),
-    );
+    let target = |triple| Requirement::Target { triple, toolchain: toolchain() };
+    needs.extend(targets(words).into_iter().map(target));
 }
 
 /// Returns the values of `--target`, before a `--` that ends cargo's own options. A target whose
 /// standard library is built too needs none.
-fn targets(words: &[&str]) -> impl Iterator<Item = String> {
+fn targets(words: &[&str]) -> Vec<String> {
     let own: Vec<&str> = words.iter().copied().take_while(|word| *word != "--").collect();
-    let builds_std = own.iter().any(|word| word.trim_start_matches("-Z").starts_with("build-std"));
+    if own.iter().any(|word| word.trim_start_matches("-Z").starts_with("build-std")) {
+        return Vec::new();
+    }
     let values = own.iter().enumerate().filter_map(|(at, word)| match *word {
         "--target" => own.get(at + 1).copied(),
         _ => word.strip_prefix("--target="),
     });
     let is_triple =
         |word: &&str| word.contains('-') && is_name(word) && word.strip_suffix(".json").is_none();
-    let triples: Vec<String> = values.filter(is_triple).map(str::to_owned).collect();
-    triples.into_iter().filter(move |_| !builds_std)
+    values.filter(is_triple).map(str::to_owned).collect()
 }
 
 /// Whether a word is a name, and nothing that a shell would still expand.
