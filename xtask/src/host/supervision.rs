@@ -29,7 +29,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -58,11 +58,11 @@ impl Group {
     pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<(Group, Child)> {
         let mut running = lock(&RUNNING);
         let program = command.get_program().to_string_lossy().into_owned();
-        let cannot_start = || format!("cannot start `{program}`");
         if let Some(signal) = running.signal {
-            return Err(anyhow!("interrupted by {signal}")).with_context(cannot_start);
+            bail!("cannot start `{program}`: interrupted by {signal}");
         }
-        let child = command.process_group(0).spawn().with_context(cannot_start)?;
+        let child = command.process_group(0).spawn();
+        let child = child.with_context(|| format!("cannot start `{program}`"))?;
         let id = Pid::from_raw(child.id().cast_signed());
         running.groups.push(id);
         Ok((Group { id }, child))
