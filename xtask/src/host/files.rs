@@ -378,14 +378,11 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
 /// Locks a file, which is created if need be; `None` if another process holds the lock.
 pub(crate) fn try_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     let file = open_lock(path)?;
-    Ok(file.try_lock().is_ok().then_some(Lock { _file: file }))
+    Ok(file.try_lock().is_ok().then_some(file))
 }
 
 /// A lock on a file, held until it is dropped or the process ends, however it ends.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
-}
+pub(crate) type Lock = File;
 
 /// Locks a file, which is created if it is missing. If another process holds the lock, calls
 /// `on_wait` and waits.
@@ -395,7 +392,7 @@ pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> 
         on_wait();
         file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
     }
-    Ok(Lock { _file: file })
+    Ok(file)
 }
 
 fn open_lock(path: &Path) -> anyhow::Result<File> {
