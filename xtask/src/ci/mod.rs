@@ -183,7 +183,6 @@ fn list_entry(step: &LocalStep) -> Value {
 /// reports for others.
 fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<()> {
     let rerun_lines = rerun_lines(cx, reports, options)?;
-    let sentence = report::sentence(reports);
     terminal::write_data(|out| {
         if !terminal::is_quiet() {
             write!(out, "\n{}", report::table(reports, cx.colours_stdout()))?;
@@ -191,10 +190,9 @@ fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result
         for line in report::reasons(reports).iter().chain(&rerun_lines) {
             writeln!(out, "{line}")?;
         }
-        Ok(writeln!(out, "{sentence}")?)
+        Ok(writeln!(out, "{}", report::sentence(reports))?)
     })?;
-    let table = report::table(reports, false);
-    let markdown = report_files::markdown(reports, &table, &sentence);
+    let markdown = report_files::markdown(reports);
     if let Some(dir) = &options.report {
         let dir = cx.project.resolve(dir);
         files::create_dir(&dir)?;

@@ -135,10 +135,8 @@ pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
     for (report, [label, verdict, time, share]) in reports.iter().zip(rows) {
         // Painted only now: the codes take no room on a terminal.
         let verdict = paint(&columns.cell(1, &verdict), report.verdict.kind().1, is_coloured);
-        text += &format!(
-            "{}\n",
-            columns.line(&[columns.cell(0, &label), verdict, columns.cell(2, &time), share])
-        );
+        text += &columns.line(&[columns.cell(0, &label), verdict, columns.cell(2, &time), share]);
+        text.push('\n');
     }
     text
 }
@@ -163,19 +161,17 @@ pub(crate) fn reasons(reports: &[Report]) -> Vec<String> {
         let said = || report.reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
         Some(format!("{}: {}{}", report.label, report.verdict.reason()?, said()))
     });
-    // An interrupted test has no reason of its own.
-    let failed = reports.iter().filter(|report| {
-        report.verdict.is_worth_a_rerun() && report.verdict != Verdict::Interrupted
-    });
-    let failed = failed.map(|report| {
-        let reason = report.reason.as_deref().unwrap_or("no output");
-        let verb = if report.verdict.fails_the_run() { "FAILED" } else { "soft-failed" };
+    let failed = reports.iter().filter_map(|report| {
+        let Report { label, timeout_minutes, .. } = report;
+        let said = report.reason.as_deref().unwrap_or("no output");
         match report.verdict {
-            Verdict::Failed { ended: Ended::TimedOut } => format!(
-                "FAILED {}: killed after its timeout of {} min: {reason}",
-                report.label, report.timeout_minutes
-            ),
-            _ => format!("{verb} {}: {reason}", report.label),
+            Verdict::Failed { ended: Ended::TimedOut } => Some(format!(
+                "FAILED {label}: killed after its timeout of {timeout_minutes} min: {said}"
+            )),
+            Verdict::Failed { .. } => Some(format!("FAILED {label}: {said}")),
+            Verdict::SoftFailed { .. } => Some(format!("soft-failed {label}: {said}")),
+            // An interrupted test has no reason of its own.
+            _ => None,
         }
     });
     not_run.chain(failed).collect()
@@ -202,10 +198,8 @@ const SHOWN_LINES: usize = 20;
 fn excerpt(lines: &[String]) -> Range<usize> {
     let end = lines.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
     let lines = &lines[..end];
-    let start = lines.iter().position(|line| is_error(line)).or_else(|| {
-        let is_warning = |line: &String| line.starts_with("warning");
-        lines.iter().position(is_warning)
-    });
+    let first = |wanted: fn(&str) -> bool| lines.iter().position(|line| wanted(line));
+    let start = first(is_error).or_else(|| first(|line| line.starts_with("warning")));
     let start = start.unwrap_or(end.saturating_sub(SHOWN_LINES));
     start..(start + SHOWN_LINES).min(end)
 }
@@ -271,12 +265,11 @@ fn first_error(lines: &[&str]) -> Option<String> {
 
 /// Whether a log has Rust tests and none of them ran: a filter that matches nothing passes.
 fn ran_no_test(log: &str) -> bool {
-    let mut counts =
-        log.lines().filter_map(|line| line.trim().strip_prefix("running ")?.strip_suffix(" tests"));
-    let has_single = log.lines().any(|line| line.trim() == "running 1 test");
-    !has_single
-        && counts.next().is_some_and(|count| count == "0")
-        && counts.all(|count| count == "0")
+    let tests = log.lines().filter_map(|line| line.trim().strip_prefix("running "));
+    let mut counts = tests
+        .filter_map(|it| it.strip_suffix(" tests").or_else(|| it.strip_suffix(" test")))
+        .peekable();
+    counts.peek().is_some() && counts.all(|count| count == "0")
 }
 
 #[cfg(test)]

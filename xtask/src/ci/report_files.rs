@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::ci::report::Report;
+use crate::ci::report::{Report, sentence, table};
 use crate::ci::verdict::Verdict;
 use crate::text::markdown;
 
@@ -94,9 +94,10 @@ pub(crate) fn json(reports: &[Report]) -> Value {
 }
 
 /// A summary for the page of a build: the sentence, the table, and what failed.
-pub(crate) fn markdown(reports: &[Report], table: &str, sentence: &str) -> String {
+pub(crate) fn markdown(reports: &[Report]) -> String {
+    let (sentence, table) = (sentence(reports), table(reports, false));
     let mut text =
-        format!("**{}**\n\n{}", markdown::escape(sentence), markdown::fenced("text", table));
+        format!("**{}**\n\n{}", markdown::escape(&sentence), markdown::fenced("text", &table));
     for report in reports.iter().filter(|report| report.verdict.fails_the_run()) {
         let reason = report.reason.as_deref().unwrap_or("no reason in its output");
         text.push_str(&format!(
@@ -149,7 +150,6 @@ impl History {
 mod tests {
     use super::*;
     use crate::ci::report::tests::report;
-    use crate::ci::report::{sentence, table};
     use crate::ci::verdict::Ended;
     use expect_test::expect;
 
@@ -183,7 +183,6 @@ mod tests {
 
     #[test]
     fn markdown_shows_the_table_and_what_failed() {
-        let table = table(&reports(), false);
         expect![[r#"
             **1 passed, 1 failed, 1 unavailable**
 
@@ -200,7 +199,7 @@ mod tests {
             ]]>
             ```
         "#]]
-        .assert_eq(&markdown(&reports(), &table, &sentence(&reports())));
+        .assert_eq(&markdown(&reports()));
     }
 
     #[test]
