@@ -158,8 +158,7 @@ pub(crate) fn error_text(error: &anyhow::Error) -> String {
     };
     let help = error.downcast_ref::<Failure>().and_then(|failure| failure.help.as_ref());
     if let Some(help) = help {
-        text.push('\n');
-        text.push_str(&sanitize::indented(&format!("help: {help}")));
+        text += &format!("\n{}", sanitize::indented(&format!("help: {help}")));
     }
     text
 }

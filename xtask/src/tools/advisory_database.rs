@@ -248,21 +248,13 @@ fn string(value: &str) -> Option<String> {
     let value = value.trim();
     let quote = value.chars().next().filter(|c| ['"', '\''].contains(c))?;
     let (text, rest) = value[1..].split_once(quote)?;
-    (ends(rest) && (quote == '\'' || !text.contains('\\'))).then(|| text.to_owned())
+    let rest = rest.trim_start();
+    let ends = rest.is_empty() || rest.starts_with('#');
+    (ends && (quote == '\'' || !text.contains('\\'))).then(|| text.to_owned())
 }
 
 fn boolean(value: &str) -> Option<bool> {
-    let value = value.trim();
-    let (is_true, rest) = match value.strip_prefix("true") {
-        Some(rest) => (true, rest),
-        None => (false, value.strip_prefix("false")?),
-    };
-    ends(rest).then_some(is_true)
-}
-
-fn ends(rest: &str) -> bool {
-    let rest = rest.trim_start();
-    rest.is_empty() || rest.starts_with('#')
+    value.split('#').next()?.trim().parse().ok()
 }
 
 #[cfg(test)]
