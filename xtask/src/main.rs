@@ -35,7 +35,7 @@ use crate::cli::args::Args;
 use crate::cli::container::Either;
 use crate::cli::{Command, Request};
 use crate::context::Context;
-use crate::host::{supervisor, terminal};
+use crate::host::{supervision, terminal};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::Rejected;
 
@@ -120,7 +120,7 @@ fn ci_job(args: Args) -> Result<Job, Rejected> {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = supervisor::run_if_asked() {
+    if let Some(code) = supervision::run_if_asked() {
         return code;
     }
     let result = run();

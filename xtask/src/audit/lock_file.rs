@@ -8,9 +8,8 @@ use anyhow::{Context as _, bail};
 use crate::base::export;
 use crate::cli::audit::Options;
 use crate::context::Context;
+use crate::host::directories::{self, Scratch};
 use crate::host::git::GitDir;
-use crate::host::scratch;
-use crate::host::scratch::Scratch;
 use crate::host::{cargo, files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
@@ -111,7 +110,7 @@ impl<'a> Workspace<'a> {
         // Through a link, cargo would write the one of the working tree.
         let names = names.filter(|it| !it.is_empty() && *it != name.as_os_str().as_bytes());
         let dir = self.scratch.dir().join("tree");
-        scratch::mirror(&cx.project.root, names, &dir)?;
+        directories::mirror(&cx.project.root, names, &dir)?;
         self.generate(&dir)
     }
 

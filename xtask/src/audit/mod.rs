@@ -16,7 +16,7 @@ use crate::base;
 use crate::cli::args::Base;
 use crate::cli::audit::Options;
 use crate::context::Context;
-use crate::host::scratch::Scratch;
+use crate::host::directories::Scratch;
 use crate::host::{files, terminal};
 use crate::outcome;
 use crate::outcome::Outcome;
@@ -24,8 +24,8 @@ use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
-use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
+use crate::tools::{InstallPolicy, Installer};
 
 /// An advisory database to which nothing was added for so long misses new advisories.
 const MAX_AGE_DAYS: u64 = 90;

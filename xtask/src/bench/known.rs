@@ -10,7 +10,7 @@ use crate::base::Base;
 use crate::bench::measure::Side;
 use crate::bench::results::Results;
 use crate::context::Context;
-use crate::host::{files, terminal};
+use crate::host::{directories, files, terminal};
 use crate::text::fingerprint;
 
 /// Bases move on: older measurements are of no use.
@@ -56,14 +56,14 @@ impl Known {
     pub(crate) fn save(&self, runs: &[Results]) {
         let Some(dir) = self.file.parent() else { return };
         let entry = entry(&self.key, &Results::median(runs));
-        let written = files::create_private_dir(dir)
+        let written = directories::create_private_dir(dir)
             .and_then(|()| files::write_atomically(&self.file, entry.as_bytes()));
         if let Err(error) = written {
             terminal::say(&format!(
                 "warning: the base will be measured again next time: {error:#}"
             ));
         }
-        files::keep_newest(dir, MAX_ENTRIES);
+        directories::keep_newest(dir, MAX_ENTRIES);
     }
 }
 

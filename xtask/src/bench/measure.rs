@@ -16,7 +16,7 @@ use crate::bench::schedule;
 use crate::bench::schedule::{Schedule, SideName};
 use crate::context::Context;
 use crate::host::files::Lock;
-use crate::host::{files, terminal};
+use crate::host::{directories, files, terminal};
 use crate::text::diagnostic::Failure;
 use crate::text::sanitize::visible;
 
@@ -161,7 +161,7 @@ impl<'a> Bench<'a> {
         if !status.success() {
             return Ok(Err(failure(manifests)));
         }
-        if !files::has_dir_below(&criterion_home, baseline) {
+        if !directories::has_dir_below(&criterion_home, baseline) {
             return Ok(Err(Problem::NoResults));
         }
         let export = criterion::export(&self.cx.sh, &self.dir, baseline);

@@ -36,8 +36,8 @@ use crate::outcome::{self, Outcome};
 use crate::plan::metadata::Metadata;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::tools::buildkite_agent::{self, Style};
-use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::requirement;
+use crate::tools::{InstallPolicy, Installer};
 
 const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with `name = \"main\"` and `harness = false` in a \
      `[[bench]]` section of Cargo.toml, or name a package that has one with `--package`";

@@ -124,11 +124,6 @@ impl LocalStep {
     pub(crate) fn judge(&self, ended: Ended) -> Verdict {
         Verdict::of(ended, &self.soft_fail, self.is_own_command)
     }
-
-    /// Whether the command line may select the step by this name.
-    pub(crate) fn has_name(&self, name: &str) -> bool {
-        self.test_name == name || self.label == name
-    }
 }
 
 /// Whether a command is one call of this tool and nothing else.
@@ -177,14 +172,13 @@ fn scalar_text(value: &Value) -> Option<String> {
 /// The verdict that is known without running the step.
 fn verdict(step: &Step<'_>) -> Option<Verdict> {
     let value = |key: &str| step.test.forwarded.get(key);
-    match value("skip") {
-        Some(Value::Bool(true)) => {
-            return Some(Verdict::Skipped { reason: "the description says `skip`".to_owned() });
-        }
-        Some(Value::String(reason)) if !reason.is_empty() && reason != "false" => {
-            return Some(Verdict::Skipped { reason: reason.clone() });
-        }
-        _ => (),
+    let skip_reason = match value("skip") {
+        Some(Value::Bool(true)) => Some("the description says `skip`"),
+        Some(Value::String(reason)) => Some(&**reason).filter(|it| !["", "false"].contains(it)),
+        _ => None,
+    };
+    if let Some(reason) = skip_reason {
+        return Some(Verdict::Skipped { reason: reason.to_owned() });
     }
     let jobs = value("parallelism").and_then(scalar_text);
     let key = if value("matrix").is_some_and(|matrix| !matrix.is_null()) {

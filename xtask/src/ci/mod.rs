@@ -1,17 +1,12 @@
 //! `ci`: runs the plan on this machine, as many tests side by side as pays.
 
-pub(crate) mod board;
-pub(crate) mod changed;
-pub(crate) mod history;
-pub(crate) mod jobserver;
 pub(crate) mod local_step;
-pub(crate) mod log;
-pub(crate) mod reason;
 pub(crate) mod report;
 pub(crate) mod report_files;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod selection;
+pub(crate) mod test;
 pub(crate) mod verdict;
 
 use std::path::Path;
@@ -20,11 +15,11 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::base;
-use crate::ci::changed::Changed;
-use crate::ci::history::History;
 use crate::ci::local_step::LocalStep;
 use crate::ci::report::Report;
-use crate::ci::selection::Selection;
+use crate::ci::report_files::History;
+use crate::ci::selection::{Changed, Selection};
+use crate::ci::test::Setting;
 use crate::ci::verdict::Verdict;
 use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};
@@ -56,7 +51,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     terminal::report_warnings(&found.into_warnings()?);
     let alias = inputs::alias(cx, &inputs)?;
     let changed = options.changed.as_ref().map(|base| changed(cx, base, &inputs)).transpose()?;
-    let steps = local_steps(cx, &plan, options, &alias, changed.as_ref())?;
+    let mut steps = local_steps(cx, &plan, options, &alias, changed.as_ref())?;
     if options.action != Action::Run {
         list(&steps, options.action)?;
         return Ok(Outcome::Pass);
@@ -64,9 +59,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let history_file = cx.project.ci_dir().join("last.json");
     let text = files::read_text_if_exists(&history_file, "last.json").ok().flatten();
     let mut history = History::parse(&text.unwrap_or_default());
-    let steps = if options.failed { not_passed(steps, &history) } else { steps };
+    steps.retain(|step| !options.failed || history.has_failed(&step.label));
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let limit = options.jobs.unwrap_or(schedule::default_limit(processors));
+    // Tests wait and link, so more than there are processors pay.
+    let limit = options.jobs.unwrap_or(processors.max(4));
     files::create_dir(&cx.project.ci_dir())?;
     let lock = files::try_lock(&cx.project.ci_dir().join("lock"))?;
     let logs = match lock {
@@ -77,8 +73,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     // `{xtask} coverage` and cargo find the workspace from where they run.
     let dir = options.manifest_path.as_deref().map(|path| cx.project.manifest_dir(Some(path)));
     let _dir = dir.transpose()?.map(|dir| cx.sh.push_dir(dir));
-    let reports =
-        run::run_all(cx, &steps, options, run::Setting { limit, logs: &logs, history: &history });
+    let setting = Setting { options, limit, logs: &logs, history: &history };
+    let reports = run::run_all(cx, &steps, setting);
     if lock.is_some() {
         history.record(&reports);
         // The order of the next run is all that depends on it.
@@ -91,11 +87,6 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     Ok(report::outcome(&reports, cx.is_ci()))
 }
 
-fn not_passed(steps: Vec<LocalStep>, history: &History) -> Vec<LocalStep> {
-    let labels: Vec<&str> = history.not_passed().collect();
-    steps.into_iter().filter(|step| labels.contains(&step.label.as_str())).collect()
-}
-
 /// The selected steps of this machine's platform.
 fn local_steps(
     cx: &Context,
@@ -105,7 +96,9 @@ fn local_steps(
     changed: Option<&Changed>,
 ) -> anyhow::Result<Vec<LocalStep>> {
     let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
-    check_names(plan, &selection)?;
+    let labels: Vec<String> = plan.steps().map(|step| visible(&step.label())).collect();
+    // A test without a step here is known all the same.
+    selection.check(plan.inputs.tests().map(|test| &*test.name), &labels)?;
     let here = Platform::from_name(std::env::consts::ARCH).ok();
     let executable = cx.project.executable.to_string_lossy();
     let lookup = |name: &str| cx.lookup(name);
@@ -120,7 +113,8 @@ fn local_steps(
     if !problems.is_empty() {
         bail!(Rejected(problems));
     }
-    let is_missing = |name: &&String| steps.iter().all(|(_, local)| !local.has_name(name));
+    let has_name = |local: &LocalStep, name: &str| local.test_name == name || local.label == name;
+    let is_missing = |name: &&String| !steps.iter().any(|(_, local)| has_name(local, name));
     for name in options.tests.iter().filter(is_missing) {
         let left_out = plan.left_out().into_iter().find(|(test, _)| test == name);
         let reason =
@@ -157,27 +151,12 @@ fn changed(cx: &Context, base: &Base, inputs: &Inputs) -> anyhow::Result<Changed
     Ok(Changed::new(base, paths, workspace))
 }
 
-/// Rejects a name that is neither a test nor a label, whatever the platform.
-fn check_names(plan: &Plan<'_>, selection: &Selection<'_>) -> Result<(), Rejected> {
-    let labels: Vec<(&str, String)> =
-        plan.steps().map(|step| (&*step.test.name, visible(&step.label()))).collect();
-    // A test without a step here is known all the same.
-    let mut pairs: Vec<(&str, &str)> = plan.inputs.tests().map(|test| (&*test.name, "")).collect();
-    pairs.extend(labels.iter().map(|(name, label)| (*name, label.as_str())));
-    let problems = selection::unknown_names(selection, &pairs);
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(Rejected(problems.into_iter().map(Diagnostic::error).collect()))
-}
-
 fn list(steps: &[LocalStep], action: Action) -> anyhow::Result<()> {
     let width = steps.iter().map(|step| step.label.chars().count()).max().unwrap_or(0);
     terminal::write_data(|out| {
         if action == Action::ListAsJson {
-            let entries: Vec<Value> = steps.iter().map(list_entry).collect();
-            serde_json::to_writer_pretty(&mut *out, &entries)?;
-            return Ok(writeln!(out)?);
+            let entries: Value = steps.iter().map(list_entry).collect();
+            return Ok(writeln!(out, "{entries:#}")?);
         }
         for LocalStep { label, timeout_minutes, uploaded_command, verdict, .. } in steps {
             let reason = verdict.as_ref().and_then(Verdict::reason);
@@ -204,7 +183,6 @@ fn list_entry(step: &LocalStep) -> Value {
 /// reports for others.
 fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<()> {
     let rerun_lines = rerun_lines(cx, reports, options)?;
-    let sentence = report::sentence(reports);
     terminal::write_data(|out| {
         if !terminal::is_quiet() {
             write!(out, "\n{}", report::table(reports, cx.colours_stdout()))?;
@@ -212,10 +190,9 @@ fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result
         for line in report::reasons(reports).iter().chain(&rerun_lines) {
             writeln!(out, "{line}")?;
         }
-        Ok(writeln!(out, "{sentence}")?)
+        Ok(writeln!(out, "{}", report::sentence(reports))?)
     })?;
-    let table = report::table(reports, false);
-    let markdown = report_files::markdown(reports, &table, &sentence);
+    let markdown = report_files::markdown(reports);
     if let Some(dir) = &options.report {
         let dir = cx.project.resolve(dir);
         files::create_dir(&dir)?;

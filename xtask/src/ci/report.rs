@@ -1,10 +1,10 @@
-//! Pure. What a local run reports: each test's result, the table of all, and what they mean for the
-//! whole run.
+//! Pure. What a local run reports: each test's result with the reason that its output gives, the table
+//! of all, and what they mean for the whole run.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::ci::local_step::LocalStep;
-use crate::ci::reason;
 use crate::ci::verdict::{Ended, Verdict};
 use crate::outcome::Outcome;
 use crate::text::sanitize;
@@ -66,11 +66,11 @@ impl Report {
     /// Takes from the end of the test's output what is worth showing.
     pub(crate) fn read_output(&mut self, output: &str) {
         let plain = sanitize::without_escapes(output);
-        self.ran_no_test = self.verdict.has_passed() && reason::ran_no_test(&plain);
+        self.ran_no_test = self.verdict.has_passed() && ran_no_test(&plain);
         if self.verdict.is_worth_a_rerun() || matches!(self.verdict, Verdict::Unavailable { .. }) {
-            self.reason = reason::summary(&plain);
+            self.reason = reason_in(&plain);
             let lines: Vec<String> = output.lines().map(sanitize::without_escapes).collect();
-            let range = reason::excerpt(&lines);
+            let range = excerpt(&lines);
             let raw = output.lines().skip(range.start).take(range.len());
             self.shown = raw.map(sanitize::colours_only).collect();
             self.excerpt = lines[range].to_vec();
@@ -121,6 +121,11 @@ pub(crate) fn has_run(reports: &[Report]) -> bool {
 /// The table of all tests. The share of the timeout is shown from a half on.
 pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
     let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Left]);
+    let cells = |report: &Report| {
+        let share = report.own_time.and_then(|time| share(time, report.timeout_minutes));
+        let time = report.elapsed.map(duration).unwrap_or_default();
+        [report.label.clone(), report.verdict.cell(), time, share.unwrap_or_default()]
+    };
     let rows: Vec<[String; 4]> = reports.iter().map(cells).collect();
     for row in &rows {
         columns.fit(row);
@@ -129,22 +134,10 @@ pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
     for (report, [label, verdict, time, share]) in reports.iter().zip(rows) {
         // Painted only now: the codes take no room on a terminal.
         let verdict = paint(&columns.cell(1, &verdict), report.verdict.kind().1, is_coloured);
-        text += &format!(
-            "{}\n",
-            columns.line(&[columns.cell(0, &label), verdict, columns.cell(2, &time), share])
-        );
+        text += &columns.line(&[columns.cell(0, &label), verdict, columns.cell(2, &time), share]);
+        text.push('\n');
     }
     text
-}
-
-fn cells(report: &Report) -> [String; 4] {
-    let share = report.own_time.and_then(|time| share(time, report.timeout_minutes));
-    [
-        report.label.clone(),
-        report.verdict.cell(),
-        report.elapsed.map(duration).unwrap_or_default(),
-        share.unwrap_or_default(),
-    ]
 }
 
 /// A time for people: `0.3 s`, `2m 30s`.
@@ -167,19 +160,17 @@ pub(crate) fn reasons(reports: &[Report]) -> Vec<String> {
         let said = || report.reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
         Some(format!("{}: {}{}", report.label, report.verdict.reason()?, said()))
     });
-    // An interrupted test has no reason of its own.
-    let failed = reports.iter().filter(|report| {
-        report.verdict.is_worth_a_rerun() && report.verdict != Verdict::Interrupted
-    });
-    let failed = failed.map(|report| {
-        let reason = report.reason.as_deref().unwrap_or("no output");
-        let verb = if report.verdict.fails_the_run() { "FAILED" } else { "soft-failed" };
+    let failed = reports.iter().filter_map(|report| {
+        let Report { label, timeout_minutes, .. } = report;
+        let said = report.reason.as_deref().unwrap_or("no output");
         match report.verdict {
-            Verdict::Failed { ended: Ended::TimedOut } => format!(
-                "FAILED {}: killed after its timeout of {} min: {reason}",
-                report.label, report.timeout_minutes
-            ),
-            _ => format!("{verb} {}: {reason}", report.label),
+            Verdict::Failed { ended: Ended::TimedOut } => Some(format!(
+                "FAILED {label}: killed after its timeout of {timeout_minutes} min: {said}"
+            )),
+            Verdict::Failed { .. } => Some(format!("FAILED {label}: {said}")),
+            Verdict::SoftFailed { .. } => Some(format!("soft-failed {label}: {said}")),
+            // An interrupted test has no reason of its own.
+            _ => None,
         }
     });
     not_run.chain(failed).collect()
@@ -196,6 +187,88 @@ pub(crate) fn sentence(reports: &[Report]) -> String {
     }
     let parts: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if parts.is_empty() { "no test ran".to_owned() } else { parts.join(", ") }
+}
+
+/// The most lines of a log that are shown for a failure.
+const SHOWN_LINES: usize = 20;
+
+/// The lines to show of a failed test's output: from the first that looks like a reason, as many as
+/// fit, else the last ones.
+fn excerpt(lines: &[String]) -> Range<usize> {
+    let end = lines.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
+    let lines = &lines[..end];
+    let first = |wanted: fn(&str) -> bool| lines.iter().position(|line| wanted(line));
+    let start = first(is_error).or_else(|| first(|line| line.starts_with("warning")));
+    let start = start.unwrap_or(end.saturating_sub(SHOWN_LINES));
+    start..(start + SHOWN_LINES).min(end)
+}
+
+/// A line with which cargo, rustc, a Rust test or a shell's program begins to say what went wrong.
+fn is_error(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("error")
+        || line.starts_with("---- ")
+        || line.starts_with("Diff in ")
+        || line.contains(" panicked at ")
+        || line.ends_with("... FAILED")
+        || line.contains(": error:")
+        || line.starts_with("failed:")
+}
+
+/// The reason in one line: the failed Rust test with its assertion, else the first error with its
+/// place, else the last line.
+fn reason_in(log: &str) -> Option<String> {
+    let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
+    failed_rust_test(&lines).or_else(|| first_error(&lines)).or_else(|| {
+        lines.iter().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
+    })
+}
+
+/// `thread 'tests::five' (7) panicked at src/lib.rs:21:9:` and what follows.
+fn failed_rust_test(lines: &[&str]) -> Option<String> {
+    let at = lines.iter().position(|line| line.contains(" panicked at "))?;
+    let (thread, place) = lines[at].split_once(" panicked at ")?;
+    let name = thread.split('\'').nth(1)?;
+    let place = place.trim_end_matches(':');
+    // The column says little, and the name is that of a function anyway.
+    let place = place.rsplit_once(':').map_or(place, |(place, _)| place);
+    let message = lines[at + 1..].iter().take_while(|line| {
+        !line.is_empty() && !line.starts_with("note:") && !line.starts_with("stack backtrace")
+    });
+    let message: Vec<&str> = message.map(|line| line.trim()).collect();
+    let message = match message.as_slice() {
+        [first, values @ ..] if first.starts_with("assertion") && !values.is_empty() => {
+            values.join(", ")
+        }
+        [first, ..] => (*first).to_owned(),
+        [] => "panicked".to_owned(),
+    };
+    Some(format!("{name}: {message} ({place})"))
+}
+
+/// `error[E0425]: message` and the `--> src/lib.rs:3:5` below it.
+fn first_error(lines: &[&str]) -> Option<String> {
+    let is_message = |line: &&str| {
+        let line = line.trim_start();
+        (line.starts_with("error") || line.contains(": error:"))
+            && !line.contains("could not compile")
+    };
+    let at = lines.iter().position(is_message)?;
+    let message = lines[at].trim().to_owned();
+    let place = lines[at + 1..].iter().take(8).find_map(|line| line.trim().strip_prefix("--> "));
+    Some(match place.and_then(|place| place.rsplit_once(':')) {
+        Some((place, _)) => format!("{message} ({place})"),
+        None => message,
+    })
+}
+
+/// Whether a log has Rust tests and none of them ran: a filter that matches nothing passes.
+fn ran_no_test(log: &str) -> bool {
+    let tests = log.lines().filter_map(|line| line.trim().strip_prefix("running "));
+    let mut counts = tests
+        .filter_map(|it| it.strip_suffix(" tests").or_else(|| it.strip_suffix(" test")))
+        .peekable();
+    counts.peek().is_some() && counts.all(|count| count == "0")
 }
 
 #[cfg(test)]
@@ -312,5 +385,64 @@ pub(crate) mod tests {
         assert_eq!(outcome(&skipped, true), Outcome::Unavailable);
         assert_eq!(outcome(&skipped, false), Outcome::Pass);
         assert_eq!(outcome(&[], false), Outcome::Pass);
+    }
+
+    fn excerpt(log: &str) -> Vec<String> {
+        let lines: Vec<String> = log.lines().map(str::to_owned).collect();
+        lines[super::excerpt(&lines)].to_vec()
+    }
+
+    const TEST: &str = "\
+running 2 tests
+test tests::four ... ok
+test tests::five ... FAILED
+
+failures:
+
+---- tests::five stdout ----
+
+thread 'tests::five' (4711) panicked at src/lib.rs:21:9:
+assertion `left == right` failed
+  left: 10
+ right: 11
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+
+test result: FAILED. 1 passed; 1 failed
+error: test failed, to rerun pass `--lib`
+";
+
+    #[test]
+    fn a_rust_test_is_named_with_its_assertion() {
+        assert_eq!(reason_in(TEST).unwrap(), "tests::five: left: 10, right: 11 (src/lib.rs:21)");
+        let plain = "thread 'a' panicked at src/a.rs:1:2:\nno such thing\nnote: x\n";
+        assert_eq!(reason_in(plain).unwrap(), "a: no such thing (src/a.rs:1)");
+        assert_eq!(excerpt(TEST)[0], "test tests::five ... FAILED");
+    }
+
+    #[test]
+    fn a_compiler_error_is_named_with_its_place() {
+        let log = "   Compiling a v0.1.0\nwarning: unused\nerror[E0425]: cannot find value `x`\n \
+                   --> src/lib.rs:3:5\n  |\nerror: could not compile `a`\n";
+        assert_eq!(reason_in(log).unwrap(), "error[E0425]: cannot find value `x` (src/lib.rs:3)");
+        assert_eq!(excerpt(log)[0], "error[E0425]: cannot find value `x`");
+    }
+
+    #[test]
+    fn without_a_known_word_the_end_is_shown() {
+        let lines: Vec<String> = (0..100).map(|number| format!("line {number}")).collect();
+        let log = lines.join("\n");
+        assert_eq!(excerpt(&log)[0], "line 80");
+        assert_eq!(excerpt(&log)[19], "line 99");
+        assert_eq!(reason_in(&log).unwrap(), "line 99");
+        assert_eq!(reason_in(""), None);
+        assert!(excerpt("\n\n").is_empty());
+    }
+
+    #[test]
+    fn a_run_without_tests_is_noticed() {
+        assert!(ran_no_test("running 0 tests\n\nrunning 0 tests\n"));
+        assert!(!ran_no_test("running 0 tests\nrunning 1 test\n"));
+        assert!(!ran_no_test("running 0 tests\nrunning 3 tests\n"));
+        assert!(!ran_no_test("   Compiling a\n"));
     }
 }

@@ -1,11 +1,11 @@
-//! Pure. The results of a run for tools and for the pages of services: `JUnit` XML, JSON,
-//! Markdown.
+//! Pure. The results of a run in files: for tools and for the pages of services (`JUnit` XML, JSON,
+//! Markdown), and what the next run remembers of them.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::ci::report::Report;
+use crate::ci::report::{Report, sentence, table};
 use crate::ci::verdict::Verdict;
 use crate::text::sanitize;
 
@@ -18,11 +18,10 @@ pub(crate) fn junit(reports: &[Report], suite: &str) -> String {
     let total: f64 = reports.iter().map(seconds).sum();
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"{}\" \
-         tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{total:.3}\">\n",
+         tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{total:.3}\">\n",
         escape(suite),
         reports.len(),
         count(Verdict::fails_the_run),
-        0,
         count(|verdict| !verdict.has_run()),
     );
     for report in reports {
@@ -83,7 +82,7 @@ pub(crate) fn json(reports: &[Report]) -> Value {
         json!({
             "label": report.label,
             "test_name": report.test_name,
-            "verdict": report.verdict.name(),
+            "verdict": report.verdict.kind().0,
             "seconds": report.elapsed.as_ref().map(Duration::as_secs_f64),
             "timeout_in_minutes": report.timeout_minutes,
             "command": report.command,
@@ -95,11 +94,12 @@ pub(crate) fn json(reports: &[Report]) -> Value {
 }
 
 /// A summary for the page of a build: the sentence, the table, and what failed.
-pub(crate) fn markdown(reports: &[Report], table: &str, sentence: &str) -> String {
+pub(crate) fn markdown(reports: &[Report]) -> String {
+    let (sentence, table) = (sentence(reports), table(reports, false));
     let mut text = format!(
         "**{}**\n\n{}",
-        sanitize::escape_markdown(sentence),
-        sanitize::code_block("text", table)
+        sanitize::escape_markdown(&sentence),
+        sanitize::code_block("text", &table)
     );
     for report in reports.iter().filter(|report| report.verdict.fails_the_run()) {
         let reason = report.reason.as_deref().unwrap_or("no reason in its output");
@@ -113,11 +113,46 @@ pub(crate) fn markdown(reports: &[Report], table: &str, sentence: &str) -> Strin
     text
 }
 
+/// The last result of each test, by label: `{"seconds": 1.5, "passed": true}`.
+#[derive(Debug, Default)]
+pub(crate) struct History(Map<String, Value>);
+
+impl History {
+    /// What an earlier run has written. What cannot be read is forgotten: nothing but the order of
+    /// the tests depends on it.
+    pub(crate) fn parse(text: &str) -> History {
+        History(serde_json::from_str(text).unwrap_or_default())
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        format!("{:#}\n", Value::Object(self.0.clone()))
+    }
+
+    /// How long a test took the last time that it ran.
+    pub(crate) fn expected(&self, label: &str) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.0.get(label)?["seconds"].as_f64()?).ok()
+    }
+
+    /// Whether a test did not pass the last time.
+    pub(crate) fn has_failed(&self, label: &str) -> bool {
+        self.0.get(label).is_some_and(|last| last["passed"] == false)
+    }
+
+    /// Notes the results of a run; a test that did not run keeps its time.
+    pub(crate) fn record(&mut self, reports: &[Report]) {
+        for Report { label, verdict, elapsed, .. } in reports {
+            let last = self.expected(label);
+            let seconds = elapsed.or(last).as_ref().map(Duration::as_secs_f64);
+            let result = json!({ "seconds": seconds, "passed": verdict.is_done() });
+            self.0.insert(label.clone(), result);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ci::report::tests::report;
-    use crate::ci::report::{sentence, table};
     use crate::ci::verdict::Ended;
     use expect_test::expect;
 
@@ -151,7 +186,6 @@ mod tests {
 
     #[test]
     fn markdown_shows_the_table_and_what_failed() {
-        let table = table(&reports(), false);
         expect![[r#"
             **1 passed, 1 failed, 1 unavailable**
 
@@ -168,7 +202,7 @@ mod tests {
             ]]>
             ```
         "#]]
-        .assert_eq(&markdown(&reports(), &table, &sentence(&reports())));
+        .assert_eq(&markdown(&reports()));
     }
 
     #[test]
@@ -177,5 +211,27 @@ mod tests {
         assert_eq!(value["tests"][0]["verdict"], "passed");
         assert_eq!(value["tests"][0]["seconds"], 1.5);
         assert_eq!(value["tests"][2]["reason"], "unavailable: no network");
+    }
+
+    #[test]
+    fn times_and_failures_are_remembered_and_a_test_that_did_not_run_keeps_its_time() {
+        let mut history = History::default();
+        let failed = Verdict::Failed { ended: Ended::Exit(1) };
+        history.record(&[report("a", Verdict::Passed, Some(1500)), report("b", failed, Some(10))]);
+        let reason = String::new();
+        history.record(&[report("a", Verdict::NotRun { reason }, None)]);
+        let history = History::parse(&history.to_text());
+        assert_eq!(history.expected("a"), Some(Duration::from_millis(1500)));
+        assert!(history.has_failed("a") && history.has_failed("b") && !history.has_failed("c"));
+        assert_eq!(history.expected("c"), None);
+    }
+
+    #[test]
+    fn what_is_not_a_history_is_forgotten() {
+        for text in
+            ["", "[]", "{\"a\": 1}", "{\"a\": {\"seconds\": -1}}", "{\"a\": {\"seconds\": 1e300}}"]
+        {
+            assert_eq!(History::parse(text).expected("a"), None, "{text}");
+        }
     }
 }

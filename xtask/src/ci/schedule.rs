@@ -1,7 +1,13 @@
-//! Pure. Which test starts when, and how much time of its own a test has had.
+//! Pure. The turns of the tests: which starts when, and for those that run their time, their limits
+//! and the lines that show them.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use crate::ci::report::{Report, duration};
+use crate::text::style::{Colour, cut, paint};
 
 /// What decides about a test's turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,27 +98,6 @@ impl<'a> Schedule<'a> {
     }
 }
 
-/// How many tests run at once where nothing else is asked for: tests wait and link, so more than
-/// there are processors pay.
-pub(crate) fn default_limit(processors: usize) -> usize {
-    processors.max(4)
-}
-
-/// The time that a test would have had on a machine of its own: while `n` tests run, each is taken
-/// to have an `n`th of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OwnTime(Duration);
-
-impl OwnTime {
-    pub(crate) fn add(&mut self, elapsed: Duration, running: usize) {
-        self.0 += elapsed / u32::try_from(running.max(1)).unwrap_or(u32::MAX);
-    }
-
-    pub(crate) fn get(self) -> Duration {
-        self.0
-    }
-}
-
 /// The build directory that the commands of a line lock while cargo compiles in it: profile, target
 /// and kind of build. `None` for a line that builds nothing, or nothing that is recognised.
 ///
@@ -161,9 +146,125 @@ fn place_of_command(words: &[String]) -> Option<String> {
     Some(format!("{profile} {} {kind}", value("--target").unwrap_or("host")))
 }
 
+/// The verbs of status lines are aligned as cargo's are.
+const VERB_COLUMNS: usize = 12;
+
+/// What runs, and how many tests there are.
+#[derive(Debug)]
+pub(crate) struct Board {
+    running: Vec<Running>,
+    total: usize,
+    finished: usize,
+    pub(crate) has_live_lines: bool,
+    is_coloured: bool,
+}
+
+/// A test that runs, and what is known of it when it has ended.
+#[derive(Debug)]
+pub(crate) struct Running {
+    index: usize,
+    label: String,
+    expected: Option<Duration>,
+    limit: Option<Duration>,
+    elapsed: Duration,
+    /// The time that it would have had on a machine of its own: while `n` tests run, each is taken to
+    /// have an `n`th of the machine.
+    pub(crate) own_time: Duration,
+    pub(crate) had_company: bool,
+    /// Set to have the process killed.
+    kill: Arc<AtomicBool>,
+}
+
+impl Running {
+    pub(crate) fn timed_out(&self) -> bool {
+        self.kill.load(Ordering::Relaxed)
+    }
+}
+
+impl Board {
+    pub(crate) fn new(total: usize, has_live_lines: bool, is_coloured: bool) -> Board {
+        Board { running: Vec::new(), total, finished: 0, has_live_lines, is_coloured }
+    }
+
+    /// Returns what is set to have the test's process killed.
+    pub(crate) fn start(
+        &mut self,
+        index: usize,
+        label: &str,
+        expected: Option<Duration>,
+        limit: Option<Duration>,
+    ) -> Arc<AtomicBool> {
+        for other in &mut self.running {
+            other.had_company = true;
+        }
+        let kill = Arc::default();
+        self.running.push(Running {
+            index,
+            label: label.to_owned(),
+            expected,
+            limit,
+            elapsed: Duration::ZERO,
+            own_time: Duration::ZERO,
+            had_company: !self.running.is_empty(),
+            kill: Arc::clone(&kill),
+        });
+        kill
+    }
+
+    /// Lets time pass. A test that has had more time of its own than its limit is killed.
+    pub(crate) fn tick(&mut self, elapsed: Duration) {
+        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        for test in &mut self.running {
+            test.elapsed += elapsed;
+            test.own_time += elapsed / count;
+            if test.limit.is_some_and(|limit| limit < test.own_time) {
+                test.kill.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn end(&mut self, index: usize) -> Running {
+        let at = self.running.iter().position(|test| test.index == index);
+        self.running.remove(at.expect("a test ends once, after it was started"))
+    }
+
+    /// The line about a test that has its verdict, with a counter.
+    pub(crate) fn finished_line(&mut self, report: &Report) -> String {
+        self.finished = (self.finished + 1).min(self.total);
+        let width = self.total.to_string().len();
+        let counter = format!("({:>width$}/{})", self.finished, self.total);
+        let time = report.elapsed.map(|elapsed| format!("  {}", duration(elapsed)));
+        let (kind, colour) = report.verdict.kind();
+        // As cargo has it.
+        let verb = kind[..1].to_uppercase() + &kind[1..];
+        let verb = paint(&format!("{verb:>VERB_COLUMNS$}"), colour, self.is_coloured);
+        format!("{verb} {counter} {}{}", report.label, time.unwrap_or_default())
+    }
+
+    /// One line for each test that runs, cut to the width of the terminal.
+    pub(crate) fn live_lines(&self, columns: usize) -> Vec<String> {
+        let line = |test: &Running| {
+            let of = test.expected.map(|expected| format!(" of about {}", duration(expected)));
+            let text =
+                format!("{}  {}{}", test.label, duration(test.elapsed), of.unwrap_or_default());
+            // The last column stays free: a full line would wrap on some terminals.
+            let room = columns.saturating_sub(1);
+            if room < 2 * VERB_COLUMNS {
+                return cut(&text, room);
+            }
+            let verb = format!("{:>VERB_COLUMNS$} ", "Running");
+            let text = cut(&text, room - verb.len());
+            paint(&verb, Colour::Cyan, self.is_coloured) + &text
+        };
+        self.running.iter().map(line).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ci::report::tests::report;
+    use crate::ci::verdict::Verdict;
 
     fn job(place: &str, expected: Option<u64>) -> Job {
         Job {
@@ -217,14 +318,6 @@ mod tests {
     }
 
     #[test]
-    fn time_in_company_counts_in_part() {
-        let mut time = OwnTime::default();
-        time.add(Duration::from_secs(10), 1);
-        time.add(Duration::from_secs(10), 4);
-        assert_eq!(time.get(), Duration::from_millis(12_500));
-    }
-
-    #[test]
     fn the_place_is_profile_target_and_kind() {
         let place = |line: &str| {
             let words = line.split(' ').map(str::to_owned).collect();
@@ -261,5 +354,48 @@ mod tests {
         ] {
             assert_eq!(musl_doctests(&line), None, "{line}");
         }
+    }
+
+    fn start(board: &mut Board, index: usize, limit_seconds: u64) -> Arc<AtomicBool> {
+        let limit = Some(Duration::from_secs(limit_seconds));
+        board.start(index, &format!("test-{index}"), None, limit)
+    }
+
+    #[test]
+    fn a_test_is_killed_when_its_own_time_is_over() {
+        let mut board = Board::new(2, false, false);
+        let kill = start(&mut board, 0, 10);
+        let other = start(&mut board, 1, 100);
+        board.tick(Duration::from_secs(20));
+        assert!(!kill.load(Ordering::Relaxed), "half of 20 s are its own");
+        board.tick(Duration::from_secs(1));
+        assert!(kill.load(Ordering::Relaxed));
+        assert!(!other.load(Ordering::Relaxed));
+        let end = board.end(0);
+        assert!(end.timed_out() && end.had_company);
+        board.tick(Duration::from_secs(1));
+        assert_eq!(board.end(1).own_time, Duration::from_millis(11_500));
+    }
+
+    #[test]
+    fn who_ran_alone_all_the_time_had_no_company() {
+        let mut board = Board::new(2, false, false);
+        start(&mut board, 0, 10);
+        assert!(!board.end(0).had_company);
+        start(&mut board, 1, 10);
+        start(&mut board, 0, 10);
+        assert!(board.end(1).had_company && board.end(0).had_company);
+    }
+
+    #[test]
+    fn lines_fit_the_terminal_and_count_the_finished() {
+        let mut board = Board::new(12, true, false);
+        start(&mut board, 0, 10);
+        board.tick(Duration::from_secs(90));
+        assert_eq!(board.live_lines(80), ["     Running test-0  1m 30s"]);
+        assert_eq!(board.live_lines(20), ["test-0  1m 30s"]);
+        assert_eq!(board.live_lines(10), ["test-0  1"]);
+        let passed = report("style", Verdict::Passed, Some(300));
+        assert_eq!(board.finished_line(&passed), "      Passed ( 1/12) style  0.3 s");
     }
 }

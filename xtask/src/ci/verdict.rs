@@ -77,26 +77,6 @@ impl Verdict {
         self.has_passed() || matches!(self, Verdict::SoftFailed { .. } | Verdict::Skipped { .. })
     }
 
-    /// For tools.
-    pub(crate) fn name(&self) -> &'static str {
-        self.kind().0
-    }
-
-    /// A verb for a line of its own, as cargo has it, and its colour.
-    pub(crate) fn status(&self) -> (&'static str, Colour) {
-        let verb = match self {
-            Verdict::Passed | Verdict::PassedAlone => "Passed",
-            Verdict::Failed { ended: Ended::TimedOut } => "Timed out",
-            Verdict::Failed { .. } => "Failed",
-            Verdict::SoftFailed { .. } => "Soft-failed",
-            Verdict::Skipped { .. } => "Skipped",
-            Verdict::Unavailable { .. } => "Unavailable",
-            Verdict::NotRun { .. } => "Not run",
-            Verdict::Interrupted => "Interrupted",
-        };
-        (verb, self.kind().1)
-    }
-
     /// Why the test did not run, if it did not.
     pub(crate) fn reason(&self) -> Option<String> {
         let (reason, fix) = match self {

@@ -14,7 +14,7 @@ use crate::coverage::artifacts;
 use crate::coverage::artifacts::Build;
 use crate::coverage::llvm_cov;
 use crate::coverage::llvm_cov::{File, Form, Measurement};
-use crate::host::{files, terminal};
+use crate::host::{directories, files, terminal};
 use crate::plan::metadata::Metadata;
 
 /// The build directory, below cargo's target directory.
@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
     pub(crate) fn test(&self) -> anyhow::Result<Tested> {
         let names = artifacts::rerun(self.workspace);
         let is_fingerprint = |path: &Path| artifacts::is_fingerprint(path, &names);
-        for fingerprint in files::directories_below(self.build_dir(), 6, is_fingerprint) {
+        for fingerprint in directories::directories_below(self.build_dir(), 6, is_fingerprint) {
             files::remove_dir(&fingerprint)?;
         }
         let strays = self.stray_profiles();
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
             Some(false) => return self.build_again(),
             None => bail!("cargo could not start to build the tests; see above"),
         }
-        let present = files::executables_below(self.build_dir());
+        let present = directories::executables_below(self.build_dir());
         for path in artifacts::stale(&present, &build, self.workspace) {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }
@@ -132,7 +132,8 @@ impl<'a> Session<'a> {
     fn stray_profiles(&self) -> HashSet<PathBuf> {
         let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
         let root = &self.cx.project.root;
-        files::files_below(root, &self.workspace.target_directory, is_stray).into_iter().collect()
+        let target = &self.workspace.target_directory;
+        directories::files_below(root, target, is_stray).into_iter().collect()
     }
 
     fn remove_stray_profiles(&self, before: &HashSet<PathBuf>) -> anyhow::Result<()> {
@@ -156,7 +157,7 @@ impl<'a> Session<'a> {
     ///
     /// Fails if llvm-cov cannot read any profile (exit code 75).
     pub(crate) fn files(&self) -> anyhow::Result<Vec<File>> {
-        let names = files::names_in(self.build_dir()).into_iter();
+        let names = directories::names_in(self.build_dir()).into_iter();
         let profiles: Vec<String> = names.filter(|name| name.ends_with(".profraw")).collect();
         let cmd = llvm_cov::report(self.sh, &self.measurement, Form::Summary, &[]);
         let output = self.cx.process(cmd).output()?;
@@ -226,7 +227,7 @@ impl<'a> Session<'a> {
                 || [SUMMARY, LINES, INDEX].contains(&name)
         };
         let dir = self.build_dir();
-        let names = files::names_in(dir).into_iter().filter(|name| is_result(name));
+        let names = directories::names_in(dir).into_iter().filter(|name| is_result(name));
         names.map(|name| dir.join(name)).try_for_each(|path| files::remove(&path))
     }
 

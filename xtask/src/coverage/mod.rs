@@ -27,9 +27,9 @@ use crate::host::{files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
 use crate::text::Percent;
-use crate::tools::installer::{InstallPolicy, Installer};
 use crate::tools::llvm::Tools;
 use crate::tools::requirement;
+use crate::tools::{InstallPolicy, Installer};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let sh = inputs::shell_at_manifest(cx, options.manifest_path.as_deref())?;

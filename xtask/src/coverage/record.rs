@@ -10,7 +10,7 @@ use crate::coverage::config::{Config, Features, Number};
 use crate::coverage::report::patch;
 use crate::coverage::score::Recorded;
 use crate::host::terminal::report_warnings;
-use crate::host::{files, terminal};
+use crate::host::{directories, files, terminal};
 use crate::plan::metadata::{Package, problem_of_feature};
 use crate::text::Percent;
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
@@ -246,7 +246,7 @@ fn nearest(
         if !candidates.is_empty() || (directories == [place.start] && Files::are_in(place.start)) {
             return Ok(candidates.pop());
         }
-        let below = directories.iter().flat_map(|path| files::directories_in(path));
+        let below = directories.iter().flat_map(|path| directories::directories_in(path));
         directories = below.filter(is_searched).collect();
     }
     Ok(None)
@@ -269,5 +269,5 @@ fn misleading_names(cx: &Context, directory: &Path, file_name: &str) -> Vec<Stri
         };
         Some(format!("`{}`: {}", cx.project.relative(&path), problem?))
     };
-    files::names_in(directory).into_iter().filter_map(problem).collect()
+    directories::names_in(directory).into_iter().filter_map(problem).collect()
 }

@@ -14,7 +14,7 @@ use crate::text::fields::Field;
 use crate::text::json::{self, Kind, Node};
 use crate::text::nearest;
 use crate::text::shell;
-use crate::tools::test_command;
+use crate::tools::requirement;
 
 /// The predecessor's code gave a test this long where it did not say otherwise.
 const FORMER_MINUTES: u64 = 15;
@@ -322,7 +322,7 @@ fn edits_manifest(command: &str) -> bool {
         words.iter().any(|word| is_manifest(word) && (is_editor || word.contains('>')))
             || words.windows(2).any(|it| matches!(&*it[0], ">" | ">>") && is_manifest(&it[1]))
     };
-    test_command::simple_commands(command).iter().any(edits)
+    requirement::simple_commands(command).iter().any(edits)
 }
 
 #[cfg(test)]

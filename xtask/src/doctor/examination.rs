@@ -19,9 +19,8 @@ use crate::project::{RUST_VERSION, SHIPPED_DESCRIPTION};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
 use crate::text::fields::Field;
 use crate::text::json;
-use crate::tools::installer::{InstallPolicy, Installer};
-use crate::tools::requirement::Requirement;
-use crate::tools::test_command;
+use crate::tools::requirement::{self, Requirement};
+use crate::tools::{InstallPolicy, Installer};
 
 /// Checks everything; `fix` installs the tools that are missing.
 ///
@@ -301,7 +300,7 @@ impl Examination<'_> {
             let environment = step.test.forwarded.get("env");
             let toolchain = environment.and_then(|env| env.get("RUSTUP_TOOLCHAIN")?.as_str());
             let command = step.filled_command(placeholder::XTASK);
-            for need in test_command::requirements(&command, toolchain) {
+            for need in requirement::of_line(&command, toolchain) {
                 self.needs.entry(need).or_insert_with(|| step.test.name.clone());
             }
         }

@@ -1,9 +1,9 @@
-//! Reading and writing files whole, and walking directories. Links are not followed.
+//! Reading and writing files whole.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use anyhow::{Context as _, anyhow, bail};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use walkdir::{DirEntry, WalkDir};
 
 use crate::text::diagnostic::{Rejected, Source};
 
@@ -301,27 +300,6 @@ impl Write for Comparison {
     }
 }
 
-/// Creates a directory that only this user can read, and its parents.
-///
-/// # Errors
-///
-/// Fails if the directory belongs to another user (exit code 75).
-pub(crate) fn create_private_dir(path: &Path) -> anyhow::Result<()> {
-    let cannot_create = || format!("cannot create the directory `{}`", path.display());
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(cannot_create)?;
-    let owner = fs::metadata(path).with_context(cannot_create)?.uid();
-    if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != owner) {
-        bail!("the directory `{}` belongs to another user", path.display());
-    }
-    Ok(())
-}
-
-/// This user's own part of the directory for temporary files.
-pub(crate) fn temporary_dir() -> PathBuf {
-    let user = fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or_default();
-    std::env::temp_dir().join(format!("rust-vmm-ci-{user}"))
-}
-
 /// The user and the group that a file belongs to.
 pub(crate) fn owner(path: &Path) -> Option<(u32, u32)> {
     let metadata = fs::metadata(path).ok()?;
@@ -331,19 +309,6 @@ pub(crate) fn owner(path: &Path) -> Option<(u32, u32)> {
 /// The time since a file was written, if it is known.
 pub(crate) fn age(path: &Path) -> Option<Duration> {
     fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
-}
-
-/// Removes all but the newest files of a directory. What cannot be removed stays.
-pub(crate) fn keep_newest(dir: &Path, count: usize) {
-    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    files.sort();
-    let surplus = files.len().saturating_sub(count);
-    for (_, path) in &files[..surplus] {
-        let _ = fs::remove_file(path);
-    }
 }
 
 fn unreadable(name: &str, error: &io::Error) -> anyhow::Error {
@@ -363,21 +328,18 @@ pub(crate) fn create_dir(path: &Path) -> anyhow::Result<()> {
 
 /// Removes a directory and its contents, if it exists.
 pub(crate) fn remove_dir(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove `{}`", path.display()))
-        }
-        _ => Ok(()),
-    }
+    let removed = if_exists(fs::remove_dir_all(path));
+    removed.with_context(|| format!("cannot remove `{}`", path.display()))
 }
 
 /// Renames a file or directory, if it exists.
 pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> anyhow::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
-            .with_context(|| format!("cannot rename `{}` to `{}`", from.display(), to.display())),
-        _ => Ok(()),
-    }
+    let renamed = if_exists(fs::rename(from, to));
+    renamed.with_context(|| format!("cannot rename `{}` to `{}`", from.display(), to.display()))
+}
+
+fn if_exists(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Whether a path is a file without content.
@@ -385,74 +347,9 @@ pub(crate) fn is_empty(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
-/// Whether a path is a directory with nothing in it.
-pub(crate) fn is_empty_dir(path: &Path) -> bool {
-    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-/// The directories in a directory, sorted, except those that are repositories of their own: a
-/// submodule is another project. A directory that cannot be read is taken for empty.
-pub(crate) fn directories_in(directory: &Path) -> Vec<PathBuf> {
-    let walk = WalkDir::new(directory).min_depth(1).max_depth(1).sort_by_file_name();
-    let entries = walk.into_iter().filter_map(Result::ok);
-    let is_ours =
-        |entry: &DirEntry| entry.file_type().is_dir() && !entry.path().join(".git").exists();
-    entries.filter(is_ours).map(DirEntry::into_path).collect()
-}
-
 /// Whether a path is a plain file and no link to one.
 pub(crate) fn is_plain_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
-}
-
-/// Returns the executable files below one of cargo's build directories with their device and inode,
-/// as far as a linker made them: not what build scripts left, and not the caches of incremental
-/// compilation.
-pub(crate) fn executables_below(build_dir: &Path) -> Vec<(PathBuf, (u64, u64))> {
-    const CACHES: [&str; 3] = ["incremental", ".fingerprint", "fingerprint"];
-    let is_wanted = |entry: &DirEntry| {
-        let name = entry.file_name().to_string_lossy();
-        let is_cache = entry.file_type().is_dir() && CACHES.contains(&name.as_ref());
-        let is_build_script = name.replace('-', "_").starts_with("build_script_build");
-        !is_cache && !is_build_script
-    };
-    let entries = WalkDir::new(build_dir).into_iter().filter_entry(is_wanted);
-    let executable = |entry: DirEntry| {
-        let metadata = entry.metadata().ok()?;
-        let is_executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
-        is_executable.then(|| (entry.into_path(), (metadata.dev(), metadata.ino())))
-    };
-    entries.filter_map(Result::ok).filter_map(executable).collect()
-}
-
-/// Every directory below another, down to some levels, that is wanted.
-pub(crate) fn directories_below(
-    dir: &Path,
-    levels: usize,
-    is_wanted: impl Fn(&Path) -> bool,
-) -> Vec<PathBuf> {
-    let walk = WalkDir::new(dir).max_depth(levels).into_iter().filter_map(Result::ok);
-    let directories = walk.filter(|entry| entry.file_type().is_dir()).map(DirEntry::into_path);
-    directories.filter(|path| is_wanted(path)).collect()
-}
-
-/// Every file of a working tree with a wanted name, except in git's own directories and in one more.
-pub(crate) fn files_below(
-    root: &Path,
-    skipped: &Path,
-    is_wanted: impl Fn(&str) -> bool,
-) -> Vec<PathBuf> {
-    let is_entered = |entry: &DirEntry| entry.path() != skipped && entry.file_name() != ".git";
-    let entries = WalkDir::new(root).into_iter().filter_entry(is_entered).filter_map(Result::ok);
-    let files = entries.filter(|entry| entry.file_type().is_file());
-    let wanted = files.filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted));
-    wanted.map(DirEntry::into_path).collect()
-}
-
-/// Whether there is a directory of that name anywhere below another.
-pub(crate) fn has_dir_below(dir: &Path, name: &str) -> bool {
-    let mut entries = WalkDir::new(dir).into_iter().flatten();
-    entries.any(|entry| entry.file_type().is_dir() && entry.file_name() == name)
 }
 
 /// Whether a path is a file that may be executed.
@@ -466,17 +363,6 @@ pub(crate) fn find_program(path: &OsStr, name: impl AsRef<Path>) -> Option<PathB
     candidates.find(|candidate| is_executable(candidate))
 }
 
-/// The names of what is in a directory except further directories, sorted. A directory that cannot
-/// be read has none.
-pub(crate) fn names_in(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
-    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()));
-    let mut names: Vec<String> =
-        files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names
-}
-
 /// Copies a file over another.
 pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     let copied = fs::copy(from, to).map(drop);
@@ -485,25 +371,18 @@ pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 /// Removes a file, if it exists.
 pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(anyhow!("cannot remove `{}`: {error}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    let removed = if_exists(fs::remove_file(path));
+    removed.with_context(|| format!("cannot remove `{}`", path.display()))
 }
 
 /// Locks a file, which is created if need be; `None` if another process holds the lock.
 pub(crate) fn try_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     let file = open_lock(path)?;
-    Ok(file.try_lock().is_ok().then_some(Lock { _file: file }))
+    Ok(file.try_lock().is_ok().then_some(file))
 }
 
 /// A lock on a file, held until it is dropped or the process ends, however it ends.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
-}
+pub(crate) type Lock = File;
 
 /// Locks a file, which is created if it is missing. If another process holds the lock, calls
 /// `on_wait` and waits.
@@ -513,7 +392,7 @@ pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> 
         on_wait();
         file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
     }
-    Ok(Lock { _file: file })
+    Ok(file)
 }
 
 fn open_lock(path: &Path) -> anyhow::Result<File> {

@@ -6,14 +6,8 @@ use std::path::Path;
 use xshell::{Cmd, Shell, cmd};
 
 /// Variables that change what git prints or how it reads a path, whatever its arguments say.
-const OUTPUT_VARIABLES: [&str; 6] = [
-    "GIT_DIFF_OPTS",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_GLOB_PATHSPECS",
-    "GIT_ICASE_PATHSPECS",
-    "GIT_LITERAL_PATHSPECS",
-    "GIT_NOGLOB_PATHSPECS",
-];
+const OUTPUT_VARIABLES: &str = "GIT_DIFF_OPTS GIT_EXTERNAL_DIFF GIT_GLOB_PATHSPECS \
+     GIT_ICASE_PATHSPECS GIT_LITERAL_PATHSPECS GIT_NOGLOB_PATHSPECS";
 
 /// `git`, ready for a subcommand.
 fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
@@ -21,7 +15,7 @@ fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
     allowed.push(root);
     // What replace objects show is not what is pushed.
     let cmd = cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
-    OUTPUT_VARIABLES.iter().fold(cmd, Cmd::env_remove)
+    OUTPUT_VARIABLES.split(' ').fold(cmd, Cmd::env_remove)
 }
 
 /// `git` in a working tree. Its methods are command lines that do not run yet.
@@ -45,16 +39,10 @@ impl<'a> Git<'a> {
     /// commit is known by its id. Without `--refmap=` git would move the user's tracking branch, and
     /// with automatic maintenance it might repack the repository.
     pub(crate) fn fetch(self, remote: &str, reference: &str) -> Cmd<'a> {
-        let options = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-auto-maintenance",
-            "--refmap=",
-        ];
-        self.cmd().args(options).args(["--", remote, reference])
+        self.cmd()
+            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"])
+            .args(["--no-recurse-submodules", "--no-auto-maintenance", "--refmap="])
+            .args(["--", remote, reference])
     }
 
     /// The id of the object that a name stands for; exits with 1 if there is none.
@@ -112,8 +100,7 @@ impl<'a> Git<'a> {
 
     /// The same with mode and object of what is tracked, which tell links and submodules from files.
     pub(crate) fn list_entries(self) -> Cmd<'a> {
-        let options = ["--stage", "-z", "--cached", "--others", "--exclude-standard"];
-        self.cmd().arg("ls-files").args(options)
+        self.list_files().arg("--stage")
     }
 
     /// How the submodules at these paths differ from what the index records, one per line.
@@ -196,12 +183,8 @@ impl<'a> Git<'a> {
     /// Tells an index, not the objects, that files will be added: those of standard input, each ended
     /// by a zero byte.
     pub(crate) fn announce(self) -> Cmd<'a> {
-        self.cmd().env("GIT_LITERAL_PATHSPECS", "1").args([
-            "add",
-            "--intent-to-add",
-            "--pathspec-from-file=-",
-            "--pathspec-file-nul",
-        ])
+        let cmd = self.cmd().env("GIT_LITERAL_PATHSPECS", "1").args(["add", "--intent-to-add"]);
+        cmd.args(["--pathspec-from-file=-", "--pathspec-file-nul"])
     }
 
     /// The age of a commit, as git words it.
@@ -299,17 +282,16 @@ impl GitDir<'_> {
         into: &Path,
         id: &str,
     ) -> Cmd<'sh> {
-        self.git(sh)
-            .arg("--work-tree")
-            .arg(into)
-            .env("GIT_INDEX_FILE", index)
-            .args(["read-tree", id])
+        self.with_index(sh, index, into).args(["read-tree", id])
     }
 
     /// Writes the files of an index into a directory.
     pub(crate) fn export<'sh>(&self, sh: &'sh Shell, index: &Path, into: &Path) -> Cmd<'sh> {
-        let cmd = self.git(sh).arg("--work-tree").arg(into).env("GIT_INDEX_FILE", index);
-        cmd.args(["checkout-index", "--all"])
+        self.with_index(sh, index, into).args(["checkout-index", "--all"])
+    }
+
+    fn with_index<'sh>(&self, sh: &'sh Shell, index: &Path, into: &Path) -> Cmd<'sh> {
+        self.git(sh).arg("--work-tree").arg(into).env("GIT_INDEX_FILE", index)
     }
 }
 

@@ -4,21 +4,20 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use xshell::Cmd;
 
-use crate::host::signals::{Group, GroupEnd};
-use crate::host::{supervisor, terminal};
+use crate::host::supervision::{self, Group, GroupEnd};
+use crate::host::{lock, terminal};
 use crate::text::shell::quote;
 
 /// What all children have in common.
@@ -104,21 +103,6 @@ pub(crate) struct Process {
     kill: Option<Arc<AtomicBool>>,
 }
 
-/// A process that exceeded its time limit and was killed.
-#[derive(Debug)]
-pub(crate) struct TimedOut {
-    program: String,
-    limit: Duration,
-}
-
-impl std::error::Error for TimedOut {}
-
-impl fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` did not finish within {} s", self.program, self.limit.as_secs())
-    }
-}
-
 impl Process {
     /// Shows the command line also without `--verbose`, and supervises it: for the tool that does a
     /// command's work.
@@ -126,7 +110,7 @@ impl Process {
         Process { is_shown: true, ..self.supervised() }
     }
 
-    /// Leaves nothing behind of what the process starts, see [`supervisor`].
+    /// Leaves nothing behind of what the process starts, see [`supervision`].
     pub(crate) fn supervised(self) -> Self {
         Process { is_supervised: true, ..self }
     }
@@ -187,9 +171,9 @@ impl Process {
     /// (exit code 75). What its exit status means is the caller's to decide.
     pub(crate) fn output(mut self) -> anyhow::Result<Output> {
         terminal::command_line(&self.line, self.is_shown);
-        let program = self.command.get_program().to_string_lossy().into_owned();
+        let program = self.program();
         if self.is_supervised {
-            self.command = supervisor::supervised(&self.command)?;
+            self.command = supervision::supervised(&self.command)?;
         }
         self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let pipe = matches!(self.stdout, Stream::Reader(_)).then(io::pipe).transpose()?;
@@ -223,7 +207,8 @@ impl Process {
             GroupEnd::Killed => bail!("`{program}` was killed"),
             GroupEnd::Ended => (),
             GroupEnd::TimedOut => {
-                bail!(TimedOut { program, limit: self.timeout.unwrap_or_default() })
+                let limit = self.timeout.unwrap_or_default().as_secs();
+                bail!("`{program}` did not finish within {limit} s")
             }
             GroupEnd::WantsTerminal => bail!("`{program}` asked for input at the terminal"),
         }
@@ -239,6 +224,10 @@ impl Process {
         Ok(self.output()?.status)
     }
 
+    fn program(&self) -> String {
+        self.command.get_program().to_string_lossy().into_owned()
+    }
+
     /// The command line as it is shown.
     pub(crate) fn line(&self) -> &str {
         &self.line
@@ -248,7 +237,7 @@ impl Process {
     /// that fails.
     pub(crate) fn replace_this_process(mut self) -> anyhow::Error {
         terminal::command_line(&self.line, self.is_shown);
-        let program = self.command.get_program().to_string_lossy().into_owned();
+        let program = self.program();
         anyhow::Error::new(self.command.exec()).context(format!("cannot start `{program}`"))
     }
 
@@ -267,7 +256,7 @@ impl Process {
     ///
     /// As [`Process::output`], and if the process fails: what it printed (exit code 75).
     pub(crate) fn read(self) -> anyhow::Result<Vec<u8>> {
-        let program = self.command.get_program().to_string_lossy().into_owned();
+        let program = self.program();
         succeeded(&program, self.output()?)
     }
 
@@ -286,7 +275,7 @@ impl Process {
     /// As [`Process::read_text`], for a process that says by this exit status that there is nothing
     /// to write.
     pub(crate) fn read_unless(self, nothing: i32) -> anyhow::Result<Option<String>> {
-        let program = self.command.get_program().to_string_lossy().into_owned();
+        let program = self.program();
         let output = self.output()?;
         if output.status.code() == Some(nothing) {
             return Ok(None);
@@ -339,15 +328,11 @@ fn line_showing(command: &Command, shown: &[(String, String)]) -> String {
 pub(crate) fn terminal_width() -> usize {
     static KNOWN: Mutex<Option<(Instant, usize)>> = Mutex::new(None);
     const FRESH: Duration = Duration::from_secs(1);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    match *known {
-        Some((at, width)) if at.elapsed() < FRESH => width,
-        _ => {
-            let width = terminal_columns().unwrap_or(80);
-            *known = Some((Instant::now(), width));
-            width
-        }
-    }
+    let mut known = lock(&KNOWN);
+    let fresh = known.filter(|(at, _)| at.elapsed() < FRESH);
+    let latest = fresh.unwrap_or_else(|| (Instant::now(), terminal_columns().unwrap_or(80)));
+    *known = Some(latest);
+    latest.1
 }
 
 /// Asks `stty`, since the system call is out of reach of safe code.
@@ -381,7 +366,7 @@ impl Pipe {
                 }
                 lock(&shared).extend_from_slice(&chunk[..count]);
                 if is_passed_on {
-                    terminal::pass_on(&chunk[..count]);
+                    let _ = io::stderr().write_all(&chunk[..count]);
                 }
             }
         };
@@ -397,9 +382,4 @@ impl Pipe {
         }
         std::mem::take(&mut *lock(&self.bytes))
     }
-}
-
-/// What a panicking thread was about to add is missing, and nothing else.
-fn lock(bytes: &Mutex<Vec<u8>>) -> std::sync::MutexGuard<'_, Vec<u8>> {
-    bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,9 @@
 //! Standard output for data, standard error for everything else.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
+use crate::host::lock;
 use crate::text::diagnostic::{Diagnostic, Failure, Rejected, Severity, Verbosity};
 use crate::text::sanitize;
 
@@ -11,10 +12,12 @@ use crate::text::sanitize;
 pub(crate) fn write_data(
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut out =
-        Data { inner: BufWriter::with_capacity(1 << 16, io::stdout().lock()), closed: false };
-    let result = write(&mut out).and_then(|()| Ok(out.flush()?));
-    if out.closed { Ok(()) } else { result }
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    match write(&mut out).and_then(|()| Ok(out.flush()?)) {
+        Err(error) if error.downcast_ref().is_some_and(is_closed) => Ok(()),
+        result => result,
+    }
 }
 
 /// Set once, before the first message; a message has no other way to know.
@@ -43,10 +46,8 @@ pub(crate) fn colour() -> Option<&'static str> {
 
 /// Shows a command line as it can be pasted into a shell; without `is_shown` with `--verbose` only.
 pub(crate) fn command_line(line: &str, is_shown: bool) {
-    match verbosity() {
-        Verbosity::Quiet => (),
-        Verbosity::Normal if !is_shown => (),
-        Verbosity::Normal | Verbosity::Verbose => write_lines(&format!("$ {line}")),
+    if verbosity() == Verbosity::Verbose || is_shown && !is_quiet() {
+        write_lines(&format!("$ {line}"));
     }
 }
 
@@ -79,7 +80,7 @@ pub(crate) fn say(message: &str) {
 pub(crate) fn write_lines(text: &str) {
     let mut text = sanitize::mask_secrets(&sanitize::visible_lines(text));
     text.push('\n');
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     shown.clear();
     // One write, so that lines of several processes do not mix.
     let _ = io::stderr().write_all(text.as_bytes());
@@ -87,7 +88,7 @@ pub(crate) fn write_lines(text: &str) {
 
 /// Writes a line of a report to standard output, as it comes.
 pub(crate) fn print(line: &str) {
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     shown.clear();
     // A reader that has gone away has what it wanted.
     let _ = io::stdout().write_all(format!("{line}\n").as_bytes());
@@ -105,10 +106,6 @@ struct Live {
 
 static LIVE: Mutex<Live> = Mutex::new(Live { height: 0, writers: 0 });
 
-fn live() -> MutexGuard<'static, Live> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Live {
     fn clear(&mut self) {
         if self.height > 0 {
@@ -123,7 +120,7 @@ impl Live {
 /// Shows these lines at the bottom of the terminal in place of the last ones. They have to fit its
 /// width.
 pub(crate) fn show_live(lines: &[String]) {
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     if shown.writers > 0 {
         return;
     }
@@ -139,7 +136,7 @@ pub(crate) fn show_live(lines: &[String]) {
 pub(crate) struct Shared(());
 
 pub(crate) fn share() -> Shared {
-    let mut shown = live();
+    let mut shown = lock(&LIVE);
     shown.clear();
     shown.writers += 1;
     Shared(())
@@ -147,18 +144,13 @@ pub(crate) fn share() -> Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        live().writers -= 1;
+        lock(&LIVE).writers -= 1;
     }
 }
 
 /// Whether more is wanted than results, errors and warnings.
 pub(crate) fn is_quiet() -> bool {
     verbosity() == Verbosity::Quiet
-}
-
-/// Writes a part of a tool's standard error to ours.
-pub(crate) fn pass_on(bytes: &[u8]) {
-    let _ = io::stderr().write_all(bytes);
 }
 
 /// Whether standard output goes to a terminal.
@@ -179,8 +171,7 @@ pub(crate) fn error_text(error: &anyhow::Error) -> String {
     };
     let help = error.downcast_ref::<Failure>().and_then(|failure| failure.help.as_ref());
     if let Some(help) = help {
-        text.push('\n');
-        text.push_str(&sanitize::indented(&format!("help: {help}")));
+        text += &format!("\n{}", sanitize::indented(&format!("help: {help}")));
     }
     text
 }
@@ -193,29 +184,5 @@ pub(crate) fn warn(message: &str, help: &str) {
 pub(crate) fn report_warnings(warnings: &[Diagnostic]) {
     for warning in warnings {
         write_lines(&warning.to_string());
-    }
-}
-
-struct Data<W: Write> {
-    inner: W,
-    closed: bool,
-}
-
-impl<W: Write> Data<W> {
-    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.closed |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
-        result
-    }
-}
-
-impl<W: Write> Write for Data<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.inner.write(bytes);
-        self.note(result)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.inner.flush();
-        self.note(result)
     }
 }

@@ -14,9 +14,9 @@ use anyhow::bail;
 use crate::cli::init::{Mode, Options};
 use crate::context::Context;
 use crate::host::cargo;
+use crate::host::directories::{self, Scratch};
 use crate::host::files::{self, Replacement};
 use crate::host::git::Git;
-use crate::host::scratch::Scratch;
 use crate::host::terminal;
 use crate::init::answers::{Answers, Question};
 use crate::init::facts::{CargoConfig, Facts, Hook};
@@ -298,8 +298,8 @@ fn patch<'a>(
     facts: &Facts,
     items: impl IntoIterator<Item = &'a Item>,
 ) -> anyhow::Result<Vec<u8>> {
-    let parent = files::temporary_dir();
-    files::create_private_dir(&parent)?;
+    let parent = directories::temporary_dir();
+    directories::create_private_dir(&parent)?;
     let scratch = Scratch::new(&parent, "init")?;
     let write = |side: &str, path: &str, text: &str| {
         // A hook may be anywhere.

@@ -106,7 +106,7 @@ fn read_all(text: &str) -> Diagnostics {
     let _ = coverage::llvm_cov::parse_summary(text);
     audit::advisory::parse(text);
     audit::report::DependencyGraph::parse(text).path_to("a", "1.0.0");
-    let _ = tools::audit_settings::AuditSettings::parse("f", text);
+    let _ = tools::advisory_database::AuditSettings::parse("f", text);
     glob::problem(text);
     glob::matches(text, "src/é/lib.rs");
     extended_regex::problems(text);

@@ -57,7 +57,7 @@ pub(crate) fn set_meta_data<'sh>(sh: &'sh Shell, key: &str, value: &str) -> Cmd<
 /// Annotates the Buildkite job that this process runs in; elsewhere, or without the agent, does
 /// nothing. A failure to annotate changes no verdict.
 pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str) {
-    if cx.lookup("BUILDKITE").is_none() || cx.find_program("buildkite-agent").is_none() {
+    if !cx.is_buildkite() || cx.find_program("buildkite-agent").is_none() {
         return;
     }
     let text = sanitize::mask_secrets(&sanitize::visible_lines(markdown));

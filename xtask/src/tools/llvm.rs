@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use xshell::{Cmd, Shell, cmd};
+use xshell::{Cmd, cmd};
 
 use crate::context::Context;
-use crate::host::{cargo, files, terminal};
+use crate::host::{directories, files, terminal};
 
 /// Where the tools come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +17,16 @@ pub(crate) enum Tools {
     Programs { llvm_cov: PathBuf, llvm_profdata: PathBuf },
 }
 
+/// Where the toolchain has programs that are not for users: its linker and, with the component,
+/// LLVM's tools.
+pub(crate) fn toolchain_bin(cx: &Context) -> Option<PathBuf> {
+    let libdir = cx.process(cmd!(cx.sh, "rustc --print target-libdir")).read_text().ok()?;
+    Some(Path::new(&libdir).with_file_name("bin"))
+}
+
 /// Finds the component of the toolchain.
 pub(crate) fn of_toolchain(cx: &Context) -> Option<Tools> {
-    let libdir = cx.process(cargo::libdir(&cx.sh)).read_text().ok()?;
-    let bin = Path::new(&libdir).with_file_name("bin");
+    let bin = toolchain_bin(cx)?;
     let is_there = ["llvm-cov", "llvm-profdata"].iter().all(|name| bin.join(name).is_file());
     is_there.then_some(Tools::OfToolchain)
 }
@@ -47,7 +53,7 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
 /// Finds the newest `llvm-cov-N` on `PATH` that reads the profiles of this toolchain.
 pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
     let dirs = cx.path.iter().flat_map(std::env::split_paths);
-    let numbers = newest_first(dirs.flat_map(|dir| files::names_in(&dir)));
+    let numbers = newest_first(dirs.flat_map(|dir| directories::names_in(&dir)));
     if numbers.is_empty() {
         return None;
     }
@@ -80,15 +86,10 @@ impl Probe {
         files::create_dir(&dir).ok()?;
         let source = dir.join("probe.rs");
         files::write_atomically(&source, b"fn main() {}\n").ok()?;
-        let probe = Probe { program: dir.join("probe"), profile: dir.join("probe.profraw") };
-        let [compile, run] = probe.commands(&cx.sh, &source);
-        (succeeds(cx, compile) && succeeds(cx, run)).then_some(probe)
-    }
-
-    fn commands<'sh>(&self, sh: &'sh Shell, source: &Path) -> [Cmd<'sh>; 2] {
-        let Probe { program, profile } = self;
-        let compile = cmd!(sh, "rustc -C instrument-coverage -o {program} {source}");
-        [compile, cmd!(sh, "{program}").env("LLVM_PROFILE_FILE", profile)]
+        let (program, profile) = (dir.join("probe"), dir.join("probe.profraw"));
+        let compile = cmd!(cx.sh, "rustc -C instrument-coverage -o {program} {source}");
+        let run = cmd!(cx.sh, "{program}").env("LLVM_PROFILE_FILE", &profile);
+        (succeeds(cx, compile) && succeeds(cx, run)).then_some(Probe { program, profile })
     }
 
     fn read_with(&self, cx: &Context, llvm_cov: PathBuf, llvm_profdata: PathBuf) -> Option<Tools> {

@@ -1,10 +1,279 @@
-//! External tools: what a command needs, probing, pinned installation.
+//! External tools: probes what a command needs, installs what is missing where that is allowed, and
+//! names the fix where it is not.
 
 pub(crate) mod advisory_database;
-pub(crate) mod audit_settings;
 pub(crate) mod buildkite_agent;
-pub(crate) mod installer;
 pub(crate) mod llvm;
 pub(crate) mod requirement;
-pub(crate) mod test_command;
 pub(crate) mod toolchain;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Mutex;
+
+use xshell::{Cmd, Shell, cmd};
+
+use crate::context::Context;
+use crate::host::{cargo, files, lock, terminal};
+use crate::text::diagnostic::Failure;
+use crate::tools::advisory_database::AdvisoryDatabase;
+use crate::tools::llvm::Tools;
+use crate::tools::requirement::{Requirement, Tool};
+
+/// Whether missing tools may be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InstallPolicy {
+    Allowed,
+    Forbidden,
+}
+
+/// Provides what commands need.
+pub(crate) struct Installer<'a> {
+    cx: &'a Context,
+    policy: InstallPolicy,
+    llvm_tools: Option<Tools>,
+}
+
+impl<'a> Installer<'a> {
+    pub(crate) fn new(cx: &'a Context, policy: InstallPolicy) -> Installer<'a> {
+        Installer { cx, policy, llvm_tools: None }
+    }
+
+    /// Provides all that a command needs, in the given order.
+    ///
+    /// # Errors
+    ///
+    /// Fails at the first requirement that is missing and is not installed (exit code 75).
+    pub(crate) fn ensure_all(&mut self, needs: &[Requirement]) -> Result<(), Failure> {
+        needs.iter().try_for_each(|need| self.ensure(need))
+    }
+
+    /// Whether the tools among some requirements are there. Installs nothing.
+    pub(crate) fn has_tools(&self, needs: &[Requirement]) -> bool {
+        needs.iter().all(|need| match need {
+            Requirement::Tool(tool) => self.has_program(tool.package),
+            _ => true,
+        })
+    }
+
+    /// Where LLVM's tools are, once they were ensured.
+    pub(crate) fn into_llvm_tools(self) -> Option<Tools> {
+        self.llvm_tools
+    }
+
+    fn ensure(&mut self, need: &Requirement) -> Result<(), Failure> {
+        match need {
+            Requirement::ActiveToolchain => self.active_toolchain(),
+            Requirement::AdvisoryDatabase => self.advisory_database(),
+            Requirement::Toolchain { name } => self.toolchain(name),
+            Requirement::Component { name, toolchain } => {
+                self.component(name, toolchain.as_deref())
+            }
+            Requirement::Target { triple, toolchain } => self.target(triple, toolchain.as_deref()),
+            Requirement::LlvmTools => self.llvm_tools(),
+            Requirement::Subcommand { name } => self.subcommand(name),
+            Requirement::Tool(tool) => self.tool(tool),
+        }
+    }
+
+    /// Cheap, and asked before `cargo-audit` is compiled for minutes. A configuration that cannot be
+    /// read is left to the command to report.
+    fn advisory_database(&self) -> Result<(), Failure> {
+        let Ok(database) = AdvisoryDatabase::configured(self.cx, None, false) else {
+            return Ok(());
+        };
+        database.check_reachable(self.cx)
+    }
+
+    /// A toolchain file may name one that is not installed; rustup would install it unasked.
+    fn active_toolchain(&self) -> Result<(), Failure> {
+        // Whatever else is wrong with cargo, the command reports itself.
+        let is_refused = |output: &Output| {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            !output.status.success() && stderr.contains("is not installed")
+        };
+        if self.cx.find_program("cargo").is_none() {
+            return Err(Failure::new("there is no `cargo` on PATH")
+                .help("install Rust, as https://rustup.rs says, or correct PATH"));
+        }
+        let ask = || self.cx.process(probe(version(&self.cx.sh, None, None))).output();
+        let is_there = || !ask().is_ok_and(|output| is_refused(&output));
+        let install = || cmd!(self.cx.sh, "rustup toolchain install");
+        self.add_with_rustup("the toolchain of this directory", is_there, install)
+    }
+
+    fn subcommand(&self, name: &str) -> Result<(), Failure> {
+        let program = format!("cargo-{name}");
+        let is_listed =
+            |list: String| list.lines().any(|line| line.split_whitespace().next() == Some(name));
+        let list = || self.read(cargo::list(&self.cx.sh));
+        if self.has_program(&program) || list().is_some_and(is_listed) {
+            return Ok(());
+        }
+        Err(Failure::new(format!("there is no `cargo {name}`"))
+            .help(format!("run `cargo install --locked {program}`")))
+    }
+
+    fn toolchain(&self, name: &str) -> Result<(), Failure> {
+        if self.read(version(&self.cx.sh, Some(name), None)).is_some() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("there is no toolchain `{name}`"))
+            .help(format!("run `rustup toolchain install {name}`")))
+    }
+
+    fn component(&self, name: &str, toolchain: Option<&str>) -> Result<(), Failure> {
+        let subcommand = name.strip_prefix("rust").unwrap_or(name);
+        let is_there = || self.read(version(&self.cx.sh, toolchain, Some(subcommand))).is_some();
+        let add = || add(&self.cx.sh, "component", name, toolchain);
+        self.add_with_rustup(&format!("the component `{name}`"), is_there, add)
+    }
+
+    fn target(&self, triple: &str, toolchain: Option<&str>) -> Result<(), Failure> {
+        let sh = &self.cx.sh;
+        let is_there = || {
+            let toolchain = toolchain.map(|name| format!("+{name}"));
+            let cmd = cmd!(sh, "rustc {toolchain...} --print target-libdir --target {triple}");
+            self.read(cmd).is_some_and(|path| Path::new(&path).is_dir())
+        };
+        let add = || add(sh, "target", triple, toolchain);
+        self.add_with_rustup(&format!("the target `{triple}`"), is_there, add)
+    }
+
+    /// The component of the toolchain, else what the user names, else a distribution's own.
+    fn llvm_tools(&mut self) -> Result<(), Failure> {
+        self.llvm_tools = llvm::of_toolchain(self.cx).or_else(|| llvm::named(self.cx));
+        if self.llvm_tools.is_some() {
+            return Ok(());
+        }
+        let add = || add(&self.cx.sh, "component", "llvm-tools", None);
+        let is_there = || llvm::of_toolchain(self.cx).is_some();
+        let added = self.add_with_rustup("the component `llvm-tools`", is_there, add);
+        self.llvm_tools = match added {
+            Ok(()) => Some(Tools::OfToolchain),
+            Err(_) => llvm::numbered(self.cx),
+        };
+        added.or_else(|missing| {
+            let help = format!(
+                "{}, or install a package `llvm-N` that can read the profiles of this toolchain, or \
+                 set LLVM_COV and LLVM_PROFDATA",
+                missing.help.as_deref().unwrap_or_default()
+            );
+            if self.llvm_tools.is_some() { Ok(()) } else { Err(missing.help(help)) }
+        })
+    }
+
+    fn tool(&self, Tool { package, version }: &Tool) -> Result<(), Failure> {
+        if self.has_program(package) {
+            return Ok(());
+        }
+        let dir = self.cx.project.tools_dir();
+        let missing = |reason: &str| {
+            let help = format!("run `cargo install --locked {package}@{version}`");
+            Err(Failure::new(format!("`{package}` is missing{reason}")).help(help))
+        };
+        if self.policy == InstallPolicy::Forbidden {
+            return missing("");
+        }
+        let _one_at_a_time = lock(&INSTALLING);
+        if self.has_program(package) {
+            return Ok(());
+        }
+        terminal::note(&format!(
+            "`{package}` is missing: installing {package}@{version} into {}",
+            dir.display()
+        ));
+        // In the root directory no toolchain file of the consumer decides who builds the tool.
+        let _root = self.cx.sh.push_dir("/");
+        let install = cmd!(self.cx.sh, "cargo install --locked --root {dir} {package}@{version}");
+        if self.install(install) {
+            return Ok(());
+        }
+        missing(" and cannot be installed")
+    }
+
+    fn add_with_rustup<'c>(
+        &self,
+        what: &str,
+        is_there: impl Fn() -> bool,
+        add: impl Fn() -> Cmd<'c>,
+    ) -> Result<(), Failure> {
+        if is_there() {
+            return Ok(());
+        }
+        let line = add().to_string();
+        let missing = |reason: &str| {
+            Err(Failure::new(format!("{what} is missing{reason}")).help(format!("run `{line}`")))
+        };
+        if self.policy == InstallPolicy::Forbidden {
+            return missing("");
+        }
+        let _one_at_a_time = lock(&INSTALLING);
+        if is_there() {
+            return Ok(());
+        }
+        terminal::note(&format!("{what} is missing: adding it with rustup"));
+        if self.install(add()) && is_there() {
+            return Ok(());
+        }
+        missing(" and rustup cannot add it")
+    }
+
+    /// Whether a program is on PATH, among cargo's own or among those installed here.
+    fn has_program(&self, name: &str) -> bool {
+        let dirs: [PathBuf; 2] = [self.cx.cargo_home(), self.cx.project.tools_dir()];
+        self.cx.find_program(name).is_some()
+            || dirs.iter().any(|dir| files::is_executable(&dir.join("bin").join(name)))
+    }
+
+    /// What a probe prints, if it succeeds.
+    fn read(&self, cmd: Cmd<'_>) -> Option<String> {
+        self.cx.process(probe(cmd)).read_text().ok()
+    }
+
+    fn install(&self, cmd: Cmd<'_>) -> bool {
+        let installed = self.cx.process(cmd).shown().stream().succeeds();
+        installed.unwrap_or_else(|error| {
+            terminal::report_error(&error);
+            false
+        })
+    }
+}
+
+/// Held while something is installed: two tests that miss the same tool would both build it.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// A probe must not install a whole toolchain.
+fn probe(cmd: Cmd<'_>) -> Cmd<'_> {
+    cmd.env("RUSTUP_AUTO_INSTALL", "0")
+}
+
+/// `toolchain` is what follows `cargo +`.
+fn version<'sh>(sh: &'sh Shell, toolchain: Option<&str>, subcommand: Option<&str>) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("+{name}"));
+    cmd!(sh, "cargo {toolchain...} {subcommand...} --version")
+}
+
+/// `kind` is `component` or `target`.
+fn add<'sh>(sh: &'sh Shell, kind: &str, name: &str, toolchain: Option<&str>) -> Cmd<'sh> {
+    let toolchain = toolchain.map(|name| format!("--toolchain={name}"));
+    cmd!(sh, "rustup {kind} add {toolchain...} {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_added_to_the_toolchain_that_the_command_names() {
+        let sh = Shell::new().unwrap();
+        assert_eq!(
+            add(&sh, "component", "miri", Some("nightly")).to_string(),
+            "rustup component add --toolchain=nightly miri"
+        );
+        assert_eq!(
+            add(&sh, "target", "x86_64-unknown-linux-musl", None).to_string(),
+            "rustup target add x86_64-unknown-linux-musl"
+        );
+    }
+}

@@ -1,8 +1,14 @@
-//! Pure. What a command needs before it can run, and the tools that are installed on demand.
+//! Pure. What a test's command needs before it can run, and the tools that are installed on demand.
+//!
+//! A shell line cannot be understood in general. This recognises the words that the tests of Rust
+//! crates are made of; a requirement that it misses shows as a failure of the test itself.
+
+use crate::plan::placeholder;
+use crate::text::shell::is_assignment;
 
 /// Something that has to be there before a test runs. Ordered from cheap to expensive to probe and
 /// to install, which is the order in which they are probed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Requirement {
     /// The toolchain that a toolchain file or the user has chosen.
     ActiveToolchain,
@@ -23,7 +29,7 @@ pub(crate) enum Requirement {
 }
 
 /// A program that is installed from crates.io where it is missing.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tool {
     /// The package, which is also the program's name.
     pub(crate) package: &'static str,
@@ -39,7 +45,7 @@ const TOOLS: [Tool; 4] = [
 ];
 
 /// Returns the tool that runs by that name.
-pub(crate) fn tool(program: &str) -> Option<Requirement> {
+fn tool(program: &str) -> Option<Requirement> {
     TOOLS.iter().find(|tool| tool.package == program).map(Requirement::Tool)
 }
 
@@ -56,8 +62,242 @@ pub(crate) fn of_command(words: &[&str]) -> Vec<Requirement> {
 }
 
 /// Returns the database, unless the command is told not to fetch one.
-pub(crate) fn fetched_database(words: &[&str]) -> Option<Requirement> {
+fn fetched_database(words: &[&str]) -> Option<Requirement> {
     const LOCAL: [&str; 4] = ["--offline", "--db", "--no-fetch", "-n"];
     let is_local = |word: &&str| LOCAL.contains(&word.split('=').next().unwrap_or_default());
     (!words.iter().any(is_local)).then_some(Requirement::AdvisoryDatabase)
+}
+
+/// Subcommands that every cargo has, or that rustup's components bring: they are not probed.
+const BUILT_IN: &str = "add b bench build c check clean clippy d doc fetch fix fmt \
+     generate-lockfile metadata miri package publish r run rustc rustdoc t test tree update";
+
+/// Returns everything that a command with its `{xtask}` still in place needs, cheap things first.
+/// `toolchain` is the value of the step's own `RUSTUP_TOOLCHAIN`.
+pub(crate) fn of_line(command: &str, toolchain: Option<&str>) -> Vec<Requirement> {
+    let mut needs = Vec::new();
+    let mut exported = toolchain.map(str::to_owned);
+    for words in simple_commands(command) {
+        let mut words = words.iter().map(String::as_str).peekable();
+        let is_export = words.next_if_eq(&"export").is_some();
+        let mut toolchain = exported.clone();
+        while let Some(assignment) = words.next_if(|word| is_assignment(word)) {
+            if let Some(name) = assignment.strip_prefix("RUSTUP_TOOLCHAIN=") {
+                toolchain = Some(name.to_owned());
+            }
+        }
+        if is_export {
+            exported = toolchain;
+            continue;
+        }
+        let words: Vec<&str> = words.collect();
+        match words.as_slice() {
+            // What follows may need what this installs.
+            ["rustup" | "rustup-init", ..] | ["cargo", "install" | "binstall", ..] => break,
+            ["cargo", words @ ..] => of_cargo(words, toolchain, &mut needs),
+            [placeholder::XTASK, words @ ..] => needs.extend(of_command(words)),
+            [name, ..] => needs.extend(tool(name)),
+            [] => (),
+        }
+    }
+    needs.sort();
+    needs.dedup();
+    needs
+}
+
+fn of_cargo(words: &[&str], toolchain: Option<String>, needs: &mut Vec<Requirement>) {
+    let (toolchain, words) = match words {
+        [first, rest @ ..] if first.starts_with('+') => (Some(first[1..].to_owned()), rest),
+        _ => (toolchain, words),
+    };
+    // A path, or what a shell would still expand, cannot be probed.
+    if toolchain.as_ref().is_some_and(|name| !is_name(name)) {
+        return;
+    }
+    needs.push(match &toolchain {
+        Some(name) => Requirement::Toolchain { name: name.clone() },
+        None => Requirement::ActiveToolchain,
+    });
+    let mut subcommands = words.iter().copied().take_while(|word| !word.starts_with('-'));
+    let Some(subcommand) = subcommands.next() else { return };
+    let program = match subcommand {
+        // One package has four subcommands.
+        "build-all-features" | "check-all-features" | "test-all-features" => "cargo-all-features",
+        _ => &format!("cargo-{subcommand}"),
+    };
+    match tool(program) {
+        Some(tool) => needs.push(tool),
+        None if is_name(subcommand) && !BUILT_IN.split(' ').any(|name| name == subcommand) => {
+            needs.push(Requirement::Subcommand { name: subcommand.to_owned() });
+        }
+        None => (),
+    }
+    match subcommand {
+        "audit" => needs.extend(fetched_database(words)),
+        "llvm-cov" => needs.push(Requirement::LlvmTools),
+        _ => (),
+    }
+    // `cargo all-features clippy` needs what `cargo clippy` needs.
+    let inner = if subcommand == "all-features" { subcommands.next() } else { Some(subcommand) };
+    let component = match inner {
+        Some("fmt") => Some("rustfmt"),
+        Some("clippy") => Some("clippy"),
+        Some("miri") => Some("miri"),
+        _ => None,
+    };
+    let toolchain = || toolchain.clone();
+    needs.extend(component.map(|name| Requirement::Component { name, toolchain: toolchain() }));
+    let target = |triple| Requirement::Target { triple, toolchain: toolchain() };
+    needs.extend(targets(words).into_iter().map(target));
+}
+
+/// Returns the values of `--target`, before a `--` that ends cargo's own options. A target whose
+/// standard library is built too needs none.
+fn targets(words: &[&str]) -> Vec<String> {
+    let own: Vec<&str> = words.iter().copied().take_while(|word| *word != "--").collect();
+    if own.iter().any(|word| word.trim_start_matches("-Z").starts_with("build-std")) {
+        return Vec::new();
+    }
+    let values = own.iter().enumerate().filter_map(|(at, word)| match *word {
+        "--target" => own.get(at + 1).copied(),
+        _ => word.strip_prefix("--target="),
+    });
+    let is_triple =
+        |word: &&str| word.contains('-') && is_name(word) && word.strip_suffix(".json").is_none();
+    values.filter(is_triple).map(str::to_owned).collect()
+}
+
+/// Whether a word is a name, and nothing that a shell would still expand.
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// Splits a shell line into simple commands and those into words, without quotes and expansions.
+pub(crate) fn simple_commands(line: &str) -> Vec<Vec<String>> {
+    let mut commands = vec![Vec::new()];
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '\'')),
+            '"' => word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '"')),
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            _ if c.is_whitespace() || ";&|()".contains(c) => {
+                if let (Some(word), Some(words)) = (word.take(), commands.last_mut()) {
+                    words.push(word);
+                }
+                if c == '\n' || !c.is_whitespace() {
+                    commands.push(Vec::new());
+                }
+            }
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    if let (Some(word), Some(words)) = (word, commands.last_mut()) {
+        words.push(word);
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(command: &str, wanted: &[&str]) {
+        check_with(command, None, wanted);
+    }
+
+    #[track_caller]
+    fn check_with(command: &str, toolchain: Option<&str>, wanted: &[&str]) {
+        let shown: Vec<String> = of_line(command, toolchain)
+            .into_iter()
+            .filter(|need| *need != Requirement::ActiveToolchain)
+            .map(|need| match need {
+                Requirement::ActiveToolchain => unreachable!(),
+                Requirement::Subcommand { name } => format!("cargo {name}"),
+                Requirement::AdvisoryDatabase => "database".to_owned(),
+                Requirement::Toolchain { name } => format!("+{name}"),
+                Requirement::Component { name, toolchain } => format!("{name}{}", on(toolchain)),
+                Requirement::Target { triple, toolchain } => format!("{triple}{}", on(toolchain)),
+                Requirement::LlvmTools => "llvm".to_owned(),
+                Requirement::Tool(tool) => tool.package.to_owned(),
+            })
+            .collect();
+        assert_eq!(shown, wanted, "{command}");
+    }
+
+    fn on(toolchain: Option<String>) -> String {
+        toolchain.map(|name| format!(" on {name}")).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_commands_of_the_shipped_description_are_understood() {
+        check("cargo fmt --all -- --check --target x-y", &["rustfmt"]);
+        check(
+            "RUSTFLAGS=\"-D warnings\" cargo all-features build --release --target x86_64-unknown-linux-musl",
+            &["x86_64-unknown-linux-musl", "cargo-all-features"],
+        );
+        check(
+            "cargo all-features clippy --all-targets -- -D warnings",
+            &["clippy", "cargo-all-features"],
+        );
+        check("{xtask} coverage", &["llvm", "cargo-llvm-cov"]);
+        check("{xtask} commit-format", &[]);
+        check("{xtask} bench --rounds 3", &["critcmp"]);
+        check("cargo doc --workspace --no-deps", &[]);
+    }
+
+    #[test]
+    fn what_is_cheap_to_find_out_comes_first() {
+        check("{xtask} audit", &["database", "cargo-audit"]);
+        check("cargo audit -q; cargo fmt", &["database", "rustfmt", "cargo-audit"]);
+    }
+
+    #[test]
+    fn the_toolchain_of_the_environment_counts() {
+        check_with("cargo clippy", Some("nightly"), &["+nightly", "clippy on nightly"]);
+        check("RUSTUP_TOOLCHAIN=nightly cargo miri test", &["+nightly", "miri on nightly"]);
+        check("export RUSTUP_TOOLCHAIN=nightly; cargo fmt", &["+nightly", "rustfmt on nightly"]);
+        check("RUSTUP_TOOLCHAIN=nightly true; cargo fmt", &["rustfmt"]);
+        for unknown in ["+$$T", "+$$(cat f)", "+/path"] {
+            check(&format!("cargo {unknown} clippy --target a-b"), &[]);
+        }
+        assert_eq!(of_line("cargo +nightly test", None).len(), 1);
+        assert_eq!(of_line("cargo test", None), [Requirement::ActiveToolchain]);
+    }
+
+    #[test]
+    fn what_a_command_brings_itself_or_does_without_is_no_need() {
+        check("rustup toolchain install x && cargo +x clippy", &[]);
+        check("cargo fmt && cargo install cargo-audit && cargo audit", &["rustfmt"]);
+        check("cargo build -Z build-std=core --target aarch64-unknown-hermit", &[]);
+        check("cargo build -Zbuild-std --target=aarch64-unknown-hermit", &[]);
+        check("cargo build --target my-target.json", &[]);
+        check("{xtask} audit --offline", &["cargo-audit"]);
+        check("{xtask} audit --db=x", &["cargo-audit"]);
+        check("cargo audit --no-fetch", &["cargo-audit"]);
+    }
+
+    #[test]
+    fn a_subcommand_that_cargo_does_not_have_is_a_need() {
+        check("cargo fuzz run a", &["cargo fuzz"]);
+        check("cargo test-all-features", &["cargo-all-features"]);
+        check("cargo $SUBCOMMAND", &[]);
+    }
+
+    #[test]
+    fn the_commands_of_consumers_are_understood() {
+        check(
+            "RUST_BACKTRACE=1 MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-backtrace=full' cargo +nightly miri test",
+            &["+nightly", "miri on nightly"],
+        );
+        check(
+            "printf '\ndenylist=[\"rawfd\"]' >> Cargo.toml; RUSTFLAGS=\"-D warnings\" cargo all-features check --target=x86_64-pc-windows-gnu",
+            &["x86_64-pc-windows-gnu", "cargo-all-features"],
+        );
+        check("cd a && (cargo build --target $T || cargo clippy)", &["clippy"]);
+        check("echo cargo fmt", &[]);
+        check("cargo bench -- --save-baseline a && critcmp a b", &["critcmp"]);
+    }
 }

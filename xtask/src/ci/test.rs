@@ -1,0 +1,229 @@
+//! One test in a thread of its own: what it needs, its command, and its log.
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use xshell::cmd;
+
+use crate::ci::local_step::LocalStep;
+use crate::ci::report_files::History;
+use crate::ci::schedule::{Board, Running, musl_doctests};
+use crate::ci::verdict::Verdict;
+use crate::cli::ci::Options;
+use crate::context::Context;
+use crate::host::process::Process;
+use crate::host::{files, lock, terminal};
+use crate::text::sanitize;
+use crate::text::shell as shell_text;
+use crate::tools::llvm;
+use crate::tools::requirement::{self, Requirement};
+use crate::tools::{InstallPolicy, Installer};
+
+/// What a run depends on besides its steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) options: &'a Options,
+    /// How many tests run at once.
+    pub(crate) limit: usize,
+    /// Where the logs go.
+    pub(crate) logs: &'a Path,
+    pub(crate) history: &'a History,
+}
+
+/// A test on its way through a thread of its own.
+pub(crate) struct Test<'a> {
+    /// A copy: its shell belongs to one thread.
+    pub(crate) cx: Context,
+    pub(crate) step: &'a LocalStep,
+    pub(crate) index: usize,
+    pub(crate) setting: Setting<'a>,
+    pub(crate) board: &'a Mutex<Board>,
+    pub(crate) makeflags: Option<&'a str>,
+    /// Nothing else runs: it is its second try.
+    pub(crate) is_alone: bool,
+}
+
+/// The end of a test that ran.
+pub(crate) struct Ran {
+    pub(crate) output: anyhow::Result<Output>,
+    pub(crate) elapsed: Duration,
+    pub(crate) end: Running,
+    /// Something that the test left running may still write to it.
+    pub(crate) log: Arc<Mutex<Log>>,
+}
+
+impl Test<'_> {
+    /// Provides what the test needs and runs it; the verdict of one that cannot run.
+    pub(crate) fn run(&self) -> Result<Ran, Verdict> {
+        let Test { cx, step, setting, board, .. } = self;
+        if let Some(verdict) = &step.verdict {
+            return Err(verdict.clone());
+        }
+        let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
+        let toolchain = toolchain.map(|(_, value)| value.as_str());
+        let needs = requirement::of_line(&step.described_command, toolchain);
+        let policy = if setting.options.no_install {
+            InstallPolicy::Forbidden
+        } else {
+            InstallPolicy::Allowed
+        };
+        // What has to be installed first is not the test's time.
+        Installer::new(cx, policy).ensure_all(&needs).map_err(|missing| Verdict::Unavailable {
+            reason: missing.message,
+            fix: missing.help,
+        })?;
+        let log = Log::create(setting.logs, &step.label);
+        let log = log.map_err(|error| Verdict::unavailable(format!("{error:#}")))?;
+        let log = Arc::new(Mutex::new(log));
+        self.announce(&needs);
+        let limit = (!setting.options.no_timeouts).then(|| step.timeout());
+        let expected = setting.history.expected(&step.label);
+        let kill = lock(board).start(self.index, &step.label, expected, limit);
+        let (written, echo) = (Arc::clone(&log), self.is_streamed());
+        let process = self.process().kill_when(kill);
+        let process = process.output_to(move |pipe| copy(pipe, &written, echo));
+        let started = Instant::now();
+        let output = process.output();
+        let elapsed = started.elapsed();
+        let end = lock(board).end(self.index);
+        Ok(Ran { output, elapsed, end, log })
+    }
+
+    fn is_streamed(&self) -> bool {
+        self.setting.limit == 1 && !terminal::is_quiet()
+    }
+
+    /// Writes a heading where output streams; elsewhere the line at the end of a test says enough.
+    fn announce(&self, needs: &[Requirement]) {
+        if self.is_streamed() {
+            // Buildkite folds its log at such a line.
+            terminal::print(&format!("--- {}", self.step.label));
+            terminal::print(&format!("$ {}{}", self.path_prefix(needs), self.step.shown_line()));
+        }
+        for note in self.step.notes.iter().filter(|_| !terminal::is_quiet()) {
+            terminal::print(&format!("note: {}: {note}", self.step.label));
+        }
+    }
+
+    /// Makes the shown command one to paste: the user's shell does not find what we have installed.
+    fn path_prefix(&self, needs: &[Requirement]) -> String {
+        let bin = self.cx.project.tools_dir().join("bin");
+        let is_ours = |need: &Requirement| matches!(need, Requirement::Tool(tool) if bin.join(tool.package).exists());
+        let prefix = || format!("PATH=\"$PATH\":{} ", shell_text::quote(&bin.to_string_lossy()));
+        needs.iter().any(is_ours).then(prefix).unwrap_or_default()
+    }
+
+    /// The step's command as Buildkite's docker plugin runs it, with the step's variables: the one
+    /// kind of text that goes to a shell.
+    fn process(&self) -> Process {
+        let (cx, step) = (&self.cx, self.step);
+        let line = &step.command;
+        let variables = step.environment.iter().map(|(name, value)| (name, value));
+        let mut cmd = cmd!(cx.sh, "sh -e -c {line}").envs(variables);
+        if let Some(flags) = self.makeflags {
+            cmd = cmd.env("CARGO_MAKEFLAGS", flags);
+        }
+        if cx.colours_stdout() && cx.lookup("CARGO_TERM_COLOR").is_none() {
+            cmd = cmd.env("CARGO_TERM_COLOR", "always");
+        }
+        if let Some((name, flags)) = self.faster_linker().filter(|_| !self.is_alone) {
+            cmd = cmd.env(name, flags);
+        }
+        cx.runner.process_showing(cmd, &step.shown).supervised()
+    }
+
+    /// Doctests are linked one by one, and on musl GNU `ld` takes twice as long for each as the
+    /// `rust-lld` of the toolchain. A test that fails with it is run once more without.
+    fn faster_linker(&self) -> Option<(String, &'static str)> {
+        const FLAGS: &str = "-Clinker=rust-lld -Clinker-flavor=ld.lld -Clink-self-contained=yes";
+        let target = musl_doctests(&self.step.command)?;
+        let name = format!("CARGO_TARGET_{}_RUSTDOCFLAGS", target.to_uppercase().replace('-', "_"));
+        let is_set = |name: &str| self.cx.lookup(name).is_some();
+        if is_set("RUSTDOCFLAGS") || is_set("CARGO_ENCODED_RUSTDOCFLAGS") || is_set(&name) {
+            return None;
+        }
+        llvm::toolchain_bin(&self.cx)?.join("rust-lld").exists().then_some((name, FLAGS))
+    }
+}
+
+/// A log file holds no more than this, so that a test without an end does not fill the disk.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+/// From the end of the output the reason of a failure is read.
+const MAX_TAIL_BYTES: usize = 256 << 10;
+/// Without a line break a piece of this length counts as a line.
+const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// Where the output of one test goes.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) path: PathBuf,
+    file: File,
+    written: u64,
+    /// The end of the output, with its colours.
+    pub(crate) tail: Vec<u8>,
+}
+
+impl Log {
+    /// Creates the file of a test; one of an earlier run is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be created (exit code 75).
+    fn create(dir: &Path, label: &str) -> anyhow::Result<Log> {
+        let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let name: String = label.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+        let path = dir.join(format!("{name}.log"));
+        files::create_dir(dir)?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot create `{}`", path.display()));
+        Ok(Log { file: file?, path, written: 0, tail: Vec::new() })
+    }
+
+    /// A disk that is full must not stop the test: what cannot be written is missing in the file.
+    fn push(&mut self, line: &[u8]) {
+        self.tail.extend_from_slice(line);
+        if self.tail.len() > 2 * MAX_TAIL_BYTES {
+            self.tail.drain(..self.tail.len() - MAX_TAIL_BYTES);
+        }
+        let plain = sanitize::without_escapes(&String::from_utf8_lossy(line));
+        let room = MAX_FILE_BYTES.saturating_sub(self.written);
+        if plain.len() as u64 <= room {
+            let _ = self.file.write_all(plain.as_bytes());
+        } else if room > 0 {
+            let _ = writeln!(self.file, "[cut here: more than {} MiB]", MAX_FILE_BYTES >> 20);
+            self.written = MAX_FILE_BYTES;
+        }
+        self.written = (self.written + plain.len() as u64).min(MAX_FILE_BYTES);
+    }
+}
+
+/// Copies the output of a test to its log as it comes, and to standard output where that is wanted.
+fn copy(mut pipe: PipeReader, log: &Mutex<Log>, echo: bool) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut chunk = vec![0; 16 << 10];
+    loop {
+        let count = pipe.read(&mut chunk)?;
+        if echo {
+            io::stdout().write_all(&chunk[..count])?;
+            io::stdout().flush()?;
+        }
+        line.extend_from_slice(&chunk[..count]);
+        let end = match line.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => at + 1,
+            None if count == 0 || line.len() > MAX_LINE_BYTES => line.len(),
+            None => 0,
+        };
+        if end > 0 {
+            lock(log).push(&line[..end]);
+            line.drain(..end);
+        }
+        if count == 0 {
+            return Ok(());
+        }
+    }
+}
