@@ -12,7 +12,7 @@ use crate::text::shell;
 
 /// Why the agent would refuse a glob.
 pub(crate) fn problem(glob: &str) -> Option<&'static str> {
-    Matcher { rest: glob, path: &[] }.sequence(0, vec![true]).err()
+    Matcher::new(glob, &[]).sequence(0, vec![true]).err()
 }
 
 /// Whether the agent runs a step with this gate for a change of these paths: one that `include` names
@@ -53,7 +53,7 @@ pub(crate) fn matches(glob: &str, path: &str) -> bool {
     let path: Vec<char> = path.chars().collect();
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
-    let ends = Matcher { rest: glob, path: &path }.sequence(0, reached);
+    let ends = Matcher::new(glob, &path).sequence(0, reached);
     ends.is_ok_and(|ends| ends[path.len()])
 }
 
@@ -65,9 +65,15 @@ const MAX_DEPTH: usize = 128;
 struct Matcher<'a> {
     rest: &'a str,
     path: &'a [char],
+    /// Whether `**/` stands for no directory, too: at the start, and after a `/`.
+    is_between_directories: bool,
 }
 
-impl Matcher<'_> {
+impl<'a> Matcher<'a> {
+    fn new(glob: &'a str, path: &'a [char]) -> Matcher<'a> {
+        Matcher { rest: glob, path, is_between_directories: true }
+    }
+
     fn next(&mut self) -> Option<char> {
         let next = self.rest.chars().next()?;
         self.rest = &self.rest[next.len_utf8()..];
@@ -88,8 +94,11 @@ impl Matcher<'_> {
     ) -> Result<Vec<bool>, &'static str> {
         while depth == 0 || !self.rest.starts_with([',', '}']) {
             let Some(c) = self.next() else { break };
+            let is_between_directories = std::mem::take(&mut self.is_between_directories);
             match c {
-                '*' if self.eat("*/") => self.skip(&mut reached, |before| before == '/'),
+                '*' if is_between_directories && self.eat("*/") => {
+                    self.skip(&mut reached, |before| before == '/');
+                }
                 '*' if self.eat("*") => self.skip(&mut reached, |_| true),
                 '*' => {
                     for at in 0..self.path.len() {
@@ -101,13 +110,17 @@ impl Matcher<'_> {
                 '[' => {
                     let is_negated = self.eat("^");
                     let class = self.class()?;
-                    self.step(&mut reached, |c| c != '/' && class.contains(&c) != is_negated);
+                    self.step(&mut reached, |c| class.contains(&c) != is_negated);
                 }
                 '\\' => {
                     let escaped = self.next().unwrap_or('\\');
+                    self.is_between_directories = escaped == '/';
                     self.step(&mut reached, |c| c == escaped);
                 }
-                literal => self.step(&mut reached, |c| c == literal),
+                literal => {
+                    self.is_between_directories = literal == '/';
+                    self.step(&mut reached, |c| c == literal);
+                }
             }
         }
         Ok(reached)
@@ -122,6 +135,7 @@ impl Matcher<'_> {
         loop {
             let ends = self.sequence(depth + 1, from.to_vec())?;
             all.iter_mut().zip(ends).for_each(|(all, end)| *all |= end);
+            self.is_between_directories = false;
             match self.next() {
                 Some(',') => (),
                 Some(_) => return Ok(all),
@@ -221,7 +235,12 @@ mod tests {
             ("{a,{b,c}/d}/e", "b/e", false),
             ("?[ab]", "éb", true),
             ("[^a]", "a", false),
-            ("[^a]", "/", false),
+            ("[^a]", "/", true),
+            ("a**/b", "ab", false),
+            ("a**/b", "ax/b", true),
+            ("{**/a,b}", "a", false),
+            ("{**/a,b}", "x/a", true),
+            ("{x/**/a,b}", "x/a", true),
             (r"\*", "*", true),
             (r"\*", "a", false),
             ("a[", "a[", false),
