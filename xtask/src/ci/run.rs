@@ -34,8 +34,9 @@ struct Run<'a> {
     board: &'a Mutex<Board>,
     makeflags: Option<&'a str>,
     reports: Vec<Option<Report>>,
-    /// Failed while others ran: they get another chance when nothing else does.
-    suspects: Vec<usize>,
+    /// Failed while others ran, or with another linker: they get another chance without. Whether
+    /// others ran stands beside each.
+    suspects: Vec<(usize, bool)>,
 }
 
 /// Runs every step and reports on each, in the order of the steps; after an interrupt, or a failure
@@ -109,19 +110,23 @@ impl<'a> Run<'a> {
 
     /// No verdict depends on what ran beside a test.
     fn run_suspects(&mut self, jobs: &[Job]) {
-        for index in std::mem::take(&mut self.suspects) {
+        for (index, had_company) in std::mem::take(&mut self.suspects) {
             if Context::interrupted_by().is_some() {
                 break;
             }
             if !terminal::is_quiet() {
                 let label = &self.steps[index].label;
-                terminal::print(&format!(
-                    "note: `{label}` failed beside other tests, running it alone"
-                ));
+                let next = if had_company {
+                    "beside other tests, running it alone"
+                } else {
+                    "with `rust-lld` for its doctests, running it with the usual linker"
+                };
+                terminal::print(&format!("note: `{label}` failed {next}"));
             }
             self.run(Schedule::only(jobs, index), true);
             if let Some(report) = &mut self.reports[index]
                 && report.verdict == Verdict::Passed
+                && had_company
             {
                 report.verdict = Verdict::PassedAlone;
             }
@@ -154,7 +159,7 @@ impl<'a> Run<'a> {
 
     fn finish(&mut self, index: usize, result: Result<Ran, Verdict>, is_second_try: bool) {
         let step = &self.steps[index];
-        let Ran { output, elapsed, end, log } = match result {
+        let Ran { output, elapsed, end, has_faster_linker, log } = match result {
             Ok(ran) => ran,
             Err(verdict) => return self.report(index, verdict, None),
         };
@@ -166,10 +171,10 @@ impl<'a> Run<'a> {
         };
         let is_suspect = verdict.is_worth_a_rerun()
             && verdict != Verdict::Interrupted
-            && end.had_company
+            && (end.had_company || has_faster_linker)
             && !end.timed_out();
         if is_suspect && !is_second_try {
-            self.suspects.push(index);
+            self.suspects.push((index, end.had_company));
         }
         self.report(index, verdict, Some(elapsed));
         let root = &self.cx.project.root;

@@ -53,6 +53,8 @@ pub(crate) struct Ran {
     pub(crate) output: anyhow::Result<Output>,
     pub(crate) elapsed: Duration,
     pub(crate) end: Running,
+    /// Whether its doctests were linked by another linker than usual.
+    pub(crate) has_faster_linker: bool,
     /// Something that the test left running may still write to it.
     pub(crate) log: Arc<Mutex<Log>>,
 }
@@ -85,13 +87,15 @@ impl Test<'_> {
         let expected = setting.history.expected(&step.label);
         let kill = lock(board).start(self.index, &step.label, expected, limit);
         let (written, echo) = (Arc::clone(&log), self.is_streamed());
-        let process = self.process().kill_when(kill);
+        let linker = self.faster_linker().filter(|_| !self.is_alone);
+        let has_faster_linker = linker.is_some();
+        let process = self.process(linker).kill_when(kill);
         let process = process.output_to(move |pipe| copy(pipe, &written, echo));
         let started = Instant::now();
         let output = process.output();
         let elapsed = started.elapsed();
         let end = lock(board).end(self.index);
-        Ok(Ran { output, elapsed, end, log })
+        Ok(Ran { output, elapsed, end, has_faster_linker, log })
     }
 
     fn is_streamed(&self) -> bool {
@@ -120,7 +124,7 @@ impl Test<'_> {
 
     /// The step's command as Buildkite's docker plugin runs it, with the step's variables: the one
     /// kind of text that goes to a shell.
-    fn process(&self) -> Process {
+    fn process(&self, linker: Option<(String, &str)>) -> Process {
         let (cx, step) = (&self.cx, self.step);
         let line = &step.command;
         let variables = step.environment.iter().map(|(name, value)| (name, value));
@@ -131,7 +135,7 @@ impl Test<'_> {
         if cx.colours_stdout() && cx.lookup("CARGO_TERM_COLOR").is_none() {
             cmd = cmd.env("CARGO_TERM_COLOR", "always");
         }
-        if let Some((name, flags)) = self.faster_linker().filter(|_| !self.is_alone) {
+        if let Some((name, flags)) = linker {
             cmd = cmd.env(name, flags);
         }
         cx.runner.process_showing(cmd, &step.shown).supervised()

@@ -695,6 +695,20 @@ fn what_fails_only_beside_others_has_passed_alone() {
 }
 
 #[test]
+fn what_fails_only_with_our_linker_has_passed_also_one_after_another() {
+    let sandbox = sandbox(
+        r#"{"test_name": "t", "command": "echo run >> runs; if env | grep -q rust-lld; then exit 1; fi # cargo x test --target x86_64-unknown-linux-musl"}"#,
+    );
+    let run = serial(&sandbox, &[]).assert_code(0);
+    let runs = sandbox.read("runs").lines().count();
+    // Not every toolchain has that linker.
+    let said = run.stdout.contains("running it with the usual linker");
+    assert_eq!(runs, if said { 2 } else { 1 }, "{}", run.stdout);
+    assert!(table(&run).contains("t  passed"), "{}", run.stdout);
+    assert!(!run.stdout.contains("passed alone"), "{}", run.stdout);
+}
+
+#[test]
 fn failed_runs_what_did_not_pass_the_last_time() {
     let sandbox = sandbox(
         r#"{"test_name": "good", "command": "echo good >> runs"},
