@@ -1,7 +1,5 @@
 //! Pure. `init`: usage and options.
 
-use std::collections::BTreeMap;
-
 use crate::cli::args::{Args, OptionalValue};
 use crate::text::diagnostic::Rejected;
 
@@ -40,7 +38,7 @@ Answers:
 pub(crate) struct Options {
     pub(crate) mode: Mode,
     /// What was answered on the command line, as it was written.
-    pub(crate) answers: BTreeMap<Key, String>,
+    pub(crate) answers: Vec<(Key, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +100,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
             (true, _) => return args.error("`--check` contradicts `--dry-run`"),
         }
     }
-    let mut answers = BTreeMap::new();
+    let mut answers = Vec::new();
     for (name, key) in Key::NAMED {
         let answer = if key.is_boolean() { boolean(&mut args, name)? } else { args.text(name)? };
         answers.extend(answer.map(|answer| (key, answer)));

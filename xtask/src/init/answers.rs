@@ -1,7 +1,5 @@
 //! Pure. What the user wants: the defaults, the options of the command line, and what is asked.
 
-use std::collections::BTreeMap;
-
 use crate::cli::init::{Key, Mode};
 use crate::init::facts::{DEPENDABOT, Facts, PLATFORMS, PUBLISH};
 use crate::plan::platform::Platform;
@@ -76,11 +74,7 @@ impl Answers {
     /// # Errors
     ///
     /// Rejects every value that cannot be used, with its option (exit code 2).
-    pub(crate) fn take(
-        &mut self,
-        facts: &Facts,
-        given: &BTreeMap<Key, String>,
-    ) -> Result<(), Rejected> {
+    pub(crate) fn take(&mut self, facts: &Facts, given: &[(Key, String)]) -> Result<(), Rejected> {
         let mut problems = Vec::new();
         for (key, text) in given {
             if let Err(problem) = self.set(facts, *key, text) {
@@ -112,10 +106,10 @@ impl Answers {
     }
 
     /// What is asked on a terminal: choices that the command line has not made.
-    pub(crate) fn questions(&self, facts: &Facts, given: &BTreeMap<Key, String>) -> Vec<Question> {
+    pub(crate) fn questions(&self, facts: &Facts, given: &[(Key, String)]) -> Vec<Question> {
         let mut questions = Vec::new();
         let mut ask = |key: Key, text: String, default: String| {
-            if !given.contains_key(&key) {
+            if given.iter().all(|(it, _)| *it != key) {
                 questions.push(Question { key, text, default });
             }
         };
@@ -225,7 +219,8 @@ mod tests {
     }
 
     fn keys(facts: &Facts, given: &[(Key, &str)]) -> Vec<Key> {
-        let given = given.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+        let given: Vec<(Key, String)> =
+            given.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
         let answers = Answers::defaults(facts, Mode::Ask);
         answers.questions(facts, &given).into_iter().map(|question| question.key).collect()
     }
@@ -279,14 +274,14 @@ mod tests {
             (Key::Hooks, "perhaps"),
             (Key::Alias, "a b"),
         ];
-        let given = given.map(|(key, text)| (key, text.to_owned())).into();
+        let given = given.map(|(key, text)| (key, text.to_owned()));
         let problems = Answers::defaults(&facts, Mode::Yes).take(&facts, &given).unwrap_err();
         expect_test::expect![[r"
-            error: `--alias`: `a b` cannot be the name of an alias
             error: `--platforms`: unknown platform `x86-64`, did you mean `x86_64`?
             error: `--coverage-score`: expected a number from 0 to 100, not `101`
             error: `--dependabot`: expected `weekly`, `monthly` or `none`, not `daily`
-            error: `--hooks`: expected `true` or `false`, not `perhaps`"]]
+            error: `--hooks`: expected `true` or `false`, not `perhaps`
+            error: `--alias`: `a b` cannot be the name of an alias"]]
         .assert_eq(&problems.to_string());
     }
 

@@ -1,7 +1,5 @@
 //! Pure. What `init` says: findings of a check, warnings, and what comes next.
 
-use std::collections::BTreeMap;
-
 use crate::cli::init::Key;
 use crate::init::answers::{Answers, Question};
 use crate::init::facts::{self, Facts};
@@ -15,13 +13,10 @@ pub(crate) fn drift(items: &[Item]) -> String {
 }
 
 /// Asks about files that are in a template's place.
-pub(crate) fn overwrite_question(
-    items: &[Item],
-    given: &BTreeMap<Key, String>,
-) -> Option<Question> {
+pub(crate) fn overwrite_question(items: &[Item], given: &[(Key, String)]) -> Option<Question> {
     let differs = |item: &&Item| matches!(item.state, State::Edited | State::Own);
     let paths: Vec<&str> = items.iter().filter(differs).map(|item| &*item.path).collect();
-    let is_open = !paths.is_empty() && !given.contains_key(&Key::Overwrite);
+    let is_open = !paths.is_empty() && given.iter().all(|(key, _)| *key != Key::Overwrite);
     is_open.then(|| Question {
         key: Key::Overwrite,
         text: format!("replace files that differ from the template ({})?", paths.join(", ")),

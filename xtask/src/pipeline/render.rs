@@ -1,11 +1,11 @@
 //! Pure. The pipeline as text: YAML or JSON, written step by step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::io::Write;
 use std::rc::Rc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::cli::pipeline::Format;
@@ -116,7 +116,7 @@ impl Format {
 
     /// A pipeline of these steps, as the serializer of the format writes it.
     fn list(self, steps: &[&Map<String, Value>]) -> anyhow::Result<String> {
-        self.text(&BTreeMap::from([("steps", steps)]))
+        self.text(&Steps(steps))
     }
 
     /// A string as the value of its key.
@@ -138,6 +138,15 @@ impl Format {
             .and_then(|text| text.strip_suffix(closing))
             .and_then(|text| text.strip_suffix(step_closing));
         Ok(inner.expect("both serializers write a list of one step like this").into())
+    }
+}
+
+/// A pipeline of some steps.
+struct Steps<'a>(&'a [&'a Map<String, Value>]);
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("steps", self.0)])
     }
 }
 
@@ -211,6 +220,7 @@ mod tests {
     use crate::plan::platform::Platform;
     use crate::plan::workspace::{Crate, Workspace};
     use crate::text::diagnostic::{Diagnostics, Source};
+    use std::collections::BTreeMap;
 
     const SHARED: &str = r#"{"tests": [
         {"test_name": "alike", "command": "c {target_platform}", "platform": ["x86_64", "aarch64"]},

@@ -1,8 +1,6 @@
 //! Pure. What a plan is built from, besides descriptions and the workspace: the settings that all
 //! steps share (`ci-template/pipeline.json`), and what environment variables change.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::plan::buildkite;
@@ -154,7 +152,8 @@ fn by_platform<'a>(
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     skipped_tests: Vec<String>,
-    timeouts_minutes: BTreeMap<String, u64>,
+    /// A test and its minutes.
+    timeouts_minutes: Vec<(String, u64)>,
     docker_plugin: Targeted,
     x86_64_agents: Targeted,
     aarch64_agents: Targeted,
@@ -215,7 +214,8 @@ impl Environment {
     }
 
     pub(crate) fn timeout_minutes(&self, test: &str) -> Option<u64> {
-        self.timeouts_minutes.get(test).copied()
+        let of_test = self.timeouts_minutes.iter().find(|(name, _)| name == test);
+        of_test.map(|(_, minutes)| *minutes)
     }
 
     /// What is merged into the docker plugin of a test.
@@ -247,7 +247,7 @@ fn test_names(value: Field<'_>, known: &[&str]) -> Option<Vec<String>> {
     Some(value.list("a list of test names")?.filter_map(name).collect())
 }
 
-fn timeouts(value: Field<'_>, known: &[&str]) -> Option<BTreeMap<String, u64>> {
+fn timeouts(value: Field<'_>, known: &[&str]) -> Option<Vec<(String, u64)>> {
     let minutes = |(name, field): (&str, Field<'_>)| {
         warn_of_unknown_test(field, name, known);
         Some((name.to_owned(), field.minutes()?))

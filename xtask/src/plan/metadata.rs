@@ -3,14 +3,13 @@
 //! It is read as cargo prints it, and of a kilobyte for each package little is kept: there are
 //! workspaces of ten thousand.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::text::nearest;
 
@@ -187,8 +186,8 @@ impl Record for Package {
             "id" => self.id = map.next_value()?,
             "manifest_path" => self.manifest = map.next_value()?,
             "features" => {
-                let features: BTreeMap<String, IgnoredAny> = map.next_value()?;
-                self.features = features.into_keys().collect();
+                let features: Map<String, Value> = map.next_value()?;
+                self.features = features.into_iter().map(|(name, _)| name).collect();
             }
             "targets" => {
                 let targets: Vec<Kept<Target>> = map.next_value()?;
@@ -289,7 +288,7 @@ mod tests {
         assert_eq!(inner.directory(), Path::new("/r/a/b"));
         assert_eq!(*inner.targets, ["main", "cli"]);
         assert_eq!(*inner.benches, ["main"]);
-        assert_eq!(*root.features, ["default", "serde"]);
+        assert_eq!(*root.features, ["serde", "default"]);
         assert_eq!(*root.path_dependencies, ["/r/a/b"]);
         assert_eq!(*root.other_dependencies, [Id::of("c"), Id::of("d")]);
         assert_eq!((root.skips_all_features, inner.skips_all_features), (false, true));
