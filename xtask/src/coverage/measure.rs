@@ -132,8 +132,9 @@ impl<'a> Session<'a> {
     fn stray_profiles(&self) -> HashSet<PathBuf> {
         let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
         let root = &self.cx.project.root;
-        let target = &self.workspace.target_directory;
-        directories::files_below(root, target, is_stray).into_iter().collect()
+        directories::files_below(root, &self.workspace.target_directory, is_stray)
+            .into_iter()
+            .collect()
     }
 
     fn remove_stray_profiles(&self, before: &HashSet<PathBuf>) -> anyhow::Result<()> {
