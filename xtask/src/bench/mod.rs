@@ -2,15 +2,11 @@
 //! it.
 
 pub(crate) mod checkout;
-pub(crate) mod comparison;
 pub(crate) mod criterion;
-pub(crate) mod executable;
-pub(crate) mod known;
 pub(crate) mod measure;
 pub(crate) mod report;
 pub(crate) mod results;
-pub(crate) mod schedule;
-pub(crate) mod target;
+pub(crate) mod selection;
 
 use std::path::{Path, PathBuf};
 
@@ -20,14 +16,11 @@ use xshell::Shell;
 use crate::base;
 use crate::base::Base;
 use crate::bench::checkout::Checkout;
-use crate::bench::comparison::Comparison;
 use crate::bench::criterion::Selection;
-use crate::bench::known::Known;
-use crate::bench::measure::{Bench, Runs, Side, Sides};
+use crate::bench::measure::{Bench, Known, Runs, Side, Sides};
 use crate::bench::report::{Heading, Problem};
-use crate::bench::results::Results;
-use crate::bench::schedule::{Schedule, SideName};
-use crate::bench::target::Benchmarks;
+use crate::bench::results::{Comparison, Results};
+use crate::bench::selection::{Benchmarks, Schedule, SideName};
 use crate::cli::bench::{Against, Options};
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
@@ -331,7 +324,7 @@ fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<O
                 "note: the base is measured without `{names}`, which it lacks"
             ));
         }
-        selection.features = Some(target::without(list, &unknown));
+        selection.features = Some(selection::without(list, &unknown));
     }
     Ok(Some(selection))
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bench::comparison::{Comparison, Nanoseconds, Row};
-use crate::bench::results::Estimate;
-use crate::bench::schedule::Schedule;
+use crate::bench::results::{Comparison, Estimate, Nanoseconds, Row};
+use crate::bench::selection::Schedule;
 use crate::outcome::Outcome;
 use crate::text::diagnostic::Failure;
 use crate::text::sanitize::visible;
@@ -241,7 +240,7 @@ fn time(estimate: Option<Estimate>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::comparison::tests::runs;
+    use crate::bench::results::tests::runs;
     use expect_test::expect;
 
     fn comparison() -> Comparison {
