@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::coverage::score::Lines;
+use crate::coverage::llvm_cov::Lines;
 use crate::text::Percent;
 
 /// The numbers of added lines of each file, by its path relative to the root.

@@ -10,10 +10,8 @@ use anyhow::{Context as _, bail};
 use xshell::{Cmd, Shell};
 
 use crate::context::Context;
-use crate::coverage::artifacts;
-use crate::coverage::artifacts::Build;
 use crate::coverage::llvm_cov;
-use crate::coverage::llvm_cov::{File, Form, Measurement};
+use crate::coverage::llvm_cov::{Build, File, Form, Measurement};
 use crate::host::{directories, files, terminal};
 use crate::plan::metadata::Metadata;
 
@@ -86,8 +84,8 @@ impl<'a> Session<'a> {
     ///
     /// Fails if the build does not start, or is killed or interrupted (exit code 75).
     pub(crate) fn test(&self) -> anyhow::Result<Tested> {
-        let names = artifacts::rerun(self.workspace);
-        let is_fingerprint = |path: &Path| artifacts::is_fingerprint(path, &names);
+        let names = llvm_cov::rerun(self.workspace);
+        let is_fingerprint = |path: &Path| llvm_cov::is_fingerprint(path, &names);
         for fingerprint in directories::directories_below(self.build_dir(), 6, is_fingerprint) {
             files::remove_dir(&fingerprint)?;
         }
@@ -106,7 +104,7 @@ impl<'a> Session<'a> {
             None => bail!("cargo could not start to build the tests; see above"),
         }
         let present = directories::executables_below(self.build_dir());
-        for path in artifacts::stale(&present, &build, self.workspace) {
+        for path in llvm_cov::stale(&present, &build, self.workspace) {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }
         Ok(Tested::Passed)
@@ -119,7 +117,7 @@ impl<'a> Session<'a> {
         let cmd = llvm_cov::test(self.sh, &self.measurement).args(list_tests);
         let output = self.cx.process(cmd).output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
-        if let Some(line) = artifacts::interruption(&stderr) {
+        if let Some(line) = llvm_cov::interruption(&stderr) {
             bail!("the build was interrupted: {}", line.trim());
         }
         if output.status.success() {

@@ -1,6 +1,5 @@
 //! `coverage`: measures line coverage and compares it with the recorded score.
 
-pub(crate) mod artifacts;
 pub(crate) mod change;
 pub(crate) mod config;
 pub(crate) mod diff;
@@ -8,8 +7,6 @@ pub(crate) mod llvm_cov;
 pub(crate) mod measure;
 pub(crate) mod record;
 pub(crate) mod report;
-pub(crate) mod score;
-pub(crate) mod subject;
 pub(crate) mod verdict;
 
 use std::path::PathBuf;
@@ -21,8 +18,8 @@ use crate::context::Context;
 use crate::coverage::change::Change;
 use crate::coverage::llvm_cov::{Form, Measurement};
 use crate::coverage::measure::{Session, Tested};
-use crate::coverage::subject::{Measured, Subject};
-use crate::coverage::verdict::Verdict;
+use crate::coverage::record::Subject;
+use crate::coverage::verdict::{Measured, Verdict};
 use crate::host::{files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
@@ -35,9 +32,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let sh = inputs::shell_at_manifest(cx, options.manifest_path.as_deref())?;
     let workspace = inputs::metadata(cx, &sh)?;
     sh.change_dir(&workspace.root);
-    let scope = subject::scope(cx, options, &workspace)?;
+    let scope = record::scope(cx, options, &workspace)?;
     if let Some(score) = options.set {
-        return set(&subject::load(cx, options, &workspace, scope)?, score);
+        return set(&record::load(cx, options, &workspace, scope)?, score);
     }
     for path in [&options.lcov, &options.json].into_iter().flatten() {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
@@ -45,7 +42,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let build_dir = measure::build_dir(&workspace);
     let _lock = measure::lock(&build_dir)?;
     // Another run may have recorded a score while this one waited.
-    let subjects = subject::load(cx, options, &workspace, scope)?;
+    let subjects = record::load(cx, options, &workspace, scope)?;
     for subject in &subjects {
         subject.configuration.recorded()?;
         let package = subject.package.map(std::slice::from_ref);
@@ -57,7 +54,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         build_dir,
         tools: tools(cx)?,
         scope,
-        features: subject::features(&subjects, scope),
+        features: record::features(&subjects, scope),
         passed_to_cargo: &options.passed_to_cargo,
     };
     let session = Session::start(cx, &sh, &workspace, measurement)?;

@@ -1,8 +1,7 @@
 //! Pure. What a run shows: the table of files, the patch of a record, and the build's page.
 
 use crate::coverage::diff::{Uncovered, relative};
-use crate::coverage::llvm_cov::File;
-use crate::coverage::score::Lines;
+use crate::coverage::llvm_cov::{File, Lines};
 use crate::text::sanitize;
 use crate::text::style::{Align, Columns};
 
