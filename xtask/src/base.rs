@@ -31,6 +31,13 @@ pub(crate) struct Base {
     pub(crate) name: String,
 }
 
+impl Base {
+    /// Enough of the id to recognise the commit.
+    pub(crate) fn short_id(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+}
+
 /// Resolves the upstream branch and fetches its commit if it is missing. Without a network, uses the
 /// last known commit, with a warning that says how old it is.
 ///
@@ -50,8 +57,7 @@ pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
         ),
         Err(problem) => match last_fetched(cx, &upstream)? {
             Some((reference, base)) => {
-                let age = cx.git().commit_age(&base.id);
-                let age = cx.process(age).read_text()?;
+                let age = cx.process(cx.git().commit_age(&base.id)).read_text()?;
                 terminal::say(&format!(
                     "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {age}"
                 ));
@@ -101,9 +107,9 @@ pub(crate) fn of_change(cx: &Context, revision: Option<&str>) -> anyhow::Result<
         Some(name) => named(cx, name)?,
         None => find_offline(cx)?,
     };
-    let id = merge_base(cx, &base)?.id;
-    let shown = format!("`{}` (at {})", base.name, id.get(..12).unwrap_or(&id));
-    Ok((id, shown))
+    let merge_base = merge_base(cx, &base)?;
+    let shown = format!("`{}` (at {})", base.name, merge_base.short_id());
+    Ok((merge_base.id, shown))
 }
 
 /// The newest common ancestor of `HEAD` and a commit.
@@ -214,8 +220,9 @@ fn shown(upstream: &Upstream) -> String {
 }
 
 fn short_name(reference: &str) -> String {
-    let short = reference.strip_prefix("refs/remotes/").unwrap_or(reference);
-    short.strip_prefix("refs/heads/").unwrap_or(short).to_owned()
+    let prefixes = ["refs/remotes/", "refs/heads/"];
+    let short = prefixes.iter().find_map(|prefix| reference.strip_prefix(prefix));
+    short.unwrap_or(reference).to_owned()
 }
 
 /// The full id of a commit, if this clone has it.
@@ -291,8 +298,8 @@ impl Upstream {
     /// The commit of the branch in the output of `git ls-remote`, which lists every reference that ends
     /// in the name.
     fn tip_in<'a>(&self, ls_remote: &'a str) -> Option<&'a str> {
-        let pairs = ls_remote.lines().filter_map(|line| line.split_once('\t'));
-        pairs.into_iter().find(|(_, name)| *name == self.reference()).map(|(id, _)| id)
+        let mut pairs = ls_remote.lines().filter_map(|line| line.split_once('\t'));
+        pairs.find(|(_, name)| *name == self.reference()).map(|(id, _)| id)
     }
 
     /// The default branch of the remote, if the branch is only assumed. `ls_remote` is the output of
@@ -313,7 +320,7 @@ impl Upstream {
         let by_url = remotes.lines().filter_map(|line| {
             let (key, url) = line.split_once(' ')?;
             let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
-            is_same_repository(url, &self.remote).then_some(name)
+            (repository(url) == repository(&self.remote)).then_some(name)
         });
         let names = std::iter::once(self.remote.as_str()).chain(by_url);
         let prefixes: Vec<String> = names.map(|name| format!("refs/remotes/{name}/")).collect();
@@ -330,18 +337,12 @@ impl Upstream {
 
     /// Whether a reference is that of the branch itself, and not of the default branch.
     fn is_branch(&self, reference: &str) -> bool {
-        let name = reference.strip_suffix(&self.branch);
-        name.is_some_and(|prefix| prefix.ends_with('/'))
+        reference.ends_with(&format!("/{}", self.branch))
     }
 }
 
-/// Whether two URLs lead to the same repository: hosts serve each under several, and Buildkite's may
-/// differ from the clone's.
-fn is_same_repository(one: &str, other: &str) -> bool {
-    one == other || repository(one) == repository(other)
-}
-
-/// Host and path of a URL, without what may differ: scheme, user and suffix.
+/// Host and path of a URL, without what may differ, since hosts serve a repository under several and
+/// Buildkite's may not be the clone's: scheme, user and suffix.
 fn repository(url: &str) -> String {
     let (is_url, rest) = match url.split_once("://") {
         Some((_, rest)) => (true, rest),
@@ -405,7 +406,7 @@ mod tests {
             "git://github.com/rust-vmm/vm-memory",
         ];
         for url in same {
-            assert!(is_same_repository(url, same[0]), "{url}");
+            assert_eq!(repository(url), repository(same[0]), "{url}");
         }
         for url in [
             "https://github.com/somebody/vm-memory.git",
@@ -414,9 +415,9 @@ mod tests {
             "/rust-vmm/vm-memory.git",
             "origin",
         ] {
-            assert!(!is_same_repository(url, same[0]), "{url}");
+            assert_ne!(repository(url), repository(same[0]), "{url}");
         }
-        assert!(is_same_repository("/tmp/a/r.git", "/tmp/a/r"));
+        assert_eq!(repository("/tmp/a/r.git"), repository("/tmp/a/r"));
     }
 
     #[test]
