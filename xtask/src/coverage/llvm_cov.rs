@@ -11,6 +11,7 @@ use xshell::{Cmd, Shell, cmd};
 
 use crate::plan::metadata::{Metadata, Package};
 use crate::text::Percent;
+use crate::text::extended_regex::escape;
 
 /// Whose tests run and whose lines count.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,8 +38,8 @@ pub(crate) struct Measurement<'a> {
     /// `llvm-cov` and `llvm-profdata`, where the toolchain's own are not there.
     pub(crate) tools: Option<(PathBuf, PathBuf)>,
     pub(crate) scope: Scope<'a>,
-    /// Cargo's own arguments, such as `--all-features`.
-    pub(crate) features: Vec<String>,
+    /// Cargo's own, such as `--all-features`.
+    pub(crate) feature_argument: Option<String>,
     /// `--locked` and `--offline`, as given.
     pub(crate) passed_to_cargo: &'a [&'static str],
 }
@@ -50,7 +51,8 @@ pub(crate) enum Form<'a> {
     Summary,
     /// Pages below that directory, in `html`.
     Html(&'a Path),
-    Lcov(&'a Path),
+    /// To a file, or else on standard output.
+    Lcov(Option<&'a Path>),
     /// JSON with every region.
     Json(&'a Path),
 }
@@ -58,7 +60,6 @@ pub(crate) enum Form<'a> {
 /// Builds and runs the tests and leaves their profiles in the build directory. Cargo's messages say
 /// which executables belong to this build.
 pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement<'_>) -> Cmd<'sh> {
-    let features = &measurement.features;
     let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov test"), measurement).args([
         "--no-report",
         "--no-fail-fast",
@@ -68,7 +69,7 @@ pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement<'_>) -> Cmd<'s
         Scope::Workspace(_) => cmd.arg("--workspace"),
         Scope::Crate(package) => in_crate(cmd, package),
     }
-    .args(features)
+    .args(&measurement.feature_argument)
     .args(measurement.passed_to_cargo)
 }
 
@@ -86,7 +87,8 @@ pub(crate) fn report<'sh>(
     let cmd = match form {
         Form::Summary => cmd.args(["--json", "--summary-only"]),
         Form::Html(dir) => cmd.arg("--html").args(["--output-dir".as_ref(), dir]),
-        Form::Lcov(file) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
+        Form::Lcov(None) => cmd.arg("--lcov"),
+        Form::Lcov(Some(file)) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
         Form::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
     };
     let cmd = match measurement.scope {
@@ -97,16 +99,9 @@ pub(crate) fn report<'sh>(
         }
         Scope::Crate(package) => in_crate(cmd, package),
     };
-    let paths: Vec<String> = excluded.iter().map(|path| quote(path)).collect();
+    let paths: Vec<String> = excluded.iter().map(|path| escape(path)).collect();
     let pattern = format!("--ignore-filename-regex=^({})$", paths.join("|"));
     cmd.args((!paths.is_empty()).then_some(pattern))
-}
-
-/// A path as a regular expression that matches it alone.
-fn quote(path: &str) -> String {
-    let quoted =
-        |c: char| if "\\^$.|?*+()[]{}".contains(c) { format!("\\{c}") } else { c.to_string() };
-    path.chars().map(quoted).collect()
 }
 
 /// The sum over all functions, as llvm-cov counts: a line of two functions counts twice.
@@ -325,7 +320,7 @@ mod tests {
             build_dir: "/r/target/x".into(),
             tools: None,
             scope: Scope::Workspace(packages),
-            features: Vec::new(),
+            feature_argument: None,
             passed_to_cargo: &["--locked"],
         }
     }
@@ -333,8 +328,8 @@ mod tests {
     #[test]
     fn a_workspace_is_tested_with_all_features() {
         let sh = Shell::new().unwrap();
-        let measurement =
-            Measurement { features: vec!["--all-features".to_owned()], ..measurement(&[]) };
+        let feature_argument = Some("--all-features".to_owned());
+        let measurement = Measurement { feature_argument, ..measurement(&[]) };
         assert_eq!(
             command_line(&test(&sh, &measurement).into()),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x cargo llvm-cov test --no-report --no-fail-fast \
@@ -372,7 +367,7 @@ mod tests {
             "--html --output-dir /d --package=a --package=b"
         );
         assert_eq!(
-            end(Form::Lcov("/f".as_ref())),
+            end(Form::Lcov(Some("/f".as_ref()))),
             "--lcov --output-path /f --package=a --package=b"
         );
         assert_eq!(

@@ -6,38 +6,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use xshell::{Cmd, Shell};
 
 use crate::context::Context;
-use crate::coverage::llvm_cov;
-use crate::coverage::llvm_cov::{Build, File, Form, Measurement};
+use crate::coverage::llvm_cov::{self, Build, File, Form, Measurement};
 use crate::host::{directories, files, terminal};
 use crate::plan::metadata::Metadata;
 
 /// The build directory, below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
-/// Reports in the build directory; `--no-cleanup` keeps the first.
+/// The report in the build directory that `--no-cleanup` keeps.
 const SUMMARY: &str = "coverage.json";
-const LINES: &str = "coverage.lcov";
-/// A scratch file in the build directory.
-const INDEX: &str = "index";
+/// A scratch file in the build directory, for an index of git's.
+pub(crate) const INDEX: &str = "index";
 /// The pages of `--html`, which stay until the next run that writes them.
 const PAGES: &str = "html";
 
 /// Returns the coverage build directory of a workspace.
 pub(crate) fn build_dir(workspace: &Metadata) -> PathBuf {
     workspace.target_directory.join(BUILD_DIR)
-}
-
-/// How the tests ended.
-#[derive(Debug)]
-pub(crate) enum Tested {
-    Passed,
-    /// A test failed, or does not build; the output says which.
-    Failed {
-        reason: &'static str,
-    },
 }
 
 /// Waits until the build directory is free.
@@ -52,38 +40,23 @@ pub(crate) fn lock(build_dir: &Path) -> anyhow::Result<files::Lock> {
     })
 }
 
-/// A measurement in progress.
+/// A measurement in progress. The build directory is locked.
 pub(crate) struct Session<'a> {
-    cx: &'a Context,
+    pub(crate) cx: &'a Context,
     /// Runs commands in the workspace.
-    sh: &'a Shell,
-    workspace: &'a Metadata,
-    measurement: Measurement<'a>,
+    pub(crate) sh: &'a Shell,
+    pub(crate) workspace: &'a Metadata,
+    pub(crate) measurement: Measurement<'a>,
 }
 
 impl<'a> Session<'a> {
-    /// Removes the results of an earlier run. The build directory is locked.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a file cannot be removed (exit code 75).
-    pub(crate) fn start(
-        cx: &'a Context,
-        sh: &'a Shell,
-        workspace: &'a Metadata,
-        measurement: Measurement<'a>,
-    ) -> anyhow::Result<Session<'a>> {
-        let session = Session { cx, sh, workspace, measurement };
-        session.remove_results()?;
-        Ok(session)
-    }
-
-    /// Builds and runs the tests, and removes the executables of earlier builds.
+    /// Builds and runs the tests, and removes the executables of earlier builds. Returns the reason
+    /// if a test fails or does not build; the output says which.
     ///
     /// # Errors
     ///
     /// Fails if the build does not start, or is killed or interrupted (exit code 75).
-    pub(crate) fn test(&self) -> anyhow::Result<Tested> {
+    pub(crate) fn test(&self) -> anyhow::Result<Result<(), &'static str>> {
         let names = llvm_cov::rerun(self.workspace);
         let is_fingerprint = |path: &Path| llvm_cov::is_fingerprint(path, &names);
         for fingerprint in directories::directories_below(self.build_dir(), 6, is_fingerprint) {
@@ -93,13 +66,11 @@ impl<'a> Session<'a> {
         let cmd = llvm_cov::test(self.sh, &self.measurement);
         let (status, messages) = run_with_messages(self.cx, cmd)?;
         self.remove_stray_profiles(&strays)?;
-        if Context::interrupted_by().is_some() {
-            bail!("interrupted");
-        }
+        ensure!(Context::interrupted_by().is_none(), "interrupted");
         let build = Build::parse(&messages);
         match build.succeeded {
             Some(true) if status.success() => (),
-            Some(true) => return Ok(Tested::Failed { reason: "a test failed" }),
+            Some(true) => return Ok(Err("a test failed")),
             Some(false) => return self.build_again(),
             None => bail!("cargo could not start to build the tests; see above"),
         }
@@ -107,12 +78,12 @@ impl<'a> Session<'a> {
         for path in llvm_cov::stale(&present, &build, self.workspace) {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }
-        Ok(Tested::Passed)
+        Ok(Ok(()))
     }
 
     /// Builds once more to learn why it failed: only cargo's own words tell a killed compiler from one
     /// that found an error.
-    fn build_again(&self) -> anyhow::Result<Tested> {
+    fn build_again(&self) -> anyhow::Result<Result<(), &'static str>> {
         let list_tests = ["--", "--list"];
         let cmd = llvm_cov::test(self.sh, &self.measurement).args(list_tests);
         let output = self.cx.process(cmd).output()?;
@@ -123,7 +94,7 @@ impl<'a> Session<'a> {
         if output.status.success() {
             bail!("the build failed at first and then succeeded");
         }
-        Ok(Tested::Failed { reason: "the tests do not build" })
+        Ok(Err("the tests do not build"))
     }
 
     /// Profiles that a program leaves in its directory if it does not get `LLVM_PROFILE_FILE`.
@@ -187,9 +158,8 @@ impl<'a> Session<'a> {
 
     /// Returns a report in LCOV's format.
     pub(crate) fn lcov(&self, excluded: &[&str]) -> anyhow::Result<String> {
-        let path = self.build_dir().join(LINES);
-        self.report(Form::Lcov(&path), excluded)?;
-        files::read_output(&path)
+        let lcov = self.report(Form::Lcov(None), excluded)?;
+        Ok(String::from_utf8_lossy(&lcov).into_owned())
     }
 
     /// Writes the pages anew and returns the first.
@@ -206,11 +176,6 @@ impl<'a> Session<'a> {
         self.cx.process(cmd).read()
     }
 
-    /// A path for a scratch file.
-    pub(crate) fn scratch(&self) -> PathBuf {
-        self.build_dir().join(INDEX)
-    }
-
     /// Writes the report that is kept, and says where it is.
     pub(crate) fn keep_results(&self, excluded: &[&str]) -> anyhow::Result<()> {
         let path = self.build_dir().join(SUMMARY);
@@ -219,11 +184,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Removes everything but the build.
+    /// Removes the results of this run, or of an earlier one: everything but the build.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be removed (exit code 75).
     pub(crate) fn remove_results(&self) -> anyhow::Result<()> {
         let is_result = |name: &str| {
             [".profraw", ".profdata", "-profraw-list"].iter().any(|end| name.ends_with(end))
-                || [SUMMARY, LINES, INDEX].contains(&name)
+                || [SUMMARY, INDEX].contains(&name)
         };
         let dir = self.build_dir();
         let names = directories::names_in(dir).into_iter().filter(|name| is_result(name));
