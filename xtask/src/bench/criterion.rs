@@ -1,129 +1,97 @@
-//! The command lines of criterion's benchmarks and of `critcmp`, which compares their results, and
-//! what cargo says about the executables.
+//! Criterion's benchmarks on a side: how cargo builds and runs them, what it says about the
+//! executables, and how `critcmp` compares the results.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use xshell::{Cmd, Shell, cmd};
 
-use crate::bench::selection::TARGET;
-
-/// What is built and run on each side.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Selection {
-    pub(crate) package: Option<String>,
-    /// None means all.
-    pub(crate) features: Option<String>,
-    /// `--locked` and `--offline`, as given.
-    pub(crate) passed_to_cargo: Vec<&'static str>,
-}
-
-/// Which benchmarks run, and where their results go.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Destination<'a> {
-    /// Shared by everything that is to be compared.
-    pub(crate) criterion_home: &'a Path,
-    /// The name of the results there. Criterion reserves `base`, `change`, `new` and `report`.
-    pub(crate) baseline: &'a str,
-    /// A regular expression; None means every benchmark.
-    pub(crate) filter: Option<&'a str>,
-}
-
-/// Builds the bench target `main`, and prints a JSON message for each artifact.
-pub(crate) fn build<'sh>(sh: &'sh Shell, selection: &Selection, target_dir: &Path) -> Cmd<'sh> {
-    let options = ["--no-run", "--message-format=json-render-diagnostics"];
-    cargo_bench(sh, selection, target_dir).args(options)
-}
-
-/// Runs the bench target `main`. Plots would only cost time.
-pub(crate) fn run<'sh>(
-    sh: &'sh Shell,
-    selection: &Selection,
-    target_dir: &Path,
-    destination: &Destination<'_>,
-) -> Cmd<'sh> {
-    cargo_bench(sh, selection, target_dir)
-        .args(["--", "--noplot", "--save-baseline", destination.baseline])
-        .args(destination.filter)
-        .env("CRITERION_HOME", destination.criterion_home)
-}
-
-/// Values are joined to their options, so that none can be taken for another option.
-fn cargo_bench<'sh>(sh: &'sh Shell, selection: &Selection, target_dir: &Path) -> Cmd<'sh> {
-    let features = selection.features.as_ref();
-    let features = features
-        .map_or_else(|| "--all-features".to_owned(), |features| format!("--features={features}"));
-    let package = selection.package.as_ref().map(|package| format!("--package={package}"));
-    let passed = &selection.passed_to_cargo;
-    // The directory of intermediate artifacts is another one where `build.build-dir` names it, and
-    // then the same for both sides.
-    cmd!(
-        sh,
-        "cargo bench --bench main {passed...} {features} {package...} --target-dir {target_dir}"
-    )
-    .env("CARGO_BUILD_BUILD_DIR", target_dir)
-}
-
-/// Writes what criterion knows about one baseline as JSON to standard output. `critcmp` ignores
-/// `CRITERION_HOME`: it looks for results in `criterion` below what `--target-dir` names.
-pub(crate) fn export<'sh>(sh: &'sh Shell, target_dir: &Path, baseline: &str) -> Cmd<'sh> {
-    sh.cmd("critcmp").arg("--target-dir").arg(target_dir).args(["--export", baseline])
-}
-
-/// Writes the table of exported baselines, one column each.
-pub(crate) fn compare<'sh>(
-    sh: &'sh Shell,
-    target_dir: &Path,
-    exported: &[PathBuf],
-    coloured: bool,
-) -> Cmd<'sh> {
-    let color = if coloured { "always" } else { "never" };
-    sh.cmd("critcmp").arg("--target-dir").arg(target_dir).args(["--color", color]).args(exported)
-}
+use crate::bench::selection::{Selection, TARGET};
 
 /// Below a workspace's target directory: everything that is ours, the base's build among it.
 pub(crate) const OWN_DIR: &str = "xtask-bench";
 
-/// Where a side has its sources, and where cargo builds them.
-#[derive(Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) sources: &'a Path,
-    pub(crate) target_dir: &'a Path,
+/// A side: its sources, and where it is built.
+pub(crate) struct Side {
+    /// In the workspace's directory.
+    pub(crate) sh: Shell,
+    /// The root of the repository.
+    pub(crate) sources: PathBuf,
+    /// Of this side alone. The change's is the user's, which is warm.
+    pub(crate) target_dir: PathBuf,
+    pub(crate) selection: Selection,
+    /// What `rustc --version --verbose` prints there.
+    pub(crate) compiler: String,
 }
 
-/// Returns the manifests of the benchmarks in what `cargo bench --message-format=json` prints.
-///
-/// # Errors
-///
-/// Fails if an executable lies or comes from elsewhere, so that it may be the other side's.
-pub(crate) fn manifests(messages: &str, place: &Place<'_>) -> Result<Vec<PathBuf>, String> {
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let is_benchmark = |message: &Value| {
-        let kinds = message["target"]["kind"].as_array();
-        message["target"]["name"] == TARGET
-            && kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "bench"))
-    };
-    let manifests: Vec<PathBuf> = messages
-        .filter(is_benchmark)
-        .map(|message| place.manifest(&message))
-        .collect::<Result<_, _>>()?;
-    match manifests.as_slice() {
-        [] => Err("cargo names no executable".to_owned()),
-        _ => Ok(manifests),
+impl Side {
+    /// Builds the bench target `main`, and prints a JSON message for each artifact.
+    pub(crate) fn build(&self) -> Cmd<'_> {
+        self.cargo_bench().args(["--no-run", "--message-format=json-render-diagnostics"])
     }
-}
 
-impl Place<'_> {
+    /// Runs the bench target `main`: the benchmarks that a regular expression matches, or all. Plots
+    /// would only cost time. `baseline` is the name of the results below `criterion_home`, which
+    /// everything that is compared shares; criterion reserves `base`, `change`, `new` and `report`.
+    pub(crate) fn run(
+        &self,
+        criterion_home: &Path,
+        baseline: &str,
+        filter: Option<&str>,
+    ) -> Cmd<'_> {
+        self.cargo_bench()
+            .args(["--", "--noplot", "--save-baseline", baseline])
+            .args(filter)
+            .env("CRITERION_HOME", criterion_home)
+    }
+
+    /// Values are joined to their options, so that none can be taken for another option.
+    fn cargo_bench(&self) -> Cmd<'_> {
+        let Side { sh, target_dir, selection, .. } = self;
+        let Selection { package, features, passed_to_cargo } = selection;
+        let features = match features {
+            Some(features) => format!("--features={features}"),
+            None => "--all-features".to_owned(),
+        };
+        let package = package.as_ref().map(|package| format!("--package={package}"));
+        cmd!(sh, "cargo bench --bench main {passed_to_cargo...} {features} {package...}")
+            .arg("--target-dir")
+            .arg(target_dir)
+            // The directory of intermediate artifacts is another one where `build.build-dir` names
+            // it, and then the same for both sides.
+            .env("CARGO_BUILD_BUILD_DIR", target_dir)
+    }
+
+    /// Returns the manifests of the benchmarks in what the build prints.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an executable lies or comes from elsewhere, so that it may be the other side's.
+    pub(crate) fn manifests(&self, messages: &str) -> Result<Vec<PathBuf>, String> {
+        let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let is_benchmark = |message: &Value| {
+            let kinds = message["target"]["kind"].as_array();
+            message["target"]["name"] == TARGET
+                && kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "bench"))
+        };
+        let manifests = messages.filter(is_benchmark).map(|message| self.manifest(&message));
+        let manifests: Vec<PathBuf> = manifests.collect::<Result<_, _>>()?;
+        if manifests.is_empty() {
+            return Err("cargo names no executable".to_owned());
+        }
+        Ok(manifests)
+    }
+
     fn manifest(&self, message: &Value) -> Result<PathBuf, String> {
         let path = |value: &Value| PathBuf::from(value.as_str().unwrap_or_default());
         let executable = path(&message["executable"]);
-        let below = executable.strip_prefix(self.target_dir);
+        let below = executable.strip_prefix(&self.target_dir);
         if !below.is_ok_and(|below| !below.starts_with(OWN_DIR)) {
             let dir = self.target_dir.display();
             return Err(format!("`{}` was not built in `{dir}`", executable.display()));
         }
         let source = path(&message["target"]["src_path"]);
-        if !source.starts_with(self.sources) {
+        if !source.starts_with(&self.sources) {
             let (source, dir) = (source.display(), self.sources.display());
             return Err(format!("`{source}` does not belong to `{dir}`"));
         }
@@ -143,22 +111,42 @@ pub(crate) fn has_default_harness(manifest: &str) -> bool {
     }
 }
 
+/// Writes what criterion knows about one baseline as JSON to standard output. `critcmp` ignores
+/// `CRITERION_HOME`: it looks for results in `criterion` below what `--target-dir` names.
+pub(crate) fn export<'sh>(sh: &'sh Shell, target_dir: &Path, baseline: &str) -> Cmd<'sh> {
+    sh.cmd("critcmp").arg("--target-dir").arg(target_dir).args(["--export", baseline])
+}
+
+/// Writes the table of exported baselines, one column each.
+pub(crate) fn compare<'sh>(
+    sh: &'sh Shell,
+    target_dir: &Path,
+    exported: &[PathBuf],
+    coloured: bool,
+) -> Cmd<'sh> {
+    let color = if coloured { "always" } else { "never" };
+    sh.cmd("critcmp").arg("--target-dir").arg(target_dir).args(["--color", color]).args(exported)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::process::command_line;
     use serde_json::json;
 
+    fn side(target_dir: &str, selection: Selection) -> Side {
+        let (sources, target_dir) = ("/r".into(), target_dir.into());
+        Side { sh: Shell::new().unwrap(), sources, target_dir, selection, compiler: String::new() }
+    }
+
     #[test]
     fn all_features_are_measured_unless_some_are_named() {
-        let sh = Shell::new().unwrap();
-        let line = |selection: &Selection, filter| {
-            let criterion_home = Path::new("/t/criterion");
-            let destination = Destination { criterion_home, baseline: "base-1", filter };
-            command_line(&run(&sh, selection, Path::new("/t/base"), &destination).into())
+        let line = |selection: Selection, filter| {
+            let side = side("/t/base", selection);
+            command_line(&side.run(Path::new("/t/criterion"), "base-1", filter).into())
         };
         assert_eq!(
-            line(&Selection { package: None, features: None, passed_to_cargo: Vec::new() }, None),
+            line(Selection::default(), None),
             "CARGO_BUILD_BUILD_DIR=/t/base CRITERION_HOME=/t/criterion cargo bench --bench main \
              --all-features --target-dir /t/base -- --noplot --save-baseline base-1"
         );
@@ -168,7 +156,7 @@ mod tests {
             passed_to_cargo: vec!["--locked"],
         };
         assert_eq!(
-            line(&selection, Some("^(?:a|b)$")),
+            line(selection, Some("^(?:a|b)$")),
             "CARGO_BUILD_BUILD_DIR=/t/base CRITERION_HOME=/t/criterion cargo bench --bench main --locked \
              '--features=a b;c' --package=--x --target-dir /t/base -- --noplot --save-baseline base-1 \
              '^(?:a|b)$'"
@@ -197,8 +185,7 @@ mod tests {
     }
 
     fn check(messages: &str) -> Result<Vec<PathBuf>, String> {
-        let place = Place { sources: Path::new("/r"), target_dir: Path::new("/t") };
-        manifests(messages, &place)
+        side("/t", Selection::default()).manifests(messages)
     }
 
     #[test]

@@ -4,17 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::ensure;
 use serde_json::{Value, json};
-use xshell::Shell;
 
 use crate::base::Base;
-use crate::bench::criterion;
-use crate::bench::criterion::{Destination, Place, Selection};
+use crate::bench::checkout::Checkout;
+use crate::bench::criterion::{self, Side};
 use crate::bench::report::Problem;
 use crate::bench::results::{Comparison, Results};
-use crate::bench::selection;
-use crate::bench::selection::{Schedule, SideName};
+use crate::bench::selection::{self, Schedule, SideName};
 use crate::context::Context;
 use crate::host::files::Lock;
 use crate::host::{directories, files, terminal};
@@ -30,28 +28,11 @@ pub(crate) struct Bench<'a> {
     _lock: Lock,
 }
 
-/// A side: its sources, and where it is built.
-pub(crate) struct Side<'a> {
-    /// In the workspace's directory.
-    pub(crate) sh: &'a Shell,
-    /// The same, relative to the root of the repository.
-    pub(crate) workspace: &'a Path,
-    /// The root of the repository.
-    pub(crate) sources: PathBuf,
-    /// Of this side alone. The change's is the user's, which is warm.
-    pub(crate) target_dir: PathBuf,
-    pub(crate) selection: Selection,
-    /// What `rustc --version --verbose` prints there.
-    pub(crate) compiler: String,
-    /// The submodules that a base is built without, by path.
-    pub(crate) missing_submodules: Vec<String>,
-}
-
 /// Both sides.
-pub(crate) struct Sides<'a> {
-    pub(crate) change: Side<'a>,
+pub(crate) struct Sides {
+    pub(crate) change: Side,
     /// None where the base has nothing to measure.
-    pub(crate) base: Option<Side<'a>>,
+    pub(crate) base: Option<Side>,
 }
 
 /// The results of each side, in the order of the runs.
@@ -88,7 +69,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn measure_all(
         &self,
         schedule: &Schedule,
-        sides: &Sides<'_>,
+        sides: &Sides,
         runs: &mut Runs,
     ) -> anyhow::Result<Option<(SideName, Problem)>> {
         let first = match (&sides.base, runs.base.is_empty()) {
@@ -113,7 +94,7 @@ impl<'a> Bench<'a> {
     fn measure_each(
         &self,
         names: &[SideName],
-        sides: &Sides<'_>,
+        sides: &Sides,
         filter: Option<&str>,
         runs: &mut Runs,
     ) -> anyhow::Result<Option<(SideName, Problem)>> {
@@ -138,28 +119,24 @@ impl<'a> Bench<'a> {
     /// Builds and runs one side.
     fn measure(
         &self,
-        side: &Side<'_>,
+        side: &Side,
         baseline: &str,
         filter: Option<&str>,
     ) -> anyhow::Result<Result<Results, Problem>> {
-        let Side { sh, selection, target_dir, sources, .. } = side;
-        let build = criterion::build(sh, selection, target_dir);
-        let build = self.cx.process(build).shown().stream_stderr().output()?;
-        fail_if_interrupted()?;
+        let build = self.cx.process(side.build()).shown().stream_stderr().output()?;
+        ensure!(Context::interrupted_by().is_none(), "interrupted");
         if !build.status.success() {
             return Ok(Err(Problem::DoesNotBuild));
         }
-        let messages = String::from_utf8_lossy(&build.stdout);
-        let manifests = criterion::manifests(&messages, &Place { sources, target_dir });
+        let manifests = side.manifests(&String::from_utf8_lossy(&build.stdout));
         let manifests = manifests.map_err(|problem| {
             Failure::new(format!("the benchmarks may be those of the other side: {problem}"))
                 .help("unset what makes cargo build elsewhere, such as `build.build-dir`")
         })?;
         let criterion_home = self.criterion_home();
-        let destination = Destination { criterion_home: &criterion_home, baseline, filter };
-        let run = criterion::run(sh, selection, target_dir, &destination);
+        let run = side.run(&criterion_home, baseline, filter);
         let status = self.cx.process(run).shown().stream().status()?;
-        fail_if_interrupted()?;
+        ensure!(Context::interrupted_by().is_none(), "interrupted");
         if !status.success() {
             return Ok(Err(failure(manifests)));
         }
@@ -177,13 +154,6 @@ impl<'a> Bench<'a> {
 
     fn criterion_home(&self) -> PathBuf {
         self.dir.join("criterion")
-    }
-}
-
-fn fail_if_interrupted() -> anyhow::Result<()> {
-    match Context::interrupted_by() {
-        Some(_) => bail!("interrupted"),
-        None => Ok(()),
     }
 }
 
@@ -206,7 +176,7 @@ const MAX_ENTRIES: usize = 32;
 /// The place of one base's measurement.
 pub(crate) struct Known {
     file: PathBuf,
-    /// Everything that the measurement depends on.
+    /// Everything that the measurement depends on, a part on each line.
     key: String,
 }
 
@@ -219,10 +189,35 @@ impl Known {
     pub(crate) fn new(
         cx: &Context,
         cache_dir: &Path,
-        base: &Side<'_>,
-        commit: &str,
+        base: &Side,
+        checkout: &Checkout,
     ) -> anyhow::Result<Known> {
-        let key = key(cx, base, commit)?;
+        let dir = base.sh.current_dir();
+        let lock_file = files::read_text_if_exists(&dir.join("Cargo.lock"), "Cargo.lock")?;
+        let config = ["config", "config.toml"]
+            .map(|name| files::read_text(&cx.cargo_home().join(name), name).unwrap_or_default());
+        let config = fingerprint(config.join("\n").as_bytes());
+        let lock_file = fingerprint(lock_file.unwrap_or_default().as_bytes());
+        let workspace = dir.strip_prefix(&checkout.dir).unwrap_or(&dir).to_string_lossy();
+        let machine = machine();
+        let mut parts = vec![
+            // Until version 2 both sides could share cargo's build directory.
+            ("version", "2"),
+            ("commit", &checkout.commit),
+            ("workspace", &workspace),
+            ("package", base.selection.package.as_deref().unwrap_or("(the default)")),
+            ("features", base.selection.features.as_deref().unwrap_or("(all)")),
+            ("compiler", &base.compiler),
+            ("Cargo.lock", &lock_file),
+            ("cargo configuration", &config),
+            ("machine", &machine),
+        ];
+        let missing = checkout.missing_submodules.iter();
+        parts.extend(missing.map(|path| ("without submodule", path.as_str())));
+        let variables = cx.environment().iter().filter(|(name, _)| affects_build(name));
+        parts.extend(variables.map(|(name, value)| (name.as_str(), value.as_str())));
+        let lines = parts.into_iter().map(|(name, value)| format!("{name} {value:?}"));
+        let key = lines.collect::<Vec<_>>().join("\n");
         let file = cache_dir.join("known").join(format!("{}.json", fingerprint(key.as_bytes())));
         Ok(Known { file, key })
     }
@@ -265,34 +260,6 @@ fn parse_entry(text: &str, key: &str) -> Option<Results> {
         return None;
     }
     Results::parse(stored["results"].as_str()?)
-}
-
-/// Returns everything that a measurement of the base depends on, a part on each line.
-fn key(cx: &Context, base: &Side<'_>, commit: &str) -> anyhow::Result<String> {
-    let lock_file =
-        files::read_text_if_exists(&base.sh.current_dir().join("Cargo.lock"), "Cargo.lock")?;
-    let config = ["config", "config.toml"]
-        .map(|name| files::read_text(&cx.cargo_home().join(name), name).unwrap_or_default());
-    let config = fingerprint(config.join("\n").as_bytes());
-    let lock_file = fingerprint(lock_file.unwrap_or_default().as_bytes());
-    let (workspace, machine) = (base.workspace.to_string_lossy(), machine());
-    let mut parts = vec![
-        // Until version 2 both sides could share cargo's build directory.
-        ("version", "2"),
-        ("commit", commit),
-        ("workspace", &workspace),
-        ("package", base.selection.package.as_deref().unwrap_or("(the default)")),
-        ("features", base.selection.features.as_deref().unwrap_or("(all)")),
-        ("compiler", &base.compiler),
-        ("Cargo.lock", &lock_file),
-        ("cargo configuration", &config),
-        ("machine", &machine),
-    ];
-    parts.extend(base.missing_submodules.iter().map(|path| ("without submodule", path.as_str())));
-    let variables = cx.environment().iter().filter(|(name, _)| affects_build(name));
-    parts.extend(variables.map(|(name, value)| (name.as_str(), value.as_str())));
-    let lines = parts.into_iter().map(|(name, value)| format!("{name} {value:?}"));
-    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Whether an environment variable changes what is built. One too many costs a measurement, one too

@@ -1,7 +1,6 @@
 //! Pure. The results of the runs, and whether a benchmark is slower than on the base.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -40,11 +39,13 @@ impl Results {
 
     /// The text that `critcmp` reads, under another name: the heading of its column.
     pub(crate) fn export_as(&self, name: &str) -> String {
-        let benchmarks: Map<String, Value> = self
-            .benchmarks
-            .iter()
-            .map(|(benchmark, it)| (benchmark.clone(), it.named(name, benchmark)))
-            .collect();
+        let benchmark = |(benchmark, it): (&String, &Benchmark)| {
+            let mut exported = it.exported.clone();
+            exported["baseline"] = name.into();
+            exported["fullname"] = format!("{name}/{benchmark}").into();
+            (benchmark.clone(), exported)
+        };
+        let benchmarks: Map<String, Value> = self.benchmarks.iter().map(benchmark).collect();
         serde_json::json!({ "name": name, "benchmarks": benchmarks }).to_string()
     }
 
@@ -74,13 +75,6 @@ impl Benchmark {
             },
             exported: entry.clone(),
         })
-    }
-
-    fn named(&self, baseline: &str, benchmark: &str) -> Value {
-        let mut exported = self.exported.clone();
-        exported["baseline"] = baseline.into();
-        exported["fullname"] = format!("{baseline}/{benchmark}").into();
-        exported
     }
 }
 
@@ -181,21 +175,16 @@ fn slowdown_at_best_percent(base: &Runs, change: &Runs, name: &str) -> Option<f6
 }
 
 /// A time with three significant digits and the unit that fits it.
-pub(crate) struct Nanoseconds(pub(crate) f64);
-
-impl fmt::Display for Nanoseconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")];
-        let (scale, unit) =
-            units.into_iter().find(|(scale, _)| *scale <= self.0).unwrap_or((1.0, "ns"));
-        let value = self.0 / scale;
-        let decimals = match value {
-            value if value < 10.0 => 2,
-            value if value < 100.0 => 1,
-            _ => 0,
-        };
-        write!(f, "{value:.decimals$} {unit}")
-    }
+pub(crate) fn nanoseconds(ns: f64) -> String {
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")];
+    let (scale, unit) = units.into_iter().find(|(scale, _)| *scale <= ns).unwrap_or((1.0, "ns"));
+    let value = ns / scale;
+    let decimals = match value {
+        value if value < 10.0 => 2,
+        value if value < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
 }
 
 #[cfg(test)]
@@ -311,8 +300,7 @@ pub(crate) mod tests {
 
     #[test]
     fn times_have_three_digits_and_a_unit() {
-        let shown = [0.5, 1.0, 12.34, 999.4, 1_000.0, 15_400.0, 2e6, 3.21e9, 4e12]
-            .map(|ns| Nanoseconds(ns).to_string());
+        let shown = [0.5, 1.0, 12.34, 999.4, 1_000.0, 15_400.0, 2e6, 3.21e9, 4e12].map(nanoseconds);
         assert_eq!(
             shown,
             [

@@ -4,9 +4,64 @@ use std::fmt;
 
 use crate::plan::metadata::{Metadata, Package, problem_of_feature};
 use crate::text::diagnostic::Rejected;
+use crate::text::extended_regex::escape;
 
 /// The bench target that is measured.
 pub(crate) const TARGET: &str = "main";
+
+/// What is built and run on a side.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    pub(crate) package: Option<String>,
+    /// As cargo takes them; None means all.
+    pub(crate) features: Option<String>,
+    /// `--locked` and `--offline`, as given.
+    pub(crate) passed_to_cargo: Vec<&'static str>,
+}
+
+impl Selection {
+    /// Checks the features that are measured on the change.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a feature that no measured package has (exit code 2).
+    pub(crate) fn check_features(&self, change: &Benchmarks<'_>) -> Result<(), Rejected> {
+        match self.feature_names().find_map(|name| change.problem_of_feature(name)) {
+            Some(problem) => {
+                Err(Rejected::new(problem).help("`[features]` in Cargo.toml lists the features"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what the base can measure of this, and the features that it lacks.
+    ///
+    /// # Errors
+    ///
+    /// If it has nothing to compare with, with the reason.
+    pub(crate) fn on_base(
+        &self,
+        change: &Benchmarks<'_>,
+        base: &Metadata,
+    ) -> Result<(Selection, Vec<&str>), String> {
+        let base = Benchmarks::of(base, self.package.as_deref())?;
+        if change.have_criterion() && !base.have_criterion() {
+            return Err(format!("the bench target `{TARGET}` does not use criterion"));
+        }
+        let (known, lacking): (Vec<&str>, Vec<&str>) =
+            self.feature_names().partition(|name| base.problem_of_feature(name).is_none());
+        let mut selection = self.clone();
+        selection.features = self.features.as_ref().map(|_| known.join(","));
+        // The lock file of the base may be that of the change, which need not fit its manifests.
+        selection.passed_to_cargo.retain(|option| *option != "--locked");
+        Ok((selection, lacking))
+    }
+
+    fn feature_names(&self) -> impl Iterator<Item = &str> {
+        let list = self.features.as_deref().unwrap_or_default();
+        list.split([',', ' ']).filter(|name| !name.is_empty())
+    }
+}
 
 /// The packages of a revision whose benchmarks are measured.
 #[derive(Debug)]
@@ -23,8 +78,10 @@ impl<'m> Benchmarks<'m> {
             Some(name) => vec![metadata.package(name)?],
             None => metadata.default_packages(),
         };
+        let with_bench =
+            metadata.packages.iter().filter(|it| it.benches.iter().any(|name| name == TARGET));
         let (measured, others): (Vec<&Package>, Vec<&Package>) =
-            metadata.packages.iter().filter(|it| has_bench(it)).partition(|it| chosen.contains(it));
+            with_bench.partition(|it| chosen.contains(it));
         if measured.is_empty() {
             return Err(no_target(package, &others));
         }
@@ -36,10 +93,8 @@ impl<'m> Benchmarks<'m> {
         self.0.iter().any(|package| package.depends_on_criterion)
     }
 
-    /// Those of a list of features, as cargo takes it, that no measured package has, and why.
-    pub(crate) fn unknown_features<'l>(&self, list: &'l str) -> Vec<(&'l str, String)> {
-        let problem = |name| Some((name, problem_of_feature(self.0.iter().copied(), name)?));
-        names(list).filter_map(problem).collect()
+    fn problem_of_feature(&self, name: &str) -> Option<String> {
+        problem_of_feature(self.0.iter().copied(), name)
     }
 
     /// Returns a warning where several packages are measured: criterion tells benchmarks apart by name
@@ -55,10 +110,6 @@ impl<'m> Benchmarks<'m> {
     }
 }
 
-fn has_bench(package: &Package) -> bool {
-    package.benches.iter().any(|name| name == TARGET)
-}
-
 fn no_target(package: Option<&str>, others: &[&Package]) -> String {
     let whose = match package {
         Some(name) => format!("the package `{name}` has"),
@@ -71,15 +122,6 @@ fn no_target(package: Option<&str>, others: &[&Package]) -> String {
         some => format!(", but there is with {}", some.join(", ")),
     };
     format!("{whose} no bench target `{TARGET}`{hint}")
-}
-
-/// Returns a list of features without some of them.
-pub(crate) fn without(list: &str, dropped: &[&str]) -> String {
-    names(list).filter(|name| !dropped.contains(name)).collect::<Vec<_>>().join(",")
-}
-
-fn names(list: &str) -> impl Iterator<Item = &str> {
-    list.split([',', ' ']).filter(|name| !name.is_empty())
 }
 
 /// A side of the comparison.
@@ -123,6 +165,7 @@ impl Schedule {
         rounds: Option<usize>,
         fail_above_percent: Option<f64>,
     ) -> Result<Schedule, Rejected> {
+        let rounds = rounds.or(fail_above_percent.map(|_| MIN_GATED_ROUNDS));
         let message = match (rounds, fail_above_percent) {
             (Some(rounds), _) if !(1..=MAX_ROUNDS).contains(&rounds) => {
                 format!("`--rounds` takes a number from 1 to {MAX_ROUNDS}")
@@ -130,9 +173,6 @@ impl Schedule {
             (Some(rounds), Some(_)) if rounds < MIN_GATED_ROUNDS => format!(
                 "`--fail-above` needs `--rounds {MIN_GATED_ROUNDS}` or more to tell a slowdown from noise"
             ),
-            (None, Some(_)) => {
-                return Ok(Schedule { rounds: Some(MIN_GATED_ROUNDS), fail_above_percent });
-            }
             _ => return Ok(Schedule { rounds, fail_above_percent }),
         };
         Err(Rejected::new(message).help("see `cargo xtask help bench`"))
@@ -177,17 +217,6 @@ pub(crate) fn filter<'a>(names: impl Iterator<Item = &'a str>) -> Option<String>
     let escaped: Vec<String> = names.map(escape).collect();
     let filter = format!("^(?:{})$", escaped.join("|"));
     (filter.len() <= LIMIT_BYTES).then_some(filter)
-}
-
-fn escape(name: &str) -> String {
-    let mut escaped = String::new();
-    for c in name.chars() {
-        if r"\.+*?()|[]{}^$#&-~".contains(c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -259,12 +288,15 @@ mod tests {
     fn features_that_a_revision_lacks_are_found() {
         let metadata = metadata(&[package("a", Some("main"))], &["a"]);
         let found = Benchmarks::of(&metadata, None).unwrap();
-        assert_eq!(found.unknown_features("default, extra b/c"), []);
-        let unknown = found.unknown_features("extra,new exrta");
-        let names: Vec<&str> = unknown.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["new", "exrta"]);
-        assert_eq!(unknown[1].1, "unknown feature `exrta`, did you mean `extra`?");
-        assert_eq!(without("extra,new exrta", &names), "extra");
+        let of = |list: &str| Selection { features: Some(list.to_owned()), ..Selection::default() };
+        let selection = of("default, extra b/c");
+        assert_eq!(selection.on_base(&found, &metadata).unwrap().1, [""; 0]);
+        let selection = of("extra,new exrta");
+        let (on_base, lacking) = selection.on_base(&found, &metadata).unwrap();
+        assert_eq!(lacking, ["new", "exrta"]);
+        assert_eq!(on_base.features.as_deref(), Some("extra"));
+        let error = of("extra exrta").check_features(&found).unwrap_err().to_string();
+        assert!(error.contains("unknown feature `exrta`, did you mean `extra`?"), "{error}");
     }
 
     fn letters(rounds: Option<usize>, fail_above_percent: Option<f64>) -> String {
