@@ -15,7 +15,7 @@ use crate::bench::results::{Comparison, Results};
 use crate::bench::selection::{self, Schedule, SideName};
 use crate::context::Context;
 use crate::host::files::Lock;
-use crate::host::{directories, files, terminal};
+use crate::host::{cargo, directories, files, terminal};
 use crate::text::diagnostic::Failure;
 use crate::text::fingerprint;
 use crate::text::sanitize::visible;
@@ -64,8 +64,8 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if a tool is missing or prints something unknown, and if an executable is not
-    /// proven to be its side's own (exit code 75).
+    /// Fails if a compiler is killed or the disk is full, if a tool is missing or prints something
+    /// unknown, and if an executable is not proven to be its side's own (exit code 75).
     pub(crate) fn measure_all(
         &self,
         schedule: &Schedule,
@@ -126,6 +126,7 @@ impl<'a> Bench<'a> {
         let build = self.cx.process(side.build()).shown().stream_stderr().output()?;
         ensure!(Context::interrupted_by().is_none(), "interrupted");
         if !build.status.success() {
+            cargo::check_failed_build(self.cx.process(side.build()))?;
             return Ok(Err(Problem::DoesNotBuild));
         }
         let manifests = side.manifests(&String::from_utf8_lossy(&build.stdout));

@@ -298,14 +298,6 @@ pub(crate) fn is_fingerprint(path: &Path, names: &HashSet<&str>) -> bool {
     }
 }
 
-/// Returns the line with which cargo says that a compiler was killed, or had no space on the disk to
-/// write to: neither is the fault of the code.
-pub(crate) fn interruption(stderr: &str) -> Option<&str> {
-    const SIGNS: [&str; 4] =
-        ["(signal: ", "terminated with signal", "No space left on device", "Disk quota exceeded"];
-    stderr.lines().find(|line| SIGNS.iter().any(|sign| line.contains(sign)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -454,12 +446,5 @@ not a message
         assert!(is_fingerprint("/t/debug/build/script/0123/fingerprint"));
         assert!(!is_fingerprint("/t/debug/.fingerprint/through-more-0123"));
         assert!(!is_fingerprint("/t/debug/build/through-0123"));
-    }
-
-    #[test]
-    fn a_killed_compiler_is_not_an_error_of_the_code() {
-        let killed = "error: could not compile `a`\n  process didn't exit successfully: `rustc` (signal: 9, SIGKILL: kill)";
-        assert!(interruption(killed).unwrap().ends_with("SIGKILL: kill)"));
-        assert_eq!(interruption("error[E0308]: mismatched types"), None);
     }
 }

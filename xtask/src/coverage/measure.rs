@@ -11,7 +11,7 @@ use xshell::{Cmd, Shell};
 
 use crate::context::Context;
 use crate::coverage::llvm_cov::{self, Build, File, Form, Measurement};
-use crate::host::{directories, files, terminal};
+use crate::host::{cargo, directories, files, terminal};
 use crate::plan::metadata::Metadata;
 
 /// The build directory, below cargo's target directory.
@@ -71,7 +71,11 @@ impl<'a> Session<'a> {
         match build.succeeded {
             Some(true) if status.success() => (),
             Some(true) => return Ok(Err("a test failed")),
-            Some(false) => return self.build_again(),
+            Some(false) => {
+                let again = llvm_cov::test(self.sh, &self.measurement).args(["--", "--list"]);
+                cargo::check_failed_build(self.cx.process(again))?;
+                return Ok(Err("the tests do not build"));
+            }
             None => bail!("cargo could not start to build the tests; see above"),
         }
         let present = directories::executables_below(self.build_dir());
@@ -79,22 +83,6 @@ impl<'a> Session<'a> {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }
         Ok(Ok(()))
-    }
-
-    /// Builds once more to learn why it failed: only cargo's own words tell a killed compiler from one
-    /// that found an error.
-    fn build_again(&self) -> anyhow::Result<Result<(), &'static str>> {
-        let list_tests = ["--", "--list"];
-        let cmd = llvm_cov::test(self.sh, &self.measurement).args(list_tests);
-        let output = self.cx.process(cmd).output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        if let Some(line) = llvm_cov::interruption(&stderr) {
-            bail!("the build was interrupted: {}", line.trim());
-        }
-        if output.status.success() {
-            bail!("the build failed at first and then succeeded");
-        }
-        Ok(Err("the tests do not build"))
     }
 
     /// Profiles that a program leaves in its directory if it does not get `LLVM_PROFILE_FILE`.
