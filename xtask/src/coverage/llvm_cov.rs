@@ -31,8 +31,9 @@ impl<'a> Scope<'a> {
 }
 
 /// What all command lines of one measurement have in common.
-#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measurement<'a> {
+    /// In the directory of the workspace.
+    pub(crate) sh: &'a Shell,
     /// Built and measured there, apart from every other build.
     pub(crate) build_dir: PathBuf,
     /// `llvm-cov` and `llvm-profdata`, where the toolchain's own are not there.
@@ -57,51 +58,65 @@ pub(crate) enum Form<'a> {
     Json(&'a Path),
 }
 
-/// Builds and runs the tests and leaves their profiles in the build directory. Cargo's messages say
-/// which executables belong to this build.
-pub(crate) fn test<'sh>(sh: &'sh Shell, measurement: &Measurement<'_>) -> Cmd<'sh> {
-    let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov test"), measurement).args([
-        "--no-report",
-        "--no-fail-fast",
-        "--message-format=json-render-diagnostics",
-    ]);
-    match measurement.scope {
-        Scope::Workspace(_) => cmd.arg("--workspace"),
-        Scope::Crate(package) => in_crate(cmd, package),
+impl<'a> Measurement<'a> {
+    /// Builds and runs the tests and leaves their profiles in the build directory. Cargo's messages say
+    /// which executables belong to this build.
+    pub(crate) fn test(&self) -> Cmd<'a> {
+        let cmd = self.in_build_dir("test").args(["--no-report", "--no-fail-fast"]);
+        let cmd = cmd.arg("--message-format=json-render-diagnostics");
+        match self.scope {
+            Scope::Workspace(_) => cmd.arg("--workspace"),
+            Scope::Crate(package) => in_crate(cmd, package),
+        }
+        .args(&self.feature_argument)
+        .args(self.passed_to_cargo)
     }
-    .args(&measurement.feature_argument)
-    .args(measurement.passed_to_cargo)
+
+    /// Reports on the profiles in the build directory, without building or running anything.
+    /// `excluded` are files that do not count.
+    pub(crate) fn report(&self, form: Form<'_>, excluded: &[&str]) -> Cmd<'a> {
+        // A child that was killed while it wrote its profile leaves an unreadable one.
+        let cmd = self.in_build_dir("report").arg("--failure-mode=all");
+        let cmd = match form {
+            Form::Summary => cmd.args(["--json", "--summary-only"]),
+            Form::Html(dir) => cmd.arg("--html").args(["--output-dir".as_ref(), dir]),
+            Form::Lcov(None) => cmd.arg("--lcov"),
+            Form::Lcov(Some(file)) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
+            Form::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
+        };
+        let cmd = match self.scope {
+            // `--workspace` is known here since 0.9 only; without the names, only the root package
+            // would be reported.
+            Scope::Workspace(packages) => {
+                cmd.args(packages.iter().map(|package| format!("--package={}", package.name)))
+            }
+            Scope::Crate(package) => in_crate(cmd, package),
+        };
+        let paths: Vec<String> = excluded.iter().map(|path| escape(path)).collect();
+        let pattern = format!("--ignore-filename-regex=^({})$", paths.join("|"));
+        cmd.args((!paths.is_empty()).then_some(pattern))
+    }
+
+    fn in_build_dir(&self, subcommand: &str) -> Cmd<'a> {
+        let sh = self.sh;
+        let cmd = cmd!(sh, "cargo llvm-cov {subcommand}")
+            .env("CARGO_LLVM_COV_TARGET_DIR", &self.build_dir)
+            .env_remove("CARGO_LLVM_COV_BUILD_DIR")
+            // It would ask on a terminal whether to install what is missing.
+            .env_remove("CARGO_LLVM_COV_SETUP");
+        match &self.tools {
+            Some((llvm_cov, llvm_profdata)) => {
+                cmd.env("LLVM_COV", llvm_cov).env("LLVM_PROFDATA", llvm_profdata)
+            }
+            None => cmd.env_remove("LLVM_COV").env_remove("LLVM_PROFDATA"),
+        }
+    }
 }
 
-/// Reports on the profiles in the build directory, without building or running anything. `excluded`
-/// are files that do not count.
-pub(crate) fn report<'sh>(
-    sh: &'sh Shell,
-    measurement: &Measurement<'_>,
-    form: Form<'_>,
-    excluded: &[&str],
-) -> Cmd<'sh> {
-    let cmd = in_build_dir(cmd!(sh, "cargo llvm-cov report"), measurement)
-        // A child that was killed while it wrote its profile leaves an unreadable one.
-        .arg("--failure-mode=all");
-    let cmd = match form {
-        Form::Summary => cmd.args(["--json", "--summary-only"]),
-        Form::Html(dir) => cmd.arg("--html").args(["--output-dir".as_ref(), dir]),
-        Form::Lcov(None) => cmd.arg("--lcov"),
-        Form::Lcov(Some(file)) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
-        Form::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
-    };
-    let cmd = match measurement.scope {
-        // `--workspace` is known here since 0.9 only; without the names, only the root package would
-        // be reported.
-        Scope::Workspace(packages) => {
-            cmd.args(packages.iter().map(|package| format!("--package={}", package.name)))
-        }
-        Scope::Crate(package) => in_crate(cmd, package),
-    };
-    let paths: Vec<String> = excluded.iter().map(|path| escape(path)).collect();
-    let pattern = format!("--ignore-filename-regex=^({})$", paths.join("|"));
-    cmd.args((!paths.is_empty()).then_some(pattern))
+/// The crate is named by its manifest: features of a member that is named by `--package` are
+/// refused in the root of a virtual workspace with the old resolver.
+fn in_crate<'sh>(cmd: Cmd<'sh>, package: &Package) -> Cmd<'sh> {
+    cmd.arg("--manifest-path").arg(&package.manifest)
 }
 
 /// The sum over all functions, as llvm-cov counts: a line of two functions counts twice.
@@ -173,26 +188,6 @@ pub(crate) fn unreadable_profiles(stderr: &str) -> BTreeSet<&str> {
     let warnings = stderr.lines().filter_map(|line| line.strip_prefix("warning: "));
     let profile = |warning: &'_ str| Some(warning.find(".profraw: ")? + ".profraw".len());
     warnings.filter_map(|warning| Some(&warning[..profile(warning)?])).collect()
-}
-
-/// The crate is named by its manifest: features of a member that is named by `--package` are
-/// refused in the root of a virtual workspace with the old resolver.
-fn in_crate<'sh>(cmd: Cmd<'sh>, package: &Package) -> Cmd<'sh> {
-    cmd.arg("--manifest-path").arg(&package.manifest)
-}
-
-fn in_build_dir<'sh>(cmd: Cmd<'sh>, measurement: &Measurement<'_>) -> Cmd<'sh> {
-    let cmd = cmd
-        .env("CARGO_LLVM_COV_TARGET_DIR", &measurement.build_dir)
-        .env_remove("CARGO_LLVM_COV_BUILD_DIR")
-        // It would ask on a terminal whether to install what is missing.
-        .env_remove("CARGO_LLVM_COV_SETUP");
-    match &measurement.tools {
-        Some((llvm_cov, llvm_profdata)) => {
-            cmd.env("LLVM_COV", llvm_cov).env("LLVM_PROFDATA", llvm_profdata)
-        }
-        None => cmd.env_remove("LLVM_COV").env_remove("LLVM_PROFDATA"),
-    }
 }
 
 /// What one run of cargo says about what it built or found fresh.
@@ -307,8 +302,9 @@ mod tests {
         ["a", "b"].map(|name| Package { name: name.to_owned(), ..Package::default() })
     }
 
-    fn measurement(packages: &[Package]) -> Measurement<'_> {
+    fn measurement<'a>(sh: &'a Shell, packages: &'a [Package]) -> Measurement<'a> {
         Measurement {
+            sh,
             build_dir: "/r/target/x".into(),
             tools: None,
             scope: Scope::Workspace(packages),
@@ -321,9 +317,9 @@ mod tests {
     fn a_workspace_is_tested_with_all_features() {
         let sh = Shell::new().unwrap();
         let feature_argument = Some("--all-features".to_owned());
-        let measurement = Measurement { feature_argument, ..measurement(&[]) };
+        let measurement = Measurement { feature_argument, ..measurement(&sh, &[]) };
         assert_eq!(
-            command_line(&test(&sh, &measurement).into()),
+            command_line(&measurement.test().into()),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x cargo llvm-cov test --no-report --no-fail-fast \
              --message-format=json-render-diagnostics --workspace --all-features --locked"
         );
@@ -336,12 +332,10 @@ mod tests {
         let measurement = Measurement {
             scope: Scope::Crate(&package),
             tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
-            ..measurement(&[])
+            ..measurement(&sh, &[])
         };
         assert_eq!(
-            command_line(
-                &report(&sh, &measurement, Form::Summary, &["/r/$(a) b.rs", "/r/c"]).into()
-            ),
+            command_line(&measurement.report(Form::Summary, &["/r/$(a) b.rs", "/r/c"]).into()),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x LLVM_COV=/bin/llvm-cov-19 LLVM_PROFDATA=/bin/llvm-profdata-19 \
              cargo llvm-cov report --failure-mode=all --json --summary-only --manifest-path '/r/a b/Cargo.toml' \
              '--ignore-filename-regex=^(/r/\\$\\(a\\) b\\.rs|/r/c)$'"
@@ -352,7 +346,8 @@ mod tests {
     fn every_form_of_a_report_has_its_place() {
         let sh = Shell::new().unwrap();
         let packages = packages();
-        let line = |form| command_line(&report(&sh, &measurement(&packages), form, &[]).into());
+        let measurement = measurement(&sh, &packages);
+        let line = |form| command_line(&measurement.report(form, &[]).into());
         let end = |form| line(form).split_once("report --failure-mode=all ").unwrap().1.to_owned();
         assert_eq!(
             end(Form::Html("/d".as_ref())),

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Sender};
 
 use anyhow::{Context as _, bail, ensure};
-use xshell::{Cmd, Shell};
+use xshell::Cmd;
 
 use crate::context::Context;
 use crate::coverage::llvm_cov::{self, Build, File, Form, Measurement};
@@ -43,13 +43,11 @@ pub(crate) fn lock(build_dir: &Path) -> anyhow::Result<files::Lock> {
 /// A measurement in progress. The build directory is locked.
 pub(crate) struct Session<'a> {
     pub(crate) cx: &'a Context,
-    /// Runs commands in the workspace.
-    pub(crate) sh: &'a Shell,
     pub(crate) workspace: &'a Metadata,
     pub(crate) measurement: Measurement<'a>,
 }
 
-impl<'a> Session<'a> {
+impl Session<'_> {
     /// Builds and runs the tests, and removes the executables of earlier builds. Returns the reason
     /// if a test fails or does not build; the output says which.
     ///
@@ -63,8 +61,7 @@ impl<'a> Session<'a> {
             files::remove_dir(&fingerprint)?;
         }
         let strays = self.stray_profiles();
-        let cmd = llvm_cov::test(self.sh, &self.measurement);
-        let (status, messages) = run_with_messages(self.cx, cmd)?;
+        let (status, messages) = run_with_messages(self.cx, self.measurement.test())?;
         self.remove_stray_profiles(&strays)?;
         ensure!(Context::interrupted_by().is_none(), "interrupted");
         let build = Build::parse(&messages);
@@ -72,7 +69,7 @@ impl<'a> Session<'a> {
             Some(true) if status.success() => (),
             Some(true) => return Ok(Err("a test failed")),
             Some(false) => {
-                let again = llvm_cov::test(self.sh, &self.measurement).args(["--", "--list"]);
+                let again = self.measurement.test().args(["--", "--list"]);
                 cargo::check_failed_build(self.cx.process(again))?;
                 return Ok(Err("the tests do not build"));
             }
@@ -117,8 +114,7 @@ impl<'a> Session<'a> {
     pub(crate) fn files(&self) -> anyhow::Result<Vec<File>> {
         let names = directories::names_in(self.build_dir()).into_iter();
         let profiles: Vec<String> = names.filter(|name| name.ends_with(".profraw")).collect();
-        let cmd = llvm_cov::report(self.sh, &self.measurement, Form::Summary, &[]);
-        let output = self.cx.process(cmd).output()?;
+        let output = self.cx.process(self.measurement.report(Form::Summary, &[])).output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         let unreadable = llvm_cov::unreadable_profiles(&stderr);
         let is_unreadable = |name: &&String| {
@@ -128,12 +124,8 @@ impl<'a> Session<'a> {
         let left_out: Vec<&str> =
             profiles.iter().filter(is_unreadable).map(String::as_str).collect();
         let all = count(profiles.len(), "profile");
-        if left_out.len() == profiles.len() {
-            bail!("failed to read any of {all}");
-        }
-        if !output.status.success() {
-            bail!("llvm-cov failed: {}", stderr.trim());
-        }
+        ensure!(left_out.len() < profiles.len(), "failed to read any of {all}");
+        ensure!(output.status.success(), "llvm-cov failed: {}", stderr.trim());
         if !left_out.is_empty() {
             terminal::note(&format!(
                 "note: left out {} of {all} that cannot be read, as a killed program leaves them: {}",
@@ -160,8 +152,7 @@ impl<'a> Session<'a> {
 
     /// Makes a report and returns its standard output.
     pub(crate) fn report(&self, form: Form<'_>, excluded: &[&str]) -> anyhow::Result<Vec<u8>> {
-        let cmd = llvm_cov::report(self.sh, &self.measurement, form, excluded);
-        self.cx.process(cmd).read()
+        self.cx.process(self.measurement.report(form, excluded)).read()
     }
 
     /// Writes the report that is kept, and says where it is.
@@ -195,22 +186,21 @@ impl<'a> Session<'a> {
 /// Runs a cargo that prints JSON messages and returns these, one a line. All other output of the
 /// command, and of the tests that it runs, goes to our standard error.
 fn run_with_messages(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, String)> {
-    let messages: Arc<Mutex<Vec<u8>>> = Arc::default();
-    let written = Arc::clone(&messages);
+    let (sender, messages) = mpsc::channel();
     let process = cx.process(cmd).shown().stream();
-    let status = process.stdout_to(move |stdout| split_messages(stdout, &written)).status()?;
-    let messages = std::mem::take(&mut *messages.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((status, String::from_utf8_lossy(&messages).into_owned()))
+    let status = process.stdout_to(move |stdout| split_messages(stdout, &sender)).status()?;
+    Ok((status, messages.try_iter().collect()))
 }
 
-/// Collects cargo's messages. After the build everything is passed on as it comes, since a test may
+/// Sends cargo's messages on. After the build everything is passed on as it comes, since a test may
 /// print half a line and wait.
-fn split_messages(stdout: PipeReader, messages: &Mutex<Vec<u8>>) -> io::Result<()> {
+fn split_messages(stdout: PipeReader, messages: &Sender<String>) -> io::Result<()> {
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
     while stdout.read_until(b'\n', &mut line)? > 0 {
         if line.starts_with(b"{\"reason\":") {
-            messages.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&line);
+            // Without a receiver, what is left of the output still goes on.
+            let _ = messages.send(String::from_utf8_lossy(&line).into_owned());
         } else {
             io::stderr().write_all(&line)?;
         }

@@ -52,13 +52,14 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let added = options.diff.as_ref().map(|diff| added(cx, diff, &build_dir)).transpose()?;
 
     let measurement = Measurement {
+        sh: &sh,
         build_dir,
         tools: tools(cx)?,
         scope: request.scope,
         feature_argument: request.features(&subjects),
         passed_to_cargo: &options.passed_to_cargo,
     };
-    let session = Session { cx, sh: &sh, workspace: &workspace, measurement };
+    let session = Session { cx, workspace: &workspace, measurement };
     session.remove_results()?;
     if let Err(reason) = session.test()? {
         let sentence = format!("failed: {reason}, so nothing was measured; see above");
