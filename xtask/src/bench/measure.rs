@@ -28,23 +28,18 @@ pub(crate) struct Bench<'a> {
     _lock: Lock,
 }
 
-/// Both sides.
+/// Both sides, and their results in the order of the runs.
 pub(crate) struct Sides {
     pub(crate) change: Side,
     /// None where the base has nothing to measure.
     pub(crate) base: Option<Side>,
+    pub(crate) change_runs: Vec<Results>,
+    pub(crate) base_runs: Vec<Results>,
 }
 
-/// The results of each side, in the order of the runs.
-#[derive(Default)]
-pub(crate) struct Runs {
-    pub(crate) base: Vec<Results>,
-    pub(crate) change: Vec<Results>,
-}
-
-impl Runs {
+impl Sides {
     pub(crate) fn compare(&self, schedule: &Schedule) -> Comparison {
-        Comparison::of(&self.base, &self.change, schedule.fail_above_percent)
+        Comparison::of(&self.base_runs, &self.change_runs, schedule.fail_above_percent)
     }
 }
 
@@ -69,16 +64,15 @@ impl<'a> Bench<'a> {
     pub(crate) fn measure_all(
         &self,
         schedule: &Schedule,
-        sides: &Sides,
-        runs: &mut Runs,
+        sides: &mut Sides,
     ) -> anyhow::Result<Option<(SideName, Problem)>> {
-        let first = match (&sides.base, runs.base.is_empty()) {
+        let first = match (&sides.base, sides.base_runs.is_empty()) {
             (Some(_), true) => schedule.runs(),
             _ => vec![SideName::Change],
         };
-        let mut problem = self.measure_each(&first, sides, None, runs)?;
+        let mut problem = self.measure_each(&first, sides, None)?;
         for stage in schedule.confirmations() {
-            let comparison = runs.compare(schedule);
+            let comparison = sides.compare(schedule);
             let slower: Vec<&str> = comparison.slower().map(|row| row.name.as_str()).collect();
             if slower.is_empty() || problem.is_some() {
                 break;
@@ -86,7 +80,7 @@ impl<'a> Bench<'a> {
             let names = visible(&slower.join(", "));
             terminal::say(&format!("looks slower, measured again: {names}"));
             let filter = selection::filter(slower.into_iter());
-            problem = self.measure_each(&stage, sides, filter.as_deref(), runs)?;
+            problem = self.measure_each(&stage, sides, filter.as_deref())?;
         }
         Ok(problem)
     }
@@ -94,14 +88,13 @@ impl<'a> Bench<'a> {
     fn measure_each(
         &self,
         names: &[SideName],
-        sides: &Sides,
+        sides: &mut Sides,
         filter: Option<&str>,
-        runs: &mut Runs,
     ) -> anyhow::Result<Option<(SideName, Problem)>> {
         for name in names {
             let (side, done) = match (name, &sides.base) {
-                (SideName::Change, _) => (&sides.change, &mut runs.change),
-                (SideName::Base, Some(base)) => (base, &mut runs.base),
+                (SideName::Change, _) => (&sides.change, &mut sides.change_runs),
+                (SideName::Base, Some(base)) => (base, &mut sides.base_runs),
                 (SideName::Base, None) => continue,
             };
             let baseline = format!("{name}-{}", done.len() + 1);

@@ -17,7 +17,7 @@ use crate::base;
 use crate::base::Base;
 use crate::bench::checkout::Checkout;
 use crate::bench::criterion::Side;
-use crate::bench::measure::{Bench, Known, Runs, Sides};
+use crate::bench::measure::{Bench, Known, Sides};
 use crate::bench::report::{Heading, Problem};
 use crate::bench::results::{Comparison, Results};
 use crate::bench::selection::{Benchmarks, Schedule, Selection, SideName};
@@ -117,29 +117,28 @@ fn compare(
     let (sources, target_dir) = (cx.project.root.clone(), target_dir.to_path_buf());
     let change = Side { sh, sources, target_dir, selection: selection.clone(), compiler };
     let base = base_side(cx, task, &change, &checkout, bench.dir.join("base"))?;
-    let mut runs = Runs::default();
-    let mut known = None;
+    let (mut known, mut base_runs) = (None, Vec::new());
     if let Some(base) = &base {
         if let Some(note) = report::different_compilers(&change.compiler, &base.compiler) {
             terminal::say(&note);
         }
         let place = Known::new(cx, cache_dir, base, &checkout)?;
         if schedule.may_reuse_base() && !options.fresh {
-            runs.base.extend(place.load(found));
+            base_runs.extend(place.load(found));
         }
         known = Some(place);
     }
-    let base_reused = !runs.base.is_empty();
-    let sides = Sides { change, base };
-    if let Some((side, problem)) = bench.measure_all(schedule, &sides, &mut runs)? {
+    let base_reused = !base_runs.is_empty();
+    let mut sides = Sides { change, base, change_runs: Vec::new(), base_runs };
+    if let Some((side, problem)) = bench.measure_all(schedule, &mut sides)? {
         return Ok(report_problem(task, side, &problem));
     }
-    if let Some(known) = known.filter(|_| !base_reused && !runs.base.is_empty()) {
-        known.save(&runs.base);
+    if let Some(known) = known.filter(|_| !base_reused && !sides.base_runs.is_empty()) {
+        known.save(&sides.base_runs);
     }
     let workspace = task.workspace;
     let heading = Heading { base: found, base_reused, workspace, selection, schedule: *schedule };
-    show(&bench, options, &heading, &runs)
+    show(&bench, options, &heading, &sides)
 }
 
 /// Returns the base where it is checked out, or None after a note that says why it has nothing to
@@ -208,10 +207,10 @@ fn show(
     bench: &Bench<'_>,
     options: &Options,
     heading: &Heading<'_>,
-    runs: &Runs,
+    sides: &Sides,
 ) -> anyhow::Result<Outcome> {
     let cx = bench.cx;
-    let comparison = runs.compare(&heading.schedule);
+    let comparison = sides.compare(&heading.schedule);
     if let Some(path) = &options.json {
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
@@ -219,7 +218,7 @@ fn show(
     let limit = options.fail_above_percent;
     let outcome = report::outcome(&comparison, limit);
     annotate(cx, heading, &comparison, outcome);
-    show_table(bench, runs)?;
+    show_table(bench, sides)?;
     for line in report::lines(&comparison, limit) {
         terminal::say(&line);
     }
@@ -232,10 +231,10 @@ fn show(
     Ok(outcome)
 }
 
-fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
+fn show_table(bench: &Bench<'_>, sides: &Sides) -> anyhow::Result<()> {
     let cx = bench.cx;
     let mut exported = Vec::new();
-    for (name, results) in [("base", &runs.base), ("change", &runs.change)] {
+    for (name, results) in [("base", &sides.base_runs), ("change", &sides.change_runs)] {
         if !results.is_empty() {
             let path = bench.dir.join(format!("{name}.json"));
             let text = Results::median(results).export_as(name);
