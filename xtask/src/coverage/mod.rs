@@ -19,7 +19,7 @@ use crate::coverage::diff::{Added, Patch};
 use crate::coverage::llvm_cov::{Form, Measurement};
 use crate::coverage::measure::Session;
 use crate::coverage::record::{Request, Subject};
-use crate::coverage::verdict::{Measured, Summary, Verdict};
+use crate::coverage::verdict::{Measured, Verdict};
 use crate::host::{files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
@@ -188,8 +188,7 @@ fn report(
     let passed = !verdict.is_failed && added.is_none_or(Patch::passes);
     let (style, outcome) =
         if passed { (Style::Success, Outcome::Pass) } else { (Style::Error, Outcome::Fail) };
-    let (package, architecture) = (options.package.as_deref(), std::env::consts::ARCH);
-    let summary = Summary { package, architecture, verdict, added };
-    buildkite_agent::annotate(cx, &summary.context(), style, &summary.markdown());
+    let (place, title) = verdict::place(options.package.as_deref(), std::env::consts::ARCH);
+    buildkite_agent::annotate(cx, &place, style, &verdict::page(&title, verdict, added));
     Ok(outcome)
 }

@@ -246,50 +246,41 @@ fn compare<'s>(
     Ok((word, verdict))
 }
 
-/// What the build's page shows about a run.
-pub(crate) struct Summary<'a> {
-    /// The crate, if only one was measured.
-    pub(crate) package: Option<&'a str>,
-    pub(crate) architecture: &'a str,
-    pub(crate) verdict: &'a Verdict<'a>,
-    pub(crate) added: Option<&'a Patch>,
+/// The place on the build's page, and its title; crates and architectures have one each.
+pub(crate) fn place(package: Option<&str>, architecture: &str) -> (String, String) {
+    let of = package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+    let package = package.map(|name| format!("-{name}")).unwrap_or_default();
+    let title = format!("Coverage{of} on {architecture}");
+    (format!("coverage{package}-{architecture}"), title)
 }
 
 /// Longer lists are of no help, and Buildkite refuses a page of more than a mebibyte.
 const SHOWN: usize = 500;
 
-impl Summary<'_> {
-    /// Names the place on the build's page; crates and architectures have one each.
-    pub(crate) fn context(&self) -> String {
-        let package = self.package.map(|name| format!("-{name}")).unwrap_or_default();
-        format!("coverage{package}-{}", self.architecture)
+/// What the build's page shows about a run, below the title.
+pub(crate) fn page(title: &str, verdict: &Verdict<'_>, added: Option<&Patch>) -> String {
+    let Verdict { table, paragraphs, patch, .. } = verdict;
+    let mut parts = vec![format!("**{title}**\n")];
+    if !table.is_empty() {
+        parts.push(sanitize::code_block("text", table));
     }
-
-    pub(crate) fn markdown(&self) -> String {
-        let Verdict { table, paragraphs, patch, .. } = self.verdict;
-        let package = self.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
-        let mut parts = vec![format!("**Coverage{package} on {}**\n", self.architecture)];
-        if !table.is_empty() {
-            parts.push(sanitize::code_block("text", table));
-        }
-        parts.extend(paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
-        if !patch.is_empty() {
-            parts.push(sanitize::code_block("diff", patch));
-        }
-        if let Some(added) = self.added {
-            parts.push(format!("{}\n", added.sentence()));
-            let shown = added.uncovered.iter().take(SHOWN).map(|lines| format!("{lines}\n"));
-            let mut shown: String = shown.collect();
-            if let more @ 1.. = added.uncovered.len().saturating_sub(SHOWN) {
-                shown += &format!("and {more} more\n");
-            }
-            if !shown.is_empty() {
-                parts.push("No test runs these lines:\n".to_owned());
-                parts.push(sanitize::code_block("text", &shown));
-            }
-        }
-        parts.join("\n")
+    parts.extend(paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
+    if !patch.is_empty() {
+        parts.push(sanitize::code_block("diff", patch));
     }
+    if let Some(added) = added {
+        parts.push(format!("{}\n", added.sentence()));
+        let shown = added.uncovered.iter().take(SHOWN).map(|lines| format!("{lines}\n"));
+        let mut shown: String = shown.collect();
+        if let more @ 1.. = added.uncovered.len().saturating_sub(SHOWN) {
+            shown += &format!("and {more} more\n");
+        }
+        if !shown.is_empty() {
+            parts.push("No test runs these lines:\n".to_owned());
+            parts.push(sanitize::code_block("text", &shown));
+        }
+    }
+    parts.join("\n")
 }
 
 #[cfg(test)]
@@ -363,13 +354,8 @@ mod tests {
             patch: "--- a/c\n+++ b/c\n".to_owned(),
             ..Verdict::default()
         };
-        let summary = Summary {
-            package: Some("a"),
-            architecture: "x86_64",
-            verdict: &verdict,
-            added: Some(&added),
-        };
-        assert_eq!(summary.context(), "coverage-a-x86_64");
+        let (place, title) = place(Some("a"), "x86_64");
+        assert_eq!(place, "coverage-a-x86_64");
         expect![[r"
             **Coverage of `a` on x86_64**
 
@@ -390,6 +376,6 @@ mod tests {
             src/a.rs:1-2
             ```
         "]]
-        .assert_eq(&summary.markdown());
+        .assert_eq(&page(&title, &verdict, Some(&added)));
     }
 }
