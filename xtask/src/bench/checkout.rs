@@ -7,14 +7,19 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+
 use crate::base;
+use crate::bench::criterion::Side;
 use crate::context::Context;
 use crate::host::git::{Git, GitDir};
-use crate::host::{files, terminal};
+use crate::host::{cargo, files, terminal};
+use crate::text::diagnostic::Failure;
 
 /// A commit's files with those of its submodules; removed when dropped.
 pub(crate) struct Checkout {
     pub(crate) dir: PathBuf,
+    pub(crate) commit: String,
     /// The submodules whose commits this clone does not have.
     pub(crate) missing_submodules: Vec<String>,
 }
@@ -25,12 +30,16 @@ impl Checkout {
     /// # Errors
     ///
     /// Fails if git or the file system does (exit code 75).
-    pub(crate) fn new(cx: &Context, dir: PathBuf, commit: &str) -> anyhow::Result<Checkout> {
-        files::remove_dir(&dir)?;
+    pub(crate) fn new(cx: &Context, dir: &Path, commit: &str) -> anyhow::Result<Checkout> {
+        files::remove_dir(dir)?;
         let tree = cx.project.root.clone();
         let source = Repository { git_dir: common_dir(cx, &tree)?, tree };
-        let mut checkout = Checkout { dir, missing_submodules: Vec::new() };
-        checkout.fill(cx, &source, &checkout.dir.clone(), commit)?;
+        let mut checkout = Checkout {
+            dir: dir.to_path_buf(),
+            commit: commit.to_owned(),
+            missing_submodules: Vec::new(),
+        };
+        checkout.fill(cx, &source, dir, commit)?;
         Ok(checkout)
     }
 
@@ -74,6 +83,42 @@ impl Drop for Checkout {
         // The next run removes what is left.
         if let Err(error) = files::remove_dir(&self.dir) {
             terminal::say(&format!("warning: {error:#}"));
+        }
+    }
+}
+
+/// Copies the change's `Cargo.lock` to a workspace of the base that has none: both sides get the same
+/// versions.
+///
+/// # Errors
+///
+/// Fails if the change's dependencies cannot be resolved (exit code 75).
+pub(crate) fn copy_lock_file(cx: &Context, change: &Side, base: &Path) -> anyhow::Result<()> {
+    let copy = base.join("Cargo.lock");
+    if copy.exists() || !base.is_dir() {
+        return Ok(());
+    }
+    let resolve = cargo::resolve(&change.sh).args(&change.selection.passed_to_cargo);
+    if !cx.process(resolve).shown().stream().succeeds()? {
+        bail!(
+            Failure::new("failed to resolve the dependencies of the change")
+                .help("run `cargo generate-lockfile`")
+        );
+    }
+    files::copy(&change.sh.current_dir().join("Cargo.lock"), &copy)
+}
+
+/// Warns of files in the directories above that cargo and rustup read for one side only.
+pub(crate) fn warn_of_configuration_above(cx: &Context, base: &Path) {
+    const NAMES: [&str; 4] =
+        [".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
+    let root = &cx.project.root;
+    for (dir, other, side) in [(root.as_path(), base, "change"), (base, root, "base")] {
+        let above = dir.ancestors().skip(1).filter(|dir| !other.starts_with(dir));
+        let files = above.flat_map(|dir| NAMES.map(|name| dir.join(name)));
+        // The configuration in cargo's home counts everywhere.
+        for file in files.filter(|file| file.exists() && !file.starts_with(cx.cargo_home())) {
+            terminal::say(&format!("warning: `{}` applies to the {side} only", file.display()));
         }
     }
 }

@@ -1,23 +1,23 @@
-//! The runs of both sides, and their results.
+//! The results of both sides: those of this run, and of the base those of an earlier one.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::bail;
-use xshell::Shell;
+use anyhow::ensure;
+use serde_json::{Value, json};
 
-use crate::bench::comparison::Comparison;
-use crate::bench::criterion;
-use crate::bench::criterion::{Destination, Selection};
-use crate::bench::executable;
-use crate::bench::executable::Place;
+use crate::base::Base;
+use crate::bench::checkout::Checkout;
+use crate::bench::criterion::{self, Side};
 use crate::bench::report::Problem;
-use crate::bench::results::Results;
-use crate::bench::schedule;
-use crate::bench::schedule::{Schedule, SideName};
+use crate::bench::results::{Comparison, Results};
+use crate::bench::selection::{self, Schedule, SideName};
 use crate::context::Context;
 use crate::host::files::Lock;
-use crate::host::{directories, files, terminal};
+use crate::host::{cargo, directories, files, terminal};
 use crate::text::diagnostic::Failure;
+use crate::text::fingerprint;
 use crate::text::sanitize::visible;
 
 /// Everything that both sides share.
@@ -28,47 +28,25 @@ pub(crate) struct Bench<'a> {
     _lock: Lock,
 }
 
-/// A side: its sources, and where it is built.
-pub(crate) struct Side<'a> {
-    /// In the workspace's directory.
-    pub(crate) sh: &'a Shell,
-    /// The same, relative to the root of the repository.
-    pub(crate) workspace: &'a Path,
-    /// The root of the repository.
-    pub(crate) sources: PathBuf,
-    /// Of this side alone. The change's is the user's, which is warm.
-    pub(crate) target_dir: PathBuf,
-    pub(crate) selection: Selection,
-    /// What `rustc --version --verbose` prints there.
-    pub(crate) compiler: String,
-    /// The submodules that a base is built without, by path.
-    pub(crate) missing_submodules: Vec<String>,
-}
-
-/// Both sides.
-pub(crate) struct Sides<'a> {
-    pub(crate) change: Side<'a>,
+/// Both sides, and their results in the order of the runs.
+pub(crate) struct Sides {
+    pub(crate) change: Side,
     /// None where the base has nothing to measure.
-    pub(crate) base: Option<Side<'a>>,
+    pub(crate) base: Option<Side>,
+    pub(crate) change_runs: Vec<Results>,
+    pub(crate) base_runs: Vec<Results>,
 }
 
-/// The results of each side, in the order of the runs.
-#[derive(Default)]
-pub(crate) struct Runs {
-    pub(crate) base: Vec<Results>,
-    pub(crate) change: Vec<Results>,
-}
-
-impl Runs {
+impl Sides {
     pub(crate) fn compare(&self, schedule: &Schedule) -> Comparison {
-        Comparison::of(&self.base, &self.change, schedule.fail_above_percent)
+        Comparison::of(&self.base_runs, &self.change_runs, schedule.fail_above_percent)
     }
 }
 
 impl<'a> Bench<'a> {
     /// Nothing of an earlier run is counted: its results are removed.
     pub(crate) fn new(cx: &'a Context, target_dir: &Path) -> anyhow::Result<Bench<'a>> {
-        let dir = target_dir.join(executable::OWN_DIR);
+        let dir = target_dir.join(criterion::OWN_DIR);
         // Several repositories may share a target directory.
         let lock = files::create_dir(&dir).and_then(|()| lock(&dir.join("lock")));
         let bench = Bench { cx, dir, _lock: lock? };
@@ -81,29 +59,28 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if a tool is missing or prints something unknown, and if an executable is not
-    /// proven to be its side's own (exit code 75).
+    /// Fails if a compiler is killed or the disk is full, if a tool is missing or prints something
+    /// unknown, and if an executable is not proven to be its side's own (exit code 75).
     pub(crate) fn measure_all(
         &self,
         schedule: &Schedule,
-        sides: &Sides<'_>,
-        runs: &mut Runs,
+        sides: &mut Sides,
     ) -> anyhow::Result<Option<(SideName, Problem)>> {
-        let first = match (&sides.base, runs.base.is_empty()) {
+        let first = match (&sides.base, sides.base_runs.is_empty()) {
             (Some(_), true) => schedule.runs(),
             _ => vec![SideName::Change],
         };
-        let mut problem = self.measure_each(&first, sides, None, runs)?;
+        let mut problem = self.measure_each(&first, sides, None)?;
         for stage in schedule.confirmations() {
-            let comparison = runs.compare(schedule);
+            let comparison = sides.compare(schedule);
             let slower: Vec<&str> = comparison.slower().map(|row| row.name.as_str()).collect();
             if slower.is_empty() || problem.is_some() {
                 break;
             }
             let names = visible(&slower.join(", "));
             terminal::say(&format!("looks slower, measured again: {names}"));
-            let filter = schedule::filter(slower.into_iter());
-            problem = self.measure_each(&stage, sides, filter.as_deref(), runs)?;
+            let filter = selection::filter(slower.into_iter());
+            problem = self.measure_each(&stage, sides, filter.as_deref())?;
         }
         Ok(problem)
     }
@@ -111,14 +88,13 @@ impl<'a> Bench<'a> {
     fn measure_each(
         &self,
         names: &[SideName],
-        sides: &Sides<'_>,
+        sides: &mut Sides,
         filter: Option<&str>,
-        runs: &mut Runs,
     ) -> anyhow::Result<Option<(SideName, Problem)>> {
         for name in names {
             let (side, done) = match (name, &sides.base) {
-                (SideName::Change, _) => (&sides.change, &mut runs.change),
-                (SideName::Base, Some(base)) => (base, &mut runs.base),
+                (SideName::Change, _) => (&sides.change, &mut sides.change_runs),
+                (SideName::Base, Some(base)) => (base, &mut sides.base_runs),
                 (SideName::Base, None) => continue,
             };
             let baseline = format!("{name}-{}", done.len() + 1);
@@ -136,28 +112,25 @@ impl<'a> Bench<'a> {
     /// Builds and runs one side.
     fn measure(
         &self,
-        side: &Side<'_>,
+        side: &Side,
         baseline: &str,
         filter: Option<&str>,
     ) -> anyhow::Result<Result<Results, Problem>> {
-        let Side { sh, selection, target_dir, sources, .. } = side;
-        let build = criterion::build(sh, selection, target_dir);
-        let build = self.cx.process(build).shown().stream_stderr().output()?;
-        fail_if_interrupted()?;
+        let build = self.cx.process(side.build()).shown().stream_stderr().output()?;
+        ensure!(Context::interrupted_by().is_none(), "interrupted");
         if !build.status.success() {
+            cargo::check_failed_build(self.cx.process(side.build()))?;
             return Ok(Err(Problem::DoesNotBuild));
         }
-        let messages = String::from_utf8_lossy(&build.stdout);
-        let manifests = executable::manifests(&messages, &Place { sources, target_dir });
+        let manifests = side.manifests(&String::from_utf8_lossy(&build.stdout));
         let manifests = manifests.map_err(|problem| {
             Failure::new(format!("the benchmarks may be those of the other side: {problem}"))
                 .help("unset what makes cargo build elsewhere, such as `build.build-dir`")
         })?;
         let criterion_home = self.criterion_home();
-        let destination = Destination { criterion_home: &criterion_home, baseline, filter };
-        let run = criterion::run(sh, selection, target_dir, &destination);
+        let run = side.run(&criterion_home, baseline, filter);
         let status = self.cx.process(run).shown().stream().status()?;
-        fail_if_interrupted()?;
+        ensure!(Context::interrupted_by().is_none(), "interrupted");
         if !status.success() {
             return Ok(Err(failure(manifests)));
         }
@@ -178,17 +151,9 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn fail_if_interrupted() -> anyhow::Result<()> {
-    match Context::interrupted_by() {
-        Some(_) => bail!("interrupted"),
-        None => Ok(()),
-    }
-}
-
 fn failure(manifests: Vec<PathBuf>) -> Problem {
     let has_default_harness = |manifest: &PathBuf| {
-        files::read_text(manifest, "Cargo.toml")
-            .is_ok_and(|it| executable::has_default_harness(&it))
+        files::read_text(manifest, "Cargo.toml").is_ok_and(|it| criterion::has_default_harness(&it))
     };
     let manifest = manifests.into_iter().find(has_default_harness);
     manifest.map_or(Problem::Fails, Problem::DefaultHarness)
@@ -197,4 +162,174 @@ fn failure(manifests: Vec<PathBuf>) -> Problem {
 /// Two runs at the same time would disturb each other.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
     files::lock(path, || terminal::note("waiting for another run of benchmarks to end"))
+}
+
+/// Bases move on: older measurements are of no use.
+const MAX_ENTRIES: usize = 32;
+
+/// The place of one base's measurement.
+pub(crate) struct Known {
+    file: PathBuf,
+    /// Everything that the measurement depends on, a part on each line.
+    key: String,
+}
+
+impl Known {
+    /// Finds the place for a base as it is checked out now.
+    ///
+    /// # Errors
+    ///
+    /// Fails if its `Cargo.lock` cannot be read (exit code 75).
+    pub(crate) fn new(
+        cx: &Context,
+        cache_dir: &Path,
+        base: &Side,
+        checkout: &Checkout,
+    ) -> anyhow::Result<Known> {
+        let dir = base.sh.current_dir();
+        let lock_file = files::read_text_if_exists(&dir.join("Cargo.lock"), "Cargo.lock")?;
+        let config = ["config", "config.toml"]
+            .map(|name| files::read_text(&cx.cargo_home().join(name), name).unwrap_or_default());
+        let config = fingerprint(config.join("\n").as_bytes());
+        let lock_file = fingerprint(lock_file.unwrap_or_default().as_bytes());
+        let workspace = dir.strip_prefix(&checkout.dir).unwrap_or(&dir).to_string_lossy();
+        let machine = machine();
+        let mut parts = vec![
+            // Until version 2 both sides could share cargo's build directory.
+            ("version", "2"),
+            ("commit", &checkout.commit),
+            ("workspace", &workspace),
+            ("package", base.selection.package.as_deref().unwrap_or("(the default)")),
+            ("features", base.selection.features.as_deref().unwrap_or("(all)")),
+            ("compiler", &base.compiler),
+            ("Cargo.lock", &lock_file),
+            ("cargo configuration", &config),
+            ("machine", &machine),
+        ];
+        let missing = checkout.missing_submodules.iter();
+        parts.extend(missing.map(|path| ("without submodule", path.as_str())));
+        let variables = cx.environment().iter().filter(|(name, _)| affects_build(name));
+        parts.extend(variables.map(|(name, value)| (name.as_str(), value.as_str())));
+        let lines = parts.into_iter().map(|(name, value)| format!("{name} {value:?}"));
+        let key = lines.collect::<Vec<_>>().join("\n");
+        let file = cache_dir.join("known").join(format!("{}.json", fingerprint(key.as_bytes())));
+        Ok(Known { file, key })
+    }
+
+    /// Returns the results, with a note that says how old they are.
+    pub(crate) fn load(&self, base: &Base) -> Option<Results> {
+        let text = files::read_text_if_exists(&self.file, "the measurement").ok()??;
+        let results = parse_entry(&text, &self.key)?;
+        let age = files::age(&self.file).map(|age| format!(" ({})", ago(age))).unwrap_or_default();
+        terminal::note(&format!(
+            "note: {} was measured before{age}; `--fresh` measures it again",
+            base.name
+        ));
+        Some(results)
+    }
+
+    /// Saves what was measured; failing to only costs time.
+    pub(crate) fn save(&self, runs: &[Results]) {
+        let Some(dir) = self.file.parent() else { return };
+        let entry = entry(&self.key, &Results::median(runs));
+        let written = directories::create_private_dir(dir)
+            .and_then(|()| files::write_atomically(&self.file, entry.as_bytes()));
+        if let Err(error) = written {
+            terminal::say(&format!(
+                "warning: the base will be measured again next time: {error:#}"
+            ));
+        }
+        directories::keep_newest(dir, MAX_ENTRIES);
+    }
+}
+
+fn entry(key: &str, results: &Results) -> String {
+    json!({"key": key, "results": results.export_as("base")}).to_string()
+}
+
+/// None for an entry of another key, and for one that cannot be read.
+fn parse_entry(text: &str, key: &str) -> Option<Results> {
+    let stored: Value = serde_json::from_str(text).ok()?;
+    if stored["key"].as_str()? != key {
+        return None;
+    }
+    Results::parse(stored["results"].as_str()?)
+}
+
+/// Whether an environment variable changes what is built. One too many costs a measurement, one too
+/// few would compare with another build.
+fn affects_build(variable: &str) -> bool {
+    const PREFIXES: &str = "AR CARGO_BUILD_ CARGO_ENCODED_ CARGO_INCREMENTAL CARGO_PROFILE_ \
+        CARGO_TARGET_ CARGO_UNSTABLE_ CC CFLAGS CXX HOST_ LD_PRELOAD RUSTC RUSTFLAGS TARGET_";
+    const UNRELATED: &str =
+        "CARGO_BUILD_BUILD_DIR CARGO_BUILD_JOBS CARGO_BUILD_TARGET_DIR CARGO_TARGET_DIR";
+    PREFIXES.split_whitespace().any(|prefix| variable.starts_with(prefix))
+        && !UNRELATED.split(' ').any(|name| variable == name)
+}
+
+/// Identifies this machine: its id, its processor and its number of threads, as far as known.
+fn machine() -> String {
+    // The first is x86's, the others tell Arm's and RISC-V's apart.
+    const KEYS: [&str; 4] = ["model name", "CPU implementer", "CPU part", "uarch"];
+    let read = |path: &str| fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty());
+    let identity = read("/etc/machine-id").or_else(|| read("/proc/sys/kernel/hostname"));
+    let processors = read("/proc/cpuinfo").unwrap_or_default();
+    let line = |key: &str| processors.lines().find(|line| line.starts_with(key)).map(str::trim);
+    let model: Vec<&str> = KEYS.into_iter().filter_map(line).collect();
+    let threads = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let identity = identity.unwrap_or_default();
+    format!("{} {} {threads}", identity.trim(), model.join(" "))
+}
+
+/// Formats an age for people.
+fn ago(age: Duration) -> String {
+    let minutes = age.as_secs() / 60;
+    match minutes {
+        0 => "less than a minute ago".to_owned(),
+        1..120 => format!("{minutes} min ago"),
+        120..2880 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 60 / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::results::tests::results;
+
+    #[test]
+    fn an_entry_is_read_for_its_own_key_only() {
+        let results = results(&[("a", 1.5)]);
+        let text = entry("k", &results);
+        let read = parse_entry(&text, "k").unwrap();
+        assert_eq!(read.benchmarks["a"].median, results.benchmarks["a"].median);
+        assert_eq!(parse_entry(&text, "other"), None);
+        assert_eq!(parse_entry(&text[..text.len() / 2], "k"), None);
+    }
+
+    #[test]
+    fn only_variables_that_change_the_build_count() {
+        for name in ["RUSTFLAGS", "CARGO_PROFILE_BENCH_LTO", "CC_x86_64_unknown_linux_musl"] {
+            assert!(affects_build(name), "{name}");
+        }
+        for name in ["PATH", "CARGO_TARGET_DIR", "CARGO_TERM_COLOR", "CARGO_BUILD_JOBS"] {
+            assert!(!affects_build(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn ages_are_rounded_down() {
+        let shown = [59, 60, 7_199, 7_200, 172_799, 172_800].map(|s| ago(Duration::from_secs(s)));
+        assert_eq!(
+            shown,
+            [
+                "less than a minute ago",
+                "1 min ago",
+                "119 min ago",
+                "2 h ago",
+                "47 h ago",
+                "2 days ago"
+            ]
+        );
+    }
 }

@@ -2,39 +2,32 @@
 //! it.
 
 pub(crate) mod checkout;
-pub(crate) mod comparison;
 pub(crate) mod criterion;
-pub(crate) mod executable;
-pub(crate) mod known;
 pub(crate) mod measure;
 pub(crate) mod report;
 pub(crate) mod results;
-pub(crate) mod schedule;
-pub(crate) mod target;
+pub(crate) mod selection;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use xshell::Shell;
 
 use crate::base;
 use crate::base::Base;
 use crate::bench::checkout::Checkout;
-use crate::bench::comparison::Comparison;
-use crate::bench::criterion::Selection;
-use crate::bench::known::Known;
-use crate::bench::measure::{Bench, Runs, Side, Sides};
+use crate::bench::criterion::Side;
+use crate::bench::measure::{Bench, Known, Sides};
 use crate::bench::report::{Heading, Problem};
-use crate::bench::results::Results;
-use crate::bench::schedule::{Schedule, SideName};
-use crate::bench::target::Benchmarks;
+use crate::bench::results::{Comparison, Results};
+use crate::bench::selection::{Benchmarks, Schedule, Selection, SideName};
 use crate::cli::bench::{Against, Options};
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
 use crate::inputs;
 use crate::outcome::{self, Outcome};
 use crate::plan::metadata::Metadata;
-use crate::text::diagnostic::{Failure, Rejected};
+use crate::text::diagnostic::Failure;
 use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::requirement;
 use crate::tools::{InstallPolicy, Installer};
@@ -42,17 +35,15 @@ use crate::tools::{InstallPolicy, Installer};
 const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with `name = \"main\"` and `harness = false` in a \
      `[[bench]]` section of Cargo.toml, or name a package that has one with `--package`";
 
-/// The two sides of a run.
+/// What is compared, and with what.
 struct Task<'a> {
-    /// Outside the tree, the same for every run in this repository.
-    cache_dir: PathBuf,
-    /// In the workspace of the change.
-    sh: Shell,
     options: &'a Options,
     schedule: Schedule,
-    /// Of the change.
+    /// Of the change, as are the following.
     selection: Selection,
-    change: Benchmarks<'a>,
+    benchmarks: Benchmarks<'a>,
+    /// Its directory, relative to the root of the repository.
+    workspace: &'a Path,
     base: Base,
 }
 
@@ -72,121 +63,143 @@ fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let cache_dir = cx.cache_dir()?;
     let _lock = measure::lock(&cache_dir.join("bench.lock"))?;
     let sh = inputs::shell_at_manifest(cx, options.manifest_path.as_deref())?;
-    let workspace = inputs::metadata(cx, &sh)?;
-    // In a member's directory cargo takes that member; both sides run at the workspace's root.
-    let member = workspace.packages.iter().find(|package| package.directory() == sh.current_dir());
-    let member = member.filter(|_| workspace.root != sh.current_dir());
-    let package = options.package.clone().or_else(|| cx.lookup("PACKAGE"));
-    let package = package.or_else(|| Some(member?.name.clone()));
-    sh.change_dir(&workspace.root);
-    let selection = Selection {
-        package,
-        features: options.features.clone(),
-        passed_to_cargo: options.passed_to_cargo.clone(),
-    };
-    let change = match Benchmarks::of(&workspace, selection.package.as_deref()) {
+    let metadata = inputs::metadata(cx, &sh)?;
+    let selection = selection(cx, options, &metadata, &sh.current_dir());
+    sh.change_dir(&metadata.root);
+    let benchmarks = match Benchmarks::of(&metadata, selection.package.as_deref()) {
         Ok(benchmarks) => benchmarks,
         Err(absence) => {
             terminal::report_error(&Failure::new(absence).help(NO_TARGET_HELP).into());
             return Ok(Outcome::Fail);
         }
     };
-    check_features(&selection, &change)?;
-    if let Some(warning) = change.warning() {
+    selection.check_features(&benchmarks)?;
+    if let Some(warning) = benchmarks.warning() {
         terminal::say(&warning);
     }
     if let Some(path) = &options.json {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
     }
-    provide_critcmp(cx)?;
+    let needs = requirement::of_command(&["bench"]);
+    Installer::new(cx, InstallPolicy::Allowed).ensure_all(&needs)?;
     let mut base = base::find(cx)?;
     if options.against == Against::MergeBase {
         base = base::merge_base(cx, &base)?;
     }
-    compare(cx, &workspace, &Task { cache_dir, sh, options, schedule, selection, change, base })
+    let workspace = metadata.root.strip_prefix(&cx.project.root).unwrap_or(Path::new(""));
+    let task = Task { options, schedule, selection, benchmarks, workspace, base };
+    compare(cx, &task, sh, &metadata.target_directory, &cache_dir)
 }
 
-fn compare(cx: &Context, workspace: &Metadata, task: &Task<'_>) -> anyhow::Result<Outcome> {
-    let bench = Bench::new(cx, &workspace.target_directory)?;
-    let checkout = Checkout::new(cx, task.cache_dir.join("bench-base"), &task.base.id)?;
-    warn_of_configuration_above(cx, &checkout.dir);
-    let below_root = workspace.root.strip_prefix(&cx.project.root).unwrap_or(Path::new(""));
-    let base_sh = Shell::new().context("cannot find the current directory")?;
-    base_sh.change_dir(checkout.dir.join(below_root));
-    copy_lock_file(cx, &task.sh, &base_sh.current_dir(), &task.selection.passed_to_cargo)?;
-    let change = Side {
-        sh: &task.sh,
-        workspace: below_root,
-        sources: cx.project.root.clone(),
-        target_dir: workspace.target_directory.clone(),
-        selection: task.selection.clone(),
-        compiler: compiler(cx, &task.sh)?,
-        missing_submodules: Vec::new(),
-    };
-    let base = match base_selection(cx, &base_sh, task)? {
-        Some(selection) => Some(Side {
-            sh: &base_sh,
-            workspace: below_root,
-            sources: checkout.dir.clone(),
-            target_dir: bench.dir.join("base"),
-            selection,
-            compiler: compiler(cx, &base_sh)?,
-            missing_submodules: checkout.missing_submodules.clone(),
-        }),
-        None => None,
-    };
-    if let Some(base) = &base
-        && let Some(note) = report::different_compilers(&change.compiler, &base.compiler)
-    {
-        terminal::say(&note);
-    }
-    measure_and_report(&bench, &Sides { change, base }, task)
+/// In a member's directory cargo takes that member; both sides run at the workspace's root.
+fn selection(cx: &Context, options: &Options, metadata: &Metadata, dir: &Path) -> Selection {
+    let member = metadata.packages.iter().find(|package| package.directory() == dir);
+    let member = member.filter(|_| metadata.root != dir).map(|package| package.name.clone());
+    let package = options.package.clone().or_else(|| cx.lookup("PACKAGE")).or(member);
+    let (features, passed_to_cargo) = (options.features.clone(), options.passed_to_cargo.clone());
+    Selection { package, features, passed_to_cargo }
 }
 
-fn measure_and_report(
-    bench: &Bench<'_>,
-    sides: &Sides<'_>,
+/// `sh` is in the change's workspace. `cache_dir` is outside the tree, the same for every run in this
+/// repository.
+fn compare(
+    cx: &Context,
     task: &Task<'_>,
+    sh: Shell,
+    target_dir: &Path,
+    cache_dir: &Path,
 ) -> anyhow::Result<Outcome> {
     let Task { options, schedule, selection, base: found, .. } = task;
-    let known = match &sides.base {
-        Some(base) => Some(Known::new(bench.cx, &task.cache_dir, base, &found.id)?),
-        None => None,
-    };
-    let mut runs = Runs::default();
-    if schedule.may_reuse_base() && !options.fresh {
-        runs.base.extend(known.as_ref().and_then(|known| known.load(found)));
+    let bench = Bench::new(cx, target_dir)?;
+    let checkout = Checkout::new(cx, &cache_dir.join("bench-base"), &found.id)?;
+    checkout::warn_of_configuration_above(cx, &checkout.dir);
+    let compiler = compiler(cx, &sh)?;
+    let (sources, target_dir) = (cx.project.root.clone(), target_dir.to_path_buf());
+    let change = Side { sh, sources, target_dir, selection: selection.clone(), compiler };
+    let base = base_side(cx, task, &change, &checkout, bench.dir.join("base"))?;
+    let (mut known, mut base_runs) = (None, Vec::new());
+    if let Some(base) = &base {
+        if let Some(note) = report::different_compilers(&change.compiler, &base.compiler) {
+            terminal::say(&note);
+        }
+        let place = Known::new(cx, cache_dir, base, &checkout)?;
+        if schedule.may_reuse_base() && !options.fresh {
+            base_runs.extend(place.load(found));
+        }
+        known = Some(place);
     }
-    let base_reused = !runs.base.is_empty();
-    if let Some((side, problem)) = bench.measure_all(schedule, sides, &mut runs)? {
+    let base_reused = !base_runs.is_empty();
+    let mut sides = Sides { change, base, change_runs: Vec::new(), base_runs };
+    if let Some((side, problem)) = bench.measure_all(schedule, &mut sides)? {
         return Ok(report_problem(task, side, &problem));
     }
-    if let Some(known) = known.filter(|_| !base_reused && !runs.base.is_empty()) {
-        known.save(&runs.base);
+    if let Some(known) = known.filter(|_| !base_reused && !sides.base_runs.is_empty()) {
+        known.save(&sides.base_runs);
     }
-    let heading = Heading {
-        base_name: &found.name,
-        base_commit: &found.id,
-        base_reused,
-        workspace: sides.change.workspace,
-        package: selection.package.as_deref(),
-        features: selection.features.as_deref(),
-        schedule: *schedule,
+    let workspace = task.workspace;
+    let heading = Heading { base: found, base_reused, workspace, selection, schedule: *schedule };
+    show(&bench, options, &heading, &sides)
+}
+
+/// Returns the base where it is checked out, or None after a note that says why it has nothing to
+/// measure.
+fn base_side(
+    cx: &Context,
+    task: &Task<'_>,
+    change: &Side,
+    checkout: &Checkout,
+    target_dir: PathBuf,
+) -> anyhow::Result<Option<Side>> {
+    let sh = cx.sh.clone();
+    sh.change_dir(checkout.dir.join(task.workspace));
+    checkout::copy_lock_file(cx, change, &sh.current_dir())?;
+    // Otherwise cargo would find a manifest in some directory above.
+    let found = if sh.current_dir().join("Cargo.toml").is_file() {
+        let metadata = inputs::metadata(cx, &sh).map_err(|error| {
+            Failure::new(format!("on the base: {error:#}")).help(report::OTHER_BASE)
+        })?;
+        task.selection.on_base(&task.benchmarks, &metadata)
+    } else {
+        Err("there is no Cargo.toml".to_owned())
     };
-    show(bench, options, &heading, &runs)
+    let (selection, lacking) = match found {
+        Ok(found) => found,
+        Err(absence) => {
+            let name = &task.base.name;
+            terminal::note(&format!("note: on {name} {absence}: there is nothing to compare with"));
+            return Ok(None);
+        }
+    };
+    if !lacking.is_empty() {
+        let names = lacking.join("`, `");
+        terminal::note(&format!("note: the base is measured without `{names}`, which it lacks"));
+    }
+    let compiler = compiler(cx, &sh)?;
+    Ok(Some(Side { sh, sources: checkout.dir.clone(), target_dir, selection, compiler }))
+}
+
+/// Returns what `rustc --version --verbose` prints in a directory, where a toolchain file may select
+/// another compiler.
+fn compiler(cx: &Context, sh: &Shell) -> anyhow::Result<String> {
+    let output = cx.process(cargo::compiler_version(sh)).stream_stderr().output()?;
+    if !output.status.success() {
+        bail!(
+            Failure::new("the compiler does not run, see above")
+                .help(format!("run `rustc --version` in `{}`", sh.current_dir().display()))
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn report_problem(task: &Task<'_>, side: SideName, problem: &Problem) -> Outcome {
-    let has_criterion = task.change.have_criterion();
-    let failure = match side {
-        SideName::Change => problem.of_the_change(has_criterion),
-        SideName::Base => problem.of_the_base(&task.base.name, &task.base.id),
+    let (failure, outcome) = match side {
+        SideName::Change => {
+            (problem.of_the_change(task.benchmarks.have_criterion()), Outcome::Fail)
+        }
+        SideName::Base => (problem.of_the_base(&task.base), Outcome::Unavailable),
     };
     terminal::report_error(&failure.into());
-    match side {
-        SideName::Change => Outcome::Fail,
-        SideName::Base => Outcome::Unavailable,
-    }
+    outcome
 }
 
 /// Shows critcmp's table, and the other forms that the options name.
@@ -194,10 +207,10 @@ fn show(
     bench: &Bench<'_>,
     options: &Options,
     heading: &Heading<'_>,
-    runs: &Runs,
+    sides: &Sides,
 ) -> anyhow::Result<Outcome> {
     let cx = bench.cx;
-    let comparison = runs.compare(&heading.schedule);
+    let comparison = sides.compare(&heading.schedule);
     if let Some(path) = &options.json {
         let text = report::json(heading, &comparison);
         files::write_atomically(&cx.project.resolve(path), text.as_bytes())?;
@@ -205,20 +218,23 @@ fn show(
     let limit = options.fail_above_percent;
     let outcome = report::outcome(&comparison, limit);
     annotate(cx, heading, &comparison, outcome);
-    show_table(bench, runs)?;
+    show_table(bench, sides)?;
     for line in report::lines(&comparison, limit) {
         terminal::say(&line);
     }
     if outcome == Outcome::Unavailable {
-        terminal::report_error(&report::nothing_compared().into());
+        let problem = "no benchmark was compared, so `--fail-above` has no verdict";
+        let help =
+            "keep the names of benchmarks, or leave `--fail-above` out until the base has them";
+        terminal::report_error(&Failure::new(problem).help(help).into());
     }
     Ok(outcome)
 }
 
-fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
+fn show_table(bench: &Bench<'_>, sides: &Sides) -> anyhow::Result<()> {
     let cx = bench.cx;
     let mut exported = Vec::new();
-    for (name, results) in [("base", &runs.base), ("change", &runs.change)] {
+    for (name, results) in [("base", &sides.base_runs), ("change", &sides.change_runs)] {
         if !results.is_empty() {
             let path = bench.dir.join(format!("{name}.json"));
             let text = Results::median(results).export_as(name);
@@ -235,7 +251,8 @@ fn show_table(bench: &Bench<'_>, runs: &Runs) -> anyhow::Result<()> {
 fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, outcome: Outcome) {
     // Each platform, workspace and package has an annotation of its own.
     let workspace = heading.workspace.to_string_lossy().replace('/', "-");
-    let parts = ["bench", std::env::consts::ARCH, &workspace, heading.package.unwrap_or_default()];
+    let package = heading.selection.package.as_deref().unwrap_or_default();
+    let parts = ["bench", std::env::consts::ARCH, &workspace, package];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     let context = parts.join("-");
     let style = match (outcome, heading.schedule.fail_above_percent) {
@@ -244,112 +261,4 @@ fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, outcom
         (Outcome::Pass, None) => Style::Info,
     };
     buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
-}
-
-/// Copies the change's `Cargo.lock` to a base that has none: both sides get the same versions.
-///
-/// # Errors
-///
-/// Fails if the change's dependencies cannot be resolved (exit code 75).
-fn copy_lock_file(
-    cx: &Context,
-    change: &Shell,
-    base: &Path,
-    passed: &[&str],
-) -> anyhow::Result<()> {
-    let copy = base.join("Cargo.lock");
-    if copy.exists() || !base.is_dir() {
-        return Ok(());
-    }
-    if !cx.process(cargo::resolve(change).args(passed)).shown().stream().status()?.success() {
-        bail!(
-            Failure::new("failed to resolve the dependencies of the change")
-                .help("run `cargo generate-lockfile`")
-        );
-    }
-    files::copy(&change.current_dir().join("Cargo.lock"), &copy)
-}
-
-/// Warns of files in the directories above that cargo and rustup read for one side only.
-fn warn_of_configuration_above(cx: &Context, base: &Path) {
-    const NAMES: [&str; 4] =
-        [".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
-    let root = &cx.project.root;
-    for (dir, other, side) in [(root.as_path(), base, "change"), (base, root, "base")] {
-        let above = dir.ancestors().skip(1).filter(|dir| !other.starts_with(dir));
-        let files = above.flat_map(|dir| NAMES.map(|name| dir.join(name)));
-        // The configuration in cargo's home counts everywhere.
-        for file in files.filter(|file| file.exists() && !file.starts_with(cx.cargo_home())) {
-            terminal::say(&format!("warning: `{}` applies to the {side} only", file.display()));
-        }
-    }
-}
-
-fn check_features(selection: &Selection, change: &Benchmarks<'_>) -> anyhow::Result<()> {
-    let list = selection.features.as_deref().unwrap_or_default();
-    if let Some((_, problem)) = change.unknown_features(list).into_iter().next() {
-        bail!(Rejected::new(problem).help("`[features]` in Cargo.toml lists the features"));
-    }
-    Ok(())
-}
-
-/// Returns what the base can measure, or None after a note with the reason.
-fn base_selection(cx: &Context, sh: &Shell, task: &Task<'_>) -> anyhow::Result<Option<Selection>> {
-    let name = &task.base.name;
-    // Otherwise cargo would find a manifest in some directory above.
-    if !sh.current_dir().join("Cargo.toml").is_file() {
-        terminal::note(&format!(
-            "note: on {name} there is no Cargo.toml: there is nothing to compare with"
-        ));
-        return Ok(None);
-    }
-    let workspace = inputs::metadata(cx, sh).map_err(|error| {
-        Failure::new(format!("on the base: {error:#}")).help(report::OTHER_BASE)
-    })?;
-    let mut selection = task.selection.clone();
-    // The lock file of the base may be that of the change, which need not fit its manifests.
-    selection.passed_to_cargo.retain(|option| *option != "--locked");
-    let base = match Benchmarks::of(&workspace, selection.package.as_deref()) {
-        Ok(base) if task.change.have_criterion() && !base.have_criterion() => {
-            Err("the bench target `main` does not use criterion".to_owned())
-        }
-        other => other,
-    };
-    let base = match base {
-        Ok(base) => base,
-        Err(absence) => {
-            terminal::note(&format!("note: on {name} {absence}: there is nothing to compare with"));
-            return Ok(None);
-        }
-    };
-    if let Some(list) = &selection.features {
-        let unknown = base.unknown_features(list);
-        let unknown: Vec<&str> = unknown.iter().map(|(name, _)| *name).collect();
-        if !unknown.is_empty() {
-            let names = unknown.join("`, `");
-            terminal::note(&format!(
-                "note: the base is measured without `{names}`, which it lacks"
-            ));
-        }
-        selection.features = Some(target::without(list, &unknown));
-    }
-    Ok(Some(selection))
-}
-
-/// Returns what `rustc --version --verbose` prints in a directory, where a toolchain file may select
-/// another compiler.
-fn compiler(cx: &Context, sh: &Shell) -> anyhow::Result<String> {
-    let output = cx.process(cargo::compiler_version(sh)).stream_stderr().output()?;
-    if !output.status.success() {
-        bail!(
-            Failure::new("the compiler does not run, see above")
-                .help(format!("run `rustc --version` in `{}`", sh.current_dir().display()))
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn provide_critcmp(cx: &Context) -> anyhow::Result<()> {
-    let needs = requirement::of_command(&["bench"]);
-    Ok(Installer::new(cx, InstallPolicy::Allowed).ensure_all(&needs)?)
 }

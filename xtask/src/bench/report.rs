@@ -5,32 +5,23 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bench::comparison::{Comparison, Nanoseconds, Row};
-use crate::bench::results::Estimate;
-use crate::bench::schedule::Schedule;
+use crate::base::Base;
+use crate::bench::results::{Comparison, Estimate, Row, nanoseconds};
+use crate::bench::selection::{Schedule, Selection};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::Failure;
 use crate::text::sanitize::visible;
 
 /// The context of the numbers.
-#[derive(Debug)]
 pub(crate) struct Heading<'a> {
-    /// `origin/main`.
-    pub(crate) base_name: &'a str,
-    pub(crate) base_commit: &'a str,
+    pub(crate) base: &'a Base,
     /// Whether the base was measured by an earlier run.
     pub(crate) base_reused: bool,
     /// Relative to the root of the repository.
     pub(crate) workspace: &'a Path,
-    pub(crate) package: Option<&'a str>,
-    pub(crate) features: Option<&'a str>,
+    /// Of the change.
+    pub(crate) selection: &'a Selection,
     pub(crate) schedule: Schedule,
-}
-
-impl Heading<'_> {
-    fn short_commit(&self) -> &str {
-        self.base_commit.get(..12).unwrap_or(self.base_commit)
-    }
 }
 
 /// Returns a note if two compilers build the sides. Each is what `rustc --version --verbose` prints
@@ -74,12 +65,12 @@ impl Problem {
         Failure::new(format!("the benchmarks of the change {self}")).help(help)
     }
 
-    pub(crate) fn of_the_base(&self, name: &str, commit: &str) -> Failure {
+    pub(crate) fn of_the_base(&self, Base { id, name }: &Base) -> Failure {
         let help = match self {
             Problem::DefaultHarness(manifest) => harness_help(manifest),
             _ => OTHER_BASE.to_owned(),
         };
-        Failure::new(format!("the benchmarks of the base ({name}, {commit}) {self}")).help(help)
+        Failure::new(format!("the benchmarks of the base ({name}, {id}) {self}")).help(help)
     }
 }
 
@@ -126,28 +117,15 @@ pub(crate) fn lines(comparison: &Comparison, fail_above_percent: Option<f64>) ->
             lines.push(format!("note: only the {side} has {}", names.join(", ")));
         }
     }
-    if let Some(limit) = fail_above_percent.filter(|_| comparison.compared() > 0) {
-        lines.extend(gate_lines(comparison, limit));
+    let compared = comparison.compared();
+    if let Some(limit) = fail_above_percent.filter(|_| compared > 0) {
+        lines.extend(comparison.slower().map(slower_line));
+        let by = format!("slower by more than {limit} % and the noise");
+        lines.push(match comparison.slower().count() {
+            0 => format!("none of {compared} benchmarks is {by}"),
+            slower => format!("{slower} of {compared} benchmarks {by}"),
+        });
     }
-    lines
-}
-
-/// The error of a gate that compared nothing.
-pub(crate) fn nothing_compared() -> Failure {
-    Failure::new("no benchmark was compared, so `--fail-above` has no verdict")
-        .help("keep the names of benchmarks, or leave `--fail-above` out until the base has them")
-}
-
-fn gate_lines(comparison: &Comparison, limit_percent: f64) -> Vec<String> {
-    let mut lines: Vec<String> = comparison.slower().map(slower_line).collect();
-    lines.push(match (lines.len(), comparison.compared()) {
-        (0, compared) => format!(
-            "none of {compared} benchmarks is slower by more than {limit_percent} % and the noise"
-        ),
-        (count, compared) => format!(
-            "{count} of {compared} benchmarks slower by more than {limit_percent} % and the noise"
-        ),
-    });
     lines
 }
 
@@ -167,13 +145,13 @@ pub(crate) fn json(heading: &Heading<'_>, comparison: &Comparison) -> String {
     let failed = comparison.slower().next().is_some();
     let value = json!({
         "base": {
-            "name": heading.base_name,
-            "commit": heading.base_commit,
+            "name": heading.base.name,
+            "commit": heading.base.id,
             "reused": heading.base_reused,
         },
         "workspace": heading.workspace.to_string_lossy(),
-        "package": heading.package,
-        "features": heading.features,
+        "package": heading.selection.package,
+        "features": heading.selection.features,
         "rounds": heading.schedule.rounds.unwrap_or(1),
         "fail_above_percent": heading.schedule.fail_above_percent,
         "failed": failed,
@@ -198,15 +176,16 @@ fn json_row(row: &Row) -> Value {
 
 /// Returns a table for an annotation.
 pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String {
-    let package = heading.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+    let package = heading.selection.package.as_ref();
+    let package = package.map(|name| format!(" of `{name}`")).unwrap_or_default();
     let workspace = visible(&heading.workspace.to_string_lossy()).replace('`', "'");
     let workspace = if workspace.is_empty() { workspace } else { format!(" in `{workspace}`") };
     let reused = if heading.base_reused { ", measured by an earlier run" } else { "" };
     let mut lines = vec![
         format!(
             "**Benchmarks{package}{workspace}** against `{}` ({}{reused})",
-            visible(heading.base_name).replace('`', "'"),
-            heading.short_commit()
+            visible(&heading.base.name).replace('`', "'"),
+            heading.base.short_id()
         ),
         String::new(),
     ];
@@ -235,13 +214,13 @@ fn markdown_row(row: &Row) -> String {
 }
 
 fn time(estimate: Option<Estimate>) -> String {
-    estimate.map(|it| Nanoseconds(it.ns).to_string()).unwrap_or_default()
+    estimate.map(|it| nanoseconds(it.ns)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::comparison::tests::runs;
+    use crate::bench::results::tests::runs;
     use expect_test::expect;
 
     fn comparison() -> Comparison {
@@ -250,16 +229,17 @@ mod tests {
         Comparison::of(&base, &change, Some(10.0))
     }
 
-    fn heading() -> Heading<'static> {
-        Heading {
-            base_name: "origin/main",
-            base_commit: "0123456789abcdef0123456789abcdef01234567",
+    /// A form of the comparison below a heading.
+    fn shown(form: fn(&Heading<'_>, &Comparison) -> String, comparison: &Comparison) -> String {
+        let id = "0123456789abcdef0123456789abcdef01234567".to_owned();
+        let heading = Heading {
+            base: &Base { id, name: "origin/main".to_owned() },
             base_reused: false,
             workspace: Path::new("staging"),
-            package: Some("vm-memory"),
-            features: None,
+            selection: &Selection { package: Some("vm-memory".to_owned()), ..Selection::default() },
             schedule: Schedule { rounds: Some(3), fail_above_percent: Some(10.0) },
-        }
+        };
+        form(&heading, comparison)
     }
 
     #[test]
@@ -300,7 +280,7 @@ mod tests {
         .assert_eq(&lines(&renamed, Some(10.0)).join("\n"));
         assert_eq!(outcome(&renamed, Some(10.0)), Outcome::Unavailable);
         assert_eq!(outcome(&renamed, None), Outcome::Pass);
-        assert!(markdown(&heading(), &renamed).contains("**No benchmark was compared.**"));
+        assert!(shown(markdown, &renamed).contains("**No benchmark was compared.**"));
         for base in [&[][..], &new[..1]] {
             let unknown = Comparison::of(base, &new, Some(10.0));
             assert_eq!(outcome(&unknown, Some(10.0)), Outcome::Unavailable);
@@ -318,7 +298,8 @@ mod tests {
         );
         let help = "add `harness = false` to the `[[bench]]` section of `main` in `/r/Cargo.toml`";
         assert_eq!(failure.help.as_deref(), Some(help));
-        let failure = Problem::DoesNotBuild.of_the_base("origin/main", "0123");
+        let base = Base { id: "0123".to_owned(), name: "origin/main".to_owned() };
+        let failure = Problem::DoesNotBuild.of_the_base(&base);
         assert_eq!(failure.message, "the benchmarks of the base (origin/main, 0123) do not build");
         assert_eq!(failure.help.as_deref(), Some(OTHER_BASE));
         for (has_criterion, help) in [(true, "fix the failure above"), (false, "add `criterion`")] {
@@ -340,7 +321,7 @@ mod tests {
             | `gone` | 5.00 ns |  |  |  |
             | `new` |  | 2.00 ms |  |  |
         "]]
-        .assert_eq(&markdown(&heading(), &comparison()));
+        .assert_eq(&shown(markdown, &comparison()));
     }
 
     #[test]
@@ -378,7 +359,7 @@ mod tests {
               ]
             }
         "#]]
-        .assert_eq(&json(&heading(), &{
+        .assert_eq(&shown(json, &{
             let mut comparison = comparison();
             comparison.rows.truncate(1);
             comparison

@@ -16,11 +16,6 @@ pub(crate) fn file_name(architecture: &str) -> String {
     format!("{PREFIX}{architecture}{SUFFIX}")
 }
 
-/// Whether a directory below the start can hold the configuration of the crate.
-pub(crate) fn is_searched(directory_name: &str) -> bool {
-    !directory_name.starts_with('.') && directory_name != "target"
-}
-
 /// Why a file that looks like a configuration is read on no machine of the CI.
 pub(crate) fn problem_of_name(name: &str) -> Option<String> {
     let architecture = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
@@ -126,26 +121,28 @@ fn features(field: Field<'_>) -> Option<Features> {
     Some(Features::Chosen(names))
 }
 
-/// Returns cargo's arguments for packages that each choose their features.
-pub(crate) fn arguments(packages: &[(&Package, &Features)]) -> Vec<String> {
-    let Some((_, first)) = packages.first() else { return Vec::new() };
-    if packages.iter().all(|(_, features)| features == first) {
-        return match first {
-            Features::All => vec!["--all-features".to_owned()],
-            Features::Default => Vec::new(),
-            Features::Chosen(names) => vec![format!("--features={}", names.join(","))],
-        };
-    }
-    let of_package = |(package, features): &(&Package, &Features)| {
-        let names = match features {
-            Features::All => package.features.to_vec(),
+/// Returns cargo's argument for packages that each choose their features, if it needs one.
+pub(crate) fn argument(packages: &[(&Package, &Features)]) -> Option<String> {
+    let (_, first) = packages.first()?;
+    let names: Vec<String> = if packages.iter().all(|(_, features)| features == first) {
+        match first {
+            Features::All => return Some("--all-features".to_owned()),
             Features::Default => Vec::new(),
             Features::Chosen(names) => names.clone(),
-        };
-        names.into_iter().map(|name| format!("{}/{name}", package.name)).collect::<Vec<_>>()
+        }
+    } else {
+        packages.iter().flat_map(|(package, features)| of_package(package, features)).collect()
     };
-    let names: Vec<String> = packages.iter().flat_map(of_package).collect();
-    if names.is_empty() { names } else { vec![format!("--features={}", names.join(","))] }
+    (!names.is_empty()).then(|| format!("--features={}", names.join(",")))
+}
+
+fn of_package(package: &Package, features: &Features) -> Vec<String> {
+    let names: &[String] = match features {
+        Features::All => &package.features,
+        Features::Default => &[],
+        Features::Chosen(names) => names,
+    };
+    names.iter().map(|name| format!("{}/{name}", package.name)).collect()
 }
 
 /// Reads `tests/coverage`: one number, whatever space is around it.
@@ -223,11 +220,11 @@ mod tests {
         };
         let (a, b) = (package("a", &["x", "y"]), package("b", &["z"]));
         let chosen = Features::Chosen(vec!["z".to_owned()]);
-        let arguments = |of_a, of_b| arguments(&[(&a, of_a), (&b, of_b)]).join(" ");
-        assert_eq!(arguments(&Features::All, &Features::All), "--all-features");
-        assert_eq!(arguments(&Features::All, &Features::Default), "--features=a/x,a/y");
-        assert_eq!(arguments(&Features::Default, &chosen), "--features=b/z");
-        assert_eq!(arguments(&chosen, &chosen), "--features=z");
+        let argument = |of_a, of_b| argument(&[(&a, of_a), (&b, of_b)]).unwrap_or_default();
+        assert_eq!(argument(&Features::All, &Features::All), "--all-features");
+        assert_eq!(argument(&Features::All, &Features::Default), "--features=a/x,a/y");
+        assert_eq!(argument(&Features::Default, &chosen), "--features=b/z");
+        assert_eq!(argument(&chosen, &chosen), "--features=z");
     }
 
     #[test]

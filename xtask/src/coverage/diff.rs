@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::coverage::score::Lines;
+use crate::coverage::llvm_cov::Lines;
 use crate::text::Percent;
 
 /// The numbers of added lines of each file, by its path relative to the root.
@@ -132,11 +132,22 @@ fn data(record: &str) -> Option<(u32, bool)> {
     Some((fields.next()?.parse().ok()?, fields.next()? != "0"))
 }
 
+/// The lines that a change adds.
+pub(crate) struct Added {
+    /// What they are added to, for messages.
+    pub(crate) base: String,
+    /// How many of them have to be covered.
+    pub(crate) minimum: Option<Percent>,
+    pub(crate) lines: AddedLines,
+}
+
 /// How many of the added lines the tests run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Patch {
+    base: String,
+    minimum: Option<Percent>,
     /// Each line counts once, unlike in the totals of llvm-cov.
-    pub(crate) lines: Lines,
+    lines: Lines,
     pub(crate) uncovered: Vec<Uncovered>,
 }
 
@@ -157,17 +168,17 @@ impl fmt::Display for Uncovered {
 
 impl Patch {
     /// Lines without code, and files that do not count, do not count here either.
-    pub(crate) fn new(added: &AddedLines, code: &CodeLines) -> Patch {
-        let mut patch = Patch::default();
+    pub(crate) fn new(added: Added, code: &CodeLines) -> Patch {
+        let Added { base, minimum, lines: added } = added;
+        let mut patch = Patch { base, minimum, lines: Lines::default(), uncovered: Vec::new() };
         for (path, numbers) in added {
-            for &line in numbers {
-                let Some(&is_run) = code.get(path).and_then(|lines| lines.get(&line)) else {
-                    continue;
-                };
+            let Some(code) = code.get(&path) else { continue };
+            for line in numbers {
+                let Some(&is_run) = code.get(&line) else { continue };
                 patch.lines.counted += 1;
                 patch.lines.covered += u64::from(is_run);
                 if !is_run {
-                    patch.add_uncovered(path, line);
+                    patch.add_uncovered(&path, line);
                 }
             }
         }
@@ -184,27 +195,23 @@ impl Patch {
     }
 
     /// Whether the minimum is reached, if there is one; a change without code has nothing to cover.
-    pub(crate) fn reaches(&self, minimum: Option<Percent>) -> bool {
-        self.lines.counted == 0 || minimum.is_none_or(|minimum| minimum <= self.lines.score())
+    pub(crate) fn passes(&self) -> bool {
+        self.lines.counted == 0 || self.minimum.is_none_or(|it| it <= self.lines.score())
     }
 
-    /// The result in one sentence; `base` is what the lines are added to.
-    pub(crate) fn sentence(&self, base: &str, minimum: Option<Percent>) -> String {
-        let Lines { covered, counted } = self.lines;
-        if counted == 0 {
+    /// The result in one sentence.
+    pub(crate) fn sentence(&self) -> String {
+        let Patch { base, lines: Lines { covered, counted }, .. } = self;
+        if *counted == 0 {
             return format!("no lines of code were added since {base}");
         }
         let score = self.lines.score();
         let result = format!(
             "{score} % of the lines of code added since {base} are covered ({covered} of {counted})"
         );
-        match minimum {
-            None => result,
-            Some(minimum) if self.reaches(Some(minimum)) => {
-                format!("passed: {result}, the minimum is {minimum} %")
-            }
-            Some(minimum) => format!("failed: {result}, the minimum is {minimum} %"),
-        }
+        let Some(minimum) = self.minimum else { return result };
+        let verdict = if self.passes() { "passed" } else { "failed" };
+        format!("{verdict}: {result}, the minimum is {minimum} %")
     }
 }
 
@@ -273,19 +280,22 @@ Binary files a/x.png and b/x.png differ
     const LCOV: &str = "SF:/r/src/a.rs\nFN:1,x\nDA:1,5\nDA:2,0\nDA:3,0\nDA:5,0\nDA:7,1\nLF:5\nend_of_record\n\
                         SF:/r/src/b.rs\nDA:1,0\nend_of_record\nSF:/elsewhere/c.rs\nDA:1,0\nend_of_record\n";
 
-    fn patch(added: &[(&str, RangeInclusive<u32>)]) -> Patch {
-        let added = added.iter().map(|(path, lines)| ((*path).to_owned(), lines.clone().collect()));
-        Patch::new(&added.collect(), &code_lines(LCOV, "/r"))
+    fn patch(added: &[(&str, RangeInclusive<u32>)], minimum: Option<&str>) -> Patch {
+        let lines = added.iter().map(|(path, lines)| ((*path).to_owned(), lines.clone().collect()));
+        let minimum = minimum.and_then(Percent::from_text);
+        let added = Added { base: "main".to_owned(), minimum, lines: lines.collect() };
+        Patch::new(added, &code_lines(LCOV, "/r"))
     }
 
     #[test]
     fn only_added_lines_with_code_count_and_rows_are_joined() {
-        let patch = patch(&[
+        let added = [
             ("src/a.rs", 1..=9),
             ("src/b.rs", 1..=1),
             ("tests/excluded.rs", 1..=100),
             ("README.md", 1..=1),
-        ]);
+        ];
+        let patch = patch(&added, None);
         assert_eq!(patch.lines, Lines { covered: 2, counted: 6 });
         let shown: Vec<String> = patch.uncovered.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["src/a.rs:2-3", "src/a.rs:5", "src/b.rs:1"]);
@@ -294,22 +304,22 @@ Binary files a/x.png and b/x.png differ
     #[test]
     fn rows_of_two_files_are_not_joined() {
         let lcov = "SF:/r/a.rs\nDA:1,0\nend_of_record\nSF:/r/b.rs\nDA:2,0\nend_of_record\n";
-        let added = AddedLines::from(["a.rs", "b.rs"].map(|path| (path.to_owned(), vec![1, 2])));
-        assert_eq!(Patch::new(&added, &code_lines(lcov, "/r")).uncovered.len(), 2);
+        let lines = AddedLines::from(["a.rs", "b.rs"].map(|path| (path.to_owned(), vec![1, 2])));
+        let added = Added { base: "main".to_owned(), minimum: None, lines };
+        assert_eq!(Patch::new(added, &code_lines(lcov, "/r")).uncovered.len(), 2);
     }
 
     #[test]
     fn the_minimum_is_of_the_added_lines() {
-        let third = patch(&[("src/a.rs", 1..=3)]);
-        let minimum = Percent::from_text;
-        assert!(third.reaches(minimum("33.33")) && third.reaches(None));
-        assert!(!third.reaches(minimum("33.34")));
-        assert!(patch(&[]).reaches(minimum("100")));
+        let third = |minimum| patch(&[("src/a.rs", 1..=3)], minimum);
+        assert!(third(Some("33.33")).passes() && third(None).passes());
+        assert!(!third(Some("33.34")).passes());
+        assert!(patch(&[], Some("100")).passes());
         let sentences = [
-            third.sentence("main", minimum("80")),
-            third.sentence("main", minimum("33")),
-            third.sentence("main", None),
-            patch(&[]).sentence("main", minimum("80")),
+            third(Some("80")).sentence(),
+            third(Some("33")).sentence(),
+            third(None).sentence(),
+            patch(&[], Some("80")).sentence(),
         ];
         expect![[r"
             failed: 33.33 % of the lines of code added since main are covered (1 of 3), the minimum is 80.00 %

@@ -4,42 +4,28 @@ use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Sender};
 
-use anyhow::{Context as _, bail};
-use xshell::{Cmd, Shell};
+use anyhow::{Context as _, bail, ensure};
+use xshell::Cmd;
 
 use crate::context::Context;
-use crate::coverage::artifacts;
-use crate::coverage::artifacts::Build;
-use crate::coverage::llvm_cov;
-use crate::coverage::llvm_cov::{File, Form, Measurement};
-use crate::host::{directories, files, terminal};
+use crate::coverage::llvm_cov::{self, Build, File, Form, Measurement};
+use crate::host::{cargo, directories, files, terminal};
 use crate::plan::metadata::Metadata;
 
 /// The build directory, below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
-/// Reports in the build directory; `--no-cleanup` keeps the first.
+/// The report in the build directory that `--no-cleanup` keeps.
 const SUMMARY: &str = "coverage.json";
-const LINES: &str = "coverage.lcov";
-/// A scratch file in the build directory.
-const INDEX: &str = "index";
+/// A scratch file in the build directory, for an index of git's.
+pub(crate) const INDEX: &str = "index";
 /// The pages of `--html`, which stay until the next run that writes them.
 const PAGES: &str = "html";
 
 /// Returns the coverage build directory of a workspace.
 pub(crate) fn build_dir(workspace: &Metadata) -> PathBuf {
     workspace.target_directory.join(BUILD_DIR)
-}
-
-/// How the tests ended.
-#[derive(Debug)]
-pub(crate) enum Tested {
-    Passed,
-    /// A test failed, or does not build; the output says which.
-    Failed {
-        reason: &'static str,
-    },
 }
 
 /// Waits until the build directory is free.
@@ -54,86 +40,55 @@ pub(crate) fn lock(build_dir: &Path) -> anyhow::Result<files::Lock> {
     })
 }
 
-/// A measurement in progress.
+/// A measurement in progress. The build directory is locked.
 pub(crate) struct Session<'a> {
-    cx: &'a Context,
-    /// Runs commands in the workspace.
-    sh: &'a Shell,
-    workspace: &'a Metadata,
-    measurement: Measurement<'a>,
+    pub(crate) cx: &'a Context,
+    pub(crate) workspace: &'a Metadata,
+    pub(crate) measurement: Measurement<'a>,
 }
 
-impl<'a> Session<'a> {
-    /// Removes the results of an earlier run. The build directory is locked.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a file cannot be removed (exit code 75).
-    pub(crate) fn start(
-        cx: &'a Context,
-        sh: &'a Shell,
-        workspace: &'a Metadata,
-        measurement: Measurement<'a>,
-    ) -> anyhow::Result<Session<'a>> {
-        let session = Session { cx, sh, workspace, measurement };
-        session.remove_results()?;
-        Ok(session)
-    }
-
-    /// Builds and runs the tests, and removes the executables of earlier builds.
+impl Session<'_> {
+    /// Builds and runs the tests, and removes the executables of earlier builds. Returns the reason
+    /// if a test fails or does not build; the output says which.
     ///
     /// # Errors
     ///
     /// Fails if the build does not start, or is killed or interrupted (exit code 75).
-    pub(crate) fn test(&self) -> anyhow::Result<Tested> {
-        let names = artifacts::rerun(self.workspace);
-        let is_fingerprint = |path: &Path| artifacts::is_fingerprint(path, &names);
+    pub(crate) fn test(&self) -> anyhow::Result<Result<(), &'static str>> {
+        let names = llvm_cov::rerun(self.workspace);
+        let is_fingerprint = |path: &Path| llvm_cov::is_fingerprint(path, &names);
         for fingerprint in directories::directories_below(self.build_dir(), 6, is_fingerprint) {
             files::remove_dir(&fingerprint)?;
         }
         let strays = self.stray_profiles();
-        let cmd = llvm_cov::test(self.sh, &self.measurement);
-        let (status, messages) = run_with_messages(self.cx, cmd)?;
+        let (status, messages) = run_with_messages(self.cx, self.measurement.test())?;
         self.remove_stray_profiles(&strays)?;
-        if Context::interrupted_by().is_some() {
-            bail!("interrupted");
-        }
+        ensure!(Context::interrupted_by().is_none(), "interrupted");
         let build = Build::parse(&messages);
         match build.succeeded {
             Some(true) if status.success() => (),
-            Some(true) => return Ok(Tested::Failed { reason: "a test failed" }),
-            Some(false) => return self.build_again(),
+            Some(true) => return Ok(Err("a test failed")),
+            Some(false) => {
+                let again = self.measurement.test().args(["--", "--list"]);
+                cargo::check_failed_build(self.cx.process(again))?;
+                return Ok(Err("the tests do not build"));
+            }
             None => bail!("cargo could not start to build the tests; see above"),
         }
         let present = directories::executables_below(self.build_dir());
-        for path in artifacts::stale(&present, &build, self.workspace) {
+        for path in llvm_cov::stale(&present, &build, self.workspace) {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }
-        Ok(Tested::Passed)
-    }
-
-    /// Builds once more to learn why it failed: only cargo's own words tell a killed compiler from one
-    /// that found an error.
-    fn build_again(&self) -> anyhow::Result<Tested> {
-        let list_tests = ["--", "--list"];
-        let cmd = llvm_cov::test(self.sh, &self.measurement).args(list_tests);
-        let output = self.cx.process(cmd).output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        if let Some(line) = artifacts::interruption(&stderr) {
-            bail!("the build was interrupted: {}", line.trim());
-        }
-        if output.status.success() {
-            bail!("the build failed at first and then succeeded");
-        }
-        Ok(Tested::Failed { reason: "the tests do not build" })
+        Ok(Ok(()))
     }
 
     /// Profiles that a program leaves in its directory if it does not get `LLVM_PROFILE_FILE`.
     fn stray_profiles(&self) -> HashSet<PathBuf> {
         let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
         let root = &self.cx.project.root;
-        let target = &self.workspace.target_directory;
-        directories::files_below(root, target, is_stray).into_iter().collect()
+        directories::files_below(root, &self.workspace.target_directory, is_stray)
+            .into_iter()
+            .collect()
     }
 
     fn remove_stray_profiles(&self, before: &HashSet<PathBuf>) -> anyhow::Result<()> {
@@ -159,8 +114,7 @@ impl<'a> Session<'a> {
     pub(crate) fn files(&self) -> anyhow::Result<Vec<File>> {
         let names = directories::names_in(self.build_dir()).into_iter();
         let profiles: Vec<String> = names.filter(|name| name.ends_with(".profraw")).collect();
-        let cmd = llvm_cov::report(self.sh, &self.measurement, Form::Summary, &[]);
-        let output = self.cx.process(cmd).output()?;
+        let output = self.cx.process(self.measurement.report(Form::Summary, &[])).output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         let unreadable = llvm_cov::unreadable_profiles(&stderr);
         let is_unreadable = |name: &&String| {
@@ -170,12 +124,8 @@ impl<'a> Session<'a> {
         let left_out: Vec<&str> =
             profiles.iter().filter(is_unreadable).map(String::as_str).collect();
         let all = count(profiles.len(), "profile");
-        if left_out.len() == profiles.len() {
-            bail!("failed to read any of {all}");
-        }
-        if !output.status.success() {
-            bail!("llvm-cov failed: {}", stderr.trim());
-        }
+        ensure!(left_out.len() < profiles.len(), "failed to read any of {all}");
+        ensure!(output.status.success(), "llvm-cov failed: {}", stderr.trim());
         if !left_out.is_empty() {
             terminal::note(&format!(
                 "note: left out {} of {all} that cannot be read, as a killed program leaves them: {}",
@@ -188,9 +138,8 @@ impl<'a> Session<'a> {
 
     /// Returns a report in LCOV's format.
     pub(crate) fn lcov(&self, excluded: &[&str]) -> anyhow::Result<String> {
-        let path = self.build_dir().join(LINES);
-        self.report(Form::Lcov(&path), excluded)?;
-        files::read_output(&path)
+        let lcov = self.report(Form::Lcov(None), excluded)?;
+        Ok(String::from_utf8_lossy(&lcov).into_owned())
     }
 
     /// Writes the pages anew and returns the first.
@@ -203,13 +152,7 @@ impl<'a> Session<'a> {
 
     /// Makes a report and returns its standard output.
     pub(crate) fn report(&self, form: Form<'_>, excluded: &[&str]) -> anyhow::Result<Vec<u8>> {
-        let cmd = llvm_cov::report(self.sh, &self.measurement, form, excluded);
-        self.cx.process(cmd).read()
-    }
-
-    /// A path for a scratch file.
-    pub(crate) fn scratch(&self) -> PathBuf {
-        self.build_dir().join(INDEX)
+        self.cx.process(self.measurement.report(form, excluded)).read()
     }
 
     /// Writes the report that is kept, and says where it is.
@@ -220,11 +163,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Removes everything but the build.
+    /// Removes the results of this run, or of an earlier one: everything but the build.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be removed (exit code 75).
     pub(crate) fn remove_results(&self) -> anyhow::Result<()> {
         let is_result = |name: &str| {
             [".profraw", ".profdata", "-profraw-list"].iter().any(|end| name.ends_with(end))
-                || [SUMMARY, LINES, INDEX].contains(&name)
+                || [SUMMARY, INDEX].contains(&name)
         };
         let dir = self.build_dir();
         let names = directories::names_in(dir).into_iter().filter(|name| is_result(name));
@@ -239,22 +186,21 @@ impl<'a> Session<'a> {
 /// Runs a cargo that prints JSON messages and returns these, one a line. All other output of the
 /// command, and of the tests that it runs, goes to our standard error.
 fn run_with_messages(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, String)> {
-    let messages: Arc<Mutex<Vec<u8>>> = Arc::default();
-    let written = Arc::clone(&messages);
+    let (sender, messages) = mpsc::channel();
     let process = cx.process(cmd).shown().stream();
-    let status = process.stdout_to(move |stdout| split_messages(stdout, &written)).status()?;
-    let messages = std::mem::take(&mut *messages.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((status, String::from_utf8_lossy(&messages).into_owned()))
+    let status = process.stdout_to(move |stdout| split_messages(stdout, &sender)).status()?;
+    Ok((status, messages.try_iter().collect()))
 }
 
-/// Collects cargo's messages. After the build everything is passed on as it comes, since a test may
+/// Sends cargo's messages on. After the build everything is passed on as it comes, since a test may
 /// print half a line and wait.
-fn split_messages(stdout: PipeReader, messages: &Mutex<Vec<u8>>) -> io::Result<()> {
+fn split_messages(stdout: PipeReader, messages: &Sender<String>) -> io::Result<()> {
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
     while stdout.read_until(b'\n', &mut line)? > 0 {
         if line.starts_with(b"{\"reason\":") {
-            messages.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&line);
+            // Without a receiver, what is left of the output still goes on.
+            let _ = messages.send(String::from_utf8_lossy(&line).into_owned());
         } else {
             io::stderr().write_all(&line)?;
         }

@@ -1,32 +1,30 @@
 //! `coverage`: measures line coverage and compares it with the recorded score.
 
-pub(crate) mod artifacts;
-pub(crate) mod change;
 pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod llvm_cov;
 pub(crate) mod measure;
 pub(crate) mod record;
 pub(crate) mod report;
-pub(crate) mod score;
-pub(crate) mod subject;
 pub(crate) mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
-use crate::cli::coverage::Options;
+use crate::base;
+use crate::cli::coverage::{Diff, Options};
 use crate::context::Context;
-use crate::coverage::change::Change;
+use crate::coverage::diff::{Added, Patch};
 use crate::coverage::llvm_cov::{Form, Measurement};
-use crate::coverage::measure::{Session, Tested};
-use crate::coverage::subject::{Measured, Subject};
-use crate::coverage::verdict::Verdict;
+use crate::coverage::measure::Session;
+use crate::coverage::record::{Request, Subject};
+use crate::coverage::verdict::{Measured, Verdict};
 use crate::host::{files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
 use crate::text::Percent;
+use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::llvm::Tools;
 use crate::tools::requirement;
 use crate::tools::{InstallPolicy, Installer};
@@ -35,9 +33,9 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let sh = inputs::shell_at_manifest(cx, options.manifest_path.as_deref())?;
     let workspace = inputs::metadata(cx, &sh)?;
     sh.change_dir(&workspace.root);
-    let scope = subject::scope(cx, options, &workspace)?;
+    let request = Request::new(cx, options, &workspace)?;
     if let Some(score) = options.set {
-        return set(&subject::load(cx, options, &workspace, scope)?, score);
+        return set(&request.load(cx)?, score);
     }
     for path in [&options.lcov, &options.json].into_iter().flatten() {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
@@ -45,53 +43,88 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let build_dir = measure::build_dir(&workspace);
     let _lock = measure::lock(&build_dir)?;
     // Another run may have recorded a score while this one waited.
-    let subjects = subject::load(cx, options, &workspace, scope)?;
+    let subjects = request.load(cx)?;
     for subject in &subjects {
         subject.configuration.recorded()?;
         let package = subject.package.map(std::slice::from_ref);
-        subject.configuration.check_features(package.unwrap_or(scope.packages()))?;
+        subject.configuration.check_features(package.unwrap_or(request.scope.packages()))?;
     }
-    let mut change = options.diff.as_ref().map(|diff| Change::find(cx, diff)).transpose()?;
+    let added = options.diff.as_ref().map(|diff| added(cx, diff, &build_dir)).transpose()?;
 
     let measurement = Measurement {
+        sh: &sh,
         build_dir,
         tools: tools(cx)?,
-        scope,
-        features: subject::features(&subjects, scope),
+        scope: request.scope,
+        feature_argument: request.features(&subjects),
         passed_to_cargo: &options.passed_to_cargo,
     };
-    let session = Session::start(cx, &sh, &workspace, measurement)?;
-    if let Some(change) = &mut change {
-        change.read(cx, &session.scratch())?;
-    }
-    if let Tested::Failed { reason } = session.test()? {
+    let session = Session { cx, workspace: &workspace, measurement };
+    session.remove_results()?;
+    if let Err(reason) = session.test()? {
         let sentence = format!("failed: {reason}, so nothing was measured; see above");
-        return Verdict::failed(vec![sentence], String::new()).report(cx, options, None);
+        let paragraphs = vec![sentence];
+        let verdict = Verdict { is_failed: true, paragraphs, ..Verdict::default() };
+        return report(cx, options, &verdict, None);
     }
     let root = cx.project.root.to_string_lossy();
-    let measured = Measured::new(session.files()?, &subjects, &workspace, &root)?;
+    let measured = Measured::new(session.files()?, &subjects, &workspace, &root);
+    measured.warnings.iter().for_each(|warning| terminal::say(warning));
+    let verdict = Verdict::new(&subjects, &measured, options.profile, &request.command)?;
     write_reports(cx, &session, options, &measured)?;
-    let code = change.is_some().then(|| session.lcov(&measured.excluded())).transpose()?;
+    let excluded = measured.excluded();
+    let code = added.is_some().then(|| session.lcov(&excluded)).transpose()?;
     let code = code.map(|lcov| diff::code_lines(&lcov, &root)).unwrap_or_default();
-    let added = change.map(|change| change.judge(&code));
+    let patch = added.map(|added| Patch::new(added, &code));
     if options.no_cleanup {
-        session.keep_results(&measured.excluded())?;
+        session.keep_results(&excluded)?;
     } else {
         session.remove_results()?;
     }
-    Verdict::new(cx, options, &subjects, &workspace, &measured)?.report(cx, options, added.as_ref())
+    for (configuration, score) in &verdict.records {
+        configuration.write(*score).with_context(|| format!("{score} % cannot be recorded"))?;
+    }
+    report(cx, options, &verdict, patch.as_ref())
 }
 
 /// Records a score without measuring.
 fn set(subjects: &[Subject<'_>], score: Percent) -> anyhow::Result<Outcome> {
     let [Subject { configuration, .. }] = subjects else {
-        let names: Vec<String> =
-            subjects.iter().map(|it| it.configuration.file().to_owned()).collect();
-        bail!(record::several(&names));
+        let names = subjects.iter().map(|it| it.configuration.file.clone());
+        bail!(record::several(&names.collect::<Vec<_>>()));
     };
     configuration.write(score)?;
     terminal::say(&format!("recorded: {score} % in {}", configuration.names()));
     Ok(Outcome::Pass)
+}
+
+/// Reads the lines that the working tree adds, untracked files included, since the merge base of
+/// `HEAD` with a revision, or with the upstream branch as this clone knows it.
+///
+/// # Errors
+///
+/// Rejects a revision that does not exist (exit code 2). Fails if this clone does not have the
+/// upstream branch or the merge base (exit code 75).
+fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<Added> {
+    let (commit, base) = base::of_change(cx, options.base.revision())?;
+    let new_files = cx.process(cx.git().untracked(&["*.rs"])).read()?;
+    let mut diff = cx.git().diff(&commit);
+    // Git's own index stays as it is.
+    let scratch = build_dir.join(measure::INDEX);
+    if !new_files.is_empty() {
+        // Announced in an index, a new file takes part in the search for renames.
+        let index = cx.process(cx.git().index_path()).read_text()?;
+        // A git that was killed may have left its lock.
+        files::remove(&scratch.with_extension("lock"))?;
+        files::copy(Path::new(&index), &scratch)?;
+        let announce = cx.git().announce().env("GIT_INDEX_FILE", &scratch);
+        cx.process(announce).stdin(new_files).read()?;
+        diff = diff.env("GIT_INDEX_FILE", &scratch);
+    }
+    let diff = cx.process(diff).read();
+    files::remove(&scratch)?;
+    let lines = diff::added_lines(&String::from_utf8_lossy(&diff?));
+    Ok(Added { base, minimum: options.minimum, lines })
 }
 
 /// Provides cargo-llvm-cov and returns LLVM's tools, if they are not the toolchain's.
@@ -113,7 +146,7 @@ fn write_reports(
     cx: &Context,
     session: &Session<'_>,
     options: &Options,
-    measured: &Measured,
+    measured: &Measured<'_>,
 ) -> anyhow::Result<()> {
     let excluded = measured.excluded();
     if options.files {
@@ -125,10 +158,37 @@ fn write_reports(
         terminal::write_data(|out| Ok(writeln!(out, "{}", index.display())?))?;
     }
     if let Some(path) = &options.lcov {
-        session.report(Form::Lcov(&cx.project.resolve(path)), &excluded)?;
+        session.report(Form::Lcov(Some(&cx.project.resolve(path))), &excluded)?;
     }
     if let Some(path) = &options.json {
         session.report(Form::Json(&cx.project.resolve(path)), &excluded)?;
     }
     Ok(())
+}
+
+/// Says the result, and puts it on the build's page.
+fn report(
+    cx: &Context,
+    options: &Options,
+    verdict: &Verdict<'_>,
+    added: Option<&Patch>,
+) -> anyhow::Result<Outcome> {
+    if !verdict.table.is_empty() {
+        terminal::write_lines(verdict.table.trim_end());
+    }
+    verdict.paragraphs.iter().for_each(|paragraph| terminal::say(paragraph));
+    terminal::write_data(|out| {
+        out.write_all(verdict.patch.as_bytes())?;
+        let mut uncovered = added.iter().flat_map(|added| &added.uncovered);
+        uncovered.try_for_each(|lines| Ok(writeln!(out, "{lines}")?))
+    })?;
+    if let Some(added) = added {
+        terminal::say(&added.sentence());
+    }
+    let passed = !verdict.is_failed && added.is_none_or(Patch::passes);
+    let (style, outcome) =
+        if passed { (Style::Success, Outcome::Pass) } else { (Style::Error, Outcome::Fail) };
+    let (place, title) = verdict::place(options.package.as_deref(), std::env::consts::ARCH);
+    buildkite_agent::annotate(cx, &place, style, &verdict::page(&title, verdict, added));
+    Ok(outcome)
 }

@@ -1,26 +1,153 @@
-//! Finds, reads and writes the recorded score.
+//! What is measured, and its recorded score: everything at once, or each crate that has a record of its
+//! own.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use crate::cli::coverage::{Options, ScopeName};
 use crate::context::Context;
-use crate::coverage::config;
-use crate::coverage::config::{Config, Features, Number};
+use crate::coverage::config::{self, Config, Features, Number};
+use crate::coverage::llvm_cov::Scope;
 use crate::coverage::report::patch;
-use crate::coverage::score::Recorded;
 use crate::host::terminal::report_warnings;
-use crate::host::{directories, files, terminal};
-use crate::plan::metadata::{Package, problem_of_feature};
+use crate::host::{directories, files};
+use crate::inputs;
+use crate::plan::metadata::{Metadata, Package, problem_of_feature};
 use crate::text::Percent;
-use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
+use crate::text::shell::quote;
+
+/// What the command line asks to be measured.
+pub(crate) struct Request<'w> {
+    workspace: &'w Metadata,
+    /// The one that `--package` names.
+    package: Option<&'w Package>,
+    /// Whose tests run and whose lines count.
+    pub(crate) scope: Scope<'w>,
+    /// The command line that repeats the run, for messages: options may follow.
+    pub(crate) command: String,
+}
+
+/// What one record is about.
+pub(crate) struct Subject<'w> {
+    /// Everything that is measured, if there is only one subject.
+    pub(crate) package: Option<&'w Package>,
+    pub(crate) configuration: Configuration,
+}
+
+impl<'w> Request<'w> {
+    /// Reads the options.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a package that does not exist, and a directory without one (exit code 2).
+    pub(crate) fn new(
+        cx: &Context,
+        options: &Options,
+        workspace: &'w Metadata,
+    ) -> anyhow::Result<Request<'w>> {
+        let package = options.package.as_deref().map(|name| workspace.package(name));
+        let package = package.transpose().map_err(Rejected::new)?;
+        let scope = match (options.scope, package) {
+            (Some(ScopeName::Workspace), _) | (None, None) => Scope::Workspace(&workspace.packages),
+            (_, Some(package)) => Scope::Crate(package),
+            (Some(ScopeName::Crate), None) => {
+                let here = cx.project.manifest_dir(options.manifest_path.as_deref())?;
+                Scope::Crate(workspace.owner_of(&here).map_err(Rejected::new)?)
+            }
+        };
+        let mut command = format!("{} coverage", inputs::own_alias(cx)?);
+        if let Some(path) = &options.manifest_path {
+            command += &format!(" --manifest-path {}", quote(&path.to_string_lossy()));
+        }
+        if let Some(name) = &options.package {
+            command += &format!(" --package {}", quote(name));
+        }
+        Ok(Request { workspace, package, scope, command })
+    }
+
+    /// Reads the configurations. A workspace without one in its root may have one for each crate.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a missing, an ambiguous and an invalid configuration (exit code 2).
+    pub(crate) fn load(&self, cx: &Context) -> anyhow::Result<Vec<Subject<'w>>> {
+        let target = self.workspace.target_directory.as_path();
+        let (start, skipped) = match (self.scope, self.package) {
+            (Scope::Crate(package), _) => (package.directory(), self.outside(package)),
+            (Scope::Workspace(_), Some(package)) => (package.directory(), vec![target]),
+            (Scope::Workspace(packages), None) => {
+                let root = &self.workspace.root;
+                let root = if root.starts_with(&cx.project.root) { root } else { &cx.project.root };
+                if packages.len() > 1 && !Files::are_in(root) {
+                    let own = self.load_each(cx, packages)?;
+                    if own.len() > 1 {
+                        return Ok(own);
+                    }
+                }
+                (root.as_path(), vec![target])
+            }
+        };
+        let Some(files) = Files::find(cx, start, &skipped)? else {
+            let (directory, architecture) = (cx.project.relative(start), std::env::consts::ARCH);
+            bail!(config::missing(&directory, architecture, &self.command));
+        };
+        let configuration = Configuration::read(cx, files, self.command.clone())?;
+        Ok(vec![Subject { package: None, configuration }])
+    }
+
+    /// Reads the configuration of each crate that has one, unless only one has.
+    fn load_each(&self, cx: &Context, packages: &'w [Package]) -> anyhow::Result<Vec<Subject<'w>>> {
+        let mut found = Vec::new();
+        for package in packages {
+            let files = Files::find(cx, package.directory(), &self.outside(package))?;
+            found.extend(files.map(|files| (package, files)));
+        }
+        if found.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let read = |(package, files): (&'w Package, Files)| {
+            let command = format!("{} --package {}", self.command, quote(&package.name));
+            let configuration = Configuration::read(cx, files, command)?;
+            Ok(Subject { package: Some(package), configuration })
+        };
+        found.into_iter().map(read).collect()
+    }
+
+    /// Where a package has no configuration: the target directory and the other packages.
+    fn outside(&self, package: &Package) -> Vec<&'w Path> {
+        let others = self.workspace.packages.iter().filter(|other| other.name != package.name);
+        let target = self.workspace.target_directory.as_path();
+        others.map(Package::directory).chain([target]).collect()
+    }
+
+    /// Returns cargo's argument; a crate without a configuration has all its features.
+    pub(crate) fn features(&self, subjects: &[Subject<'_>]) -> Option<String> {
+        let of = |name: &str| {
+            let is_about = |it: &&Subject<'_>| it.package.is_none_or(|it| it.name == name);
+            let subject = subjects.iter().find(is_about);
+            subject.map_or(&Features::All, |subject| &subject.configuration.config.features)
+        };
+        let packages = self.scope.packages().iter().map(|package| (package, of(&package.name)));
+        config::argument(&packages.collect::<Vec<_>>())
+    }
+}
+
+/// What a measured score is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Recorded {
+    pub(crate) percent: f64,
+    /// How far the measured score may differ, up or down, in percentage points.
+    pub(crate) tolerance: f64,
+}
 
 /// The configuration of a crate, and every file that records its score.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) config: Config,
     /// The name of the file that it was read from.
-    file: String,
+    pub(crate) file: String,
     /// The command line that measures this, for messages.
     command: String,
     records: Vec<Record>,
@@ -38,52 +165,37 @@ struct Record {
 /// The file of the older generation, relative to the crate.
 const SCORE_FILE: &str = "tests/coverage";
 
-/// Where a configuration is searched.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    /// The directory of the crate, or the root.
-    pub(crate) start: &'a Path,
-    /// Directories that are skipped: cargo's target directory, and crates that are not measured.
-    pub(crate) skipped: &'a [&'a Path],
-}
-
 /// The files of a configuration.
-#[derive(Debug)]
-pub(crate) struct Files {
+struct Files {
     config: Option<PathBuf>,
     score: Option<PathBuf>,
-    /// About files that only look like a configuration.
-    warnings: Vec<String>,
+    /// Warnings of files that only look like a configuration.
+    found: Diagnostics,
 }
 
 impl Files {
-    /// Finds the configuration nearest to the start.
+    /// Finds the configuration nearest to the start: the directory of a crate, or the root. Some
+    /// directories below are skipped.
     ///
     /// # Errors
     ///
     /// Rejects an ambiguous one (exit code 2).
-    pub(crate) fn find(cx: &Context, place: Place<'_>) -> anyhow::Result<Option<Files>> {
-        let mut warnings = Vec::new();
-        let config = nearest(cx, place, &mut warnings)?;
-        let home = config.as_deref().and_then(Path::parent).unwrap_or(place.start);
+    fn find(cx: &Context, start: &Path, skipped: &[&Path]) -> anyhow::Result<Option<Files>> {
+        let found = Diagnostics::default();
+        let config = nearest(cx, start, skipped, &found)?;
+        let home = config.as_deref().and_then(Path::parent).unwrap_or(start);
         let score = Some(home.join(SCORE_FILE)).filter(|path| files::is_plain_file(path));
         if config.is_none() && score.is_none() {
-            report(&warnings);
+            report_warnings(&found.into_warnings()?);
             return Ok(None);
         }
-        Ok(Some(Files { config, score, warnings }))
+        Ok(Some(Files { config, score, found }))
     }
 
     /// Whether a directory itself has a configuration.
-    pub(crate) fn are_in(directory: &Path) -> bool {
+    fn are_in(directory: &Path) -> bool {
         let config = config::file_name(std::env::consts::ARCH);
         [&config, SCORE_FILE].iter().any(|name| files::is_plain_file(&directory.join(name)))
-    }
-}
-
-fn report(warnings: &[String]) {
-    for warning in warnings {
-        terminal::say(&format!("warning: {warning}"));
     }
 }
 
@@ -93,22 +205,18 @@ impl Configuration {
     /// # Errors
     ///
     /// Rejects an invalid one (exit code 2).
-    pub(crate) fn read(
-        cx: &Context,
-        files: Files,
-        command: String,
-    ) -> anyhow::Result<Configuration> {
-        report(&files.warnings);
-        let found = Diagnostics::default();
+    fn read(cx: &Context, files: Files, command: String) -> anyhow::Result<Configuration> {
+        let Files { config: config_file, score, found } = files;
         let mut config = Config::default();
         let mut records = Vec::new();
-        if let Some(path) = files.score {
+        let mut file = String::new();
+        if let Some(path) = score {
             let source = read(cx, &path)?;
+            file.clone_from(&source.name);
             let number = config::parse_score_file(&source, &found);
             records.extend(number.map(|number| Record { path, source, number }));
         }
-        let mut file = String::new();
-        if let Some(path) = files.config {
+        if let Some(path) = config_file {
             let source = read(cx, &path)?;
             file.clone_from(&source.name);
             config = Config::parse(&source, &found);
@@ -133,24 +241,12 @@ impl Configuration {
     pub(crate) fn recorded(&self) -> anyhow::Result<Recorded> {
         let percents: Vec<f64> = self.records.iter().map(|record| record.number.percent).collect();
         let percent = config::agree(&percents).map_err(|[file, config]| {
-            let names: Vec<&str> =
-                self.records.iter().map(|record| record.source.name.as_str()).collect();
-            let names = names.join(" and ");
-            Rejected::new(format!(
-                "two files record different scores, {file} and {config}: {names}"
-            ))
-            .help(format!("make them agree with `{} --set {file:.2}`", self.command))
+            let names: Vec<&str> = self.records.iter().map(|it| it.source.name.as_str()).collect();
+            let (problem, names) = ("two files record different scores", names.join(" and "));
+            Rejected::new(format!("{problem}, {file} and {config}: {names}"))
+                .help(format!("make them agree with `{} --set {file:.2}`", self.command))
         })?;
         Ok(Recorded { percent, tolerance: self.config.tolerance })
-    }
-
-    /// Warns of an `exclude_path` that excludes nothing.
-    pub(crate) fn warn_of_useless_pattern(&self) {
-        let pattern = self.config.exclude_path.as_deref().unwrap_or_default();
-        terminal::say(&format!(
-            "warning: {}: `exclude_path` matches no measured file: `{pattern}`",
-            self.file
-        ));
     }
 
     /// Checks that the features exist: cargo would report an unknown one as a failed build.
@@ -160,23 +256,16 @@ impl Configuration {
     /// Rejects a feature that no measured crate has (exit code 2).
     pub(crate) fn check_features(&self, packages: &[Package]) -> anyhow::Result<()> {
         let Features::Chosen(names) = &self.config.features else { return Ok(()) };
-        match names.iter().find_map(|name| problem_of_feature(packages, name)) {
-            Some(problem) => {
-                bail!(Rejected::new(format!("{}: `crate_features`: {problem}", self.file)))
-            }
-            None => Ok(()),
+        if let Some(problem) = names.iter().find_map(|name| problem_of_feature(packages, name)) {
+            bail!(Rejected::new(format!("{}: `crate_features`: {problem}", self.file)));
         }
+        Ok(())
     }
 
     /// The files that record the score, for messages.
     pub(crate) fn names(&self) -> String {
         let names = self.records.iter().map(|record| format!("`{}`", record.source.name));
         names.collect::<Vec<_>>().join(" and ")
-    }
-
-    /// The name of the file that it was read from, for messages.
-    pub(crate) fn file(&self) -> &str {
-        self.records.last().map_or(&self.file, |record| &record.source.name)
     }
 
     /// Records a score in all its files.
@@ -220,20 +309,23 @@ fn read(cx: &Context, path: &Path) -> anyhow::Result<Source> {
 /// itself comes before one that is deeper.
 fn nearest(
     cx: &Context,
-    place: Place<'_>,
-    warnings: &mut Vec<String>,
+    start: &Path,
+    skipped: &[&Path],
+    found: &Diagnostics,
 ) -> anyhow::Result<Option<PathBuf>> {
     let file_name = config::file_name(std::env::consts::ARCH);
     let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        config::is_searched(&name)
+        // Neither hidden nor cargo's.
+        !name.starts_with('.')
+            && name != "target"
             && *path != cx.project.checkout
-            && !place.skipped.contains(&path.as_path())
+            && !skipped.contains(&path.as_path())
     };
-    let mut directories = vec![place.start.to_path_buf()];
+    let mut directories = vec![start.to_path_buf()];
     while !directories.is_empty() {
         for directory in &directories {
-            warnings.extend(misleading_names(cx, directory, &file_name));
+            warn_of_misleading_names(cx, directory, &file_name, found);
         }
         let candidates = directories.iter().map(|directory| directory.join(&file_name));
         let mut candidates: Vec<PathBuf> =
@@ -243,7 +335,7 @@ fn nearest(
                 candidates.iter().map(|path| cx.project.relative(path)).collect();
             bail!(several(&names));
         }
-        if !candidates.is_empty() || (directories == [place.start] && Files::are_in(place.start)) {
+        if !candidates.is_empty() || (directories == [start] && Files::are_in(start)) {
             return Ok(candidates.pop());
         }
         let below = directories.iter().flat_map(|path| directories::directories_in(path));
@@ -258,16 +350,18 @@ pub(crate) fn several(names: &[String]) -> Rejected {
         .help("name one of them with `--package`")
 }
 
-/// Warnings of names that are not read although they look like a configuration's.
-fn misleading_names(cx: &Context, directory: &Path, file_name: &str) -> Vec<String> {
-    let problem = |name: String| {
+/// Warns of names that are not read although they look like a configuration's.
+fn warn_of_misleading_names(cx: &Context, directory: &Path, file_name: &str, found: &Diagnostics) {
+    for name in directories::names_in(directory) {
         let path = directory.join(&name);
-        let problem = match name == file_name {
-            true if files::is_plain_file(&path) => None,
-            true => Some("symbolic links are not followed".to_owned()),
-            false => config::problem_of_name(&name),
+        let problem = if name == file_name {
+            (!files::is_plain_file(&path)).then(|| "symbolic links are not followed".to_owned())
+        } else {
+            config::problem_of_name(&name)
         };
-        Some(format!("`{}`: {}", cx.project.relative(&path), problem?))
-    };
-    directories::names_in(directory).into_iter().filter_map(problem).collect()
+        if let Some(problem) = problem {
+            let message = format!("`{}`: {problem}", cx.project.relative(&path));
+            found.push(Diagnostic::new(Severity::Warning, message));
+        }
+    }
 }

@@ -1,9 +1,7 @@
-//! Pure. What a run shows: the table of files, the patch of a record, and the build's page.
+//! Pure. The tables of files and of crates, and the patch of a record.
 
-use crate::coverage::diff::{Uncovered, relative};
-use crate::coverage::llvm_cov::File;
-use crate::coverage::score::Lines;
-use crate::text::sanitize;
+use crate::coverage::diff::relative;
+use crate::coverage::llvm_cov::{File, Lines};
 use crate::text::style::{Align, Columns};
 
 /// A table of files, those with the most uncovered lines first, and their sum.
@@ -23,27 +21,10 @@ pub(crate) fn table(files: &[File], root: &str) -> String {
     lines(&rows, &[Align::Right, Align::Right, Align::Right, Align::Left])
 }
 
-/// How the score of a crate compares with its record, in words.
-#[derive(Debug)]
-pub(crate) struct Row<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) measured: Lines,
-    /// In percent; a crate without a configuration has none.
-    pub(crate) recorded: Option<f64>,
-    pub(crate) result: &'static str,
-}
-
 /// A table of crates.
-pub(crate) fn crates(rows: &[Row<'_>]) -> String {
-    let row = |row: &Row<'_>| {
-        let Lines { covered, counted } = row.measured;
-        let recorded = row.recorded.map_or("none".to_owned(), |percent| format!("{percent:.2} %"));
-        let score = format!("{} %", row.measured.score());
-        let lines = format!("{covered} of {counted}");
-        [row.name.to_owned(), lines, score, recorded, row.result.to_owned()]
-    };
+pub(crate) fn crates(rows: Vec<[String; 5]>) -> String {
     let header = ["crate", "lines", "covered", "recorded", ""].map(str::to_owned);
-    let rows: Vec<[String; 5]> = [header].into_iter().chain(rows.iter().map(row)).collect();
+    let rows: Vec<[String; 5]> = [header].into_iter().chain(rows).collect();
     lines(&rows, &[Align::Left, Align::Right, Align::Right, Align::Right, Align::Left])
 }
 
@@ -103,61 +84,9 @@ fn quote(path: &str) -> String {
     format!("\"{}\"", path.chars().map(escape).collect::<String>())
 }
 
-/// The result of a run.
-#[derive(Debug)]
-pub(crate) struct Summary<'a> {
-    /// The crate, if only one was measured.
-    pub(crate) package: Option<&'a str>,
-    pub(crate) architecture: &'a str,
-    /// The crates, if several are judged.
-    pub(crate) table: &'a str,
-    /// The verdict and what to do about it.
-    pub(crate) paragraphs: &'a [String],
-    /// Empty if nothing has to change.
-    pub(crate) patch: &'a str,
-    /// The sentence about the added lines, and those that no test runs.
-    pub(crate) added: Option<(&'a str, &'a [Uncovered])>,
-}
-
-/// Longer lists are of no help, and Buildkite refuses a page of more than a mebibyte.
-const SHOWN: usize = 500;
-
-impl Summary<'_> {
-    /// Names the place on the build's page; crates and architectures have one each.
-    pub(crate) fn context(&self) -> String {
-        let package = self.package.map(|name| format!("-{name}")).unwrap_or_default();
-        format!("coverage{package}-{}", self.architecture)
-    }
-
-    pub(crate) fn markdown(&self) -> String {
-        let package = self.package.map(|name| format!(" of `{name}`")).unwrap_or_default();
-        let mut parts = vec![format!("**Coverage{package} on {}**\n", self.architecture)];
-        if !self.table.is_empty() {
-            parts.push(sanitize::code_block("text", self.table));
-        }
-        parts.extend(self.paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
-        if !self.patch.is_empty() {
-            parts.push(sanitize::code_block("diff", self.patch));
-        }
-        let (sentence, uncovered) = self.added.unwrap_or_default();
-        if !sentence.is_empty() {
-            parts.push(format!("{sentence}\n"));
-        }
-        if !uncovered.is_empty() {
-            let shown = uncovered.iter().take(SHOWN).map(|lines| format!("{lines}\n"));
-            let more = uncovered.len().saturating_sub(SHOWN);
-            let rest = if more == 0 { String::new() } else { format!("and {more} more\n") };
-            parts.push("No test runs these lines:\n".to_owned());
-            parts.push(sanitize::code_block("text", &(shown.collect::<String>() + &rest)));
-        }
-        parts.join("\n")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coverage::diff::{Patch, added_lines, code_lines};
     use expect_test::expect;
 
     #[test]
@@ -218,42 +147,5 @@ mod tests {
     fn a_path_that_would_end_early_is_quoted() {
         assert_eq!(quote("a/é b.json"), "a/é b.json");
         assert_eq!(quote("a/\"x\n"), "\"a/\\\"x\\012\"");
-    }
-
-    #[test]
-    fn the_page_shows_the_verdict_the_patch_and_the_lines() {
-        let diff = "+++ b/src/a.rs\n@@ -0,0 +1,2 @@\n+a\n+b\n";
-        let lcov = "SF:/r/src/a.rs\nDA:1,0\nDA:2,0\nend_of_record\n";
-        let added = Patch::new(&added_lines(diff), &code_lines(lcov, "/r"));
-        let summary = Summary {
-            package: Some("a"),
-            architecture: "x86_64",
-            table: "",
-            paragraphs: &["failed: too low".to_owned(), "add tests".to_owned()],
-            patch: "--- a/c\n+++ b/c\n",
-            added: Some(("0.00 % of the added lines are covered", &added.uncovered)),
-        };
-        assert_eq!(summary.context(), "coverage-a-x86_64");
-        expect![[r"
-            **Coverage of `a` on x86_64**
-
-            failed: too low
-
-            add tests
-
-            ```diff
-            --- a/c
-            +++ b/c
-            ```
-
-            0.00 % of the added lines are covered
-
-            No test runs these lines:
-
-            ```text
-            src/a.rs:1-2
-            ```
-        "]]
-        .assert_eq(&summary.markdown());
     }
 }

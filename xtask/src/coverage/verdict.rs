@@ -1,164 +1,381 @@
-//! Compares measured scores with their records, and reports the result.
+//! Pure. Which files count, how their score compares with the recorded one, and what to say about it.
 
-use anyhow::Context as _;
+use anyhow::bail;
 
-use crate::cli::coverage::Options;
-use crate::context::Context;
-use crate::coverage::change::Added;
-use crate::coverage::report::{Row, Summary};
-use crate::coverage::score::{Action, Change, Lines};
-use crate::coverage::subject::{Measured, Subject};
-use crate::coverage::{report, score, subject};
-use crate::host::terminal;
-use crate::outcome::Outcome;
+use crate::cli::coverage::Profile;
+use crate::coverage::diff::{self, Patch};
+use crate::coverage::llvm_cov::{File, Lines};
+use crate::coverage::record::{Configuration, Recorded, Subject};
+use crate::coverage::report;
 use crate::plan::metadata::Metadata;
-use crate::tools::buildkite_agent;
-use crate::tools::buildkite_agent::Style;
+use crate::text::Percent;
+use crate::text::diagnostic::Rejected;
+use crate::text::extended_regex;
+use crate::text::sanitize;
 
-/// The result for the score, in words.
-pub(crate) struct Verdict {
-    outcome: Outcome,
-    word: &'static str,
-    /// Several crates.
-    table: String,
-    paragraphs: Vec<String>,
-    /// Records the score, where that is not done.
-    patch: String,
+/// The source files that were measured.
+pub(crate) struct Measured<'w> {
+    workspace: &'w Metadata,
+    pub(crate) counted: Vec<File>,
+    excluded: Vec<File>,
+    /// About configurations that exclude nothing.
+    pub(crate) warnings: Vec<String>,
 }
 
-impl Verdict {
-    /// Compares with the records, and updates them where that is wanted.
+impl<'w> Measured<'w> {
+    /// Excludes files, each by the configuration that is about it. `root` is that of the repository.
+    pub(crate) fn new(
+        counted: Vec<File>,
+        subjects: &[Subject<'_>],
+        workspace: &'w Metadata,
+        root: &str,
+    ) -> Measured<'w> {
+        let (excluded, warnings) = (Vec::new(), Vec::new());
+        let mut measured = Measured { workspace, counted, excluded, warnings };
+        for Subject { package, configuration } in subjects {
+            let Some(pattern) = &configuration.config.exclude_path else { continue };
+            let name = package.map(|package| package.name.as_str());
+            let is_excluded = |file: &mut File| {
+                is_in(&file.path, workspace, name)
+                    && extended_regex::matches(pattern, diff::relative(&file.path, root))
+            };
+            let excluded: Vec<File> = measured.counted.extract_if(.., is_excluded).collect();
+            if excluded.is_empty() {
+                measured.warnings.push(format!(
+                    "warning: {}: `exclude_path` matches no measured file: `{pattern}`",
+                    configuration.file
+                ));
+            }
+            measured.excluded.extend(excluded);
+        }
+        measured
+    }
+
+    /// The lines of a package, or all.
+    fn lines(&self, package: Option<&str>) -> Lines {
+        let files = self.counted.iter().filter(|file| is_in(&file.path, self.workspace, package));
+        files.map(|file| file.lines).sum()
+    }
+
+    pub(crate) fn excluded(&self) -> Vec<&str> {
+        self.excluded.iter().map(|file| file.path.as_str()).collect()
+    }
+}
+
+fn is_in(path: &str, workspace: &Metadata, package: Option<&str>) -> bool {
+    let owner = workspace.owner_of(path.as_ref());
+    package.is_none_or(|name| owner.is_ok_and(|owner| owner.name == name))
+}
+
+/// How a measured score differs from the recorded one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Within,
+    Lower,
+    Higher,
+}
+
+/// Compares the exact percentage, not the rounded one that is shown.
+fn judge(recorded: Recorded, measured: Lines) -> Change {
+    // Decimal fractions are not exact in binary: 64.2 - 63.7 is slightly more than 0.5.
+    const EPSILON: f64 = 1e-9;
+    let change = measured.percent() - recorded.percent;
+    // A record is rounded down: what it was rounded from is no change, however small the tolerance.
+    let is_rounding = (0.0..0.01 - EPSILON).contains(&change);
+    if is_rounding || change.abs() <= recorded.tolerance + EPSILON {
+        Change::Within
+    } else if change < 0.0 {
+        Change::Lower
+    } else {
+        Change::Higher
+    }
+}
+
+/// What a change of score leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    /// Pass, and leave the record as it is.
+    Keep,
+    /// Pass, and record the measured score.
+    Record,
+    /// Fail, and leave the record as it is.
+    Refuse,
+}
+
+/// Returns what to do about a change: a lower score is recorded only on request.
+fn action(change: Change, profile: Profile) -> Action {
+    match (change, profile) {
+        (Change::Within, _) => Action::Keep,
+        (_, Profile::Ci) | (Change::Lower, Profile::Devel) => Action::Refuse,
+        (Change::Higher, _) | (Change::Lower, Profile::DevelAllowingLower) => Action::Record,
+    }
+}
+
+/// The next step after a score was refused; a patch follows. `command` is how coverage is called.
+fn advice(change: Change, command: &str) -> String {
+    match change {
+        Change::Lower => format!(
+            "add tests: `{command} --diff` lists the new lines that no test runs; if the drop is intended, \
+             record it with `{command} --devel --allow-lower`, or apply this patch with `git apply`:"
+        ),
+        Change::Within | Change::Higher => format!(
+            "record the new score with `{command} --devel`, or, if this architecture is not available \
+             to you, apply this patch with `git apply`:"
+        ),
+    }
+}
+
+/// The result in one sentence: what was measured, and how that compares with the record.
+fn sentence(recorded: Recorded, measured: Lines) -> String {
+    let Recorded { percent, tolerance } = recorded;
+    let relation = match judge(recorded, measured) {
+        Change::Within => format!("within {tolerance:.2} points of"),
+        Change::Lower => format!("more than {tolerance:.2} points below"),
+        Change::Higher => format!("more than {tolerance:.2} points above"),
+    };
+    format!("{measured} are covered, {relation} the recorded {percent:.2} %")
+}
+
+/// The result for the score.
+#[derive(Default)]
+pub(crate) struct Verdict<'s> {
+    pub(crate) is_failed: bool,
+    /// Several crates.
+    pub(crate) table: String,
+    /// The result and the next steps, in words.
+    pub(crate) paragraphs: Vec<String>,
+    /// Records the score, where that is not done.
+    pub(crate) patch: String,
+    /// The scores to record.
+    pub(crate) records: Vec<(&'s Configuration, Percent)>,
+}
+
+impl<'s> Verdict<'s> {
+    /// Compares with the records; `command` is how coverage is called.
     ///
     /// # Errors
     ///
-    /// Fails if a record cannot be written (exit code 75).
+    /// Rejects a configuration that leaves no line (exit code 2).
     pub(crate) fn new(
-        cx: &Context,
-        options: &Options,
-        subjects: &[Subject<'_>],
-        workspace: &Metadata,
-        measured: &Measured,
-    ) -> anyhow::Result<Verdict> {
-        match subjects {
-            [only] => judge(cx, options, only, measured.lines(workspace, None)),
-            several => judge_each(cx, options, several, workspace, measured),
+        subjects: &'s [Subject<'_>],
+        measured: &Measured<'_>,
+        profile: Profile,
+        command: &str,
+    ) -> anyhow::Result<Verdict<'s>> {
+        if let [only] = subjects {
+            return Ok(compare(only, measured.lines(None), profile, command)?.1);
         }
-    }
-
-    fn passed(word: &'static str, paragraphs: Vec<String>) -> Verdict {
-        let (table, patch) = (String::new(), String::new());
-        Verdict { outcome: Outcome::Pass, word, table, paragraphs, patch }
-    }
-
-    pub(crate) fn failed(paragraphs: Vec<String>, patch: String) -> Verdict {
-        let table = String::new();
-        Verdict { outcome: Outcome::Fail, word: "failed", table, paragraphs, patch }
-    }
-
-    /// Reports it together with the result for the added lines.
-    pub(crate) fn report(
-        self,
-        cx: &Context,
-        options: &Options,
-        added: Option<&Added>,
-    ) -> anyhow::Result<Outcome> {
-        let uncovered = added.map(|added| added.uncovered.as_slice()).unwrap_or_default();
-        if !self.table.is_empty() {
-            terminal::write_lines(self.table.trim_end());
+        let mut all = Verdict::default();
+        let mut rows = Vec::new();
+        let mut failed = Vec::new();
+        for package in &measured.workspace.packages {
+            let name = &package.name;
+            let lines = measured.lines(Some(name));
+            let (mut recorded, mut result) = ("none".to_owned(), "no configuration");
+            if let Some(subject) = subjects.iter().find(|it| it.package == Some(package)) {
+                let (word, verdict) = compare(subject, lines, profile, command)?;
+                recorded = format!("{:.2} %", subject.configuration.recorded()?.percent);
+                result = word;
+                for advice in verdict.paragraphs.into_iter().skip(1) {
+                    if !all.paragraphs.contains(&advice) {
+                        all.paragraphs.push(advice);
+                    }
+                }
+                all.patch += &verdict.patch;
+                all.records.extend(verdict.records);
+                failed.extend(verdict.is_failed.then(|| format!("`{name}`")));
+            }
+            let Lines { covered, counted } = lines;
+            let (counts, score) =
+                (format!("{covered} of {counted}"), format!("{} %", lines.score()));
+            rows.push([name.clone(), counts, score, recorded, result.to_owned()]);
         }
-        for paragraph in &self.paragraphs {
-            terminal::say(paragraph);
-        }
-        terminal::write_data(|out| {
-            out.write_all(self.patch.as_bytes())?;
-            uncovered.iter().try_for_each(|lines| Ok(writeln!(out, "{lines}")?))
-        })?;
-        if let Some(added) = added {
-            terminal::say(&added.sentence);
-        }
-        let passed = self.outcome == Outcome::Pass && added.is_none_or(|added| added.passed);
-        let summary = Summary {
-            package: options.package.as_deref(),
-            architecture: std::env::consts::ARCH,
-            table: &self.table,
-            paragraphs: &self.paragraphs,
-            patch: &self.patch,
-            added: added.map(|added| (added.sentence.as_str(), uncovered)),
+        all.table = report::crates(rows);
+        all.is_failed = !failed.is_empty();
+        let count = subjects.len();
+        let result = match failed.len() {
+            0 => format!("passed: all {count} crates"),
+            some => format!("failed: {some} of {count} crates: {}", failed.join(", ")),
         };
-        let style = if passed { Style::Success } else { Style::Error };
-        buildkite_agent::annotate(cx, &summary.context(), style, &summary.markdown());
-        Ok(if passed { Outcome::Pass } else { Outcome::Fail })
+        all.paragraphs.insert(0, result);
+        Ok(all)
     }
 }
 
-/// Compares with one record.
-fn judge(
-    cx: &Context,
-    options: &Options,
-    subject: &Subject<'_>,
+/// Compares with one record; the result also in a word or two.
+fn compare<'s>(
+    subject: &'s Subject<'_>,
     measured: Lines,
-) -> anyhow::Result<Verdict> {
-    let configuration = &subject.configuration;
+    profile: Profile,
+    command: &str,
+) -> anyhow::Result<(&'static str, Verdict<'s>)> {
+    let Subject { package, configuration } = subject;
+    if measured.counted == 0 {
+        let of = package.map(|package| format!(" of `{}`", package.name)).unwrap_or_default();
+        bail!(
+            Rejected::new(format!("no line{of} was counted"))
+                .help("does `exclude_path` exclude every file?")
+        );
+    }
     let recorded = configuration.recorded()?;
-    let change = score::judge(recorded, measured);
-    let sentence = score::sentence(recorded, measured);
+    let change = judge(recorded, measured);
+    let sentence = sentence(recorded, measured);
     let score = measured.score();
-    Ok(match score::action(change, options.profile) {
-        Action::Keep => Verdict::passed("passed", vec![format!("passed: {sentence}")]),
+    let mut verdict = Verdict::default();
+    let word = match action(change, profile) {
+        Action::Keep => {
+            verdict.paragraphs.push(format!("passed: {sentence}"));
+            "passed"
+        }
         Action::Record => {
-            configuration.write(score).with_context(|| format!("{score} % cannot be recorded"))?;
-            let paragraphs = vec![
+            verdict.paragraphs = vec![
                 format!("recorded: {measured} are covered, was {:.2} %", recorded.percent),
                 format!("help: commit {}", configuration.names()),
             ];
-            Verdict::passed("recorded", paragraphs)
+            verdict.records.push((configuration, score));
+            "recorded"
         }
         Action::Refuse => {
-            let advice = score::advice(change, &subject::command(cx, options)?);
-            let paragraphs = vec![format!("failed: {sentence}"), format!("help: {advice}")];
-            let verdict = Verdict::failed(paragraphs, configuration.patch(score));
-            let word = if change == Change::Lower { "failed: lower" } else { "failed: higher" };
-            Verdict { word, ..verdict }
+            verdict.is_failed = true;
+            verdict.paragraphs =
+                vec![format!("failed: {sentence}"), format!("help: {}", advice(change, command))];
+            verdict.patch = configuration.patch(score);
+            if change == Change::Lower { "failed: lower" } else { "failed: higher" }
         }
-    })
+    };
+    Ok((word, verdict))
 }
 
-/// Compares each crate with its own record.
-fn judge_each(
-    cx: &Context,
-    options: &Options,
-    subjects: &[Subject<'_>],
-    workspace: &Metadata,
-    measured: &Measured,
-) -> anyhow::Result<Verdict> {
-    let mut all = Verdict::passed("passed", Vec::new());
-    let mut rows = Vec::new();
-    let mut failed = Vec::new();
-    for package in &workspace.packages {
-        let name = package.name.as_str();
-        let measured = measured.lines(workspace, Some(name));
-        let mut row = Row { name, measured, recorded: None, result: "no configuration" };
-        if let Some(subject) = subjects.iter().find(|subject| subject.package == Some(package)) {
-            let verdict = judge(cx, options, subject, measured)?;
-            row.recorded = Some(subject.configuration.recorded()?.percent);
-            row.result = verdict.word;
-            for advice in verdict.paragraphs.into_iter().skip(1) {
-                if !all.paragraphs.contains(&advice) {
-                    all.paragraphs.push(advice);
-                }
-            }
-            all.patch += &verdict.patch;
-            failed.extend((verdict.outcome == Outcome::Fail).then(|| format!("`{name}`")));
+/// The place on the build's page, and its title; crates and architectures have one each.
+pub(crate) fn place(package: Option<&str>, architecture: &str) -> (String, String) {
+    let of = package.map(|name| format!(" of `{name}`")).unwrap_or_default();
+    let package = package.map(|name| format!("-{name}")).unwrap_or_default();
+    let title = format!("Coverage{of} on {architecture}");
+    (format!("coverage{package}-{architecture}"), title)
+}
+
+/// Longer lists are of no help, and Buildkite refuses a page of more than a mebibyte.
+const SHOWN: usize = 500;
+
+/// What the build's page shows about a run, below the title.
+pub(crate) fn page(title: &str, verdict: &Verdict<'_>, added: Option<&Patch>) -> String {
+    let Verdict { table, paragraphs, patch, .. } = verdict;
+    let mut parts = vec![format!("**{title}**\n")];
+    if !table.is_empty() {
+        parts.push(sanitize::code_block("text", table));
+    }
+    parts.extend(paragraphs.iter().map(|paragraph| format!("{paragraph}\n")));
+    if !patch.is_empty() {
+        parts.push(sanitize::code_block("diff", patch));
+    }
+    if let Some(added) = added {
+        parts.push(format!("{}\n", added.sentence()));
+        let shown = added.uncovered.iter().take(SHOWN).map(|lines| format!("{lines}\n"));
+        let mut shown: String = shown.collect();
+        if let more @ 1.. = added.uncovered.len().saturating_sub(SHOWN) {
+            shown += &format!("and {more} more\n");
         }
-        rows.push(row);
+        if !shown.is_empty() {
+            parts.push("No test runs these lines:\n".to_owned());
+            parts.push(sanitize::code_block("text", &shown));
+        }
     }
-    all.table = report::crates(&rows);
-    if failed.is_empty() {
-        all.paragraphs.insert(0, format!("passed: all {} crates", subjects.len()));
-    } else {
-        all.outcome = Outcome::Fail;
-        let (count, names) = (failed.len(), failed.join(", "));
-        all.paragraphs.insert(0, format!("failed: {count} of {} crates: {names}", subjects.len()));
+    parts.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coverage::diff::{Added, added_lines, code_lines};
+    use expect_test::expect;
+
+    fn lines(covered: u64, counted: u64) -> Lines {
+        Lines { covered, counted }
     }
-    Ok(all)
+
+    fn recorded(percent: f64) -> Recorded {
+        Recorded { percent, tolerance: 0.5 }
+    }
+
+    #[test]
+    fn the_tolerance_counts_on_both_sides_and_includes_its_ends() {
+        assert_eq!(judge(recorded(85.0), lines(845, 1000)), Change::Within);
+        assert_eq!(judge(recorded(85.0), lines(8449, 10_000)), Change::Lower);
+        assert_eq!(judge(recorded(85.0), lines(855, 1000)), Change::Within);
+        assert_eq!(judge(recorded(85.0), lines(8551, 10_000)), Change::Higher);
+        assert_eq!(judge(recorded(64.2), lines(637, 1000)), Change::Within);
+        // What was just recorded is within, however strict the configuration.
+        let strict = Recorded { percent: 66.66, tolerance: 0.0 };
+        assert_eq!(judge(strict, lines(2, 3)), Change::Within);
+        assert_eq!(judge(strict, lines(6667, 10_000)), Change::Higher);
+    }
+
+    #[test]
+    fn the_exact_percentage_decides_and_not_the_shown_one() {
+        let slightly_more = lines(85_504, 100_000);
+        assert_eq!(slightly_more.score().to_string(), "85.50");
+        assert_eq!(judge(recorded(85.0), slightly_more), Change::Higher);
+    }
+
+    #[test]
+    fn a_drop_is_recorded_only_where_that_is_allowed() {
+        let profiles = [Profile::Ci, Profile::Devel, Profile::DevelAllowingLower];
+        let row = |change| profiles.map(|profile| action(change, profile));
+        assert_eq!(row(Change::Within), [Action::Keep; 3]);
+        assert_eq!(row(Change::Higher), [Action::Refuse, Action::Record, Action::Record]);
+        assert_eq!(row(Change::Lower), [Action::Refuse, Action::Refuse, Action::Record]);
+    }
+
+    #[test]
+    fn the_sentence_states_the_rule() {
+        let say = |measured| sentence(recorded(85.0), measured);
+        assert_eq!(
+            say(lines(851, 1000)),
+            "85.10 % of lines (851 of 1000) are covered, within 0.50 points of the recorded 85.00 %"
+        );
+        assert_eq!(
+            say(lines(2, 3)),
+            "66.66 % of lines (2 of 3) are covered, more than 0.50 points below the recorded 85.00 %"
+        );
+        assert_eq!(
+            say(lines(3, 3)),
+            "100.00 % of lines (3 of 3) are covered, more than 0.50 points above the recorded 85.00 %"
+        );
+    }
+
+    #[test]
+    fn the_page_shows_the_verdict_the_patch_and_the_lines() {
+        let diff = "+++ b/src/a.rs\n@@ -0,0 +1,2 @@\n+a\n+b\n";
+        let lcov = "SF:/r/src/a.rs\nDA:1,0\nDA:2,0\nend_of_record\n";
+        let added = Added { base: "main".to_owned(), minimum: None, lines: added_lines(diff) };
+        let added = Patch::new(added, &code_lines(lcov, "/r"));
+        let verdict = Verdict {
+            paragraphs: vec!["failed: too low".to_owned(), "add tests".to_owned()],
+            patch: "--- a/c\n+++ b/c\n".to_owned(),
+            ..Verdict::default()
+        };
+        let (place, title) = place(Some("a"), "x86_64");
+        assert_eq!(place, "coverage-a-x86_64");
+        expect![[r"
+            **Coverage of `a` on x86_64**
+
+            failed: too low
+
+            add tests
+
+            ```diff
+            --- a/c
+            +++ b/c
+            ```
+
+            0.00 % of the lines of code added since main are covered (0 of 2)
+
+            No test runs these lines:
+
+            ```text
+            src/a.rs:1-2
+            ```
+        "]]
+        .assert_eq(&page(&title, &verdict, Some(&added)));
+    }
 }

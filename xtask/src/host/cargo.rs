@@ -1,8 +1,11 @@
-//! Command lines of cargo and rustc.
+//! Command lines of cargo and rustc, and why a build failed.
 
 use std::path::Path;
 
+use anyhow::{bail, ensure};
 use xshell::{Cmd, Shell, cmd};
+
+use crate::host::process::Process;
 
 /// Subcommands and aliases, with what the aliases stand for.
 pub(crate) fn list(sh: &Shell) -> Cmd<'_> {
@@ -41,4 +44,39 @@ pub(crate) fn resolve(sh: &Shell) -> Cmd<'_> {
 /// The compiler's version, to the commit, with the host that it is for.
 pub(crate) fn compiler_version(sh: &Shell) -> Cmd<'_> {
     cmd!(sh, "rustc --version --verbose")
+}
+
+/// Runs a build that failed once more, in silence, to learn why: only cargo's own words tell a killed
+/// compiler and a full disk from an error in the code.
+///
+/// # Errors
+///
+/// Fails unless the code is at fault (exit code 75).
+pub(crate) fn check_failed_build(again: Process) -> anyhow::Result<()> {
+    let output = again.output()?;
+    if let Some(line) = interruption(&String::from_utf8_lossy(&output.stderr)) {
+        bail!("the build was interrupted: {}", line.trim());
+    }
+    ensure!(!output.status.success(), "the build failed at first and then succeeded");
+    Ok(())
+}
+
+/// Returns the line with which cargo says that a compiler was killed, or had no space on the disk to
+/// write to: neither is the fault of the code.
+fn interruption(stderr: &str) -> Option<&str> {
+    const SIGNS: [&str; 4] =
+        ["(signal: ", "terminated with signal", "No space left on device", "Disk quota exceeded"];
+    stderr.lines().find(|line| SIGNS.iter().any(|sign| line.contains(sign)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_compiler_is_not_an_error_of_the_code() {
+        let killed = "error: could not compile `a`\n  process didn't exit successfully: `rustc` (signal: 9, SIGKILL: kill)";
+        assert!(interruption(killed).unwrap().ends_with("SIGKILL: kill)"));
+        assert_eq!(interruption("error[E0308]: mismatched types"), None);
+    }
 }

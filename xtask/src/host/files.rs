@@ -40,11 +40,6 @@ pub(crate) fn read_bytes(path: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file that a tool has just written for us, however large.
-pub(crate) fn read_output(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
-}
-
 /// Opens a file that ends: a pipe may block for ever, and `/dev/zero` never ends.
 fn open_regular(path: &Path, name: &str) -> anyhow::Result<File> {
     // Opening a pipe for reading would wait for a writer.

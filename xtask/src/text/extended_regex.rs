@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use crate::text::sanitize::with_backslashes;
+
 /// An error in an expression and the byte at which it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -28,6 +30,11 @@ pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     let mut matcher = Matcher { pattern, at: 0, text: &text, problems: Vec::new() };
     let ends = matcher.alternatives(0, &(0..=text.len()).collect());
     ends.is_ok_and(|ends| !ends.is_empty())
+}
+
+/// Returns an expression that matches a text alone, for LLVM and for Rust's `regex`.
+pub(crate) fn escape(text: &str) -> String {
+    with_backslashes(text, r"\^$.|?*+()[]{}")
 }
 
 /// Places in the text at which a match can be. Sets of them take a bounded time; trying one way after

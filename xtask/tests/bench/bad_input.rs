@@ -104,6 +104,25 @@ fn a_base_that_does_not_compile_is_no_verdict_and_a_change_that_does_not_is_a_fa
 }
 
 #[test]
+fn a_killed_compiler_and_a_full_disk_are_not_the_fault_of_the_change() {
+    let mut measured = Measured::new();
+    let wrapper = measured.sandbox.beside("stubs").join("wrapper");
+    measured.sandbox.set("RUSTC_WRAPPER", wrapper.to_str().unwrap());
+    let once = format!("mkdir {} && kill -KILL $$", measured.sandbox.beside("once").display());
+    let full_disk = "echo 'error: failed to write: No space left on device' >&2; exit 1";
+    for (script, said) in [
+        ("kill -KILL $$", "error: the build was interrupted: process didn't exit successfully: "),
+        (full_disk, "error: the build was interrupted: error: failed to write: No space left"),
+        // As by a system that was short of memory for a moment.
+        (&once, "error: the build failed at first and then succeeded"),
+    ] {
+        let is_crate = "case \" $* \" in *' --crate-name rtc_device '*)";
+        measured.sandbox.stub("wrapper", &format!("{is_crate} {script};; esac\nexec \"$@\""));
+        says(&measured.bench(&[]).assert_code(75), said);
+    }
+}
+
+#[test]
 fn a_benchmark_that_panics_fails_on_the_change_only() {
     let measured = Measured::new();
     let panic = |measured: &Measured| {
