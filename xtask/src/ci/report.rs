@@ -215,13 +215,17 @@ fn is_error(line: &str) -> bool {
         || line.starts_with("failed:")
 }
 
-/// The reason in one line: the failed Rust test with its assertion, else the first error with its
-/// place, else the last line.
+/// The reason in one line: the failed Rust test with its assertion, else what one of our own commands
+/// concluded, else the first error with its place, else the last line.
 fn reason_in(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
-    failed_rust_test(&lines).or_else(|| first_error(&lines)).or_else(|| {
-        lines.iter().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
-    })
+    let last = |is_wanted: fn(&str) -> bool| {
+        lines.iter().rev().find(|line| is_wanted(line)).map(|line| line.trim().to_owned())
+    };
+    failed_rust_test(&lines)
+        .or_else(|| last(|line| line.starts_with("failed: ")))
+        .or_else(|| first_error(&lines))
+        .or_else(|| last(|line| !line.trim().is_empty()))
 }
 
 /// `thread 'tests::five' (7) panicked at src/lib.rs:21:9:` and what follows.
@@ -250,7 +254,7 @@ fn failed_rust_test(lines: &[&str]) -> Option<String> {
 fn first_error(lines: &[&str]) -> Option<String> {
     let is_message = |line: &&str| {
         let line = line.trim_start();
-        (line.starts_with("error") || line.contains(": error:"))
+        (line.starts_with("error") || line.starts_with("Diff in ") || line.contains(": error:"))
             && !line.contains("could not compile")
     };
     let at = lines.iter().position(is_message)?;
@@ -434,6 +438,10 @@ error: test failed, to rerun pass `--lib`
         assert_eq!(excerpt(&log)[0], "line 80");
         assert_eq!(excerpt(&log)[19], "line 99");
         assert_eq!(reason_in(&log).unwrap(), "line 99");
+        let log = "test a::error_is_shown ... ok\nfailed: 90.00 % of lines\nhelp: apply\n+ {\n }\n";
+        assert_eq!(reason_in(log).unwrap(), "failed: 90.00 % of lines");
+        let log = "Diff in /r/src/lib.rs:3:\n-a\n+b\n";
+        assert_eq!(reason_in(log).unwrap(), "Diff in /r/src/lib.rs:3:");
         assert_eq!(reason_in(""), None);
         assert!(excerpt("\n\n").is_empty());
     }
