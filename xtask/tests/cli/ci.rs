@@ -1,7 +1,7 @@
 //! `ci` with descriptions whose commands take no time: verdicts, exit codes, signals.
 
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -189,8 +189,8 @@ fn children_do_not_see_what_cargo_run_adds() {
     assert!(has("MINE") && has("CARGO_HOME"));
 }
 
-/// Sends a signal once the test is under way and returns exit code, output and what it took.
-fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duration) {
+/// Starts a run and returns it once the test is under way.
+fn started(sandbox: &Sandbox) -> Child {
     let child = sandbox
         .command(env!("CARGO_BIN_EXE_xtask"))
         .args(["ci", "-t", "t.json", "--jobs=1"])
@@ -204,8 +204,18 @@ fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duratio
         assert!(Instant::now() < deadline, "the test did not start");
         thread::sleep(Duration::from_millis(10));
     }
+    child
+}
+
+fn send(sandbox: &Sandbox, signal: &str, process: &str) {
+    sandbox.run("kill", &[&format!("-{signal}"), process.trim()]).assert_code(0);
+}
+
+/// Sends a signal once the test is under way and returns exit code, output and what it took.
+fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duration) {
+    let child = started(sandbox);
     let sent = Instant::now();
-    sandbox.run("kill", &[&format!("-{signal}"), &child.id().to_string()]).assert_code(0);
+    send(sandbox, signal, &child.id().to_string());
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     (output.status.code(), stdout, sent.elapsed())
@@ -226,6 +236,24 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
         assert!(!sandbox.root().join("later").exists());
         assert_has_ended(&sandbox, "grandchild");
     }
+}
+
+#[test]
+fn two_signals_that_reach_a_supervisor_as_one_leave_no_process() {
+    let sandbox = sandbox(
+        r#"{"test_name": "stubborn", "command": "trap '' HUP; echo $$$$ > child; echo $PPID > supervisor; touch started; while :; do sleep 1; done"}"#,
+    );
+    let mut child = started(&sandbox);
+    // Signals of one kind that are pending are one signal.
+    let supervisor = sandbox.read("supervisor");
+    send(&sandbox, "STOP", &supervisor);
+    for _ in 0..2 {
+        send(&sandbox, "HUP", &child.id().to_string());
+        thread::sleep(Duration::from_millis(200));
+    }
+    send(&sandbox, "CONT", &supervisor);
+    assert_eq!(child.wait().unwrap().code(), Some(129));
+    assert_has_ended(&sandbox, "child");
 }
 
 #[test]
