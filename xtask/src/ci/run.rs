@@ -215,7 +215,7 @@ fn count_time(board: &Mutex<Board>, ended: &Receiver<()>) {
         board.tick(now - last);
         last = now;
         if board.has_live_lines {
-            terminal::show_live(&board.live_lines(process::terminal_width()));
+            terminal::show_live(&board.live_lines(process::terminal_size()));
         }
     }
     terminal::show_live(&[]);
