@@ -181,6 +181,10 @@ impl<'a> Run<'a> {
         let report = self.reports[index].as_mut().expect("it was reported just now");
         report.own_time = Some(if end.had_company { end.own_time } else { elapsed });
         let log = lock(&log);
+        if let Some(problem) = &log.problem {
+            let label = &report.label;
+            terminal::say(&format!("warning: the log of `{label}` is incomplete: {problem}"));
+        }
         report.log = Some(log.path.strip_prefix(root).unwrap_or(&log.path).display().to_string());
         report.read_output(&String::from_utf8_lossy(&log.tail));
         let lines = report.shown_lines(Shown {

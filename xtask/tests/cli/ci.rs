@@ -750,6 +750,24 @@ fn failed_runs_what_did_not_pass_the_last_time() {
     assert_eq!(sandbox.read("runs"), "good\nbad\nbad\n", "{}", run.stdout);
 }
 
+/// Another run at the same time keeps the record, and words are not in it.
+#[test]
+fn without_a_record_the_line_for_all_names_the_tests() {
+    let sandbox = sandbox(
+        r#"{"test_name": "a", "command": "echo"}, {"test_name": "b", "command": "exit 2 #"}, {"test_name": "c", "command": "exit 3 #"}"#,
+    );
+    let rerun = "all that failed: cargo xtask ci -t t.json";
+    let check = |arguments: &[&str], wanted: &str| {
+        let run = serial(&sandbox, arguments).assert_code(1);
+        assert!(run.stdout.contains(&format!("{rerun} {wanted}\n")), "{}", run.stdout);
+    };
+    check(&[], "--failed");
+    check(&["b", "c", "--", "x y"], "b c -- 'x y'");
+    let lock = std::fs::File::open(sandbox.root().join("target/ci/lock")).unwrap();
+    lock.lock().unwrap();
+    check(&[], "b c");
+}
+
 #[test]
 fn what_a_change_does_not_concern_is_left_out_with_the_reason() {
     let sandbox = sandbox(
@@ -885,6 +903,28 @@ fn a_report_says_the_same_in_three_formats() {
     let markdown = sandbox.read("out/ci.md");
     assert!(markdown.contains("FAILED (exit 1)"), "{markdown}");
     assert_eq!(std::fs::read_to_string(&summary).unwrap(), format!("before\n{markdown}"));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_failure() {
+    let sandbox = sandbox(
+        r#"{"test_name": "bad", "command": "exit 3"}, {"test_name": "good", "command": "true"}"#,
+    );
+    sandbox.write("file", "");
+    let error = "error: cannot create `";
+    let run = ci(&sandbox, &["--report", "file/out"]).assert_code(1);
+    assert!(run.stderr.contains(error), "{}", run.stderr);
+    let run = ci(&sandbox, &["good", "--report", "file/out"]).assert_code(75);
+    assert!(run.stderr.contains(error), "{}", run.stderr);
+}
+
+/// As on a terminal that was closed.
+#[test]
+fn reports_are_written_where_the_table_cannot_be() {
+    let sandbox = sandbox(r#"{"test_name": "bad", "command": "exit 3"}"#);
+    let line = format!("{} ci -t t.json --report out > /dev/full", env!("CARGO_BIN_EXE_xtask"));
+    sandbox.run("sh", &["-c", &line]).assert_code(1);
+    assert!(sandbox.read("out/junit.xml").contains("failures=\"1\""));
 }
 
 #[test]
