@@ -75,16 +75,22 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let _dir = dir.transpose()?.map(|dir| cx.sh.push_dir(dir));
     let setting = Setting { options, limit, logs: &logs, history: &history };
     let reports = run::run_all(cx, &steps, setting);
-    if lock.is_some() {
-        history.record(&reports);
-        // The order of the next run is all that depends on it.
-        let _ = files::write_atomically(&history_file, history.to_text().as_bytes());
-    }
-    report(cx, &reports, options)?;
+    history.record(&reports);
+    let record = || files::write_atomically(&history_file, history.to_text().as_bytes());
+    let is_recorded = lock.is_some() && record().is_ok();
+    let shown = show(cx, &reports, options, is_recorded);
+    // A terminal that is closed takes nothing; files do all the same.
+    let reported = shown.and(write_reports(cx, &reports, options));
     if !report::has_run(&reports) {
         terminal::say("warning: no test ran, so nothing was checked");
     }
-    Ok(report::outcome(&reports, cx.is_ci()))
+    let outcome = report::outcome(&reports, cx.is_ci());
+    match reported {
+        // What cannot be written does not undo that a test has failed.
+        Err(error) if outcome == Outcome::Fail => terminal::report_error(&error),
+        reported => reported?,
+    }
+    Ok(outcome)
 }
 
 /// The selected steps of this machine's platform.
@@ -179,10 +185,14 @@ fn list_entry(step: &LocalStep) -> Value {
     })
 }
 
-/// Writes the table, the reasons, and a line for each failure that runs the test again; then the
-/// reports for others.
-fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<()> {
-    let rerun_lines = rerun_lines(cx, reports, options)?;
+/// Writes the table, the reasons, and a line for each failure that runs the test again.
+fn show(
+    cx: &Context,
+    reports: &[Report],
+    options: &Options,
+    is_recorded: bool,
+) -> anyhow::Result<()> {
+    let rerun_lines = rerun_lines(cx, reports, options, is_recorded)?;
     terminal::write_data(|out| {
         if !terminal::is_quiet() {
             write!(out, "\n{}", report::table(reports, cx.colours_stdout()))?;
@@ -191,7 +201,11 @@ fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result
             writeln!(out, "{line}")?;
         }
         Ok(writeln!(out, "{}", report::sentence(reports))?)
-    })?;
+    })
+}
+
+/// Writes the reports for others.
+fn write_reports(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<()> {
     let markdown = report_files::markdown(reports);
     if let Some(dir) = &options.report {
         let dir = cx.project.resolve(dir);
@@ -211,8 +225,14 @@ fn report(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result
     Ok(())
 }
 
-/// A line to copy for each test that failed, and one for all of them.
-fn rerun_lines(cx: &Context, reports: &[Report], options: &Options) -> anyhow::Result<Vec<String>> {
+/// A line to copy for each test that failed, and one for all of them; `--failed` knows them only if
+/// this run is recorded.
+fn rerun_lines(
+    cx: &Context,
+    reports: &[Report],
+    options: &Options,
+    is_recorded: bool,
+) -> anyhow::Result<Vec<String>> {
     let failed = reports.iter().filter(|report| report.verdict.is_worth_a_rerun());
     let mut labels: Vec<&str> = failed.map(|report| report.label.as_str()).collect();
     labels.dedup();
@@ -220,13 +240,24 @@ fn rerun_lines(cx: &Context, reports: &[Report], options: &Options) -> anyhow::R
         return Ok(Vec::new());
     }
     let rerun = rerun(cx, options)?;
-    let line = |label: &&str| {
-        let dashes = if label.starts_with('-') { "-- " } else { "" };
-        format!("run again: {rerun} {dashes}{}", shell_text::quote(label))
+    let line = |labels: &[&str]| {
+        let mut words = vec![rerun.clone()];
+        if labels.iter().any(|label| label.starts_with('-')) {
+            words.push("--".to_owned());
+        }
+        words.extend(labels.iter().map(|label| shell_text::quote(label)));
+        if !options.extra_words.is_empty() {
+            words.push("--".to_owned());
+            words.extend(options.extra_words.iter().map(|word| shell_text::quote(word)));
+        }
+        words.join(" ")
     };
-    let mut lines: Vec<String> = labels.iter().map(line).collect();
+    let mut lines: Vec<String> =
+        labels.iter().map(|label| format!("run again: {}", line(&[label]))).collect();
     if labels.len() > 1 {
-        lines.push(format!("all that failed: {rerun} --failed"));
+        let is_known = is_recorded && options.extra_words.is_empty();
+        let all = if is_known { format!("{rerun} --failed") } else { line(&labels) };
+        lines.push(format!("all that failed: {all}"));
     }
     Ok(lines)
 }

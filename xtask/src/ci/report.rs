@@ -8,7 +8,7 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::verdict::{Ended, Verdict};
 use crate::outcome::Outcome;
 use crate::text::sanitize;
-use crate::text::style::{Align, Columns, paint};
+use crate::text::style::{Align, Columns, cut, paint};
 
 /// What is known of a test at the end of the run.
 #[derive(Clone, Debug)]
@@ -68,12 +68,19 @@ impl Report {
         let plain = sanitize::without_escapes(output);
         self.ran_no_test = self.verdict.has_passed() && ran_no_test(&plain);
         if self.verdict.is_worth_a_rerun() || matches!(self.verdict, Verdict::Unavailable { .. }) {
-            self.reason = reason_in(&plain);
+            self.reason = reason_in(&plain).map(|reason| cut_line(&reason));
             let lines: Vec<String> = output.lines().map(sanitize::without_escapes).collect();
             let range = excerpt(&lines);
-            let raw = output.lines().skip(range.start).take(range.len());
-            self.shown = raw.map(sanitize::colours_only).collect();
-            self.excerpt = lines[range].to_vec();
+            self.excerpt = lines[range.clone()].iter().map(|line| cut_line(line)).collect();
+            let raw = output.lines().skip(range.start);
+            let shown = lines[range].iter().zip(&self.excerpt).zip(raw);
+            let shown =
+                shown.map(
+                    |((line, cut), raw)| {
+                        if line == cut { sanitize::colours_only(raw) } else { cut.clone() }
+                    },
+                );
+            self.shown = shown.collect();
         }
     }
 
@@ -191,6 +198,13 @@ pub(crate) fn sentence(reports: &[Report]) -> String {
 
 /// The most lines of a log that are shown for a failure.
 const SHOWN_LINES: usize = 20;
+/// The most columns of each: a dump of data would push everything else off the screen.
+const SHOWN_COLUMNS: usize = 400;
+
+fn cut_line(line: &str) -> String {
+    let cut = cut(line, SHOWN_COLUMNS);
+    if cut.len() < line.len() { cut + "..." } else { cut }
+}
 
 /// The lines to show of a failed test's output: from the first that looks like a reason, as many as
 /// fit, else the last ones.
@@ -198,7 +212,9 @@ fn excerpt(lines: &[String]) -> Range<usize> {
     let end = lines.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
     let lines = &lines[..end];
     let first = |wanted: fn(&str) -> bool| lines.iter().position(|line| wanted(line));
-    let start = first(is_error).or_else(|| first(|line| line.starts_with("warning")));
+    let start = first(is_error)
+        .or_else(|| first(|line| line.ends_with("... FAILED")))
+        .or_else(|| first(|line| line.starts_with("warning")));
     let start = start.unwrap_or(end.saturating_sub(SHOWN_LINES));
     start..(start + SHOWN_LINES).min(end)
 }
@@ -210,7 +226,6 @@ fn is_error(line: &str) -> bool {
         || line.starts_with("---- ")
         || line.starts_with("Diff in ")
         || line.contains(" panicked at ")
-        || line.ends_with("... FAILED")
         || line.contains(": error:")
         || line.starts_with("failed:")
 }
@@ -242,7 +257,8 @@ fn failed_rust_test(lines: &[&str]) -> Option<String> {
     let message: Vec<&str> = message.map(|line| line.trim()).collect();
     let message = match message.as_slice() {
         [first, values @ ..] if first.starts_with("assertion") && !values.is_empty() => {
-            values.join(", ")
+            let words = first.split_once(" failed: ").map(|(_, words)| words);
+            words.into_iter().chain(values.iter().copied()).collect::<Vec<_>>().join(", ")
         }
         [first, ..] => (*first).to_owned(),
         [] => "panicked".to_owned(),
@@ -366,6 +382,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_line_without_an_end_is_cut() {
+        let failed = Verdict::Failed { ended: Ended::Exit(1) };
+        let mut report = report("dump", failed, Some(10));
+        report.read_output(&format!("\x1b[31m{}\x1b[0m", "x".repeat(100_000)));
+        let cut = "x".repeat(400) + "...";
+        assert_eq!(report.reason.as_ref(), Some(&cut));
+        let coloured = Shown { is_coloured: true, ..Shown::default() };
+        for shown in [Shown::default(), coloured] {
+            assert_eq!(report.shown_lines(shown), [format!("    {cut}")]);
+        }
+    }
+
+    #[test]
     fn colour_changes_nothing_but_colour() {
         let reports = [report("style", Verdict::Passed, Some(1))];
         let coloured = table(&reports, true);
@@ -420,7 +449,13 @@ error: test failed, to rerun pass `--lib`
         assert_eq!(reason_in(TEST).unwrap(), "tests::five: left: 10, right: 11 (src/lib.rs:21)");
         let plain = "thread 'a' panicked at src/a.rs:1:2:\nno such thing\nnote: x\n";
         assert_eq!(reason_in(plain).unwrap(), "a: no such thing (src/a.rs:1)");
-        assert_eq!(excerpt(TEST)[0], "test tests::five ... FAILED");
+        let explained = TEST.replace("right` failed", "right` failed: no luck");
+        assert_eq!(
+            reason_in(&explained).unwrap(),
+            "tests::five: no luck, left: 10, right: 11 (src/lib.rs:21)"
+        );
+        assert_eq!(excerpt(TEST)[0], "---- tests::five stdout ----");
+        assert_eq!(excerpt("a\ntest b ... FAILED\nc\n")[0], "test b ... FAILED");
     }
 
     #[test]

@@ -142,6 +142,8 @@ impl History {
     pub(crate) fn record(&mut self, reports: &[Report]) {
         for Report { label, verdict, elapsed, .. } in reports {
             let last = self.expected(label);
+            // An interrupt says nothing about how long a test takes.
+            let elapsed = elapsed.filter(|_| *verdict != Verdict::Interrupted);
             let seconds = elapsed.or(last).as_ref().map(Duration::as_secs_f64);
             let result = json!({ "seconds": seconds, "passed": verdict.is_done() });
             self.0.insert(label.clone(), result);

@@ -181,6 +181,10 @@ impl<'a> Run<'a> {
         let report = self.reports[index].as_mut().expect("it was reported just now");
         report.own_time = Some(if end.had_company { end.own_time } else { elapsed });
         let log = lock(&log);
+        if let Some(problem) = &log.problem {
+            let label = &report.label;
+            terminal::say(&format!("warning: the log of `{label}` is incomplete: {problem}"));
+        }
         report.log = Some(log.path.strip_prefix(root).unwrap_or(&log.path).display().to_string());
         report.read_output(&String::from_utf8_lossy(&log.tail));
         let lines = report.shown_lines(Shown {
@@ -215,7 +219,7 @@ fn count_time(board: &Mutex<Board>, ended: &Receiver<()>) {
         board.tick(now - last);
         last = now;
         if board.has_live_lines {
-            terminal::show_live(&board.live_lines(process::terminal_width()));
+            terminal::show_live(&board.live_lines(process::terminal_size()));
         }
     }
     terminal::show_live(&[]);

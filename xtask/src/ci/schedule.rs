@@ -241,8 +241,9 @@ impl Board {
         format!("{verb} {counter} {}{}", report.label, time.unwrap_or_default())
     }
 
-    /// One line for each test that runs, cut to the width of the terminal.
-    pub(crate) fn live_lines(&self, columns: usize) -> Vec<String> {
+    /// One line for each test that runs, cut to the rows and columns of the terminal: what has left
+    /// the screen cannot be erased.
+    pub(crate) fn live_lines(&self, (rows, columns): (usize, usize)) -> Vec<String> {
         let line = |test: &Running| {
             let of = test.expected.map(|expected| format!(" of about {}", duration(expected)));
             let text =
@@ -256,7 +257,18 @@ impl Board {
             let text = cut(&text, room - verb.len());
             paint(&verb, Colour::Cyan, self.is_coloured) + &text
         };
-        self.running.iter().map(line).collect()
+        // The cursor stands below the last line.
+        let room = rows.saturating_sub(1);
+        let is_too_long = self.running.len() > room;
+        let shown = if is_too_long { room.saturating_sub(1) } else { room };
+        let mut lines: Vec<String> = self.running.iter().take(shown).map(line).collect();
+        if is_too_long {
+            lines.push(cut(
+                &format!("and {} more", self.running.len() - shown),
+                columns.saturating_sub(1),
+            ));
+        }
+        lines
     }
 }
 
@@ -392,10 +404,17 @@ mod tests {
         let mut board = Board::new(12, true, false);
         start(&mut board, 0, 10);
         board.tick(Duration::from_secs(90));
-        assert_eq!(board.live_lines(80), ["     Running test-0  1m 30s"]);
-        assert_eq!(board.live_lines(20), ["test-0  1m 30s"]);
-        assert_eq!(board.live_lines(10), ["test-0  1"]);
+        assert_eq!(board.live_lines((24, 80)), ["     Running test-0  1m 30s"]);
+        assert_eq!(board.live_lines((24, 20)), ["test-0  1m 30s"]);
+        assert_eq!(board.live_lines((24, 10)), ["test-0  1"]);
         let passed = report("style", Verdict::Passed, Some(300));
         assert_eq!(board.finished_line(&passed), "      Passed ( 1/12) style  0.3 s");
+        for index in 1..5 {
+            start(&mut board, index, 10);
+        }
+        assert_eq!(board.live_lines((6, 20)).len(), 5);
+        let lines = ["test-0  1m 30s", "test-1  0.0 s", "and 3 more"];
+        assert_eq!(board.live_lines((4, 20)), lines);
+        assert_eq!(board.live_lines((1, 20)), ["and 5 more"]);
     }
 }

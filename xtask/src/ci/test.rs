@@ -168,6 +168,8 @@ pub(crate) struct Log {
     pub(crate) path: PathBuf,
     file: File,
     written: u64,
+    /// Why something of the output is missing in the file.
+    pub(crate) problem: Option<io::Error>,
     /// The end of the output, with its colours.
     pub(crate) tail: Vec<u8>,
 }
@@ -185,7 +187,7 @@ impl Log {
         files::create_dir(dir)?;
         let file =
             File::create(&path).with_context(|| format!("cannot create `{}`", path.display()));
-        Ok(Log { file: file?, path, written: 0, tail: Vec::new() })
+        Ok(Log { file: file?, path, written: 0, problem: None, tail: Vec::new() })
     }
 
     /// A disk that is full must not stop the test: what cannot be written is missing in the file.
@@ -197,9 +199,11 @@ impl Log {
         let plain = sanitize::without_escapes(&String::from_utf8_lossy(line));
         let room = MAX_FILE_BYTES.saturating_sub(self.written);
         if plain.len() as u64 <= room {
-            let _ = self.file.write_all(plain.as_bytes());
+            if let Err(error) = self.file.write_all(plain.as_bytes()) {
+                self.problem.get_or_insert(error);
+            }
         } else if room > 0 {
-            let _ = writeln!(self.file, "[cut here: more than {} MiB]", MAX_FILE_BYTES >> 20);
+            let _ = writeln!(self.file, "\n[cut here: more than {} MiB]", MAX_FILE_BYTES >> 20);
             self.written = MAX_FILE_BYTES;
         }
         self.written = (self.written + plain.len() as u64).min(MAX_FILE_BYTES);
@@ -229,5 +233,20 @@ fn copy(mut pipe: PipeReader, log: &Mutex<Log>, echo: bool) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_noted_and_stops_nothing() {
+        let file = File::options().write(true).open("/dev/full").unwrap();
+        let mut log = Log { path: PathBuf::new(), file, written: 0, problem: None, tail: vec![] };
+        log.push(b"one\n");
+        log.push(b"two\n");
+        assert_eq!(log.problem.unwrap().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(log.tail, b"one\ntwo\n");
     }
 }

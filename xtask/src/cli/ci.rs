@@ -111,7 +111,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
 
 fn jobs(args: &mut Args) -> Result<Option<usize>, Rejected> {
     let number = |text: &str| text.parse().ok().filter(|number| (1..=1000).contains(number));
-    args.parsed(Some("-j"), "--jobs", "a number from 1", number)
+    args.parsed(Some("-j"), "--jobs", "a number from 1 to 1000", number)
 }
 
 fn parse_action(args: &mut Args) -> Result<Action, Rejected> {

@@ -8,12 +8,13 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use nix::sys::signal::Signal;
 use xshell::Cmd;
 
 use crate::host::supervision::{self, Group, GroupEnd};
@@ -324,23 +325,29 @@ fn line_showing(command: &Command, shown: &[(String, String)]) -> String {
     set.chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// How many columns the terminal of standard output has; 80 where that is unknown.
-pub(crate) fn terminal_width() -> usize {
-    static KNOWN: Mutex<Option<(Instant, usize)>> = Mutex::new(None);
-    const FRESH: Duration = Duration::from_secs(1);
+/// How many rows and columns the terminal of standard output has; 24 and 80 where that is unknown.
+pub(crate) fn terminal_size() -> (usize, usize) {
+    static KNOWN: Mutex<Option<(usize, usize)>> = Mutex::new(None);
+    static HAS_CHANGED: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
+        let flag = Arc::default();
+        // If that fails, the first answer stays.
+        let _ = signal_hook::flag::register(Signal::SIGWINCH as i32, Arc::clone(&flag));
+        flag
+    });
     let mut known = lock(&KNOWN);
-    let fresh = known.filter(|(at, _)| at.elapsed() < FRESH);
-    let latest = fresh.unwrap_or_else(|| (Instant::now(), terminal_columns().unwrap_or(80)));
-    *known = Some(latest);
-    latest.1
+    let has_changed = HAS_CHANGED.swap(false, Ordering::Relaxed);
+    let size = known.filter(|_| !has_changed);
+    *known.insert(size.unwrap_or_else(|| asked_terminal_size().unwrap_or((24, 80))))
 }
 
 /// Asks `stty`, since the system call is out of reach of safe code.
-fn terminal_columns() -> Option<usize> {
+fn asked_terminal_size() -> Option<(usize, usize)> {
     let terminal = std::fs::File::open("/dev/tty").ok()?;
     let output = Command::new("stty").arg("size").stdin(terminal).stderr(Stdio::null()).output();
     let text = String::from_utf8(output.ok()?.stdout).ok()?;
-    text.split_whitespace().nth(1)?.parse().ok().filter(|columns| *columns > 0)
+    let (rows, columns) = text.trim().split_once(' ')?;
+    let size = (rows.parse().ok()?, columns.parse().ok()?);
+    (size.0 > 0 && size.1 > 0).then_some(size)
 }
 
 /// A pipe that a thread reads, as far as it has come.

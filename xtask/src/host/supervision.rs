@@ -99,7 +99,7 @@ impl Group {
     /// Asks a supervisor to end its command, and kills it if it takes too long.
     pub(crate) fn stop(&self) {
         let _ = killpg(self.id, Signal::SIGTERM);
-        if self.ended(Some(GRACE), None) != GroupEnd::Ended {
+        if self.ended(Some(GRACE.first), None) != GroupEnd::Ended {
             self.kill();
         }
     }
@@ -147,10 +147,18 @@ pub(crate) fn interrupted_by() -> Option<i32> {
     lock(&RUNNING).signal.map(|signal| signal as i32)
 }
 
+/// How long children have to end after a signal to stop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grace {
+    first: Duration,
+    /// After another signal, which means that the first took too long.
+    again: Duration,
+}
+
 /// From now on SIGINT, SIGTERM, SIGHUP and SIGQUIT go to the running children, which are killed after
 /// `grace`, and the thread that waits for them carries on to report. Without children, the process
 /// ends.
-pub(crate) fn watch(grace: Duration) -> anyhow::Result<()> {
+pub(crate) fn watch(grace: Grace) -> anyhow::Result<()> {
     let ignored = ignored_signals();
     let watched = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
     // A signal that the caller has set to be ignored (`nohup`) stays ignored.
@@ -175,10 +183,13 @@ fn ignored_signals() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
-/// After a signal to stop, children get this time, more than a supervisor gives its command.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
+/// More than a supervisor gives its command: one that is killed leaves processes behind. Even after
+/// another signal it is more than [`COMMAND_GRACE`] from the first: a closed terminal sends two, which
+/// become one while they are pending.
+pub(crate) const GRACE: Grace =
+    Grace { first: Duration::from_secs(5), again: Duration::from_secs(3) };
 
-fn stop_children(signal: Signal, grace: Duration) {
+fn stop_children(signal: Signal, grace: Grace) {
     let mut running = lock(&RUNNING);
     let is_second = running.signal.is_some();
     running.signal.get_or_insert(signal);
@@ -189,8 +200,11 @@ fn stop_children(signal: Signal, grace: Duration) {
     }
     drop(running);
     thread::spawn(move || {
-        // A second signal means that the first took too long.
-        thread::sleep(if idle || is_second { grace / 4 } else { grace });
+        thread::sleep(match (idle, is_second) {
+            (true, _) => grace.first / 4,
+            (false, true) => grace.again,
+            (false, false) => grace.first,
+        });
         let running = lock(&RUNNING);
         if idle && running.groups.is_empty() {
             end_process(signal);
@@ -209,8 +223,9 @@ fn end_process(signal: Signal) -> ! {
 /// The first argument of a supervisor; no command has this name.
 const ROLE: &str = "--supervise";
 
-/// After a signal to stop, the command gets this time, less than this tool waits for its supervisor.
-const COMMAND_GRACE: Duration = Duration::from_secs(2);
+/// What a supervisor gives its command.
+const COMMAND_GRACE: Grace =
+    Grace { first: Duration::from_secs(2), again: Duration::from_millis(500) };
 
 /// Returns the same command, run by a supervisor. The thread that starts it has to outlive it: the
 /// parent-death signal is sent when that thread ends.

@@ -107,10 +107,12 @@ struct Live {
 static LIVE: Mutex<Live> = Mutex::new(Live { height: 0, writers: 0 });
 
 impl Live {
+    /// Line by line: what is erased from the top of the screen to its end goes to the history of some
+    /// terminals.
     fn clear(&mut self) {
         if self.height > 0 {
-            // Up to the first of the lines, and everything from there is erased.
-            let _ = write!(io::stdout(), "\x1b[{}A\x1b[J", self.height);
+            let erased = "\x1b[A\x1b[2K".repeat(self.height);
+            let _ = io::stdout().write_all(erased.as_bytes());
             let _ = io::stdout().flush();
             self.height = 0;
         }

@@ -83,7 +83,8 @@ fn strip(text: &str, is_kept: impl Fn(&str) -> bool) -> String {
         let (piece, after) = rest.split_at(length);
         match c {
             '\u{1b}' if is_kept(piece) => plain.push_str(piece),
-            '\r' if !after.starts_with('\n') => {
+            // Until something follows, what was written before it is still there.
+            '\r' if !after.is_empty() && !after.starts_with(['\n', '\r']) => {
                 plain.truncate(plain.rfind('\n').map_or(0, |end| end + 1));
             }
             '\n' | '\t' => plain.push(c),
@@ -192,6 +193,8 @@ mod tests {
         let text =
             "\u{1b}[1;32mok\u{1b}[0m\r\n 10 %\r 20 %\rdone\n\u{1b}]8;;http://x\u{7}link\u{7}";
         assert_eq!(without_escapes(text), "ok\ndone\nlink");
+        assert_eq!(without_escapes("10 %\r20 %\r"), "20 %");
+        assert_eq!(without_escapes("twice\r\r\n"), "twice\n");
     }
 
     #[test]

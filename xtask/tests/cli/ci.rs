@@ -1,7 +1,7 @@
 //! `ci` with descriptions whose commands take no time: verdicts, exit codes, signals.
 
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -189,8 +189,8 @@ fn children_do_not_see_what_cargo_run_adds() {
     assert!(has("MINE") && has("CARGO_HOME"));
 }
 
-/// Sends a signal once the test is under way and returns exit code, output and what it took.
-fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duration) {
+/// Starts a run and returns it once the test is under way.
+fn started(sandbox: &Sandbox) -> Child {
     let child = sandbox
         .command(env!("CARGO_BIN_EXE_xtask"))
         .args(["ci", "-t", "t.json", "--jobs=1"])
@@ -204,8 +204,18 @@ fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duratio
         assert!(Instant::now() < deadline, "the test did not start");
         thread::sleep(Duration::from_millis(10));
     }
+    child
+}
+
+fn send(sandbox: &Sandbox, signal: &str, process: &str) {
+    sandbox.run("kill", &[&format!("-{signal}"), process.trim()]).assert_code(0);
+}
+
+/// Sends a signal once the test is under way and returns exit code, output and what it took.
+fn interrupted(sandbox: &Sandbox, signal: &str) -> (Option<i32>, String, Duration) {
+    let child = started(sandbox);
     let sent = Instant::now();
-    sandbox.run("kill", &[&format!("-{signal}"), &child.id().to_string()]).assert_code(0);
+    send(sandbox, signal, &child.id().to_string());
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     (output.status.code(), stdout, sent.elapsed())
@@ -226,6 +236,24 @@ fn an_interrupt_stops_every_child_and_still_prints_the_table() {
         assert!(!sandbox.root().join("later").exists());
         assert_has_ended(&sandbox, "grandchild");
     }
+}
+
+#[test]
+fn two_signals_that_reach_a_supervisor_as_one_leave_no_process() {
+    let sandbox = sandbox(
+        r#"{"test_name": "stubborn", "command": "trap '' HUP; echo $$$$ > child; echo $PPID > supervisor; touch started; while :; do sleep 1; done"}"#,
+    );
+    let mut child = started(&sandbox);
+    // Signals of one kind that are pending are one signal.
+    let supervisor = sandbox.read("supervisor");
+    send(&sandbox, "STOP", &supervisor);
+    for _ in 0..2 {
+        send(&sandbox, "HUP", &child.id().to_string());
+        thread::sleep(Duration::from_millis(200));
+    }
+    send(&sandbox, "CONT", &supervisor);
+    assert_eq!(child.wait().unwrap().code(), Some(129));
+    assert_has_ended(&sandbox, "child");
 }
 
 #[test]
@@ -722,6 +750,24 @@ fn failed_runs_what_did_not_pass_the_last_time() {
     assert_eq!(sandbox.read("runs"), "good\nbad\nbad\n", "{}", run.stdout);
 }
 
+/// Another run at the same time keeps the record, and words are not in it.
+#[test]
+fn without_a_record_the_line_for_all_names_the_tests() {
+    let sandbox = sandbox(
+        r#"{"test_name": "a", "command": "echo"}, {"test_name": "b", "command": "exit 2 #"}, {"test_name": "c", "command": "exit 3 #"}"#,
+    );
+    let rerun = "all that failed: cargo xtask ci -t t.json";
+    let check = |arguments: &[&str], wanted: &str| {
+        let run = serial(&sandbox, arguments).assert_code(1);
+        assert!(run.stdout.contains(&format!("{rerun} {wanted}\n")), "{}", run.stdout);
+    };
+    check(&[], "--failed");
+    check(&["b", "c", "--", "x y"], "b c -- 'x y'");
+    let lock = std::fs::File::open(sandbox.root().join("target/ci/lock")).unwrap();
+    lock.lock().unwrap();
+    check(&[], "b c");
+}
+
 #[test]
 fn what_a_change_does_not_concern_is_left_out_with_the_reason() {
     let sandbox = sandbox(
@@ -857,6 +903,28 @@ fn a_report_says_the_same_in_three_formats() {
     let markdown = sandbox.read("out/ci.md");
     assert!(markdown.contains("FAILED (exit 1)"), "{markdown}");
     assert_eq!(std::fs::read_to_string(&summary).unwrap(), format!("before\n{markdown}"));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_failure() {
+    let sandbox = sandbox(
+        r#"{"test_name": "bad", "command": "exit 3"}, {"test_name": "good", "command": "true"}"#,
+    );
+    sandbox.write("file", "");
+    let error = "error: cannot create `";
+    let run = ci(&sandbox, &["--report", "file/out"]).assert_code(1);
+    assert!(run.stderr.contains(error), "{}", run.stderr);
+    let run = ci(&sandbox, &["good", "--report", "file/out"]).assert_code(75);
+    assert!(run.stderr.contains(error), "{}", run.stderr);
+}
+
+/// As on a terminal that was closed.
+#[test]
+fn reports_are_written_where_the_table_cannot_be() {
+    let sandbox = sandbox(r#"{"test_name": "bad", "command": "exit 3"}"#);
+    let line = format!("{} ci -t t.json --report out > /dev/full", env!("CARGO_BIN_EXE_xtask"));
+    sandbox.run("sh", &["-c", &line]).assert_code(1);
+    assert!(sandbox.read("out/junit.xml").contains("failures=\"1\""));
 }
 
 #[test]
