@@ -75,6 +75,15 @@ fn git_names_files_as_they_are() {
 }
 
 #[test]
+fn git_names_a_moved_file_at_both_places() {
+    let sandbox = consumer();
+    sandbox.write("a/file", "Some text.\n").commit_all("Start");
+    sandbox.write("b/other", "").git(&["mv", "a/file", "b/file"]);
+    sandbox.run("sh", &["-e", "-c", &command()]).assert_code(0);
+    assert_eq!(sandbox.read("agent-changes"), "a/file\nb/file\n");
+}
+
+#[test]
 fn the_container_gets_the_agent_and_the_variables_and_the_agent_time_to_retry() {
     let text = template();
     for line in ["mount-buildkite-agent: true", "propagate-environment: true"] {

@@ -313,6 +313,16 @@ fn agent_keeps_the_gate_of_a_file_with_a_name_beyond_ascii() {
 
 #[test]
 #[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
+fn agent_runs_the_steps_of_both_crates_when_a_file_moves() {
+    let mut sandbox = changed_workspace("b/plain");
+    sandbox.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    sandbox.git(&["mv", "b/plain", "a/plain"]);
+    sandbox.commit_all("Move");
+    assert_eq!(running(&mut sandbox, &Api::start(&[])), ["a: u", "b: u"]);
+}
+
+#[test]
+#[ignore = "needs `buildkite-agent`: go install github.com/buildkite/agent/v3@latest"]
 fn agent_without_a_base_turns_gates_off_and_the_build_says_so() {
     let mut sandbox = changed_workspace("b/plain");
     sandbox.git(&["update-ref", "-d", "refs/remotes/origin/main"]);
