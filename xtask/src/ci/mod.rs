@@ -148,11 +148,13 @@ fn local_steps(
     Ok(steps)
 }
 
-/// What the working tree, untracked files included, changes since a base.
+/// What `HEAD` and the working tree, untracked files included, change since a base.
 fn changed(cx: &Context, base: &Base, inputs: &Inputs) -> anyhow::Result<Changed> {
     let (commit, base) = base::of_change(cx, base.revision())?;
-    let mut paths = cx.process(cx.git().changed_files(&commit)).read_names()?;
+    let mut paths = cx.process(cx.git().changed_files(&[&commit])).read_names()?;
     paths.append(&mut cx.process(cx.git().untracked(&[])).read_names()?);
+    // The gates judge what is committed, whether the working tree takes it back or not.
+    paths.append(&mut cx.process(cx.git().changed_files(&[&commit, "HEAD"])).read_names()?);
     let workspace = inputs.workspace.as_ref().expect("`--changed` plans crate by crate");
     Ok(Changed::new(base, paths, workspace))
 }

@@ -235,7 +235,7 @@ fn ended(status: ExitStatus) -> Ended {
 /// The tracked files that differ from the last commit. Where git cannot tell, none do: no verdict
 /// depends on it.
 fn changed_files(cx: &Context) -> BTreeSet<String> {
-    cx.process(cx.git().changed_files("HEAD")).read_names().unwrap_or_default()
+    cx.process(cx.git().changed_files(&["HEAD"])).read_names().unwrap_or_default()
 }
 
 /// One job server for every cargo that runs at the same time: without it each would start as many

@@ -217,12 +217,12 @@ impl<'a> Git<'a> {
         self.cmd().arg("-C").arg(self.root).args(options).args([commit, "--"])
     }
 
-    /// The tracked files that are not as a commit has them, each ended by a zero byte; a submodule is
-    /// one file.
-    pub(crate) fn changed_files(self, commit: &str) -> Cmd<'a> {
+    /// The tracked files that are not as a commit has them, in another commit or in the working tree,
+    /// each ended by a zero byte; a submodule is one file.
+    pub(crate) fn changed_files(self, commits: &[&str]) -> Cmd<'a> {
         let options = ["diff", "--name-only", "-z", "--no-ext-diff", "--no-renames"];
         let cmd = self.cmd().env("GIT_OPTIONAL_LOCKS", "0").args(options);
-        cmd.args(["--no-relative", "--ignore-submodules=untracked", commit, "--"])
+        cmd.args(["--no-relative", "--ignore-submodules=untracked"]).args(commits).arg("--")
     }
 
     /// Succeeds if a file is in the index.

@@ -813,6 +813,10 @@ fn what_a_change_does_not_concern_is_left_out_with_the_reason() {
     sandbox.commit_all("a change");
     sandbox.write("c/src/new file.rs", "");
     assert_eq!(runs(&[]).0, "a b c all ");
+    // CI would still see the commit.
+    sandbox.git(&["checkout", "upstream", "--", "a"]);
+    assert_eq!(runs(&[]).0, "a b c all ");
+    sandbox.git(&["checkout", "HEAD", "--", "a"]);
     // A name does not bring back what the change leaves out, and that is no error.
     sandbox.git(&["branch", "-f", "upstream"]);
     let (ran, run) = runs(&["docs"]);
