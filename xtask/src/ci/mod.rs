@@ -66,7 +66,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     files::create_dir(&cx.project.ci_dir())?;
     let lock = files::try_lock(&cx.project.ci_dir().join("lock"))?;
     let logs = match lock {
-        Some(_) => cx.project.ci_dir().join("logs"),
+        Some(_) => {
+            files::remove_orphans(&cx.project.ci_dir(), "logs-", "");
+            cx.project.ci_dir().join("logs")
+        }
         // A test may run `ci` itself, so that waiting for the other run could last for ever.
         None => cx.project.ci_dir().join(format!("logs-{}", std::process::id())),
     };
