@@ -60,7 +60,7 @@ impl OurAlias {
 pub(crate) enum AliasChoice {
     /// The command line to use.
     Known(String),
-    /// `cargo xtask` is somebody else's and no other alias is ours.
+    /// `cargo xtask` is another tool's and no other alias is ours.
     Taken { expansion: String },
     /// There is no alias for this tool.
     Missing,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn another_alias_is_used_where_xtask_is_somebody_elses() {
+    fn another_alias_is_used_where_xtask_is_another_tools() {
         let list = format!(
             "    b      alias: build\n    ci-xtask   {OURS}\n    xtask   alias: run --package xtask --\n"
         );

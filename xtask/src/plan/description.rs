@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_buildkite_and_of_nobody_are_forwarded_in_order() {
+    fn keys_of_buildkite_and_unknown_keys_are_forwarded_in_order() {
         let (description, found) = parse(&one(
             r#"{"weight": 1.5, "test_name": "a", "command": "c", "soft_fail": "true", "flag": false, "nothing": null}"#,
         ));

@@ -1,4 +1,4 @@
-//! A description with overrides has the steps of the description that somebody would have written
+//! A description with overrides has the steps of the description that one would have written
 //! instead.
 
 use serde_json::{Map, Value, json};

@@ -12,8 +12,8 @@ pub(crate) mod toml;
 
 use std::fmt;
 
-/// FNV-1a with 64 bits, as 16 hexadecimal digits. Good for names of files; whoever needs to be sure
-/// compares the text too. <http://www.isthe.com/chongo/tech/comp/fnv/>
+/// FNV-1a with 64 bits, as 16 hexadecimal digits. Good for names of files; to be sure, compare the text
+/// too. <http://www.isthe.com/chongo/tech/comp/fnv/>
 pub(crate) fn fingerprint(text: &[u8]) -> String {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;

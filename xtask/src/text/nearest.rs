@@ -58,7 +58,7 @@ fn beginnings(name: &str) -> impl Iterator<Item = &str> {
 
 /// The candidate that `word` is a slip of: one edit away, or two where the candidate is long enough
 /// that two edits do not make another word of it. Narrower than [`nearest`], for words that may
-/// well be somebody else's.
+/// well be another program's.
 pub(crate) fn slip_of<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
