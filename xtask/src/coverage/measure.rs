@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::coverage::llvm_cov::{self, Build, File, Form, Measurement};
 use crate::host::{cargo, directories, files, terminal};
 use crate::plan::metadata::Metadata;
+use crate::text::diagnostic::Failure;
 
 /// The build directory, below cargo's target directory.
 const BUILD_DIR: &str = "xtask-coverage";
@@ -73,7 +74,10 @@ impl Session<'_> {
                 cargo::check_failed_build(self.cx.process(again))?;
                 return Ok(Err("the tests do not build"));
             }
-            None => bail!("cargo could not start to build the tests; see above"),
+            None => bail!(
+                Failure::new("cargo failed before it could build the tests; see above")
+                    .help("`cargo fetch` must succeed here")
+            ),
         }
         let present = directories::executables_below(self.build_dir());
         for path in llvm_cov::stale(&present, &build, self.workspace) {
