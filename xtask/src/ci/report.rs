@@ -71,16 +71,13 @@ impl Report {
             self.reason = reason_in(&plain).map(|reason| cut_line(&reason));
             let lines: Vec<String> = output.lines().map(sanitize::without_escapes).collect();
             let range = excerpt(&lines);
-            self.excerpt = lines[range.clone()].iter().map(|line| cut_line(line)).collect();
             let raw = output.lines().skip(range.start);
-            let shown = lines[range].iter().zip(&self.excerpt).zip(raw);
-            let shown =
-                shown.map(
-                    |((line, cut), raw)| {
-                        if line == cut { sanitize::colours_only(raw) } else { cut.clone() }
-                    },
-                );
-            self.shown = shown.collect();
+            let pair = |(line, raw): (&String, &str)| {
+                let cut = cut_line(line);
+                let shown = if cut == *line { sanitize::colours_only(raw) } else { cut.clone() };
+                (cut, shown)
+            };
+            (self.excerpt, self.shown) = lines[range].iter().zip(raw).map(pair).unzip();
         }
     }
 

@@ -109,9 +109,8 @@ impl Changed {
 mod tests {
     use super::*;
     use crate::plan::Plan;
-    use crate::plan::inputs::tests::inputs;
+    use crate::plan::inputs::tests::{inputs, member};
     use crate::plan::platform::Platform;
-    use crate::plan::workspace::Crate;
     use crate::text::diagnostic::Diagnostics;
     use expect_test::{Expect, expect};
 
@@ -159,13 +158,6 @@ mod tests {
             {"test_name": "docs", "command": "c", "scope": "workspace",
              "if_changed": {"include": "docs/$$x/**", "exclude": ["**/*.txt"]}}]}"#;
         let mut inputs = inputs(description, &[Platform::X86_64], &[]);
-        let member = |name: &str, dependencies: &[usize]| Crate {
-            name: name.to_owned(),
-            path: format!("crates/{name}"),
-            platforms: vec![Platform::X86_64],
-            dependencies: dependencies.to_vec(),
-            ..Crate::default()
-        };
         let crates = vec![member("a", &[]), member("b", &[0]), member("c", &[])];
         inputs.workspace =
             Some(Workspace { crates, checkout: "ci".to_owned(), with_dependents: true });

@@ -82,9 +82,9 @@ fn dependencies(step: &Step<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::inputs::tests::inputs;
+    use crate::plan::inputs::tests::{inputs, member};
     use crate::plan::platform::Platform;
-    use crate::plan::workspace::{Crate, Workspace};
+    use crate::plan::workspace::Workspace;
     use crate::text::diagnostic::Diagnostics;
     use expect_test::expect;
 
@@ -102,13 +102,6 @@ mod tests {
             &[Platform::X86_64],
             &[("TIMEOUTS_MIN", r#"{"build": 30}"#), ("TESTS_TO_SKIP", r#"["gone"]"#)],
         );
-        let member = |name: &str, dependencies: &[usize]| Crate {
-            name: name.to_owned(),
-            path: format!("crates/{name}"),
-            platforms: vec![Platform::X86_64],
-            dependencies: dependencies.to_vec(),
-            ..Crate::default()
-        };
         inputs.workspace = Some(Workspace {
             crates: vec![member("a", &[1]), member("b", &[])],
             checkout: "rust-vmm-ci".to_owned(),

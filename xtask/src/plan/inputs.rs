@@ -278,8 +278,20 @@ fn warn_of_unknown_test(field: Field<'_>, name: &str, known: &[&str]) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::plan::workspace::Crate;
     use crate::testing::lookup;
     use expect_test::{Expect, expect};
+
+    /// A member of a workspace below `crates/`, on one platform.
+    pub(crate) fn member(name: &str, dependencies: &[usize]) -> Crate {
+        Crate {
+            name: name.to_owned(),
+            path: format!("crates/{name}"),
+            platforms: vec![Platform::X86_64],
+            dependencies: dependencies.to_vec(),
+            ..Crate::default()
+        }
+    }
 
     /// Inputs as the shipped settings and one description make them.
     pub(crate) fn inputs(
