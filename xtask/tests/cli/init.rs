@@ -1,7 +1,7 @@
 //! `init` in throw-away repositories: what it writes, what it leaves alone, and what it refuses.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -395,18 +395,22 @@ fn interactive(sandbox: &Sandbox, keys: &[&str]) -> Run {
     let options = ["--quiet", "--return", "--command", &line, "/dev/null"];
     command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    for key in keys {
-        std::thread::sleep(std::time::Duration::from_millis(700));
-        // The process may have exited.
-        let _ = stdin.write_all(key.as_bytes());
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut keys = keys.iter();
+    let mut answered = 0;
+    // A key that comes before its question would be an answer to another one.
+    let mut chunk = [0; 4096];
+    while let Ok(count @ 1..) = stdout.read(&mut chunk) {
+        shown.extend_from_slice(&chunk[..count]);
+        if answered < String::from_utf8_lossy(&shown).matches("]: ").count() {
+            answered += 1;
+            stdin.write_all(keys.next().expect("no more questions than keys").as_bytes()).unwrap();
+        }
     }
-    let output = child.wait_with_output().unwrap();
-    Run {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::new(),
-    }
+    let stdout = String::from_utf8_lossy(&shown).into_owned();
+    assert_eq!(keys.next(), None, "fewer questions than keys: {stdout}");
+    Run { code: child.wait().unwrap().code(), stdout, stderr: String::new() }
 }
 
 #[test]
@@ -423,14 +427,20 @@ fn on_a_terminal_every_answer_counts_and_a_wrong_one_is_asked_again() {
 
 #[test]
 fn an_interrupt_at_any_question_writes_nothing() {
+    std::thread::scope(|scope| {
+        for questions in 0..5 {
+            scope.spawn(move || {
+                let sandbox = new_consumer();
+                let before = tree(&sandbox);
+                let keys: Vec<&str> = (0..questions).map(|_| "\n").chain(["\u{3}"]).collect();
+                let run = interactive(&sandbox, &keys);
+                assert_eq!(run.code, Some(130), "{}", run.stdout);
+                assert_eq!(tree(&sandbox), before, "after {questions} questions");
+            });
+        }
+    });
     let sandbox = new_consumer();
     let before = tree(&sandbox);
-    for questions in 0..5 {
-        let keys: Vec<&str> = (0..questions).map(|_| "\n").chain(["\u{3}"]).collect();
-        let run = interactive(&sandbox, &keys);
-        assert_eq!(run.code, Some(130), "{}", run.stdout);
-        assert_eq!(tree(&sandbox), before, "after {questions} questions");
-    }
     let run = interactive(&sandbox, &["\n", "\n", "\n", "\n", "no\n"]).assert_code(0);
     assert!(run.stdout.contains("nothing was written"), "{}", run.stdout);
     assert_eq!(tree(&sandbox), before);
