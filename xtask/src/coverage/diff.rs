@@ -1,8 +1,6 @@
 //! Pure. Which added lines no test runs, from git's diff and llvm-cov's lines.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::RangeInclusive;
 
 use crate::coverage::llvm_cov::Lines;
 use crate::text::Percent;
@@ -10,96 +8,42 @@ use crate::text::Percent;
 /// The numbers of added lines of each file, by its path relative to the root.
 pub(crate) type AddedLines = BTreeMap<String, Vec<u32>>;
 
-/// Reads the added lines of `git diff --src-prefix=a/ --dst-prefix=b/`. What a renamed file kept is
-/// not among them.
+/// Reads the added lines of `git diff --unified=0 --src-prefix=a/ --dst-prefix=b/`. What a renamed
+/// file kept is not among them.
 pub(crate) fn added_lines(diff: &str) -> AddedLines {
     let mut added = AddedLines::new();
-    let mut path: Option<String> = None;
-    let mut hunk = Hunk::default();
-    for line in diff.lines() {
-        // Within a hunk, an added line may look like a header.
-        if hunk.old_lines > 0 || hunk.new_lines > 0 {
-            if let (Some(number), Some(path)) = (hunk.added(line), &path) {
+    let mut path = String::new();
+    // A remark such as `\ No newline at end of file` is no line of either file.
+    let mut lines = diff.lines().filter(|line| !line.starts_with('\\'));
+    while let Some(line) = lines.next() {
+        if let Some(name) = line.strip_prefix("+++ ") {
+            path = new_path(name);
+        } else if let Some((removed, start, count)) = hunk(line) {
+            // Within a hunk, a line may look like a header.
+            lines.by_ref().take(removed).for_each(drop);
+            for (number, _) in (start..=u32::MAX).zip(lines.by_ref().take(count)) {
                 added.entry(path.clone()).or_default().push(number);
             }
-        } else if let Some(name) = line.strip_prefix("+++ ") {
-            path = unquote(name).strip_prefix("b/").map(str::to_owned);
-        } else if let Some(next) = Hunk::parse(line) {
-            hunk = next;
         }
     }
     added
 }
 
-/// The part of a hunk that is still to come.
-#[derive(Default)]
-struct Hunk {
-    old_lines: u32,
-    new_lines: u32,
-    /// The number of the next line in the new file.
-    next: u32,
-}
-
-impl Hunk {
-    /// Reads `@@ -1,2 +3,4 @@ ...`.
-    fn parse(line: &str) -> Option<Hunk> {
-        let (old, new) = line.strip_prefix("@@ -")?.split_once(" @@")?.0.split_once(" +")?;
-        let pair = |text: &str| {
-            let (start, length) = text.split_once(',').unwrap_or((text, "1"));
-            Some((start.parse().ok()?, length.parse().ok()?))
-        };
-        let ((_, old_lines), (next, new_lines)): ((u32, _), _) = (pair(old)?, pair(new)?);
-        Some(Hunk { old_lines, new_lines, next })
-    }
-
-    /// Goes over a line of the hunk and returns its number if it is an added one.
-    fn added(&mut self, line: &str) -> Option<u32> {
-        let number = self.next;
-        // A remark such as `\ No newline at end of file` is no line of either file.
-        let (is_old, is_new) = match line.as_bytes().first() {
-            Some(b'+') => (false, true),
-            Some(b'-') => (true, false),
-            Some(b'\\') => return None,
-            _ => (true, true),
-        };
-        self.old_lines = self.old_lines.saturating_sub(is_old.into());
-        self.new_lines = self.new_lines.saturating_sub(is_new.into());
-        self.next = self.next.saturating_add(is_new.into());
-        (is_new && !is_old).then_some(number)
-    }
-}
-
-/// Git quotes a name with unusual characters as C does, and ends one that has a space with a tab.
-fn unquote(name: &str) -> String {
+/// Git ends a name that has a space with a tab. With `core.quotePath=false` it quotes names as JSON
+/// does, but for control characters that no source file has in its name.
+fn new_path(name: &str) -> String {
     let name = name.trim_end_matches('\t');
-    let Some(quoted) = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) else {
-        return name.to_owned();
-    };
-    let mut bytes = Vec::new();
-    let mut rest = quoted.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        match rest.next() {
-            Some(b'n') => bytes.push(b'\n'),
-            Some(b't') => bytes.push(b'\t'),
-            Some(b'r') => bytes.push(b'\r'),
-            Some(b'a') => bytes.push(7),
-            Some(b'b') => bytes.push(8),
-            Some(b'v') => bytes.push(11),
-            Some(b'f') => bytes.push(12),
-            Some(digit @ b'0'..=b'3') => {
-                let digits = [Some(digit), rest.next(), rest.next()];
-                let value = digits.into_iter().flatten().map(|digit| digit.wrapping_sub(b'0') & 7);
-                bytes.push(value.fold(0, |value, digit| (value << 3) | digit));
-            }
-            Some(other) => bytes.push(other),
-            None => (),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    let name = serde_json::from_str(name).unwrap_or_else(|_| name.to_owned());
+    name.strip_prefix("b/").unwrap_or(&name).to_owned()
+}
+
+/// Reads `@@ -1,2 +3,4 @@ ...`: how many lines are removed, and the number of the first added one and
+/// how many there are.
+fn hunk(line: &str) -> Option<(usize, u32, usize)> {
+    let (old, new) = line.strip_prefix("@@ -")?.split_once(" @@")?.0.split_once(" +")?;
+    let ranges = [old, new].map(|range| range.split_once(',').unwrap_or((range, "1")));
+    let [(_, removed), (start, added)] = ranges;
+    Some((removed.parse().ok()?, start.parse().ok()?, added.parse().ok()?))
 }
 
 /// The lines of each file that hold code, and whether a test runs them.
@@ -132,66 +76,44 @@ fn data(record: &str) -> Option<(u32, bool)> {
     Some((fields.next()?.parse().ok()?, fields.next()? != "0"))
 }
 
-/// The lines that a change adds.
-pub(crate) struct Added {
-    /// What they are added to, for messages.
-    pub(crate) base: String,
-    /// How many of them have to be covered.
-    pub(crate) minimum: Option<Percent>,
-    pub(crate) lines: AddedLines,
-}
-
-/// How many of the added lines the tests run.
+/// How many of the lines that a change adds the tests run.
 #[derive(Debug)]
 pub(crate) struct Patch {
+    /// What they are added to, for messages.
     base: String,
+    /// How many of them have to be covered.
     minimum: Option<Percent>,
     /// Each line counts once, unlike in the totals of llvm-cov.
     lines: Lines,
-    pub(crate) uncovered: Vec<Uncovered>,
-}
-
-/// Consecutive lines that no test runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Uncovered {
-    path: String,
-    lines: RangeInclusive<u32>,
-}
-
-impl fmt::Display for Uncovered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (start, end) = (self.lines.start(), self.lines.end());
-        write!(f, "{}:{start}", self.path)?;
-        if start == end { Ok(()) } else { write!(f, "-{end}") }
-    }
+    /// Where no test runs them; consecutive lines are one place.
+    pub(crate) uncovered: Vec<String>,
 }
 
 impl Patch {
     /// Lines without code, and files that do not count, do not count here either.
-    pub(crate) fn new(added: Added, code: &CodeLines) -> Patch {
-        let Added { base, minimum, lines: added } = added;
+    pub(crate) fn new(
+        base: String,
+        minimum: Option<Percent>,
+        added: &AddedLines,
+        code: &CodeLines,
+    ) -> Patch {
         let mut patch = Patch { base, minimum, lines: Lines::default(), uncovered: Vec::new() };
         for (path, numbers) in added {
-            let Some(code) = code.get(&path) else { continue };
-            for line in numbers {
-                let Some(&is_run) = code.get(&line) else { continue };
+            let Some(code) = code.get(path) else { continue };
+            let mut uncovered = Vec::new();
+            for number in numbers {
+                let Some(is_run) = code.get(number) else { continue };
                 patch.lines.counted += 1;
-                patch.lines.covered += u64::from(is_run);
-                if !is_run {
-                    patch.add_uncovered(&path, line);
-                }
+                patch.lines.covered += u64::from(*is_run);
+                uncovered.extend((!is_run).then_some(*number));
             }
+            let places = uncovered.chunk_by(|line, next| line + 1 == *next);
+            patch.uncovered.extend(places.map(|place| match place {
+                [first, .., last] => format!("{path}:{first}-{last}"),
+                _ => format!("{path}:{}", place[0]),
+            }));
         }
         patch
-    }
-
-    fn add_uncovered(&mut self, path: &str, line: u32) {
-        match self.uncovered.last_mut() {
-            Some(last) if last.path == path && *last.lines.end() + 1 == line => {
-                last.lines = *last.lines.start()..=line;
-            }
-            _ => self.uncovered.push(Uncovered { path: path.to_owned(), lines: line..=line }),
-        }
     }
 
     /// Whether the minimum is reached, if there is one; a change without code has nothing to cover.
@@ -217,6 +139,8 @@ impl Patch {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use super::*;
     use expect_test::expect;
 
@@ -241,10 +165,10 @@ deleted file mode 100644
 @@ -1,2 +0,0 @@
 -a
 -b
-diff --git \"a/src/\\303\\251 \\\"q\\\".rs\" \"b/src/\\303\\251 \\\"q\\\".rs\"
+diff --git \"a/src/é \\\"q\\\".rs\" \"b/src/é \\\"q\\\".rs\"
 new file mode 100644
 --- /dev/null
-+++ \"b/src/\\303\\251 \\\"q\\\".rs\"
++++ \"b/src/é \\\"q\\\".rs\"
 @@ -0,0 +1,3 @@
 +a
 +b
@@ -265,9 +189,10 @@ Binary files a/x.png and b/x.png differ
     }
 
     #[test]
-    fn lines_around_the_added_ones_are_not_added() {
-        let diff = "--- a/a\n+++ b/a\n@@ -1,4 +1,4 @@\n x\n-y\n\\ No newline\n+++ b/z\n\n w\n";
-        assert_eq!(added_lines(diff), AddedLines::from([("a".to_owned(), vec![2])]));
+    fn a_remark_is_no_line_and_a_line_is_no_header() {
+        let diff =
+            "--- a/a\n+++ b/a b\t\n@@ -2 +2,2 @@\n-y\n\\ No newline\n+++ b/z\n\\ No newline\n+\n";
+        assert_eq!(added_lines(diff), AddedLines::from([("a b".to_owned(), vec![2, 3])]));
     }
 
     #[test]
@@ -283,8 +208,7 @@ Binary files a/x.png and b/x.png differ
     fn patch(added: &[(&str, RangeInclusive<u32>)], minimum: Option<&str>) -> Patch {
         let lines = added.iter().map(|(path, lines)| ((*path).to_owned(), lines.clone().collect()));
         let minimum = minimum.and_then(Percent::from_text);
-        let added = Added { base: "main".to_owned(), minimum, lines: lines.collect() };
-        Patch::new(added, &code_lines(LCOV, "/r"))
+        Patch::new("main".to_owned(), minimum, &lines.collect(), &code_lines(LCOV, "/r"))
     }
 
     #[test]
@@ -297,16 +221,15 @@ Binary files a/x.png and b/x.png differ
         ];
         let patch = patch(&added, None);
         assert_eq!(patch.lines, Lines { covered: 2, counted: 6 });
-        let shown: Vec<String> = patch.uncovered.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["src/a.rs:2-3", "src/a.rs:5", "src/b.rs:1"]);
+        assert_eq!(patch.uncovered, ["src/a.rs:2-3", "src/a.rs:5", "src/b.rs:1"]);
     }
 
     #[test]
     fn rows_of_two_files_are_not_joined() {
         let lcov = "SF:/r/a.rs\nDA:1,0\nend_of_record\nSF:/r/b.rs\nDA:2,0\nend_of_record\n";
         let lines = AddedLines::from(["a.rs", "b.rs"].map(|path| (path.to_owned(), vec![1, 2])));
-        let added = Added { base: "main".to_owned(), minimum: None, lines };
-        assert_eq!(Patch::new(added, &code_lines(lcov, "/r")).uncovered.len(), 2);
+        let patch = Patch::new("main".to_owned(), None, &lines, &code_lines(lcov, "/r"));
+        assert_eq!(patch.uncovered.len(), 2);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use anyhow::{Context as _, bail};
 use crate::base;
 use crate::cli::coverage::{Diff, Options};
 use crate::context::Context;
-use crate::coverage::diff::{Added, Patch};
+use crate::coverage::diff::{AddedLines, Patch};
 use crate::coverage::llvm_cov::{Form, Measurement};
 use crate::coverage::measure::Session;
 use crate::coverage::record::{Request, Subject};
@@ -75,7 +75,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let excluded = measured.excluded();
     let code = added.is_some().then(|| session.lcov(&excluded)).transpose()?;
     let code = code.map(|lcov| diff::code_lines(&lcov, &root)).unwrap_or_default();
-    let patch = added.map(|added| Patch::new(added, &code));
+    let minimum = options.diff.as_ref().and_then(|diff| diff.minimum);
+    let patch = added.map(|(base, lines)| Patch::new(base, minimum, &lines, &code));
     if options.no_cleanup {
         session.keep_results(&excluded)?;
     } else {
@@ -98,14 +99,14 @@ fn set(subjects: &[Subject<'_>], score: Percent) -> anyhow::Result<Outcome> {
     Ok(Outcome::Pass)
 }
 
-/// Reads the lines that the working tree adds, untracked files included, since the merge base of
+/// Returns the base for messages and the lines that the working tree adds, untracked files included, since the merge base of
 /// `HEAD` with a revision, or with the upstream branch as this clone knows it.
 ///
 /// # Errors
 ///
 /// Rejects a revision that does not exist (exit code 2). Fails if this clone does not have the
 /// upstream branch or the merge base (exit code 75).
-fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<Added> {
+fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<(String, AddedLines)> {
     let (commit, base) = base::of_change(cx, options.base.revision())?;
     let new_files = cx.process(cx.git().untracked(&["*.rs"])).read()?;
     let mut diff = cx.git().diff(&commit);
@@ -123,8 +124,7 @@ fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<Added
     }
     let diff = cx.process(diff).read();
     files::remove(&scratch)?;
-    let lines = diff::added_lines(&String::from_utf8_lossy(&diff?));
-    Ok(Added { base, minimum: options.minimum, lines })
+    Ok((base, diff::added_lines(&String::from_utf8_lossy(&diff?))))
 }
 
 /// Provides cargo-llvm-cov and returns LLVM's tools, if they are not the toolchain's.

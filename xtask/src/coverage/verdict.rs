@@ -286,7 +286,7 @@ pub(crate) fn page(title: &str, verdict: &Verdict<'_>, added: Option<&Patch>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coverage::diff::{Added, added_lines, code_lines};
+    use crate::coverage::diff::{added_lines, code_lines};
     use expect_test::expect;
 
     fn lines(covered: u64, counted: u64) -> Lines {
@@ -347,8 +347,8 @@ mod tests {
     fn the_page_shows_the_verdict_the_patch_and_the_lines() {
         let diff = "+++ b/src/a.rs\n@@ -0,0 +1,2 @@\n+a\n+b\n";
         let lcov = "SF:/r/src/a.rs\nDA:1,0\nDA:2,0\nend_of_record\n";
-        let added = Added { base: "main".to_owned(), minimum: None, lines: added_lines(diff) };
-        let added = Patch::new(added, &code_lines(lcov, "/r"));
+        let added = added_lines(diff);
+        let added = Patch::new("main".to_owned(), None, &added, &code_lines(lcov, "/r"));
         let verdict = Verdict {
             paragraphs: vec!["failed: too low".to_owned(), "add tests".to_owned()],
             patch: "--- a/c\n+++ b/c\n".to_owned(),
