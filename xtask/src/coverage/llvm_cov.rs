@@ -45,18 +45,8 @@ pub(crate) struct Measurement<'a> {
     pub(crate) passed_to_cargo: &'a [&'static str],
 }
 
-/// The form of a report on a measurement, and where it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form<'a> {
-    /// JSON on standard output: the files and their lines.
-    Summary,
-    /// Pages below that directory, in `html`.
-    Html(&'a Path),
-    /// To a file, or else on standard output.
-    Lcov(Option<&'a Path>),
-    /// JSON with every region.
-    Json(&'a Path),
-}
+/// The options of a report that lists the files and their lines as JSON.
+pub(crate) const SUMMARY: [&str; 2] = ["--json", "--summary-only"];
 
 impl<'a> Measurement<'a> {
     /// Builds and runs the tests and leaves their profiles in the build directory. Cargo's messages say
@@ -72,18 +62,11 @@ impl<'a> Measurement<'a> {
         .args(self.passed_to_cargo)
     }
 
-    /// Reports on the profiles in the build directory, without building or running anything.
-    /// `excluded` are files that do not count.
-    pub(crate) fn report(&self, form: Form<'_>, excluded: &[&str]) -> Cmd<'a> {
+    /// Reports on the profiles in the build directory, without building or running anything. Options
+    /// that choose the form may follow. `excluded` are files that do not count.
+    pub(crate) fn report(&self, excluded: &[String]) -> Cmd<'a> {
         // A child that was killed while it wrote its profile leaves an unreadable one.
         let cmd = self.in_build_dir("report").arg("--failure-mode=all");
-        let cmd = match form {
-            Form::Summary => cmd.args(["--json", "--summary-only"]),
-            Form::Html(dir) => cmd.arg("--html").args(["--output-dir".as_ref(), dir]),
-            Form::Lcov(None) => cmd.arg("--lcov"),
-            Form::Lcov(Some(file)) => cmd.arg("--lcov").args(["--output-path".as_ref(), file]),
-            Form::Json(file) => cmd.arg("--json").args(["--output-path".as_ref(), file]),
-        };
         let cmd = match self.scope {
             // `--workspace` is known here since 0.9 only; without the names, only the root package
             // would be reported.
@@ -334,33 +317,20 @@ mod tests {
             tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
             ..measurement(&sh, &[])
         };
+        let excluded = ["/r/$(a) b.rs", "/r/c"].map(str::to_owned);
         assert_eq!(
-            command_line(&measurement.report(Form::Summary, &["/r/$(a) b.rs", "/r/c"]).into()),
+            command_line(&measurement.report(&excluded).args(SUMMARY).into()),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x LLVM_COV=/bin/llvm-cov-19 LLVM_PROFDATA=/bin/llvm-profdata-19 \
-             cargo llvm-cov report --failure-mode=all --json --summary-only --manifest-path '/r/a b/Cargo.toml' \
-             '--ignore-filename-regex=^(/r/\\$\\(a\\) b\\.rs|/r/c)$'"
+             cargo llvm-cov report --failure-mode=all --manifest-path '/r/a b/Cargo.toml' \
+             '--ignore-filename-regex=^(/r/\\$\\(a\\) b\\.rs|/r/c)$' --json --summary-only"
         );
     }
 
     #[test]
-    fn every_form_of_a_report_has_its_place() {
+    fn a_report_on_a_workspace_names_every_member() {
         let sh = Shell::new().unwrap();
-        let packages = packages();
-        let measurement = measurement(&sh, &packages);
-        let line = |form| command_line(&measurement.report(form, &[]).into());
-        let end = |form| line(form).split_once("report --failure-mode=all ").unwrap().1.to_owned();
-        assert_eq!(
-            end(Form::Html("/d".as_ref())),
-            "--html --output-dir /d --package=a --package=b"
-        );
-        assert_eq!(
-            end(Form::Lcov(Some("/f".as_ref()))),
-            "--lcov --output-path /f --package=a --package=b"
-        );
-        assert_eq!(
-            end(Form::Json("/f".as_ref())),
-            "--json --output-path /f --package=a --package=b"
-        );
+        let line = command_line(&measurement(&sh, &packages()).report(&[]).into());
+        assert!(line.ends_with(" report --failure-mode=all --package=a --package=b"), "{line}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 use xshell::Cmd;
 
 use crate::context::Context;
-use crate::coverage::llvm_cov::{self, Build, File, Form, Measurement};
+use crate::coverage::llvm_cov::{self, Build, File, Measurement};
 use crate::host::{cargo, directories, files, terminal};
 use crate::plan::metadata::Metadata;
 use crate::text::diagnostic::Failure;
@@ -118,7 +118,8 @@ impl Session<'_> {
     pub(crate) fn files(&self) -> anyhow::Result<Vec<File>> {
         let names = directories::names_in(self.build_dir()).into_iter();
         let profiles: Vec<String> = names.filter(|name| name.ends_with(".profraw")).collect();
-        let output = self.cx.process(self.measurement.report(Form::Summary, &[])).output()?;
+        let output =
+            self.cx.process(self.measurement.report(&[]).args(llvm_cov::SUMMARY)).output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         let unreadable = llvm_cov::unreadable_profiles(&stderr);
         let is_unreadable = |name: &&String| {
@@ -141,28 +142,31 @@ impl Session<'_> {
     }
 
     /// Returns a report in LCOV's format.
-    pub(crate) fn lcov(&self, excluded: &[&str]) -> anyhow::Result<String> {
-        let lcov = self.report(Form::Lcov(None), excluded)?;
+    pub(crate) fn lcov(&self, excluded: &[String]) -> anyhow::Result<String> {
+        let lcov = self.cx.process(self.measurement.report(excluded).arg("--lcov")).read()?;
         Ok(String::from_utf8_lossy(&lcov).into_owned())
     }
 
+    /// Writes a report in the form that an option chooses.
+    pub(crate) fn write(&self, form: &str, to: &Path, excluded: &[String]) -> anyhow::Result<()> {
+        let report = self.measurement.report(excluded).args([form, "--output-path"]).arg(to);
+        self.cx.process(report).read().map(drop)
+    }
+
     /// Writes the pages anew and returns the first.
-    pub(crate) fn write_pages(&self, excluded: &[&str]) -> anyhow::Result<PathBuf> {
+    pub(crate) fn write_pages(&self, excluded: &[String]) -> anyhow::Result<PathBuf> {
         let pages = self.build_dir().join(PAGES);
         files::remove_dir(&pages)?;
-        self.report(Form::Html(self.build_dir()), excluded)?;
+        let report = self.measurement.report(excluded).args(["--html", "--output-dir"]);
+        self.cx.process(report.arg(self.build_dir())).read()?;
         Ok(pages.join("index.html"))
     }
 
-    /// Makes a report and returns its standard output.
-    pub(crate) fn report(&self, form: Form<'_>, excluded: &[&str]) -> anyhow::Result<Vec<u8>> {
-        self.cx.process(self.measurement.report(form, excluded)).read()
-    }
-
     /// Writes the report that is kept, and says where it is.
-    pub(crate) fn keep_results(&self, excluded: &[&str]) -> anyhow::Result<()> {
+    pub(crate) fn keep_results(&self, excluded: &[String]) -> anyhow::Result<()> {
         let path = self.build_dir().join(SUMMARY);
-        files::write_atomically(&path, &self.report(Form::Summary, excluded)?)?;
+        let report = self.measurement.report(excluded).args(llvm_cov::SUMMARY);
+        files::write_atomically(&path, &self.cx.process(report).read()?)?;
         terminal::say(&format!("kept the report {} and the profiles beside it", path.display()));
         Ok(())
     }

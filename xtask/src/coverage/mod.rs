@@ -16,7 +16,7 @@ use crate::base;
 use crate::cli::coverage::{Diff, Options};
 use crate::context::Context;
 use crate::coverage::diff::{AddedLines, Patch};
-use crate::coverage::llvm_cov::{Form, Measurement};
+use crate::coverage::llvm_cov::Measurement;
 use crate::coverage::measure::Session;
 use crate::coverage::record::{Request, Subject};
 use crate::coverage::verdict::{Measured, Verdict};
@@ -72,13 +72,12 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     measured.warnings.iter().for_each(|warning| terminal::say(warning));
     let verdict = Verdict::new(&subjects, &measured, options.profile, &request.command)?;
     write_reports(cx, &session, options, &measured)?;
-    let excluded = measured.excluded();
-    let code = added.is_some().then(|| session.lcov(&excluded)).transpose()?;
+    let code = added.is_some().then(|| session.lcov(&measured.excluded)).transpose()?;
     let code = code.map(|lcov| diff::code_lines(&lcov, &root)).unwrap_or_default();
     let minimum = options.diff.as_ref().and_then(|diff| diff.minimum);
     let patch = added.map(|(base, lines)| Patch::new(base, minimum, &lines, &code));
     if options.no_cleanup {
-        session.keep_results(&excluded)?;
+        session.keep_results(&measured.excluded)?;
     } else {
         session.remove_results()?;
     }
@@ -148,20 +147,18 @@ fn write_reports(
     options: &Options,
     measured: &Measured<'_>,
 ) -> anyhow::Result<()> {
-    let excluded = measured.excluded();
     if options.files {
         let table = report::table(&measured.counted, &cx.project.root.to_string_lossy());
         terminal::write_data(|out| Ok(out.write_all(table.as_bytes())?))?;
     }
     if options.html {
-        let index = session.write_pages(&excluded)?;
+        let index = session.write_pages(&measured.excluded)?;
         terminal::write_data(|out| Ok(writeln!(out, "{}", index.display())?))?;
     }
-    if let Some(path) = &options.lcov {
-        session.report(Form::Lcov(Some(&cx.project.resolve(path))), &excluded)?;
-    }
-    if let Some(path) = &options.json {
-        session.report(Form::Json(&cx.project.resolve(path)), &excluded)?;
+    for (form, path) in [("--lcov", &options.lcov), ("--json", &options.json)] {
+        if let Some(path) = path {
+            session.write(form, &cx.project.resolve(path), &measured.excluded)?;
+        }
     }
     Ok(())
 }

@@ -17,7 +17,8 @@ use crate::text::sanitize;
 pub(crate) struct Measured<'w> {
     workspace: &'w Metadata,
     pub(crate) counted: Vec<File>,
-    excluded: Vec<File>,
+    /// The paths of those that do not count.
+    pub(crate) excluded: Vec<String>,
     /// About configurations that exclude nothing.
     pub(crate) warnings: Vec<String>,
 }
@@ -46,7 +47,7 @@ impl<'w> Measured<'w> {
                     configuration.file
                 ));
             }
-            measured.excluded.extend(excluded);
+            measured.excluded.extend(excluded.into_iter().map(|file| file.path));
         }
         measured
     }
@@ -55,10 +56,6 @@ impl<'w> Measured<'w> {
     fn lines(&self, package: Option<&str>) -> Lines {
         let files = self.counted.iter().filter(|file| is_in(&file.path, self.workspace, package));
         files.map(|file| file.lines).sum()
-    }
-
-    pub(crate) fn excluded(&self) -> Vec<&str> {
-        self.excluded.iter().map(|file| file.path.as_str()).collect()
     }
 }
 
