@@ -13,23 +13,6 @@ use crate::plan::metadata::{Metadata, Package};
 use crate::text::Percent;
 use crate::text::extended_regex::escape;
 
-/// Whose tests run and whose lines count.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Scope<'a> {
-    /// All members.
-    Workspace(&'a [Package]),
-    Crate(&'a Package),
-}
-
-impl<'a> Scope<'a> {
-    pub(crate) fn packages(self) -> &'a [Package] {
-        match self {
-            Scope::Workspace(packages) => packages,
-            Scope::Crate(package) => std::slice::from_ref(package),
-        }
-    }
-}
-
 /// What all command lines of one measurement have in common.
 pub(crate) struct Measurement<'a> {
     /// In the directory of the workspace.
@@ -38,7 +21,9 @@ pub(crate) struct Measurement<'a> {
     pub(crate) build_dir: PathBuf,
     /// `llvm-cov` and `llvm-profdata`, where the toolchain's own are not there.
     pub(crate) tools: Option<(PathBuf, PathBuf)>,
-    pub(crate) scope: Scope<'a>,
+    pub(crate) workspace: &'a Metadata,
+    /// Whose tests run and whose lines count, if these are not all members.
+    pub(crate) tested: Option<&'a Package>,
     /// Cargo's own, such as `--all-features`.
     pub(crate) feature_argument: Option<String>,
     /// `--locked` and `--offline`, as given.
@@ -54,9 +39,9 @@ impl<'a> Measurement<'a> {
     pub(crate) fn test(&self) -> Cmd<'a> {
         let cmd = self.in_build_dir("test").args(["--no-report", "--no-fail-fast"]);
         let cmd = cmd.arg("--message-format=json-render-diagnostics");
-        match self.scope {
-            Scope::Workspace(_) => cmd.arg("--workspace"),
-            Scope::Crate(package) => in_crate(cmd, package),
+        match self.tested {
+            None => cmd.arg("--workspace"),
+            Some(package) => in_crate(cmd, package),
         }
         .args(&self.feature_argument)
         .args(self.passed_to_cargo)
@@ -67,13 +52,14 @@ impl<'a> Measurement<'a> {
     pub(crate) fn report(&self, excluded: &[String]) -> Cmd<'a> {
         // A child that was killed while it wrote its profile leaves an unreadable one.
         let cmd = self.in_build_dir("report").arg("--failure-mode=all");
-        let cmd = match self.scope {
+        let cmd = match self.tested {
             // `--workspace` is known here since 0.9 only; without the names, only the root package
             // would be reported.
-            Scope::Workspace(packages) => {
-                cmd.args(packages.iter().map(|package| format!("--package={}", package.name)))
+            None => {
+                let packages = self.workspace.packages.iter();
+                cmd.args(packages.map(|package| format!("--package={}", package.name)))
             }
-            Scope::Crate(package) => in_crate(cmd, package),
+            Some(package) => in_crate(cmd, package),
         };
         let paths: Vec<String> = excluded.iter().map(|path| escape(path)).collect();
         let pattern = format!("--ignore-filename-regex=^({})$", paths.join("|"));
@@ -281,16 +267,18 @@ mod tests {
     use super::*;
     use crate::host::process::command_line;
 
-    fn packages() -> [Package; 2] {
-        ["a", "b"].map(|name| Package { name: name.to_owned(), ..Package::default() })
+    fn two_members() -> Metadata {
+        let package = |name: &str| Package { name: name.to_owned(), ..Package::default() };
+        Metadata { packages: vec![package("a"), package("b")], ..Metadata::default() }
     }
 
-    fn measurement<'a>(sh: &'a Shell, packages: &'a [Package]) -> Measurement<'a> {
+    fn measurement<'a>(sh: &'a Shell, workspace: &'a Metadata) -> Measurement<'a> {
         Measurement {
             sh,
             build_dir: "/r/target/x".into(),
             tools: None,
-            scope: Scope::Workspace(packages),
+            workspace,
+            tested: None,
             feature_argument: None,
             passed_to_cargo: &["--locked"],
         }
@@ -300,7 +288,8 @@ mod tests {
     fn a_workspace_is_tested_with_all_features() {
         let sh = Shell::new().unwrap();
         let feature_argument = Some("--all-features".to_owned());
-        let measurement = Measurement { feature_argument, ..measurement(&sh, &[]) };
+        let workspace = two_members();
+        let measurement = Measurement { feature_argument, ..measurement(&sh, &workspace) };
         assert_eq!(
             command_line(&measurement.test().into()),
             "CARGO_LLVM_COV_TARGET_DIR=/r/target/x cargo llvm-cov test --no-report --no-fail-fast \
@@ -312,10 +301,11 @@ mod tests {
     fn a_crate_is_named_by_its_manifest_and_excluded_files_exactly() {
         let sh = Shell::new().unwrap();
         let package = Package { manifest: "/r/a b/Cargo.toml".into(), ..Package::default() };
+        let workspace = two_members();
         let measurement = Measurement {
-            scope: Scope::Crate(&package),
+            tested: Some(&package),
             tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
-            ..measurement(&sh, &[])
+            ..measurement(&sh, &workspace)
         };
         let excluded = ["/r/$(a) b.rs", "/r/c"].map(str::to_owned);
         assert_eq!(
@@ -329,7 +319,7 @@ mod tests {
     #[test]
     fn a_report_on_a_workspace_names_every_member() {
         let sh = Shell::new().unwrap();
-        let line = command_line(&measurement(&sh, &packages()).report(&[]).into());
+        let line = command_line(&measurement(&sh, &two_members()).report(&[]).into());
         assert!(line.ends_with(" report --failure-mode=all --package=a --package=b"), "{line}");
     }
 

@@ -44,7 +44,6 @@ pub(crate) fn lock(build_dir: &Path) -> anyhow::Result<files::Lock> {
 /// A measurement in progress. The build directory is locked.
 pub(crate) struct Session<'a> {
     pub(crate) cx: &'a Context,
-    pub(crate) workspace: &'a Metadata,
     pub(crate) measurement: Measurement<'a>,
 }
 
@@ -56,7 +55,7 @@ impl Session<'_> {
     ///
     /// Fails if the build does not start, or is killed or interrupted (exit code 75).
     pub(crate) fn test(&self) -> anyhow::Result<Result<(), &'static str>> {
-        let names = llvm_cov::rerun(self.workspace);
+        let names = llvm_cov::rerun(self.measurement.workspace);
         let is_fingerprint = |path: &Path| llvm_cov::is_fingerprint(path, &names);
         for fingerprint in directories::directories_below(self.build_dir(), 6, is_fingerprint) {
             files::remove_dir(&fingerprint)?;
@@ -80,7 +79,7 @@ impl Session<'_> {
             ),
         }
         let present = directories::executables_below(self.build_dir());
-        for path in llvm_cov::stale(&present, &build, self.workspace) {
+        for path in llvm_cov::stale(&present, &build, self.measurement.workspace) {
             files::remove(path).context("an executable of an earlier build would be counted")?;
         }
         Ok(Ok(()))
@@ -90,7 +89,7 @@ impl Session<'_> {
     fn stray_profiles(&self) -> HashSet<PathBuf> {
         let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
         let root = &self.cx.project.root;
-        directories::files_below(root, &self.workspace.target_directory, is_stray)
+        directories::files_below(root, &self.measurement.workspace.target_directory, is_stray)
             .into_iter()
             .collect()
     }

@@ -44,22 +44,19 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let _lock = measure::lock(&build_dir)?;
     // Another run may have recorded a score while this one waited.
     let subjects = request.load(cx)?;
-    for subject in &subjects {
-        subject.configuration.recorded()?;
-        let package = subject.package.map(std::slice::from_ref);
-        subject.configuration.check_features(package.unwrap_or(request.scope.packages()))?;
-    }
+    subjects.iter().try_for_each(|subject| subject.check(request.packages()))?;
     let added = options.diff.as_ref().map(|diff| added(cx, diff, &build_dir)).transpose()?;
 
     let measurement = Measurement {
         sh: &sh,
         build_dir,
         tools: tools(cx)?,
-        scope: request.scope,
+        workspace: &workspace,
+        tested: request.tested,
         feature_argument: request.features(&subjects),
         passed_to_cargo: &options.passed_to_cargo,
     };
-    let session = Session { cx, workspace: &workspace, measurement };
+    let session = Session { cx, measurement };
     session.remove_results()?;
     if let Err(reason) = session.test()? {
         let sentence = format!("failed: {reason}, so nothing was measured; see above");
@@ -81,20 +78,20 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     } else {
         session.remove_results()?;
     }
-    for (configuration, score) in &verdict.records {
-        configuration.write(*score).with_context(|| format!("{score} % cannot be recorded"))?;
+    for (subject, score) in &verdict.records {
+        subject.write(*score).with_context(|| format!("{score} % cannot be recorded"))?;
     }
     report(cx, options, &verdict, patch.as_ref())
 }
 
 /// Records a score without measuring.
 fn set(subjects: &[Subject<'_>], score: Percent) -> anyhow::Result<Outcome> {
-    let [Subject { configuration, .. }] = subjects else {
-        let names = subjects.iter().map(|it| it.configuration.file.clone());
+    let [subject] = subjects else {
+        let names = subjects.iter().map(|subject| subject.file.clone());
         bail!(record::several(&names.collect::<Vec<_>>()));
     };
-    configuration.write(score)?;
-    terminal::say(&format!("recorded: {score} % in {}", configuration.names()));
+    subject.write(score)?;
+    terminal::say(&format!("recorded: {score} % in {}", subject.names()));
     Ok(Outcome::Pass)
 }
 

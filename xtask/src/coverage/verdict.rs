@@ -1,11 +1,13 @@
 //! Pure. Which files count, how their score compares with the recorded one, and what to say about it.
 
+use std::cmp::Ordering;
+
 use anyhow::bail;
 
 use crate::cli::coverage::Profile;
 use crate::coverage::diff::{self, Patch};
 use crate::coverage::llvm_cov::{File, Lines};
-use crate::coverage::record::{Configuration, Recorded, Subject};
+use crate::coverage::record::Subject;
 use crate::coverage::report;
 use crate::plan::metadata::Metadata;
 use crate::text::Percent;
@@ -33,8 +35,8 @@ impl<'w> Measured<'w> {
     ) -> Measured<'w> {
         let (excluded, warnings) = (Vec::new(), Vec::new());
         let mut measured = Measured { workspace, counted, excluded, warnings };
-        for Subject { package, configuration } in subjects {
-            let Some(pattern) = &configuration.config.exclude_path else { continue };
+        for Subject { package, config, file, .. } in subjects {
+            let Some(pattern) = &config.exclude_path else { continue };
             let name = package.map(|package| package.name.as_str());
             let is_excluded = |file: &mut File| {
                 is_in(&file.path, workspace, name)
@@ -43,8 +45,7 @@ impl<'w> Measured<'w> {
             let excluded: Vec<File> = measured.counted.extract_if(.., is_excluded).collect();
             if excluded.is_empty() {
                 measured.warnings.push(format!(
-                    "warning: {}: `exclude_path` matches no measured file: `{pattern}`",
-                    configuration.file
+                    "warning: {file}: `exclude_path` matches no measured file: `{pattern}`"
                 ));
             }
             measured.excluded.extend(excluded.into_iter().map(|file| file.path));
@@ -64,73 +65,45 @@ fn is_in(path: &str, workspace: &Metadata, package: Option<&str>) -> bool {
     package.is_none_or(|name| owner.is_ok_and(|owner| owner.name == name))
 }
 
-/// How a measured score differs from the recorded one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    Within,
-    Lower,
-    Higher,
-}
-
-/// Compares the exact percentage, not the rounded one that is shown.
-fn judge(recorded: Recorded, measured: Lines) -> Change {
+/// Compares with the record; what is within the tolerance is equal. The exact percentage counts, not
+/// the rounded one that is shown.
+fn judge(subject: &Subject<'_>, measured: Lines) -> Ordering {
     // Decimal fractions are not exact in binary: 64.2 - 63.7 is slightly more than 0.5.
     const EPSILON: f64 = 1e-9;
-    let change = measured.percent() - recorded.percent;
+    let change = measured.percent() - subject.recorded;
     // A record is rounded down: what it was rounded from is no change, however small the tolerance.
     let is_rounding = (0.0..0.01 - EPSILON).contains(&change);
-    if is_rounding || change.abs() <= recorded.tolerance + EPSILON {
-        Change::Within
-    } else if change < 0.0 {
-        Change::Lower
-    } else {
-        Change::Higher
+    if is_rounding || change.abs() <= subject.config.tolerance + EPSILON {
+        return Ordering::Equal;
     }
-}
-
-/// What a change of score leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
-    /// Pass, and leave the record as it is.
-    Keep,
-    /// Pass, and record the measured score.
-    Record,
-    /// Fail, and leave the record as it is.
-    Refuse,
-}
-
-/// Returns what to do about a change: a lower score is recorded only on request.
-fn action(change: Change, profile: Profile) -> Action {
-    match (change, profile) {
-        (Change::Within, _) => Action::Keep,
-        (_, Profile::Ci) | (Change::Lower, Profile::Devel) => Action::Refuse,
-        (Change::Higher, _) | (Change::Lower, Profile::DevelAllowingLower) => Action::Record,
-    }
+    change.total_cmp(&0.0)
 }
 
 /// The next step after a score was refused; a patch follows. `command` is how coverage is called.
-fn advice(change: Change, command: &str) -> String {
-    match change {
-        Change::Lower => format!(
+fn advice(change: Ordering, command: &str) -> String {
+    if change.is_lt() {
+        format!(
             "add tests: `{command} --diff` lists the new lines that no test runs; if the drop is intended, \
              record it with `{command} --devel --allow-lower`, or apply this patch with `git apply`:"
-        ),
-        Change::Within | Change::Higher => format!(
+        )
+    } else {
+        format!(
             "record the new score with `{command} --devel`, or, if this architecture is not available \
              to you, apply this patch with `git apply`:"
-        ),
+        )
     }
 }
 
 /// The result in one sentence: what was measured, and how that compares with the record.
-fn sentence(recorded: Recorded, measured: Lines) -> String {
-    let Recorded { percent, tolerance } = recorded;
-    let relation = match judge(recorded, measured) {
-        Change::Within => format!("within {tolerance:.2} points of"),
-        Change::Lower => format!("more than {tolerance:.2} points below"),
-        Change::Higher => format!("more than {tolerance:.2} points above"),
+fn sentence(subject: &Subject<'_>, measured: Lines) -> String {
+    let Subject { recorded, config, .. } = subject;
+    let tolerance = config.tolerance;
+    let relation = match judge(subject, measured) {
+        Ordering::Equal => format!("within {tolerance:.2} points of"),
+        Ordering::Less => format!("more than {tolerance:.2} points below"),
+        Ordering::Greater => format!("more than {tolerance:.2} points above"),
     };
-    format!("{measured} are covered, {relation} the recorded {percent:.2} %")
+    format!("{measured} are covered, {relation} the recorded {recorded:.2} %")
 }
 
 /// The result for the score.
@@ -144,7 +117,7 @@ pub(crate) struct Verdict<'s> {
     /// Records the score, where that is not done.
     pub(crate) patch: String,
     /// The scores to record.
-    pub(crate) records: Vec<(&'s Configuration, Percent)>,
+    pub(crate) records: Vec<(&'s Subject<'s>, Percent)>,
 }
 
 impl<'s> Verdict<'s> {
@@ -171,7 +144,7 @@ impl<'s> Verdict<'s> {
             let (mut recorded, mut result) = ("none".to_owned(), "no configuration");
             if let Some(subject) = subjects.iter().find(|it| it.package == Some(package)) {
                 let (word, verdict) = compare(subject, lines, profile, command)?;
-                recorded = format!("{:.2} %", subject.configuration.recorded()?.percent);
+                recorded = format!("{:.2} %", subject.recorded);
                 result = word;
                 for advice in verdict.paragraphs.into_iter().skip(1) {
                     if !all.paragraphs.contains(&advice) {
@@ -206,38 +179,37 @@ fn compare<'s>(
     profile: Profile,
     command: &str,
 ) -> anyhow::Result<(&'static str, Verdict<'s>)> {
-    let Subject { package, configuration } = subject;
     if measured.counted == 0 {
-        let of = package.map(|package| format!(" of `{}`", package.name)).unwrap_or_default();
+        let of =
+            subject.package.map(|package| format!(" of `{}`", package.name)).unwrap_or_default();
         bail!(
             Rejected::new(format!("no line{of} was counted"))
                 .help("does `exclude_path` exclude every file?")
         );
     }
-    let recorded = configuration.recorded()?;
-    let change = judge(recorded, measured);
-    let sentence = sentence(recorded, measured);
-    let score = measured.score();
+    let change = judge(subject, measured);
+    let sentence = sentence(subject, measured);
     let mut verdict = Verdict::default();
-    let word = match action(change, profile) {
-        Action::Keep => {
+    // A lower score is recorded only on request.
+    let word = match (change, profile) {
+        (Ordering::Equal, _) => {
             verdict.paragraphs.push(format!("passed: {sentence}"));
             "passed"
         }
-        Action::Record => {
-            verdict.paragraphs = vec![
-                format!("recorded: {measured} are covered, was {:.2} %", recorded.percent),
-                format!("help: commit {}", configuration.names()),
-            ];
-            verdict.records.push((configuration, score));
-            "recorded"
-        }
-        Action::Refuse => {
+        (_, Profile::Ci) | (Ordering::Less, Profile::Devel) => {
             verdict.is_failed = true;
             verdict.paragraphs =
                 vec![format!("failed: {sentence}"), format!("help: {}", advice(change, command))];
-            verdict.patch = configuration.patch(score);
-            if change == Change::Lower { "failed: lower" } else { "failed: higher" }
+            verdict.patch = subject.patch(measured.score());
+            if change.is_lt() { "failed: lower" } else { "failed: higher" }
+        }
+        (Ordering::Greater, _) | (Ordering::Less, Profile::DevelAllowingLower) => {
+            verdict.paragraphs = vec![
+                format!("recorded: {measured} are covered, was {:.2} %", subject.recorded),
+                format!("help: commit {}", subject.names()),
+            ];
+            verdict.records.push((subject, measured.score()));
+            "recorded"
         }
     };
     Ok((word, verdict))
@@ -290,42 +262,53 @@ mod tests {
         Lines { covered, counted }
     }
 
-    fn recorded(percent: f64) -> Recorded {
-        Recorded { percent, tolerance: 0.5 }
+    fn recorded(percent: f64) -> Subject<'static> {
+        let mut subject = Subject::default();
+        subject.recorded = percent;
+        subject
     }
 
     #[test]
     fn the_tolerance_counts_on_both_sides_and_includes_its_ends() {
-        assert_eq!(judge(recorded(85.0), lines(845, 1000)), Change::Within);
-        assert_eq!(judge(recorded(85.0), lines(8449, 10_000)), Change::Lower);
-        assert_eq!(judge(recorded(85.0), lines(855, 1000)), Change::Within);
-        assert_eq!(judge(recorded(85.0), lines(8551, 10_000)), Change::Higher);
-        assert_eq!(judge(recorded(64.2), lines(637, 1000)), Change::Within);
+        assert_eq!(judge(&recorded(85.0), lines(845, 1000)), Ordering::Equal);
+        assert_eq!(judge(&recorded(85.0), lines(8449, 10_000)), Ordering::Less);
+        assert_eq!(judge(&recorded(85.0), lines(855, 1000)), Ordering::Equal);
+        assert_eq!(judge(&recorded(85.0), lines(8551, 10_000)), Ordering::Greater);
+        assert_eq!(judge(&recorded(64.2), lines(637, 1000)), Ordering::Equal);
         // What was just recorded is within, however strict the configuration.
-        let strict = Recorded { percent: 66.66, tolerance: 0.0 };
-        assert_eq!(judge(strict, lines(2, 3)), Change::Within);
-        assert_eq!(judge(strict, lines(6667, 10_000)), Change::Higher);
+        let mut strict = recorded(66.66);
+        strict.config.tolerance = 0.0;
+        assert_eq!(judge(&strict, lines(2, 3)), Ordering::Equal);
+        assert_eq!(judge(&strict, lines(6667, 10_000)), Ordering::Greater);
     }
 
     #[test]
     fn the_exact_percentage_decides_and_not_the_shown_one() {
         let slightly_more = lines(85_504, 100_000);
         assert_eq!(slightly_more.score().to_string(), "85.50");
-        assert_eq!(judge(recorded(85.0), slightly_more), Change::Higher);
+        assert_eq!(judge(&recorded(85.0), slightly_more), Ordering::Greater);
     }
 
     #[test]
     fn a_drop_is_recorded_only_where_that_is_allowed() {
-        let profiles = [Profile::Ci, Profile::Devel, Profile::DevelAllowingLower];
-        let row = |change| profiles.map(|profile| action(change, profile));
-        assert_eq!(row(Change::Within), [Action::Keep; 3]);
-        assert_eq!(row(Change::Higher), [Action::Refuse, Action::Record, Action::Record]);
-        assert_eq!(row(Change::Lower), [Action::Refuse, Action::Refuse, Action::Record]);
+        let subject = recorded(50.0);
+        let row = |covered| {
+            [Profile::Ci, Profile::Devel, Profile::DevelAllowingLower].map(|profile| {
+                let (word, verdict) =
+                    compare(&subject, lines(covered, 10), profile, "coverage").unwrap();
+                assert_eq!(verdict.is_failed, word.starts_with("failed"));
+                assert_eq!(verdict.records.len(), usize::from(word == "recorded"));
+                word
+            })
+        };
+        assert_eq!(row(5), ["passed"; 3]);
+        assert_eq!(row(6), ["failed: higher", "recorded", "recorded"]);
+        assert_eq!(row(4), ["failed: lower", "failed: lower", "recorded"]);
     }
 
     #[test]
     fn the_sentence_states_the_rule() {
-        let say = |measured| sentence(recorded(85.0), measured);
+        let say = |measured| sentence(&recorded(85.0), measured);
         assert_eq!(
             say(lines(851, 1000)),
             "85.10 % of lines (851 of 1000) are covered, within 0.50 points of the recorded 85.00 %"
