@@ -134,14 +134,11 @@ fn of_package(package: &Package, names: Option<&[String]>) -> Vec<String> {
 pub(crate) fn parse_score_file(source: &Source, found: &Diagnostics) -> Option<Number> {
     let start = source.text.len() - source.text.trim_start().len();
     let text = source.text.trim();
-    let number = Percent::from_text(text).and_then(|_| {
-        let percent = text.parse().ok()?;
-        Some(Number { percent, start, end: start + text.len() })
-    });
-    if number.is_none() {
+    let Some(percent) = Percent::from_text(text).and_then(|_| text.parse().ok()) else {
         found.push(source.error(start, "expected one number from 0 to 100 and nothing else"));
-    }
-    number
+        return None;
+    };
+    Some(Number { percent, start, end: start + text.len() })
 }
 
 /// Whether two scores are the same in the first two decimals, cut off or rounded.

@@ -100,11 +100,11 @@ impl Session<'_> {
         new.sort();
         let Some(first) = new.first() else { return Ok(()) };
         terminal::note(&format!(
-            "note: removed {} that a program wrote without `LLVM_PROFILE_FILE` in its environment, \
-             such as `{}`; the lines that it ran do not count\n\
+            "note: removed profiles that a program wrote without `LLVM_PROFILE_FILE` in its environment, \
+             such as `{}` ({} in all); the lines that it ran do not count\n\
              help: pass `LLVM_PROFILE_FILE` on to it",
-            count(new.len(), "profile"),
-            self.cx.project.relative(first)
+            self.cx.project.relative(first),
+            new.len()
         ));
         new.into_iter().try_for_each(|path| files::remove(path))
     }
@@ -127,12 +127,12 @@ impl Session<'_> {
         };
         let left_out: Vec<&str> =
             profiles.iter().filter(is_unreadable).map(String::as_str).collect();
-        let all = count(profiles.len(), "profile");
-        ensure!(left_out.len() < profiles.len(), "failed to read any of {all}");
+        let all = profiles.len();
+        ensure!(left_out.len() < all, "failed to read any profile, out of {all}");
         ensure!(output.status.success(), "llvm-cov failed: {}", stderr.trim());
         if !left_out.is_empty() {
             terminal::note(&format!(
-                "note: left out {} of {all} that cannot be read, as a killed program leaves them: {}",
+                "note: left out {} of {all} profiles that cannot be read, as a killed program leaves them: {}",
                 left_out.len(),
                 left_out.join(", ")
             ));
@@ -217,8 +217,4 @@ fn split_messages(stdout: PipeReader, messages: &Sender<String>) -> io::Result<(
         line.clear();
     }
     io::copy(&mut stdout, &mut io::stderr()).map(drop)
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

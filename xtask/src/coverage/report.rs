@@ -73,15 +73,7 @@ pub(crate) fn patch(path: &str, old: &str, new: &str) -> String {
 /// A path as git writes it: in quotes, with escapes, if it has characters that would end it.
 fn quote(path: &str) -> String {
     let is_plain = |c: char| !c.is_control() && c != '"' && c != '\\';
-    if path.chars().all(is_plain) {
-        return path.to_owned();
-    }
-    let escape = |c: char| match c {
-        '"' | '\\' => format!("\\{c}"),
-        _ if c.is_control() => format!("\\{:03o}", u32::from(c)),
-        _ => c.to_string(),
-    };
-    format!("\"{}\"", path.chars().map(escape).collect::<String>())
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("{path:?}") }
 }
 
 #[cfg(test)]
@@ -146,6 +138,6 @@ mod tests {
     #[test]
     fn a_path_that_would_end_early_is_quoted() {
         assert_eq!(quote("a/é b.json"), "a/é b.json");
-        assert_eq!(quote("a/\"x\n"), "\"a/\\\"x\\012\"");
+        assert_eq!(quote("a/\"x\n"), "\"a/\\\"x\\n\"");
     }
 }

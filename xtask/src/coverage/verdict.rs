@@ -9,7 +9,7 @@ use crate::coverage::diff::{self, Patch};
 use crate::coverage::llvm_cov::{File, Lines};
 use crate::coverage::record::Subject;
 use crate::coverage::report;
-use crate::plan::metadata::Metadata;
+use crate::plan::metadata::{Metadata, Package};
 use crate::text::Percent;
 use crate::text::diagnostic::Rejected;
 use crate::text::extended_regex;
@@ -37,9 +37,8 @@ impl<'w> Measured<'w> {
         let mut measured = Measured { workspace, counted, excluded, warnings };
         for Subject { package, config, file, .. } in subjects {
             let Some(pattern) = &config.exclude_path else { continue };
-            let name = package.map(|package| package.name.as_str());
             let is_excluded = |file: &mut File| {
-                is_in(&file.path, workspace, name)
+                is_in(&file.path, workspace, *package)
                     && extended_regex::matches(pattern, diff::relative(&file.path, root))
             };
             let excluded: Vec<File> = measured.counted.extract_if(.., is_excluded).collect();
@@ -54,15 +53,17 @@ impl<'w> Measured<'w> {
     }
 
     /// The lines of a package, or all.
-    fn lines(&self, package: Option<&str>) -> Lines {
+    fn lines(&self, package: Option<&Package>) -> Lines {
         let files = self.counted.iter().filter(|file| is_in(&file.path, self.workspace, package));
         files.map(|file| file.lines).sum()
     }
 }
 
-fn is_in(path: &str, workspace: &Metadata, package: Option<&str>) -> bool {
-    let owner = workspace.owner_of(path.as_ref());
-    package.is_none_or(|name| owner.is_ok_and(|owner| owner.name == name))
+fn is_in(path: &str, workspace: &Metadata, package: Option<&Package>) -> bool {
+    let is_owner = |package: &Package| {
+        workspace.owner_of(path.as_ref()).is_ok_and(|owner| owner.name == package.name)
+    };
+    package.is_none_or(is_owner)
 }
 
 /// Compares with the record; what is within the tolerance is equal. The exact percentage counts, not
@@ -140,7 +141,7 @@ impl<'s> Verdict<'s> {
         let mut failed = Vec::new();
         for package in &measured.workspace.packages {
             let name = &package.name;
-            let lines = measured.lines(Some(name));
+            let lines = measured.lines(Some(package));
             let (mut recorded, mut result) = ("none".to_owned(), "no configuration");
             if let Some(subject) = subjects.iter().find(|it| it.package == Some(package)) {
                 let (word, verdict) = compare(subject, lines, profile, command)?;
@@ -223,8 +224,8 @@ pub(crate) fn place(package: Option<&str>, architecture: &str) -> (String, Strin
     (format!("coverage{package}-{architecture}"), title)
 }
 
-/// Longer lists are of no help, and Buildkite refuses a page of more than a mebibyte.
-const SHOWN: usize = 500;
+/// Longer lists are of no help on the build's page.
+const MAX_LIST_BYTES: usize = 16 << 10;
 
 /// What the build's page shows about a run, below the title.
 pub(crate) fn page(title: &str, verdict: &Verdict<'_>, added: Option<&Patch>) -> String {
@@ -239,14 +240,10 @@ pub(crate) fn page(title: &str, verdict: &Verdict<'_>, added: Option<&Patch>) ->
     }
     if let Some(added) = added {
         parts.push(format!("{}\n", added.sentence()));
-        let shown = added.uncovered.iter().take(SHOWN).map(|lines| format!("{lines}\n"));
-        let mut shown: String = shown.collect();
-        if let more @ 1.. = added.uncovered.len().saturating_sub(SHOWN) {
-            shown += &format!("and {more} more\n");
-        }
-        if !shown.is_empty() {
-            parts.push("No test runs these lines:\n".to_owned());
-            parts.push(sanitize::code_block("text", &shown));
+        if !added.uncovered.is_empty() {
+            let list = added.uncovered.join("\n");
+            let list = sanitize::cut_to_lines(&list, MAX_LIST_BYTES);
+            parts.push(sanitize::headed_code_block("No test runs these lines", &list));
         }
     }
     parts.join("\n")
@@ -350,7 +347,7 @@ mod tests {
 
             0.00 % of the lines of code added since main are covered (0 of 2)
 
-            No test runs these lines:
+            **No test runs these lines**
 
             ```text
             src/a.rs:1-2

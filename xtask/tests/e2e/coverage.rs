@@ -640,7 +640,7 @@ fn without_a_readable_profile_there_is_no_verdict() {
                 panic!(\"{}\", std::process::Command::new(\"true\").exec());\n}\n";
     sandbox.write("tests/add.rs", test);
     let run = sandbox.xtask(&["coverage"]).assert_code(75);
-    assert_eq!(said(&run), "error: failed to read any of 1 profile");
+    assert_eq!(said(&run), "error: failed to read any profile, out of 1");
 }
 
 #[test]
@@ -859,7 +859,11 @@ fn a_profile_of_a_program_without_an_environment_is_named_and_removed() {
     sandbox.commit_all("Add a program");
     let run = sandbox.xtask(&["coverage", "--devel", "--allow-lower"]).assert_code(0);
     let notes = said(&run);
-    assert!(notes.contains("note: removed 1 profile that a program wrote"), "{notes}");
+    assert!(
+        notes.contains("note: removed profiles that a program wrote")
+            && notes.contains("(1 in all)"),
+        "{notes}"
+    );
     assert!(notes.contains("such as `default_"), "{notes}");
     assert_eq!(sandbox.git(&["status", "--short"]), format!(" M {}\n", file()));
 }
