@@ -1,6 +1,6 @@
 //! Pure. The results of the runs, and whether a benchmark is slower than on the base.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -30,11 +30,18 @@ impl Results {
     /// Reads an exported baseline.
     pub(crate) fn parse(text: &str) -> Option<Results> {
         let exported: Value = serde_json::from_str(text).ok()?;
-        let benchmarks = exported.get("benchmarks")?.as_object()?.iter();
-        let benchmarks = benchmarks
-            .map(|(name, entry)| Some((name.clone(), Benchmark::of(entry)?)))
-            .collect::<Option<BTreeMap<_, _>>>()?;
-        Some(Results { benchmarks })
+        let benchmark = |(name, exported): (&String, &Value)| {
+            let median = &exported["criterion_estimates_v1"]["median"];
+            let interval = &median["confidence_interval"];
+            let median = Estimate {
+                ns: median["point_estimate"].as_f64()?,
+                low_ns: interval["lower_bound"].as_f64()?,
+                high_ns: interval["upper_bound"].as_f64()?,
+            };
+            Some((name.clone(), Benchmark { median, exported: exported.clone() }))
+        };
+        let benchmarks = exported["benchmarks"].as_object()?.iter().map(benchmark);
+        Some(Results { benchmarks: benchmarks.collect::<Option<_>>()? })
     }
 
     /// The text that `critcmp` reads, under another name: the heading of its column.
@@ -49,37 +56,26 @@ impl Results {
         serde_json::json!({ "name": name, "benchmarks": benchmarks }).to_string()
     }
 
-    /// Returns the median run of each benchmark; of an even number of runs the faster one.
+    /// Returns the median run of each benchmark.
     pub(crate) fn median(runs: &[Results]) -> Results {
         let names = runs.iter().flat_map(|results| results.benchmarks.keys());
-        let median_run = |name: &String| {
-            let mut of_name: Vec<&Benchmark> =
-                runs.iter().filter_map(|results| results.benchmarks.get(name)).collect();
-            of_name.sort_by(|one, other| one.median.ns.total_cmp(&other.median.ns));
-            let at = of_name.len().saturating_sub(1) / 2;
-            Some((name.clone(), (*of_name.get(at)?).clone()))
-        };
-        Results { benchmarks: names.filter_map(median_run).collect() }
+        let median = |name: &String| Some((name.clone(), (*median(&sorted(runs, name))?).clone()));
+        Results { benchmarks: names.filter_map(median).collect() }
     }
 }
 
-impl Benchmark {
-    fn of(entry: &Value) -> Option<Benchmark> {
-        let median = entry.get("criterion_estimates_v1")?.get("median")?;
-        let interval = median.get("confidence_interval")?;
-        Some(Benchmark {
-            median: Estimate {
-                ns: median.get("point_estimate")?.as_f64()?,
-                low_ns: interval.get("lower_bound")?.as_f64()?,
-                high_ns: interval.get("upper_bound")?.as_f64()?,
-            },
-            exported: entry.clone(),
-        })
-    }
+/// The runs of one benchmark, the fastest first.
+fn sorted<'r>(runs: &'r [Results], name: &str) -> Vec<&'r Benchmark> {
+    let mut sorted: Vec<&Benchmark> =
+        runs.iter().filter_map(|results| results.benchmarks.get(name)).collect();
+    sorted.sort_by(|one, other| one.median.ns.total_cmp(&other.median.ns));
+    sorted
 }
 
-/// All results of one side, in the order of the runs.
-pub(crate) type Runs = [Results];
+/// The median run; of an even number the faster one.
+fn median<'s, 'r>(sorted: &'s [&'r Benchmark]) -> Option<&'s &'r Benchmark> {
+    sorted.get(sorted.len().saturating_sub(1) / 2)
+}
 
 /// Every benchmark of either side, sorted by name.
 #[derive(Debug, PartialEq)]
@@ -96,32 +92,21 @@ pub(crate) struct Row {
     pub(crate) change: Option<Estimate>,
     /// How much slower the base's median run was than its fastest; None with a single run.
     pub(crate) noise_percent: Option<f64>,
-    /// How much slower the fastest run of the change was than that of the base.
-    slowdown_at_best_percent: Option<f64>,
     /// By more than the limit and the noise.
     pub(crate) is_slower: bool,
 }
 
 impl Comparison {
     /// Compares the medians of the runs' medians.
-    pub(crate) fn of(base: &Runs, change: &Runs, fail_above_percent: Option<f64>) -> Comparison {
-        let mut names: Vec<&String> =
+    pub(crate) fn of(
+        base: &[Results],
+        change: &[Results],
+        fail_above_percent: Option<f64>,
+    ) -> Comparison {
+        let names: BTreeSet<&String> =
             base.iter().chain(change).flat_map(|results| results.benchmarks.keys()).collect();
-        names.sort();
-        names.dedup();
-        let median = |side: &Results, name: &str| Some(side.benchmarks.get(name)?.median);
-        let (base_median, change_median) = (Results::median(base), Results::median(change));
         let row = |name: &String| {
-            let mut row = Row {
-                name: name.clone(),
-                base: median(&base_median, name),
-                change: median(&change_median, name),
-                noise_percent: noise_percent(base, name),
-                slowdown_at_best_percent: slowdown_at_best_percent(base, change, name),
-                is_slower: false,
-            };
-            row.is_slower = is_slower(&row, fail_above_percent);
-            row
+            Row::of(name, &sorted(base, name), &sorted(change, name), fail_above_percent)
         };
         Comparison { rows: names.into_iter().map(row).collect() }
     }
@@ -138,40 +123,30 @@ impl Comparison {
 }
 
 impl Row {
+    /// Compares the runs of one benchmark, the fastest first.
+    fn of(name: &str, base: &[&Benchmark], change: &[&Benchmark], limit: Option<f64>) -> Row {
+        let slowdown_percent = |time: Option<&&Benchmark>, than: Option<&&Benchmark>| {
+            Some((time?.median.ns / than?.median.ns - 1.0) * 100.0)
+        };
+        let noise = slowdown_percent(median(base), base.first()).filter(|_| base.len() > 1);
+        // A disturbance makes a run slower, never faster. So the fastest runs say most about the
+        // code; the median alone would be wrong on a machine that was busy during half of the runs.
+        let at_median = slowdown_percent(median(change), median(base));
+        let at_best = slowdown_percent(change.first(), base.first());
+        let is_slower = match (limit, noise, at_median, at_best) {
+            (Some(limit), Some(noise), Some(at_median), Some(at_best)) => {
+                limit.max(noise) < at_median.min(at_best)
+            }
+            _ => false,
+        };
+        let [base, change] = [base, change].map(|runs| median(runs).map(|run| run.median));
+        Row { name: name.to_owned(), base, change, noise_percent: noise, is_slower }
+    }
+
     /// Returns how many times as long the change takes as the base.
     pub(crate) fn ratio(&self) -> Option<f64> {
         Some(self.change?.ns / self.base?.ns)
     }
-}
-
-/// A disturbance makes a run slower, never faster. So the fastest runs say most about the code; the
-/// median alone would be wrong on a machine that was busy during half of the runs.
-fn is_slower(row: &Row, fail_above_percent: Option<f64>) -> bool {
-    let (Some(limit), Some(ratio), Some(noise), Some(at_best)) =
-        (fail_above_percent, row.ratio(), row.noise_percent, row.slowdown_at_best_percent)
-    else {
-        return false;
-    };
-    limit.max(noise) < at_best.min((ratio - 1.0) * 100.0)
-}
-
-fn sorted_medians(runs: &Runs, name: &str) -> Vec<f64> {
-    let medians = runs.iter().filter_map(|results| Some(results.benchmarks.get(name)?.median.ns));
-    let mut medians: Vec<f64> = medians.collect();
-    medians.sort_by(f64::total_cmp);
-    medians
-}
-
-fn noise_percent(base: &Runs, name: &str) -> Option<f64> {
-    match sorted_medians(base, name).as_slice() {
-        [] | [_] => None,
-        sorted @ [fastest, ..] => Some((sorted[(sorted.len() - 1) / 2] / fastest - 1.0) * 100.0),
-    }
-}
-
-fn slowdown_at_best_percent(base: &Runs, change: &Runs, name: &str) -> Option<f64> {
-    let fastest = |runs: &Runs| sorted_medians(runs, name).first().copied();
-    Some((fastest(change)? / fastest(base)? - 1.0) * 100.0)
 }
 
 /// A time with three significant digits and the unit that fits it.
