@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::ensure;
-use serde_json::{Value, json};
 
 use crate::base::Base;
 use crate::bench::checkout::Checkout;
@@ -212,15 +210,16 @@ impl Known {
         parts.extend(variables.map(|(name, value)| (name.as_str(), value.as_str())));
         let lines = parts.into_iter().map(|(name, value)| format!("{name} {value:?}"));
         let key = lines.collect::<Vec<_>>().join("\n");
-        let file = cache_dir.join("known").join(format!("{}.json", fingerprint(key.as_bytes())));
+        let file = cache_dir.join("known").join(fingerprint(key.as_bytes()));
         Ok(Known { file, key })
     }
 
     /// Returns the results, with a note that says how old they are.
     pub(crate) fn load(&self, base: &Base) -> Option<Results> {
         let text = files::read_text_if_exists(&self.file, "the measurement").ok()??;
-        let results = parse_entry(&text, &self.key)?;
-        let age = files::age(&self.file).map(|age| format!(" ({})", ago(age))).unwrap_or_default();
+        let results = self.parse(&text)?;
+        let age = files::age(&self.file).map(|age| age.as_secs() / 3600 + 1);
+        let age = age.map(|hours| format!(" (less than {hours} h ago)")).unwrap_or_default();
         terminal::note(&format!(
             "note: {} was measured before{age}; `--fresh` measures it again",
             base.name
@@ -231,7 +230,7 @@ impl Known {
     /// Saves what was measured; failing to only costs time.
     pub(crate) fn save(&self, runs: &[Results]) {
         let Some(dir) = self.file.parent() else { return };
-        let entry = entry(&self.key, &Results::median(runs));
+        let entry = self.entry(&Results::median(runs));
         let written = directories::create_private_dir(dir)
             .and_then(|()| files::write_atomically(&self.file, entry.as_bytes()));
         if let Err(error) = written {
@@ -241,19 +240,14 @@ impl Known {
         }
         directories::keep_newest(dir, MAX_ENTRIES);
     }
-}
-
-fn entry(key: &str, results: &Results) -> String {
-    json!({"key": key, "results": results.export_as("base")}).to_string()
-}
-
-/// None for an entry of another key, and for one that cannot be read.
-fn parse_entry(text: &str, key: &str) -> Option<Results> {
-    let stored: Value = serde_json::from_str(text).ok()?;
-    if stored["key"].as_str()? != key {
-        return None;
+    fn entry(&self, results: &Results) -> String {
+        format!("{}\n{}", self.key, results.export_as("base"))
     }
-    Results::parse(stored["results"].as_str()?)
+
+    /// None for an entry of another key, and for one that cannot be read.
+    fn parse(&self, entry: &str) -> Option<Results> {
+        Results::parse(entry.strip_prefix(&self.key)?)
+    }
 }
 
 /// Whether an environment variable changes what is built. One too many costs a measurement, one too
@@ -281,17 +275,6 @@ fn machine() -> String {
     format!("{} {} {threads}", identity.trim(), model.join(" "))
 }
 
-/// Formats an age for people.
-fn ago(age: Duration) -> String {
-    let minutes = age.as_secs() / 60;
-    match minutes {
-        0 => "less than a minute ago".to_owned(),
-        1..120 => format!("{minutes} min ago"),
-        120..2880 => format!("{} h ago", minutes / 60),
-        _ => format!("{} days ago", minutes / 60 / 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,11 +283,13 @@ mod tests {
     #[test]
     fn an_entry_is_read_for_its_own_key_only() {
         let results = results(&[("a", 1.5)]);
-        let text = entry("k", &results);
-        let read = parse_entry(&text, "k").unwrap();
+        let known = |key: &str| Known { file: PathBuf::new(), key: key.to_owned() };
+        let text = known("k").entry(&results);
+        let read = known("k").parse(&text).unwrap();
         assert_eq!(read.benchmarks["a"].median, results.benchmarks["a"].median);
-        assert_eq!(parse_entry(&text, "other"), None);
-        assert_eq!(parse_entry(&text[..text.len() / 2], "k"), None);
+        assert_eq!(known("other").parse(&text), None);
+        assert_eq!(known("k").parse(&text.replacen('k', "k l", 1)), None);
+        assert_eq!(known("k").parse(&text[..text.len() / 2]), None);
     }
 
     #[test]
@@ -315,21 +300,5 @@ mod tests {
         for name in ["PATH", "CARGO_TARGET_DIR", "CARGO_TERM_COLOR", "CARGO_BUILD_JOBS"] {
             assert!(!affects_build(name), "{name}");
         }
-    }
-
-    #[test]
-    fn ages_are_rounded_down() {
-        let shown = [59, 60, 7_199, 7_200, 172_799, 172_800].map(|s| ago(Duration::from_secs(s)));
-        assert_eq!(
-            shown,
-            [
-                "less than a minute ago",
-                "1 min ago",
-                "119 min ago",
-                "2 h ago",
-                "47 h ago",
-                "2 days ago"
-            ]
-        );
     }
 }

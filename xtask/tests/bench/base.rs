@@ -280,12 +280,12 @@ fn a_base_measured_by_another_version_is_measured_again() {
     let measured = Measured::new();
     measured.bench(&[]).assert_code(0);
     let entries = measured.sandbox.beside("home/.cache/rust-vmm-ci");
-    let entries = walkdir::WalkDir::new(entries).into_iter().map(Result::unwrap);
-    let is_entry = |path: &Path| path.extension().is_some_and(|it| it == "json");
-    let entry = entries.map(walkdir::DirEntry::into_path).find(|path| is_entry(path)).unwrap();
+    let mut entries = walkdir::WalkDir::new(entries).into_iter().map(Result::unwrap);
+    let is_entry = |path: &Path| path.parent().is_some_and(|dir| dir.ends_with("known"));
+    let entry = entries.find(|entry| is_entry(entry.path())).unwrap().into_path();
     let text = std::fs::read_to_string(&entry).unwrap();
-    assert!(text.contains(r#"version \"2\""#), "{text}");
-    std::fs::write(&entry, text.replace(r#"version \"2\""#, r#"version \"1\""#)).unwrap();
+    assert!(text.contains(r#"version "2""#), "{text}");
+    std::fs::write(&entry, text.replace(r#"version "2""#, r#"version "1""#)).unwrap();
     let run = measured.bench(&[]).assert_code(0);
     assert_eq!(run.stderr.matches("--save-baseline").count(), 2, "{}", run.stderr);
 }
