@@ -14,11 +14,10 @@ use anyhow::bail;
 use xshell::Shell;
 
 use crate::base;
-use crate::base::Base;
 use crate::bench::checkout::Checkout;
 use crate::bench::criterion::Side;
 use crate::bench::measure::{Bench, Known, Sides};
-use crate::bench::report::{Heading, Problem};
+use crate::bench::report::Heading;
 use crate::bench::results::{Comparison, Results};
 use crate::bench::selection::{Benchmarks, Schedule, Selection, SideName};
 use crate::cli::bench::{Against, Options};
@@ -38,13 +37,9 @@ const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with 
 /// What is compared, and with what.
 struct Task<'a> {
     options: &'a Options,
-    schedule: Schedule,
-    /// Of the change, as are the following.
-    selection: Selection,
+    /// Of the change.
     benchmarks: Benchmarks<'a>,
-    /// Its directory, relative to the root of the repository.
-    workspace: &'a Path,
-    base: Base,
+    heading: Heading<'a>,
 }
 
 /// Compares the benchmarks of the change with those of its base.
@@ -87,8 +82,8 @@ fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         base = base::merge_base(cx, &base)?;
     }
     let workspace = metadata.root.strip_prefix(&cx.project.root).unwrap_or(Path::new(""));
-    let task = Task { options, schedule, selection, benchmarks, workspace, base };
-    compare(cx, &task, sh, &metadata.target_directory, &cache_dir)
+    let heading = Heading { base, base_reused: false, workspace, selection, schedule };
+    compare(cx, Task { options, benchmarks, heading }, sh, &metadata.target_directory, &cache_dir)
 }
 
 /// In a member's directory cargo takes that member; both sides run at the workspace's root.
@@ -104,41 +99,46 @@ fn selection(cx: &Context, options: &Options, metadata: &Metadata, dir: &Path) -
 /// repository.
 fn compare(
     cx: &Context,
-    task: &Task<'_>,
+    mut task: Task<'_>,
     sh: Shell,
     target_dir: &Path,
     cache_dir: &Path,
 ) -> anyhow::Result<Outcome> {
-    let Task { options, schedule, selection, base: found, .. } = task;
     let bench = Bench::new(cx, target_dir)?;
-    let checkout = Checkout::new(cx, &cache_dir.join("bench-base"), &found.id)?;
+    let checkout = Checkout::new(cx, &cache_dir.join("bench-base"), &task.heading.base.id)?;
     checkout::warn_of_configuration_above(cx, &checkout.dir);
     let compiler = compiler(cx, &sh)?;
     let (sources, target_dir) = (cx.project.root.clone(), target_dir.to_path_buf());
-    let change = Side { sh, sources, target_dir, selection: selection.clone(), compiler };
-    let base = base_side(cx, task, &change, &checkout, bench.dir.join("base"))?;
+    let selection = task.heading.selection.clone();
+    let change = Side { sh, sources, target_dir, selection, compiler };
+    let base = base_side(cx, &task, &change, &checkout, bench.dir.join("base"))?;
+    let heading = &mut task.heading;
     let (mut known, mut base_runs) = (None, Vec::new());
     if let Some(base) = &base {
         if let Some(note) = report::different_compilers(&change.compiler, &base.compiler) {
             terminal::say(&note);
         }
         let place = Known::new(cx, cache_dir, base, &checkout)?;
-        if schedule.may_reuse_base() && !options.fresh {
-            base_runs.extend(place.load(found));
+        // Rounds always measure both sides.
+        if heading.schedule.rounds.is_none() && !task.options.fresh {
+            base_runs.extend(place.load(&heading.base));
         }
         known = Some(place);
     }
-    let base_reused = !base_runs.is_empty();
+    heading.base_reused = !base_runs.is_empty();
     let mut sides = Sides { change, base, change_runs: Vec::new(), base_runs };
-    if let Some((side, problem)) = bench.measure_all(schedule, &mut sides)? {
-        return Ok(report_problem(task, side, &problem));
+    if let Some((side, problem)) = bench.measure_all(&heading.schedule, &mut sides)? {
+        let failure = problem.failure(side, &heading.base, task.benchmarks.have_criterion());
+        if side == SideName::Base {
+            bail!(failure);
+        }
+        terminal::report_error(&failure.into());
+        return Ok(Outcome::Fail);
     }
-    if let Some(known) = known.filter(|_| !base_reused && !sides.base_runs.is_empty()) {
+    if let Some(known) = known.filter(|_| !heading.base_reused && !sides.base_runs.is_empty()) {
         known.save(&sides.base_runs);
     }
-    let workspace = task.workspace;
-    let heading = Heading { base: found, base_reused, workspace, selection, schedule: *schedule };
-    show(&bench, options, &heading, &sides)
+    show(&bench, task.options, heading, &sides)
 }
 
 /// Returns the base where it is checked out, or None after a note that says why it has nothing to
@@ -151,21 +151,21 @@ fn base_side(
     target_dir: PathBuf,
 ) -> anyhow::Result<Option<Side>> {
     let sh = cx.sh.clone();
-    sh.change_dir(checkout.dir.join(task.workspace));
+    sh.change_dir(checkout.dir.join(task.heading.workspace));
     checkout::copy_lock_file(cx, change, &sh.current_dir())?;
     // Otherwise cargo would find a manifest in some directory above.
     let found = if sh.current_dir().join("Cargo.toml").is_file() {
         let metadata = inputs::metadata(cx, &sh).map_err(|error| {
             Failure::new(format!("on the base: {error:#}")).help(report::OTHER_BASE)
         })?;
-        task.selection.on_base(&task.benchmarks, &metadata)
+        task.heading.selection.on_base(&task.benchmarks, &metadata)
     } else {
         Err("there is no Cargo.toml".to_owned())
     };
     let (selection, lacking) = match found {
         Ok(found) => found,
         Err(absence) => {
-            let name = &task.base.name;
+            let name = &task.heading.base.name;
             terminal::note(&format!("note: on {name} {absence}: there is nothing to compare with"));
             return Ok(None);
         }
@@ -189,17 +189,6 @@ fn compiler(cx: &Context, sh: &Shell) -> anyhow::Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn report_problem(task: &Task<'_>, side: SideName, problem: &Problem) -> Outcome {
-    let (failure, outcome) = match side {
-        SideName::Change => {
-            (problem.of_the_change(task.benchmarks.have_criterion()), Outcome::Fail)
-        }
-        SideName::Base => (problem.of_the_base(&task.base), Outcome::Unavailable),
-    };
-    terminal::report_error(&failure.into());
-    outcome
 }
 
 /// Shows critcmp's table, and the other forms that the options name.
@@ -226,7 +215,7 @@ fn show(
         let problem = "no benchmark was compared, so `--fail-above` has no verdict";
         let help =
             "keep the names of benchmarks, or leave `--fail-above` out until the base has them";
-        terminal::report_error(&Failure::new(problem).help(help).into());
+        bail!(Failure::new(problem).help(help));
     }
     Ok(outcome)
 }

@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 
 use crate::base::Base;
 use crate::bench::results::{Comparison, Estimate, Row, nanoseconds};
-use crate::bench::selection::{Schedule, Selection};
+use crate::bench::selection::{Schedule, Selection, SideName};
 use crate::outcome::Outcome;
 use crate::text::diagnostic::Failure;
 use crate::text::sanitize::visible;
 
 /// The context of the numbers.
 pub(crate) struct Heading<'a> {
-    pub(crate) base: &'a Base,
+    pub(crate) base: Base,
     /// Whether the base was measured by an earlier run.
     pub(crate) base_reused: bool,
     /// Relative to the root of the repository.
     pub(crate) workspace: &'a Path,
     /// Of the change.
-    pub(crate) selection: &'a Selection,
+    pub(crate) selection: Selection,
     pub(crate) schedule: Schedule,
 }
 
@@ -50,33 +50,31 @@ pub(crate) const OTHER_BASE: &str =
     "compare with another base: `--against merge-base`, or REMOTE and BASE_BRANCH";
 
 impl Problem {
-    pub(crate) fn of_the_change(&self, has_criterion: bool) -> Failure {
-        let help = match self {
-            Problem::DoesNotBuild => "fix what the compiler reports above".to_owned(),
-            Problem::DefaultHarness(manifest) => harness_help(manifest),
-            Problem::Fails | Problem::NoResults if !has_criterion => {
+    /// The error about a side, with the next step.
+    pub(crate) fn failure(&self, side: SideName, base: &Base, has_criterion: bool) -> Failure {
+        let whose = match side {
+            SideName::Change => "the change".to_owned(),
+            SideName::Base => format!("the base ({}, {})", base.name, base.id),
+        };
+        let help = match (self, side) {
+            (Problem::DefaultHarness(manifest), _) => format!(
+                "add `harness = false` to the `[[bench]]` section of `main` in `{}`",
+                visible(&manifest.display().to_string())
+            ),
+            (_, SideName::Base) => OTHER_BASE.to_owned(),
+            (Problem::DoesNotBuild, _) => "fix what the compiler reports above".to_owned(),
+            _ if !has_criterion => {
                 "add `criterion` to the `[dev-dependencies]`: only its benchmarks take \
                  `--save-baseline`"
                     .to_owned()
             }
-            Problem::Fails => "fix the failure above".to_owned(),
-            Problem::NoResults => "see which features build a benchmark: `--features`".to_owned(),
+            (Problem::Fails, _) => "fix the failure above".to_owned(),
+            (Problem::NoResults, _) => {
+                "see which features build a benchmark: `--features`".to_owned()
+            }
         };
-        Failure::new(format!("the benchmarks of the change {self}")).help(help)
+        Failure::new(format!("the benchmarks of {whose} {self}")).help(help)
     }
-
-    pub(crate) fn of_the_base(&self, Base { id, name }: &Base) -> Failure {
-        let help = match self {
-            Problem::DefaultHarness(manifest) => harness_help(manifest),
-            _ => OTHER_BASE.to_owned(),
-        };
-        Failure::new(format!("the benchmarks of the base ({name}, {id}) {self}")).help(help)
-    }
-}
-
-fn harness_help(manifest: &Path) -> String {
-    let manifest = visible(&manifest.display().to_string());
-    format!("add `harness = false` to the `[[bench]]` section of `main` in `{manifest}`")
 }
 
 impl fmt::Display for Problem {
@@ -105,28 +103,25 @@ pub(crate) fn outcome(comparison: &Comparison, fail_above_percent: Option<f64>) 
 /// gate, and its verdict.
 pub(crate) fn lines(comparison: &Comparison, fail_above_percent: Option<f64>) -> Vec<String> {
     let mut lines = Vec::new();
-    let names = |is_wanted: fn(&Row) -> bool| -> Vec<String> {
-        let rows = comparison.rows.iter().filter(|row| is_wanted(row));
-        rows.map(|row| format!("`{}`", visible(&row.name))).collect()
-    };
-    let only_base = names(|row| row.change.is_none());
-    let only_change = names(|row| row.base.is_none());
-    for (names, side) in [(&only_base, "base"), (&only_change, "change")] {
+    for side in [SideName::Base, SideName::Change] {
+        let other = |row: &Row| if side == SideName::Base { row.change } else { row.base };
+        let rows = comparison.rows.iter().filter(|row| other(row).is_none());
+        let names: Vec<String> = rows.map(|row| format!("`{}`", visible(&row.name))).collect();
         // A side that has nothing at all was reported before.
         if !names.is_empty() && names.len() < comparison.rows.len() {
             lines.push(format!("note: only the {side} has {}", names.join(", ")));
         }
     }
-    let compared = comparison.compared();
-    if let Some(limit) = fail_above_percent.filter(|_| compared > 0) {
+    if let Some(limit) = fail_above_percent.filter(|_| comparison.compared() > 0) {
         lines.extend(comparison.slower().map(slower_line));
-        let by = format!("slower by more than {limit} % and the noise");
-        lines.push(match comparison.slower().count() {
-            0 => format!("none of {compared} benchmarks is {by}"),
-            slower => format!("{slower} of {compared} benchmarks {by}"),
-        });
+        lines.push(summary(comparison, limit));
     }
     lines
+}
+
+fn summary(comparison: &Comparison, limit: f64) -> String {
+    let (slower, compared) = (comparison.slower().count(), comparison.compared());
+    format!("{slower} of {compared} benchmarks slower by more than {limit} % and the noise")
 }
 
 fn slower_line(row: &Row) -> String {
@@ -181,23 +176,14 @@ pub(crate) fn markdown(heading: &Heading<'_>, comparison: &Comparison) -> String
     let workspace = visible(&heading.workspace.to_string_lossy()).replace('`', "'");
     let workspace = if workspace.is_empty() { workspace } else { format!(" in `{workspace}`") };
     let reused = if heading.base_reused { ", measured by an earlier run" } else { "" };
-    let mut lines = vec![
-        format!(
-            "**Benchmarks{package}{workspace}** against `{}` ({}{reused})",
-            visible(&heading.base.name).replace('`', "'"),
-            heading.base.short_id()
-        ),
-        String::new(),
-    ];
+    let mut lines = vec![format!(
+        "**Benchmarks{package}{workspace}** against `{}` ({}{reused})\n",
+        visible(&heading.base.name).replace('`', "'"),
+        heading.base.short_id()
+    )];
     // First of all, since a page takes only so much.
     if let Some(limit) = heading.schedule.fail_above_percent {
-        let slower = comparison.slower().count();
-        lines.push(match slower {
-            0 if comparison.compared() == 0 => "**No benchmark was compared.**".to_owned(),
-            0 => format!("Nothing is slower by more than {limit} % and the noise."),
-            _ => format!("**{slower} slower by more than {limit} % and the noise.**"),
-        });
-        lines.push(String::new());
+        lines.push(format!("**{}**\n", summary(comparison, limit)));
     }
     lines.push("| benchmark | base | change | ratio | noise |".to_owned());
     lines.push("|---|---:|---:|---:|---:|".to_owned());
@@ -233,10 +219,10 @@ mod tests {
     fn shown(form: fn(&Heading<'_>, &Comparison) -> String, comparison: &Comparison) -> String {
         let id = "0123456789abcdef0123456789abcdef01234567".to_owned();
         let heading = Heading {
-            base: &Base { id, name: "origin/main".to_owned() },
+            base: Base { id, name: "origin/main".to_owned() },
             base_reused: false,
             workspace: Path::new("staging"),
-            selection: &Selection { package: Some("vm-memory".to_owned()), ..Selection::default() },
+            selection: Selection { package: Some("vm-memory".to_owned()), ..Selection::default() },
             schedule: Schedule { rounds: Some(3), fail_above_percent: Some(10.0) },
         };
         form(&heading, comparison)
@@ -265,7 +251,7 @@ mod tests {
         assert_eq!(outcome(&comparison(), Some(10.0)), Outcome::Fail);
         let same = runs(&[&[("a", 1.0)], &[("a", 1.0)]]);
         let same = Comparison::of(&same, &same, Some(2.5));
-        expect!["none of 1 benchmarks is slower by more than 2.5 % and the noise"]
+        expect!["0 of 1 benchmarks slower by more than 2.5 % and the noise"]
             .assert_eq(&lines(&same, Some(2.5)).join("\n"));
         assert_eq!(outcome(&same, Some(2.5)), Outcome::Pass);
     }
@@ -280,7 +266,7 @@ mod tests {
         .assert_eq(&lines(&renamed, Some(10.0)).join("\n"));
         assert_eq!(outcome(&renamed, Some(10.0)), Outcome::Unavailable);
         assert_eq!(outcome(&renamed, None), Outcome::Pass);
-        assert!(shown(markdown, &renamed).contains("**No benchmark was compared.**"));
+        assert!(shown(markdown, &renamed).contains("**0 of 0 benchmarks slower"));
         for base in [&[][..], &new[..1]] {
             let unknown = Comparison::of(base, &new, Some(10.0));
             assert_eq!(outcome(&unknown, Some(10.0)), Outcome::Unavailable);
@@ -289,8 +275,11 @@ mod tests {
 
     #[test]
     fn every_problem_names_a_next_step() {
-        let harness = Problem::DefaultHarness("/r/Cargo.toml".into());
-        let failure = harness.of_the_change(true);
+        let base = Base { id: "0123".to_owned(), name: "origin/main".to_owned() };
+        let of_change = |problem: Problem, has_criterion| {
+            problem.failure(SideName::Change, &base, has_criterion)
+        };
+        let failure = of_change(Problem::DefaultHarness("/r/Cargo.toml".into()), true);
         assert!(
             failure
                 .message
@@ -298,12 +287,11 @@ mod tests {
         );
         let help = "add `harness = false` to the `[[bench]]` section of `main` in `/r/Cargo.toml`";
         assert_eq!(failure.help.as_deref(), Some(help));
-        let base = Base { id: "0123".to_owned(), name: "origin/main".to_owned() };
-        let failure = Problem::DoesNotBuild.of_the_base(&base);
+        let failure = Problem::DoesNotBuild.failure(SideName::Base, &base, true);
         assert_eq!(failure.message, "the benchmarks of the base (origin/main, 0123) do not build");
         assert_eq!(failure.help.as_deref(), Some(OTHER_BASE));
         for (has_criterion, help) in [(true, "fix the failure above"), (false, "add `criterion`")] {
-            let found = Problem::Fails.of_the_change(has_criterion).help.unwrap();
+            let found = of_change(Problem::Fails, has_criterion).help.unwrap();
             assert!(found.starts_with(help), "{found}");
         }
     }
@@ -313,7 +301,7 @@ mod tests {
         expect![[r"
             **Benchmarks of `vm-memory` in `staging`** against `origin/main` (0123456789ab)
 
-            **1 slower by more than 10 % and the noise.**
+            **1 of 1 benchmarks slower by more than 10 % and the noise**
 
             | benchmark | base | change | ratio | noise |
             |---|---:|---:|---:|---:|

@@ -115,13 +115,9 @@ fn no_target(package: Option<&str>, others: &[&Package]) -> String {
         Some(name) => format!("the package `{name}` has"),
         None => "there is".to_owned(),
     };
-    let elsewhere: Vec<String> =
-        others.iter().map(|package| format!("`--package {}`", package.name)).collect();
-    let hint = match elsewhere.as_slice() {
-        [] => String::new(),
-        some => format!(", but there is with {}", some.join(", ")),
-    };
-    format!("{whose} no bench target `{TARGET}`{hint}")
+    let others: Vec<String> = others.iter().map(|it| format!("`--package {}`", it.name)).collect();
+    let but = if others.is_empty() { "" } else { ", but there is with " };
+    format!("{whose} no bench target `{TARGET}`{but}{}", others.join(", "))
 }
 
 /// A side of the comparison.
@@ -176,11 +172,6 @@ impl Schedule {
             _ => return Ok(Schedule { rounds, fail_above_percent }),
         };
         Err(Rejected::new(message).help("see `cargo xtask help bench`"))
-    }
-
-    /// Whether an earlier measurement of the base may replace one of this run.
-    pub(crate) fn may_reuse_base(&self) -> bool {
-        self.rounds.is_none()
     }
 
     /// Returns the runs in their order. A gate has one run of the base more than rounds, so that every run
@@ -345,9 +336,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_single_run_may_reuse_a_known_base() {
-        assert!(Schedule::new(None, None).unwrap().may_reuse_base());
-        assert!(!Schedule::new(Some(1), None).unwrap().may_reuse_base());
-        assert!(!Schedule::new(None, Some(1.0)).unwrap().may_reuse_base());
+    fn a_gate_has_rounds() {
+        let rounds = |given, percent| Schedule::new(given, percent).unwrap().rounds;
+        assert_eq!(rounds(None, None), None);
+        assert_eq!(rounds(Some(1), None), Some(1));
+        assert_eq!(rounds(None, Some(1.0)), Some(MIN_GATED_ROUNDS));
     }
 }

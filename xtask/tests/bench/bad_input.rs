@@ -178,7 +178,7 @@ fn a_gate_that_compares_nothing_has_no_verdict_and_names_what_is_missing() {
     );
     let run = measured.bench(&["--fail-above", "1000"]).assert_code(0);
     says(&run, "note: only the base has `save_and_restore`, `set_raise_and_clear_an_alarm`");
-    says(&run, "none of 1 benchmarks is slower");
+    says(&run, "0 of 1 benchmarks slower");
     measured.edit("benches/main.rs", "\"read_the_time\"", "\"read_the_clock\"");
     let run = measured.bench(&["--fail-above", "1000"]).assert_code(75);
     says(&run, "note: only the change has `read_the_clock`");
