@@ -19,7 +19,6 @@ use crate::text::diagnostic::Failure;
 /// A commit's files with those of its submodules; removed when dropped.
 pub(crate) struct Checkout {
     pub(crate) dir: PathBuf,
-    pub(crate) commit: String,
     /// The submodules whose commits this clone does not have.
     pub(crate) missing_submodules: Vec<String>,
 }
@@ -34,11 +33,7 @@ impl Checkout {
         files::remove_dir(dir)?;
         let tree = cx.project.root.clone();
         let source = Repository { git_dir: common_dir(cx, &tree)?, tree };
-        let mut checkout = Checkout {
-            dir: dir.to_path_buf(),
-            commit: commit.to_owned(),
-            missing_submodules: Vec::new(),
-        };
+        let mut checkout = Checkout { dir: dir.to_path_buf(), missing_submodules: Vec::new() };
         checkout.fill(cx, &source, dir, commit)?;
         Ok(checkout)
     }
@@ -55,13 +50,9 @@ impl Checkout {
         let git_dir = dir.join(".git");
         let git_dir = GitDir(&git_dir);
         let listing = cx.process(git_dir.list_tree(&cx.sh, commit)).read()?;
-        let submodules = submodules(&listing);
-        if submodules.is_empty() {
-            return Ok(());
-        }
         // Without `.gitmodules` git fails, and no submodule has a name.
         let names = cx.process(git_dir.submodule_paths(&cx.sh, commit)).output()?.stdout;
-        for submodule in submodules {
+        for submodule in submodules(&listing) {
             let path = dir.join(OsStr::from_bytes(&submodule.path));
             let Some(submodule_source) = source.find(cx, &submodule, &names)? else {
                 let path = path.strip_prefix(&self.dir).unwrap_or(&path).display().to_string();

@@ -183,6 +183,7 @@ impl Known {
         cache_dir: &Path,
         base: &Side,
         checkout: &Checkout,
+        commit: &str,
     ) -> anyhow::Result<Known> {
         let dir = base.sh.current_dir();
         let lock_file = files::read_text_if_exists(&dir.join("Cargo.lock"), "Cargo.lock")?;
@@ -195,7 +196,7 @@ impl Known {
         let mut parts = vec![
             // Until version 2 both sides could share cargo's build directory.
             ("version", "2"),
-            ("commit", &checkout.commit),
+            ("commit", commit),
             ("workspace", &workspace),
             ("package", base.selection.package.as_deref().unwrap_or("(the default)")),
             ("features", base.selection.features.as_deref().unwrap_or("(all)")),

@@ -118,7 +118,7 @@ fn compare(
         if let Some(note) = report::different_compilers(&change.compiler, &base.compiler) {
             terminal::say(&note);
         }
-        let place = Known::new(cx, cache_dir, base, &checkout)?;
+        let place = Known::new(cx, cache_dir, base, &checkout, &heading.base.id)?;
         // Rounds always measure both sides.
         if heading.schedule.rounds.is_none() && !task.options.fresh {
             base_runs.extend(place.load(&heading.base));
