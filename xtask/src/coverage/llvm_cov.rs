@@ -12,6 +12,7 @@ use xshell::{Cmd, Shell, cmd};
 use crate::plan::metadata::{Metadata, Package};
 use crate::text::Percent;
 use crate::text::extended_regex::escape;
+use crate::tools::llvm::Tools;
 
 /// What all command lines of one measurement have in common.
 pub(crate) struct Measurement<'a> {
@@ -19,8 +20,7 @@ pub(crate) struct Measurement<'a> {
     pub(crate) sh: &'a Shell,
     /// Built and measured there, apart from every other build.
     pub(crate) build_dir: PathBuf,
-    /// `llvm-cov` and `llvm-profdata`, where the toolchain's own are not there.
-    pub(crate) tools: Option<(PathBuf, PathBuf)>,
+    pub(crate) tools: Option<Tools>,
     pub(crate) workspace: &'a Metadata,
     /// Whose tests run and whose lines count, if these are not all members.
     pub(crate) tested: Option<&'a Package>,
@@ -74,10 +74,10 @@ impl<'a> Measurement<'a> {
             // It would ask on a terminal whether to install what is missing.
             .env_remove("CARGO_LLVM_COV_SETUP");
         match &self.tools {
-            Some((llvm_cov, llvm_profdata)) => {
+            Some(Tools::Programs { llvm_cov, llvm_profdata }) => {
                 cmd.env("LLVM_COV", llvm_cov).env("LLVM_PROFDATA", llvm_profdata)
             }
-            None => cmd.env_remove("LLVM_COV").env_remove("LLVM_PROFDATA"),
+            _ => cmd.env_remove("LLVM_COV").env_remove("LLVM_PROFDATA"),
         }
     }
 }
@@ -304,7 +304,10 @@ mod tests {
         let workspace = two_members();
         let measurement = Measurement {
             tested: Some(&package),
-            tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
+            tools: Some(Tools::Programs {
+                llvm_cov: "/bin/llvm-cov-19".into(),
+                llvm_profdata: "/bin/llvm-profdata-19".into(),
+            }),
             ..measurement(&sh, &workspace)
         };
         let excluded = ["/r/$(a) b.rs", "/r/c"].map(str::to_owned);

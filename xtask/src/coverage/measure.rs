@@ -1,6 +1,5 @@
 //! Runs the tests with `cargo llvm-cov` in a build directory that stays warm.
 
-use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -12,22 +11,16 @@ use xshell::Cmd;
 use crate::context::Context;
 use crate::coverage::llvm_cov::{self, Build, File, Measurement};
 use crate::host::{cargo, directories, files, terminal};
-use crate::plan::metadata::Metadata;
 use crate::text::diagnostic::Failure;
 
 /// The build directory, below cargo's target directory.
-const BUILD_DIR: &str = "xtask-coverage";
+pub(crate) const BUILD_DIR: &str = "xtask-coverage";
 /// The report in the build directory that `--no-cleanup` keeps.
 const SUMMARY: &str = "coverage.json";
 /// A scratch file in the build directory, for an index of git's.
 pub(crate) const INDEX: &str = "index";
 /// The pages of `--html`, which stay until the next run that writes them.
 const PAGES: &str = "html";
-
-/// Returns the coverage build directory of a workspace.
-pub(crate) fn build_dir(workspace: &Metadata) -> PathBuf {
-    workspace.target_directory.join(BUILD_DIR)
-}
 
 /// Waits until the build directory is free.
 ///
@@ -86,17 +79,15 @@ impl Session<'_> {
     }
 
     /// Profiles that a program leaves in its directory if it does not get `LLVM_PROFILE_FILE`.
-    fn stray_profiles(&self) -> HashSet<PathBuf> {
+    fn stray_profiles(&self) -> Vec<PathBuf> {
         let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
         let root = &self.cx.project.root;
         directories::files_below(root, &self.measurement.workspace.target_directory, is_stray)
-            .into_iter()
-            .collect()
     }
 
-    fn remove_stray_profiles(&self, before: &HashSet<PathBuf>) -> anyhow::Result<()> {
-        let now = self.stray_profiles();
-        let mut new: Vec<&PathBuf> = now.difference(before).collect();
+    fn remove_stray_profiles(&self, before: &[PathBuf]) -> anyhow::Result<()> {
+        let mut new = self.stray_profiles();
+        new.retain(|path| !before.contains(path));
         new.sort();
         let Some(first) = new.first() else { return Ok(()) };
         terminal::note(&format!(
@@ -106,7 +97,7 @@ impl Session<'_> {
             self.cx.project.relative(first),
             new.len()
         ));
-        new.into_iter().try_for_each(|path| files::remove(path))
+        new.iter().try_for_each(|path| files::remove(path))
     }
 
     /// Returns the measured files, and names the profiles that are left out.

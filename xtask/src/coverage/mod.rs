@@ -8,7 +8,7 @@ pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
@@ -40,7 +40,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     for path in [&options.lcov, &options.json].into_iter().flatten() {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
     }
-    let build_dir = measure::build_dir(&workspace);
+    let build_dir = workspace.target_directory.join(measure::BUILD_DIR);
     let _lock = measure::lock(&build_dir)?;
     // Another run may have recorded a score while this one waited.
     let subjects = request.load(cx)?;
@@ -123,19 +123,18 @@ fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<(Stri
     Ok((base, diff::added_lines(&String::from_utf8_lossy(&diff?))))
 }
 
-/// Provides cargo-llvm-cov and returns LLVM's tools, if they are not the toolchain's.
-fn tools(cx: &Context) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+/// Provides cargo-llvm-cov and LLVM's tools.
+fn tools(cx: &Context) -> anyhow::Result<Option<Tools>> {
     let mut installer = Installer::new(cx, InstallPolicy::Allowed);
     installer.ensure_all(&requirement::of_command(&["coverage"]))?;
-    if let Some(Tools::Programs { llvm_cov, llvm_profdata }) = installer.into_llvm_tools() {
-        return Ok(Some((llvm_cov, llvm_profdata)));
-    }
-    if cx.lookup("LLVM_COV").or_else(|| cx.lookup("LLVM_PROFDATA")).is_some() {
+    let tools = installer.into_llvm_tools();
+    let is_named = ["LLVM_COV", "LLVM_PROFDATA"].iter().any(|name| cx.lookup(name).is_some());
+    if is_named && tools == Some(Tools::OfToolchain) {
         terminal::note(
             "note: LLVM_COV and LLVM_PROFDATA are not used, the toolchain has LLVM's tools",
         );
     }
-    Ok(None)
+    Ok(tools)
 }
 
 fn write_reports(

@@ -181,12 +181,8 @@ fn compare<'s>(
     command: &str,
 ) -> anyhow::Result<(&'static str, Verdict<'s>)> {
     if measured.counted == 0 {
-        let of =
-            subject.package.map(|package| format!(" of `{}`", package.name)).unwrap_or_default();
-        bail!(
-            Rejected::new(format!("no line{of} was counted"))
-                .help("does `exclude_path` exclude every file?")
-        );
+        let message = format!("{}: no line was counted", subject.file);
+        bail!(Rejected::new(message).help("does `exclude_path` exclude every file?"));
     }
     let change = judge(subject, measured);
     let sentence = sentence(subject, measured);
