@@ -133,8 +133,7 @@ impl Session<'_> {
 
     /// Returns a report in LCOV's format.
     pub(crate) fn lcov(&self, excluded: &[String]) -> anyhow::Result<String> {
-        let lcov = self.cx.process(self.measurement.report(excluded).arg("--lcov")).read()?;
-        Ok(String::from_utf8_lossy(&lcov).into_owned())
+        self.cx.process(self.measurement.report(excluded).arg("--lcov")).read_text()
     }
 
     /// Writes a report in the form that an option chooses.

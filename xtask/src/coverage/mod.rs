@@ -59,8 +59,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let session = Session { cx, measurement };
     session.remove_results()?;
     if let Err(reason) = session.test()? {
-        let sentence = format!("failed: {reason}, so nothing was measured; see above");
-        let paragraphs = vec![sentence];
+        let paragraphs = vec![format!("failed: {reason}, so nothing was measured; see above")];
         let verdict = Verdict { is_failed: true, paragraphs, ..Verdict::default() };
         return report(cx, options, &verdict, None);
     }
@@ -69,10 +68,11 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     measured.warnings.iter().for_each(|warning| terminal::say(warning));
     let verdict = Verdict::new(&subjects, &measured, options.profile, &request.command)?;
     write_reports(cx, &session, options, &measured)?;
-    let code = added.is_some().then(|| session.lcov(&measured.excluded)).transpose()?;
-    let code = code.map(|lcov| diff::code_lines(&lcov, &root)).unwrap_or_default();
-    let minimum = options.diff.as_ref().and_then(|diff| diff.minimum);
-    let patch = added.map(|(base, lines)| Patch::new(base, minimum, &lines, &code));
+    let mut patch = None;
+    if let (Some((base, lines)), Some(diff)) = (added, &options.diff) {
+        let code = diff::code_lines(&session.lcov(&measured.excluded)?, &root);
+        patch = Some(Patch::new(base, diff.minimum, &lines, &code));
+    }
     if options.no_cleanup {
         session.keep_results(&measured.excluded)?;
     } else {

@@ -118,17 +118,16 @@ impl<'w> Request<'w> {
         if let (Some(package), None) = (package, self.package) {
             subject.command += &format!(" --package {}", quote(&package.name));
         }
-        if let Some(path) = score_file {
-            let source = read(cx, &path)?;
-            subject.file.clone_from(&source.name);
-            let number = config::parse_score_file(&source, found);
-            subject.records.extend(number.map(|number| Record { path, source, number }));
-        }
-        if let Some(path) = config_file {
-            let source = read(cx, &path)?;
-            subject.file.clone_from(&source.name);
-            subject.config = Config::parse(&source, found);
-            let number = subject.config.score.clone();
+        for path in score_file.into_iter().chain(config_file) {
+            let name = cx.project.relative(&path);
+            let source = Source::new(&*name, files::read_text(&path, &name)?);
+            subject.file = name;
+            let number = if path.ends_with(SCORE_FILE) {
+                config::parse_score_file(&source, found)
+            } else {
+                subject.config = Config::parse(&source, found);
+                subject.config.score.clone()
+            };
             subject.records.extend(number.map(|number| Record { path, source, number }));
         }
         match subject.records.first() {
@@ -244,12 +243,6 @@ impl Subject<'_> {
         });
         patches.collect()
     }
-}
-
-fn read(cx: &Context, path: &Path) -> anyhow::Result<Source> {
-    let name = cx.project.relative(path);
-    let text = files::read_text(path, &name)?;
-    Ok(Source::new(name, text))
 }
 
 /// Returns the configuration at the smallest depth below the start. The older file in the start
