@@ -95,8 +95,9 @@ fn set(subjects: &[Subject<'_>], score: Percent) -> anyhow::Result<Outcome> {
     Ok(Outcome::Pass)
 }
 
-/// Returns the base for messages and the lines that the working tree adds, untracked files included, since the merge base of
-/// `HEAD` with a revision, or with the upstream branch as this clone knows it.
+/// Returns the base for messages, and the lines that the working tree adds to it, untracked files
+/// included: since the merge base of `HEAD` with a revision, or with the upstream branch as this clone
+/// knows it.
 ///
 /// # Errors
 ///
