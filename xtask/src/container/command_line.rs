@@ -22,8 +22,9 @@ pub(crate) struct Container<'a> {
     /// The directory with the objects, where it lies outside of the root (a linked worktree, a
     /// submodule).
     pub(crate) git_dir: Option<&'a Path>,
-    /// Who gets the files that the container's root makes; `None` where these are the caller's.
-    pub(crate) owner: Option<Owner>,
+    /// `USER:GROUP` that gets the files that the container's root makes; `None` where these are the
+    /// caller's.
+    pub(crate) owner: Option<String>,
     /// Standard input and output are a terminal.
     pub(crate) has_terminal: bool,
     /// `/dev/kvm` exists.
@@ -34,34 +35,6 @@ pub(crate) struct Container<'a> {
     pub(crate) ssh_dir: Option<&'a Path>,
     /// `NAME` or `NAME=VALUE`. The value of the first kind is not on the command line.
     pub(crate) variables: Vec<OsString>,
-}
-
-/// A user and a group of the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    pub(crate) user: u32,
-    pub(crate) group: u32,
-}
-
-/// Whether a variable of the caller's is passed on.
-pub(crate) fn is_passed_on(name: &str) -> bool {
-    const NAMES: [&str; 14] = [
-        "AARCH64_LINUX_AGENT_TAGS",
-        "BASE_BRANCH",
-        "CI",
-        "CLICOLOR_FORCE",
-        "DEFAULT_AGENT_TAG_HYPERVISOR",
-        "DOCKER_PLUGIN_CONFIG",
-        "FORCE_COLOR",
-        "NO_COLOR",
-        "PACKAGE",
-        "REMOTE",
-        "RUST_BACKTRACE",
-        "TESTS_TO_SKIP",
-        "TIMEOUTS_MIN",
-        "X86_LINUX_AGENT_TAGS",
-    ];
-    NAMES.contains(&name) || name.starts_with("BUILDKITE") || name.starts_with("CARGO_TERM_")
 }
 
 /// The words of the command that runs in the container; `xtask` is how this tool is called there.
@@ -84,23 +57,15 @@ impl Container<'_> {
     ///
     /// Rejects paths that the engines cannot mount (exit code 2).
     pub(crate) fn arguments(&self, words: &[String]) -> Result<Vec<OsString>, Rejected> {
-        let mut arguments: Vec<OsString> =
-            ["run", "--rm", "--interactive"].map(Into::into).to_vec();
-        let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-        if self.has_terminal {
-            add(&["--tty"]);
-        }
-        if self.is_privileged {
-            add(&["--privileged"]);
-        } else if self.has_kvm {
-            add(&["--device=/dev/kvm"]);
-        }
-        add(&["--security-opt=seccomp=unconfined"]);
-        if self.has_selinux {
-            // Relabelling, which `:z` would do, changes the user's files.
-            add(&["--security-opt=label=disable"]);
-        }
-        add(&["--workdir", WORKDIR]);
+        let mut options = vec!["run", "--rm", "--interactive"];
+        options.extend(self.has_terminal.then_some("--tty"));
+        let kvm = self.has_kvm.then_some("--device=/dev/kvm");
+        options.extend(if self.is_privileged { Some("--privileged") } else { kvm });
+        options.push("--security-opt=seccomp=unconfined");
+        // Relabelling, which `:z` would do, changes the user's files.
+        options.extend(self.has_selinux.then_some("--security-opt=label=disable"));
+        options.extend(["--workdir", WORKDIR]);
+        let mut arguments: Vec<OsString> = options.into_iter().map(OsString::from).collect();
         arguments.push(bind(self.root, OsStr::new(WORKDIR), "")?);
         if let Some(dir) = self.git_dir {
             arguments.push(bind(dir, dir.as_os_str(), "")?);
@@ -134,12 +99,10 @@ impl Container<'_> {
              while wait \"$child\"; status=$?; kill -0 \"$child\" 2>/dev/null; do :; done"
         };
         // A file that is made within the same tick of the clock as the mark is not newer than it.
-        let Some(Owner { user, group }) = self.owner else {
-            return format!("{run}; exit $status");
-        };
+        let Some(owner) = &self.owner else { return format!("{run}; exit $status") };
         format!(
             "touch -d '1 second ago' /tmp/started; {run}; find {WORKDIR} -path {WORKDIR}/target -prune -o -user 0 \
-             -cnewer /tmp/started -exec chown -h {user}:{group} {{}} +; exit $status"
+             -cnewer /tmp/started -exec chown -h {owner} {{}} +; exit $status"
         )
     }
 }
@@ -175,7 +138,7 @@ mod tests {
             image: "rustvmm/dev:g1",
             root: Path::new("/home/me/a crate"),
             git_dir: None,
-            owner: Some(Owner { user: 1000, group: 100 }),
+            owner: Some("1000:100".to_owned()),
             has_terminal: false,
             has_kvm: true,
             has_selinux: false,

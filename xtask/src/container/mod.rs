@@ -2,32 +2,27 @@
 
 pub(crate) mod command_line;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use command_line::{Container, Owner};
+use command_line::Container;
 use xshell::cmd;
 
 use crate::cli::container::{EngineName, Options};
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::host::{files, terminal};
 use crate::inputs;
 use crate::outcome::Outcome;
 use crate::plan::inputs::Settings;
 use crate::project::SETTINGS;
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
-
-/// An engine that answers.
-struct Engine {
-    program: &'static str,
-    /// The container's root is the caller.
-    is_rootless: bool,
-}
+use crate::text::style;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let engine = match (options.engine, options.dry_run) {
+    let (program, is_rootless) = match (options.engine, options.dry_run) {
         // The command line can be printed where no engine answers.
-        (Some(name), true) => Engine { program: name.program(), is_rootless: false },
+        (Some(name), true) => (name.program(), false),
         (name, _) => find_engine(cx, name)?,
     };
     let image = match &options.image {
@@ -40,7 +35,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         image: &image,
         root: &cx.project.root,
         git_dir: git_dir.as_deref(),
-        owner: owner(cx, &engine),
+        // The container's root writes files of the host's root, except where it is the caller.
+        owner: files::owner(&cx.project.root)
+            .filter(|(user, _)| *user != 0 && !is_rootless)
+            .map(|(user, group)| format!("{user}:{group}")),
         has_terminal: terminal::is_interactive(),
         has_kvm: Path::new("/dev/kvm").exists(),
         has_selinux: Path::new("/sys/fs/selinux/enforce").exists(),
@@ -49,27 +47,22 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         variables: variables(cx, options),
     };
     let words = command_line::words(&options.task, &inputs::own_alias(cx)?);
-    let cmd = cx.sh.cmd(engine.program).args(container.arguments(&words)?);
+    let cmd = cx.sh.cmd(program).args(container.arguments(&words)?);
     let process = cx.process(cmd).shown();
     if options.dry_run {
         let line = process.line().to_owned();
         terminal::write_data(|out| Ok(writeln!(out, "{line}")?))?;
         return Ok(Outcome::Pass);
     }
-    provide_image(cx, &engine, &image, options.pull)?;
+    provide_image(cx, program, &image, options.pull)?;
     // A directory that the engine makes for the volume would be root's.
     files::create_dir(&cx.project.root.join("target"))?;
     // From here on the engine has the terminal, the signals and the exit code.
     Err(process.replace_this_process())
 }
 
-/// The container's root writes files of the host's root, except where it is the caller.
-fn owner(cx: &Context, engine: &Engine) -> Option<Owner> {
-    let (user, group) = files::owner(&cx.project.root)?;
-    (user != 0 && !engine.is_rootless).then_some(Owner { user, group })
-}
-
-fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<Engine> {
+/// The program of the engine that answers, and whether its containers' root is the caller.
+fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<(&'static str, bool)> {
     let mut problems = Vec::new();
     let candidates = EngineName::ALL.into_iter().filter(|it| name.is_none_or(|name| name == *it));
     for name in candidates {
@@ -86,7 +79,7 @@ fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<Engine>
             Ok(answer) => {
                 let is_rootless =
                     answer.contains("rootless=true") || answer.contains("name=rootless");
-                return Ok(Engine { program, is_rootless });
+                return Ok((program, is_rootless));
             }
             Err(problem) => problems.push(format!("{problem:#}")),
         }
@@ -104,8 +97,7 @@ fn shipped_image(cx: &Context) -> anyhow::Result<String> {
     Ok(settings.image_for(None))
 }
 
-fn provide_image(cx: &Context, engine: &Engine, image: &str, pull: bool) -> anyhow::Result<()> {
-    let program = engine.program;
+fn provide_image(cx: &Context, program: &str, image: &str, pull: bool) -> anyhow::Result<()> {
     let is_here = || cx.process(cmd!(cx.sh, "{program} image inspect {image}")).succeeds();
     if !pull && is_here()? {
         return Ok(());
@@ -137,7 +129,14 @@ fn ssh_dir(cx: &Context) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn variables(cx: &Context, options: &Options) -> Vec<std::ffi::OsString> {
-    let names = cx.environment().keys().filter(|name| command_line::is_passed_on(name));
+/// The names of the caller's variables that the tests may see; then those of the command line.
+fn variables(cx: &Context, options: &Options) -> Vec<OsString> {
+    let named = context::SETTINGS.split(' ').chain(style::COLOUR_VARIABLES);
+    let named: Vec<&str> = named.chain(["CI", "RUST_BACKTRACE"]).collect();
+    let is_passed_on = |name: &&String| {
+        let is_family = name.starts_with("BUILDKITE") || name.starts_with("CARGO_TERM_");
+        is_family || named.contains(&name.as_str())
+    };
+    let names = cx.environment().keys().filter(is_passed_on);
     names.map(Into::into).chain(options.variables.iter().cloned()).collect()
 }
