@@ -1,10 +1,13 @@
 //! Pure. Test descriptions and pipeline files that call the Python tool set, converted.
 
+use serde_json::Value;
+
 use crate::plan::consumer;
 use crate::plan::description::REPLACED_FILES;
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::text::json::{self, Node};
 use crate::text::shell::is_assignment;
+use crate::text::toml;
 
 /// The timeout that the Python tool set gave to tests that name none, in minutes.
 const FORMER_TIMEOUT: &str = "15";
@@ -114,7 +117,15 @@ fn converted(
 
 /// The variables before a call of a Python file and the options that still have a meaning.
 fn arguments(call: &str, name: &str) -> Option<(String, String)> {
-    let call = without_search(call)?;
+    // `pytest $(find . -name x.py)` without the search.
+    let call = match call.split_once("$(find ") {
+        Some((before, rest)) => &format!("{before}{}", rest.split_once(')')?.1),
+        None => call,
+    };
+    // What is left to a shell is not ours to judge.
+    if call.contains(['|', ';', '>', '<', '`', '(', '&']) {
+        return None;
+    }
     let (mut variables, mut options) = (String::new(), String::new());
     let mut words = call.split_whitespace().peekable();
     while let Some(word) = words.next_if(|word| is_assignment(word)) {
@@ -135,9 +146,7 @@ fn arguments(call: &str, name: &str) -> Option<(String, String)> {
             _ => return None,
         }
     }
-    // What is left to a shell is not ours to judge.
-    let is_plain = |text: &str| !text.contains(['|', ';', '>', '<', '`', '(', '&']);
-    (is_plain(&variables) && is_plain(&options)).then_some((variables, options))
+    Some((variables, options))
 }
 
 fn is_program(word: &str) -> bool {
@@ -145,24 +154,11 @@ fn is_program(word: &str) -> bool {
     names.contains(&word) || REPLACED_FILES.iter().any(|(file, _)| word.ends_with(file))
 }
 
-/// `pytest $(find . -name x.py)` without the search.
-fn without_search(call: &str) -> Option<String> {
-    let Some((before, rest)) = call.split_once("$(find ") else { return Some(call.to_owned()) };
-    let (_, after) = rest.split_once(')')?;
-    Some(format!("{before}{after}"))
-}
-
 /// Puts another string in the place of one, whose quotes and escapes go with it.
 fn replace_string(text: &mut String, node: &Node, new: &str) {
-    let literal = &text[node.offset..];
-    let mut escaped = false;
-    let end = literal.char_indices().skip(1).find(|(_, c)| {
-        let is_end = *c == '"' && !escaped;
-        escaped = *c == '\\' && !escaped;
-        is_end
-    });
-    let end = node.offset + end.map_or(literal.len(), |(at, _)| at + 1);
-    text.replace_range(node.offset..end, &serde_json::Value::from(new).to_string());
+    // TOML has JSON's strings.
+    let length = toml::string_length(&text[node.offset..]).unwrap_or_default();
+    text.replace_range(node.offset..node.offset + length, &Value::from(new).to_string());
 }
 
 /// As the first key, in the layout of the one that was.

@@ -84,7 +84,7 @@ fn extent(text: &str) -> Option<(usize, usize)> {
 }
 
 /// The length of the string that a text starts with, quotes included.
-fn string_length(text: &str) -> Option<usize> {
+pub(crate) fn string_length(text: &str) -> Option<usize> {
     let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| text.starts_with(quote))?;
     let is_long = quote.len() == 3;
     let mut chars = text.char_indices().skip(quote.len());
