@@ -2,37 +2,34 @@
 
 use crate::cli::init::{Key, Mode};
 use crate::init::facts::{DEPENDABOT, Facts, PLATFORMS, PUBLISH};
+use crate::plan::consumer::{MONTHLY, WEEKLY};
 use crate::plan::platform::Platform;
+use crate::text::Percent;
 use crate::text::diagnostic::{Diagnostic, Rejected};
+use crate::text::nearest;
 
 #[expect(clippy::struct_excessive_bools, reason = "each is the answer to a question of its own")]
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answers {
-    /// The name of the alias; `None` where there is one already.
-    pub(crate) alias: Option<String>,
+    /// The name of the alias: the one that is there, or a new one.
+    pub(crate) alias: String,
     /// `None` leaves the platform file alone.
     pub(crate) platforms: Option<Vec<Platform>>,
     /// As it is written into the file.
     pub(crate) coverage_score: String,
-    pub(crate) dependabot: Dependabot,
+    /// The template of the file; `None` is no file of ours.
+    pub(crate) dependabot: Option<&'static str>,
     pub(crate) publish: bool,
     pub(crate) hooks: bool,
     pub(crate) bootstrap: bool,
-    pub(crate) convert: bool,
     /// A conversion that was asked for is made although this tool is in use already.
-    pub(crate) is_told_to_convert: bool,
+    pub(crate) convert: Option<bool>,
     pub(crate) overwrite: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dependabot {
-    Weekly,
-    Monthly,
-    /// No file of ours.
-    None,
-    /// The file that is there, in its newest version.
-    AsItIs,
-}
+/// How often Dependabot looks for updates, with the template of each.
+const INTERVALS: [(&str, Option<&str>); 3] =
+    [("weekly", Some(WEEKLY)), ("monthly", Some(MONTHLY)), ("none", None)];
 
 /// A question, and what an empty answer means.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,15 +44,15 @@ impl Answers {
     pub(crate) fn defaults(facts: &Facts, mode: Mode) -> Answers {
         let is_check = mode == Mode::Check;
         let has = |name: &str| facts.files.contains_key(name);
-        let has_dependabot = DEPENDABOT.into_iter().any(has);
+        let dependabot = DEPENDABOT.into_iter().find_map(|name| facts.files.get(name));
         Answers {
-            alias: facts.alias().is_none().then(|| facts.free_alias().to_owned()),
+            alias: facts.alias().unwrap_or_else(|| facts.free_alias()).to_owned(),
             platforms: (!is_check && !has(PLATFORMS)).then(|| Platform::DEFAULT.to_vec()),
             coverage_score: "0".to_owned(),
-            dependabot: match () {
-                () if has_dependabot => Dependabot::AsItIs,
-                () if is_check => Dependabot::None,
-                () => Dependabot::Weekly,
+            dependabot: match dependabot {
+                Some(text) if !text.contains("weekly") => Some(MONTHLY),
+                None if is_check => None,
+                _ => Some(WEEKLY),
             },
             publish: has(PUBLISH) || (!is_check && facts.publishers().is_empty()),
             hooks: match &facts.hook {
@@ -63,8 +60,7 @@ impl Answers {
                 None => false,
             },
             bootstrap: false,
-            convert: true,
-            is_told_to_convert: false,
+            convert: None,
             overwrite: false,
         }
     }
@@ -89,17 +85,19 @@ impl Answers {
     pub(crate) fn set(&mut self, facts: &Facts, key: Key, text: &str) -> Result<(), String> {
         let text = text.trim();
         match key {
-            Key::Alias => self.alias = alias(facts, text)?,
+            Key::Alias => {
+                facts.check_alias(text)?;
+                text.clone_into(&mut self.alias);
+            }
             Key::Platforms => self.platforms = Some(platforms(text)?),
             Key::CoverageScore => self.coverage_score = score(text)?,
-            Key::Dependabot => self.dependabot = dependabot(text)?,
+            Key::Dependabot => {
+                self.dependabot = nearest::choose("interval", text, &INTERVALS)?;
+            }
             Key::Publish => self.publish = boolean(text)?,
             Key::Hooks => self.hooks = boolean(text)?,
             Key::Bootstrap => self.bootstrap = boolean(text)?,
-            Key::Convert => {
-                self.convert = boolean(text)?;
-                self.is_told_to_convert = self.convert;
-            }
+            Key::Convert => self.convert = Some(boolean(text)?),
             Key::Overwrite => self.overwrite = boolean(text)?,
         }
         Ok(())
@@ -114,15 +112,15 @@ impl Answers {
             }
         };
         let yes_or_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
-        if let Some(alias) = self.alias.as_ref().filter(|alias| *alias != "xtask") {
+        if facts.alias().is_none() && self.alias != "xtask" {
             let text = "`cargo xtask` is taken here; name of the alias for this tool";
-            ask(Key::Alias, text.to_owned(), alias.clone());
+            ask(Key::Alias, text.to_owned(), self.alias.clone());
         }
-        if let Some(platforms) = &self.platforms {
+        if self.platforms.is_some() {
             let text = "platforms to test (x86_64, aarch64, riscv64)".to_owned();
-            ask(Key::Platforms, text, names(platforms, ","));
+            ask(Key::Platforms, text, "x86_64,aarch64".to_owned());
         }
-        if self.dependabot == Dependabot::Weekly {
+        if !DEPENDABOT.iter().any(|name| facts.files.contains_key(*name)) {
             let text = "Dependabot updates (weekly, monthly, none)".to_owned();
             ask(Key::Dependabot, text, "weekly".to_owned());
         }
@@ -145,23 +143,6 @@ impl Answers {
     }
 }
 
-/// The names of platforms, each followed by the separator but the last.
-pub(crate) fn names(platforms: &[Platform], separator: &str) -> String {
-    let names: Vec<&str> = platforms.iter().map(|platform| platform.name()).collect();
-    names.join(separator)
-}
-
-fn alias(facts: &Facts, text: &str) -> Result<Option<String>, String> {
-    match facts.alias() {
-        Some(known) if known == text => Ok(None),
-        Some(known) => Err(format!("`cargo {known}` calls this tool already")),
-        None => match facts.problem_of_alias(text) {
-            Some(problem) => Err(problem),
-            None => Ok(Some(text.to_owned())),
-        },
-    }
-}
-
 fn platforms(text: &str) -> Result<Vec<Platform>, String> {
     let names = text.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty());
     let mut platforms = Vec::new();
@@ -175,23 +156,8 @@ fn platforms(text: &str) -> Result<Vec<Platform>, String> {
 }
 
 fn score(text: &str) -> Result<String, String> {
-    let is_plain = text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    // As JSON has numbers: `.5` and `5.` are none.
-    let is_json = serde_json::from_str::<f64>(text).is_ok_and(|it| (0.0..=100.0).contains(&it));
-    if is_plain && is_json {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("expected a number from 0 to 100, not `{text}`"))
-    }
-}
-
-fn dependabot(text: &str) -> Result<Dependabot, String> {
-    match text {
-        "weekly" => Ok(Dependabot::Weekly),
-        "monthly" => Ok(Dependabot::Monthly),
-        "none" => Ok(Dependabot::None),
-        _ => Err(format!("expected `weekly`, `monthly` or `none`, not `{text}`")),
-    }
+    let percent = Percent::from_text(text).map(|percent| percent.to_string());
+    percent.ok_or_else(|| format!("expected a number from 0 to 100, not `{text}`"))
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
@@ -248,9 +214,9 @@ mod tests {
     fn a_check_asks_for_nothing_that_is_a_choice() {
         let answers = Answers::defaults(&new_consumer(), Mode::Check);
         assert_eq!(answers.platforms, None);
-        assert_eq!(answers.dependabot, Dependabot::None);
+        assert_eq!(answers.dependabot, None);
         assert!(!answers.publish && !answers.hooks);
-        assert_eq!(answers.alias.as_deref(), Some("xtask"));
+        assert_eq!(answers.alias, "xtask");
     }
 
     #[test]
@@ -279,7 +245,7 @@ mod tests {
         expect_test::expect![[r"
             error: `--platforms`: unknown platform `x86-64`, did you mean `x86_64`?
             error: `--coverage-score`: expected a number from 0 to 100, not `101`
-            error: `--dependabot`: expected `weekly`, `monthly` or `none`, not `daily`
+            error: `--dependabot`: unknown interval `daily`, expected one of `weekly`, `monthly` or `none`
             error: `--hooks`: expected `true` or `false`, not `perhaps`
             error: `--alias`: `a b` cannot be the name of an alias"]]
         .assert_eq(&problems.to_string());
@@ -294,6 +260,6 @@ mod tests {
         answers.set(&facts, Key::Publish, "N\n").unwrap();
         assert!(!answers.publish);
         answers.set(&facts, Key::CoverageScore, "85.5").unwrap();
-        assert_eq!(answers.coverage_score, "85.5");
+        assert_eq!(answers.coverage_score, "85.50");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::plan::consumer::OurAlias;
-use crate::text::toml;
+use crate::text::{has_extension, toml};
 use crate::tools::toolchain;
 
 /// The repository as it is.
@@ -83,18 +83,12 @@ pub(crate) const TOOLCHAINS: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml
 /// Whether the text of a file that git lists is of interest.
 pub(crate) fn is_read(name: &str) -> bool {
     match name.rsplit_once('/') {
-        Some((".github/workflows", _)) => is_yaml(name),
-        Some((dir, _)) if Path::new(dir).ends_with(".buildkite") => is_yaml(name) || is_json(name),
+        Some((".github/workflows", _)) => has_extension(name, &["yml", "yaml"]),
+        Some((dir, _)) if Path::new(dir).ends_with(".buildkite") => {
+            has_extension(name, &["yml", "yaml", "json"])
+        }
         _ => false,
     }
-}
-
-pub(crate) fn is_yaml(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|it| it == "yml" || it == "yaml")
-}
-
-pub(crate) fn is_json(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|it| it == "json")
 }
 
 impl Facts {
@@ -107,16 +101,19 @@ impl Facts {
         aliases.find(|(_, line)| ours.is_named_by(line)).map(|(name, _)| name.as_str())
     }
 
-    /// Why a name cannot be that of a new alias.
-    pub(crate) fn problem_of_alias(&self, name: &str) -> Option<String> {
+    /// The error is why a name cannot be that of the alias.
+    pub(crate) fn check_alias(&self, name: &str) -> Result<(), String> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.starts_with('-') || !name.chars().all(is_part) {
-            return Some(format!("`{name}` cannot be the name of an alias"));
-        }
-        if let Some((_, line)) = self.cargo_config.aliases.iter().find(|(it, _)| it == name) {
-            return Some(format!("`cargo {name}` is an alias already (`{line}`)"));
-        }
-        self.commands.contains(name).then(|| format!("`cargo {name}` is a command of cargo"))
+        let is_name = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_part);
+        let taken = self.cargo_config.aliases.iter().find(|(it, _)| it == name);
+        Err(match (self.alias(), taken) {
+            (Some(ours), _) if ours == name => return Ok(()),
+            (Some(ours), _) => format!("`cargo {ours}` calls this tool already"),
+            (None, Some((_, line))) => format!("`cargo {name}` is an alias already (`{line}`)"),
+            _ if !is_name => format!("`{name}` cannot be the name of an alias"),
+            _ if self.commands.contains(name) => format!("`cargo {name}` is a command of cargo"),
+            _ => return Ok(()),
+        })
     }
 
     /// The alias of a new consumer: the usual name, or another where that is taken.
@@ -135,9 +132,19 @@ impl Facts {
         (!targets.is_empty() && *targets != [host]).then_some(host)
     }
 
+    /// The text of a file; a missing one has none.
+    pub(crate) fn text(&self, path: &str) -> &str {
+        self.files.get(path).map_or("", String::as_str)
+    }
+
+    /// Whether a file is the hook.
+    pub(crate) fn is_hook(&self, path: &str) -> bool {
+        self.hook.as_ref().is_some_and(|hook| hook.path == path)
+    }
+
     /// Whether git would track a file: all but a hook in a directory of git's.
     pub(crate) fn is_in_tree(&self, path: &str) -> bool {
-        self.hook.as_ref().is_none_or(|hook| hook.path != path || hook.is_in_tree)
+        !self.is_hook(path) || self.hook.as_ref().is_some_and(|hook| hook.is_in_tree)
     }
 
     /// The package in a directory of the repository.
@@ -199,11 +206,11 @@ mod tests {
     fn a_name_that_cargo_knows_is_refused() {
         let mut facts = with_config("[alias]\nb = \"build\"\n");
         facts.commands.insert("build".to_owned());
-        let problem = |name: &str| facts.problem_of_alias(name);
-        assert_eq!(problem("b").unwrap(), "`cargo b` is an alias already (`build`)");
-        assert_eq!(problem("build").unwrap(), "`cargo build` is a command of cargo");
-        assert_eq!(problem("a b").unwrap(), "`a b` cannot be the name of an alias");
-        assert_eq!(problem("ci-xtask"), None);
+        let problem = |name: &str| facts.check_alias(name).unwrap_err();
+        assert_eq!(problem("b"), "`cargo b` is an alias already (`build`)");
+        assert_eq!(problem("build"), "`cargo build` is a command of cargo");
+        assert_eq!(problem("a b"), "`a b` cannot be the name of an alias");
+        assert_eq!(facts.check_alias("ci-xtask"), Ok(()));
     }
 
     #[test]

@@ -4,14 +4,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::init::answers::{Answers, Dependabot, names};
+use crate::init::answers::Answers;
 use crate::init::facts::{self, CargoConfig, Facts};
 use crate::init::predecessor::{self, Conversion};
-use crate::plan::consumer::{self, Origin};
+use crate::plan::consumer;
 use crate::plan::platform::{self, Platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
-use crate::text::shell;
-use crate::text::toml;
+use crate::text::{has_extension, shell, toml};
 
 /// A file that this command is about.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +20,6 @@ pub(crate) struct Item {
     pub(crate) state: State,
     /// What it becomes; `None` leaves it alone.
     pub(crate) text: Option<String>,
-    pub(crate) is_program: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +59,7 @@ impl fmt::Display for State {
 
 impl Item {
     fn new(path: &str, state: State, text: impl Into<Option<String>>) -> Item {
-        Item { path: path.to_owned(), state, text: text.into(), is_program: false }
+        Item { path: path.to_owned(), state, text: text.into() }
     }
 }
 
@@ -80,7 +78,9 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
     items.extend(dependabot(facts, answers));
     items.extend(copy(facts, answers, facts::PUBLISH, consumer::PUBLISH, answers.publish));
     items.extend(pipeline_files(facts, answers));
-    items.extend(hook(facts, answers));
+    if let Some(hook) = &facts.hook {
+        items.extend(copy(facts, answers, &hook.path, consumer::HOOK, answers.hooks));
+    }
     items.extend(descriptions(facts, answers, &found));
     for item in items.iter().filter(|item| item.text.is_some()) {
         if facts.links.contains_key(&item.path) {
@@ -93,29 +93,19 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
     Ok(items)
 }
 
-/// The name of the alias, once everything is written.
-pub(crate) fn alias<'a>(facts: &'a Facts, answers: &'a Answers) -> &'a str {
-    answers.alias.as_deref().or_else(|| facts.alias()).unwrap_or("xtask")
-}
-
 /// Cargo's configuration with the alias.
 fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
     let path = facts.config_name();
-    let Some(name) = &answers.alias else { return Item::new(path, State::Current, None) };
+    let name = &answers.alias;
+    if facts.alias().is_some() {
+        return Item::new(path, State::Current, None);
+    }
     let manifest = format!("{}/xtask/Cargo.toml", facts.checkout);
     let template = consumer::CARGO_CONFIG.trim_start();
     let line = alias_line(template, name, &manifest, facts.foreign_host());
-    let lines = template.lines().map(|it| if it.starts_with("xtask =") { &line } else { it });
-    let table: String = lines.flat_map(|line| [line, "\n"]).collect();
-    let table =
-        consumer::with_alias(&table, name).replace("`cargo xtask`", &format!("`cargo {name}`"));
-    let old = facts.files.get(path);
-    let state = match old {
-        None => State::Missing,
-        Some(_) => State::Lacks(format!("the alias `{name}`")),
-    };
-    let old = old.map_or("", String::as_str);
-    let text = with_alias_line(old, &line, &table);
+    let header = template.split_once("xtask =").map_or(template, |(header, _)| header);
+    let header = header.replace("`cargo xtask`", &format!("`cargo {name}`"));
+    let text = with_alias_line(facts.text(path), &line, &format!("{header}{line}\n"));
     if text.is_none() {
         let message = format!(
             "cannot add the alias `{name}` to `{path}`, which has no plain `[alias]` table"
@@ -123,7 +113,12 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
         let help = format!("add it to the alias table by hand, then run this again: {line}");
         found.push(Diagnostic::error(message).help(help));
     }
-    Item::new(path, state, text)
+    Item::new(path, missing_part(facts, path, format!("the alias `{name}`")), text)
+}
+
+/// The state of a file without a part of it.
+fn missing_part(facts: &Facts, path: &str, part: String) -> State {
+    if facts.files.contains_key(path) { State::Lacks(part) } else { State::Missing }
 }
 
 /// The line for the alias table.
@@ -133,13 +128,11 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
 fn alias_line(template: &str, name: &str, manifest: &str, host: Option<&str>) -> String {
     let expansion = CargoConfig::parse(template).unwrap_or_default().aliases.pop();
     let expansion = expansion.unwrap_or_default().1;
-    let mut words: Vec<&str> = expansion.split_whitespace().collect();
-    if let Some(at) = words.iter().position(|word| *word == "--manifest-path") {
-        words[at + 1] = manifest;
-    }
-    for word in host.iter().flat_map(|host| [*host, "--target"]) {
-        words.insert(1, word);
-    }
+    let is_manifest = |word: &str| word.ends_with("Cargo.toml");
+    let words = expansion.split_whitespace();
+    let mut words: Vec<&str> =
+        words.map(|word| if is_manifest(word) { manifest } else { word }).collect();
+    words.splice(1..1, host.iter().flat_map(|host| ["--target", host]));
     // Cargo splits a string at white space.
     if shell::quote(manifest) == manifest {
         return format!("{name} = \"{}\"", words.join(" "));
@@ -186,17 +179,15 @@ fn platforms(
         .files
         .get(path)
         .map(|text| platform::parse_platform_file(&Source::new(path, text.as_str()), found));
-    let Some(wanted) = &answers.platforms else {
-        items.extend(known.is_some().then(|| Item::new(path, State::Current, None)));
-        return known.unwrap_or(Platform::DEFAULT.to_vec());
-    };
-    let text = names(wanted, "\n") + "\n";
-    items.push(match known {
-        None => Item::new(path, State::Missing, text),
-        Some(known) if known == *wanted => Item::new(path, State::Current, None),
-        Some(_) => Item::new(path, State::Other, text),
+    let wanted = answers.platforms.as_ref().or(known.as_ref());
+    let wanted = wanted.map_or(Platform::DEFAULT.to_vec(), Vec::clone);
+    let text: String = wanted.iter().map(|platform| format!("{platform}\n")).collect();
+    items.extend(match known {
+        Some(known) if known == wanted => Some(Item::new(path, State::Current, None)),
+        Some(_) => Some(Item::new(path, State::Other, text)),
+        None => answers.platforms.as_ref().map(|_| Item::new(path, State::Missing, text)),
     });
-    wanted.clone()
+    wanted
 }
 
 /// A new configuration for each platform whose coverage can be measured, at the root. Where each
@@ -206,7 +197,7 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
     let name = |platform: &Platform| format!("coverage_config_{platform}.json");
     let is_config = |path: &&String| {
         let file = path.rsplit('/').next().unwrap_or_default();
-        file.starts_with("coverage_config_") && facts::is_json(file)
+        file.starts_with("coverage_config_") && has_extension(file, &["json"])
     };
     let mut configs = facts.names.iter().filter(is_config).peekable();
     let is_elsewhere = configs.peek().is_some() && configs.all(|path| path.contains('/'));
@@ -229,9 +220,7 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
 fn gitignore(facts: &Facts) -> Item {
     const LINE: &str = "/target";
     let path = facts::GITIGNORE;
-    let Some(text) = facts.files.get(path) else {
-        return Item::new(path, State::Missing, format!("{LINE}\n"));
-    };
+    let text = facts.text(path);
     let ignores = |line: &str| {
         let line = line.trim().trim_start_matches("**").trim_start_matches('/');
         ["target", "target/", "target/*", "target/**"].contains(&line)
@@ -240,28 +229,18 @@ fn gitignore(facts: &Facts) -> Item {
         return Item::new(path, State::Current, None);
     }
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let new = format!("{text}{gap}{LINE}\n");
-    Item::new(path, State::Lacks(format!("`{LINE}`")), new)
+    let state = missing_part(facts, path, format!("`{LINE}`"));
+    Item::new(path, state, format!("{text}{gap}{LINE}\n"))
 }
 
 fn dependabot(facts: &Facts, answers: &Answers) -> Option<Item> {
+    let template = answers.dependabot?;
     let existing = facts::DEPENDABOT.into_iter().find(|path| facts.files.contains_key(*path));
     let path = existing.unwrap_or(facts::DEPENDABOT[0]);
-    let text = facts.files.get(path).map_or("", String::as_str);
-    let is_monthly = match answers.dependabot {
-        Dependabot::None => return None,
-        Dependabot::Weekly => false,
-        Dependabot::Monthly => true,
-        Dependabot::AsItIs => !text.contains("weekly"),
-    };
-    let [template, other] = if is_monthly {
-        [consumer::MONTHLY, consumer::WEEKLY]
-    } else {
-        [consumer::WEEKLY, consumer::MONTHLY]
-    };
-    if text == consumer::with_alias(other, alias(facts, answers)) {
-        let text = consumer::with_alias(template, alias(facts, answers));
-        return Some(Item::new(path, State::Other, text));
+    let other = if template == consumer::WEEKLY { consumer::MONTHLY } else { consumer::WEEKLY };
+    let copy_of = |template| consumer::with_alias(template, &answers.alias);
+    if facts.text(path) == copy_of(other) {
+        return Some(Item::new(path, State::Other, copy_of(template)));
     }
     copy(facts, answers, path, template, true)
 }
@@ -274,28 +253,31 @@ fn copy(
     template: &str,
     is_wanted: bool,
 ) -> Option<Item> {
-    let template = consumer::with_alias(template, alias(facts, answers));
+    let template = consumer::with_alias(template, &answers.alias);
     let Some(text) = facts.files.get(path) else {
         return is_wanted.then(|| Item::new(path, State::Missing, template));
     };
-    let overwritten = (is_wanted && answers.overwrite).then(|| template.clone());
-    Some(match consumer::origin(text, &template, facts.older.contains(path)) {
-        Origin::Current => Item::new(path, State::Current, None),
-        Origin::Older => Item::new(path, State::Older, template),
-        Origin::Edited => Item::new(path, State::Edited, overwritten),
-        Origin::Own => Item::new(path, State::Own, overwritten),
-    })
+    let is_replaced = is_wanted && answers.overwrite;
+    let (state, is_written) = match () {
+        () if *text == template => (State::Current, false),
+        () if facts.older.contains(path) => (State::Older, true),
+        () if consumer::is_copy(text) => (State::Edited, is_replaced),
+        () => (State::Own, is_replaced),
+    };
+    Some(Item::new(path, state, is_written.then_some(template)))
 }
 
 /// The bootstrap step where it is kept in the repository, or the generator of the Python tool set.
 fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
-    let bootstrap = consumer::with_alias(consumer::BOOTSTRAP, alias(facts, answers));
+    let bootstrap = consumer::with_alias(consumer::BOOTSTRAP, &answers.alias);
     let mut items = Vec::new();
     if answers.bootstrap && !facts.files.contains_key(facts::PIPELINE) {
         items.push(Item::new(facts::PIPELINE, State::Missing, bootstrap.clone()));
     }
-    let files =
-        facts.files.iter().filter(|(path, _)| path.contains(".buildkite/") && facts::is_yaml(path));
+    let files = facts
+        .files
+        .iter()
+        .filter(|(path, _)| path.contains(".buildkite/") && has_extension(path, &["yml", "yaml"]));
     for (path, text) in files {
         if let Some(conversion) = predecessor::pipeline_file(text, &bootstrap) {
             items.extend(former(answers, path, text, conversion));
@@ -308,16 +290,10 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
     items
 }
 
-fn hook(facts: &Facts, answers: &Answers) -> Option<Item> {
-    let hook = facts.hook.as_ref()?;
-    let item = copy(facts, answers, &hook.path, consumer::HOOK, answers.hooks)?;
-    Some(Item { is_program: true, ..item })
-}
-
 /// Test descriptions that call the Python tool set, or that relied on its default timeout.
 fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<Item> {
-    let is_new = facts.alias().is_none() || answers.is_told_to_convert;
-    let files = facts.files.iter().filter(|(path, _)| facts::is_json(path));
+    let is_new = facts.alias().is_none() || answers.convert == Some(true);
+    let files = facts.files.iter().filter(|(path, _)| has_extension(path, &["json"]));
     let own = files.filter(|(path, _)| !facts.links.contains_key(*path));
     let mut items = Vec::new();
     for (path, text) in own {
@@ -332,7 +308,7 @@ fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<It
 fn former(answers: &Answers, path: &str, old: &str, conversion: Conversion) -> Option<Item> {
     let Conversion { text, left } = conversion;
     let is_changed = text != old;
-    let text = (is_changed && answers.convert).then_some(text);
+    let text = (is_changed && answers.convert != Some(false)).then_some(text);
     (is_changed || !left.is_empty()).then(|| Item::new(path, State::Former { left }, text))
 }
 
@@ -440,9 +416,9 @@ mod tests {
         let facts = repository(&[(facts::DEPENDABOT[0], consumer::MONTHLY)]);
         let of = |items: Vec<Item>| items.into_iter().find(|it| it.path == facts::DEPENDABOT[0]);
         assert_eq!(of(decide(&facts, |_| ()).unwrap()).unwrap().state, State::Current);
-        let weekly = decide(&facts, |answers| answers.dependabot = Dependabot::Weekly).unwrap();
+        let weekly = decide(&facts, |answers| answers.dependabot = Some(consumer::WEEKLY)).unwrap();
         assert_eq!(of(weekly).unwrap().text.as_deref(), Some(consumer::WEEKLY));
-        assert_eq!(of(decide(&facts, |it| it.dependabot = Dependabot::None).unwrap()), None);
+        assert_eq!(of(decide(&facts, |it| it.dependabot = None).unwrap()), None);
     }
 
     #[test]
@@ -504,7 +480,7 @@ mod tests {
             .buildkite/b.json: relies on the Python tool set, written
             .buildkite/c.json: relies on the Python tool set, written"]]
         .assert_eq(&former(&repository(&files), |_| ()));
-        assert!(!former(&repository(&files), |it| it.convert = false).contains("written"));
+        assert!(!former(&repository(&files), |it| it.convert = Some(false)).contains("written"));
         // Once this tool is in use, five minutes are what a description asks for.
         let config = "[alias]\nxtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml\"\n";
         let files = [&files[..], &[(facts::CONFIG, config)]].concat();

@@ -6,7 +6,7 @@ pub(crate) mod items;
 pub(crate) mod predecessor;
 pub(crate) mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
@@ -68,28 +68,29 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 /// Rejects a repository without the submodule, and files that cannot be read as what they are (exit
 /// code 2). Fails if git or cargo cannot be started (exit code 75).
 fn load(cx: &Context) -> anyhow::Result<Facts> {
-    let checkout = checkout(cx)?;
-    let mut facts = Facts { checkout, architecture: std::env::consts::ARCH, ..Facts::default() };
+    let mut facts = Facts {
+        checkout: checkout(cx)?,
+        architecture: std::env::consts::ARCH,
+        commands: commands(cx)?,
+        hook: hook(cx)?,
+        ..Facts::default()
+    };
     names(cx, &mut facts)?;
-    let hook = hook(cx)?;
     let fixed = [facts::PLATFORMS, facts::GITIGNORE, facts::PUBLISH, facts::PIPELINE];
     let fixed = fixed.into_iter().chain(facts::DEPENDABOT).chain(facts::TOOLCHAINS);
     let mut paths: BTreeSet<String> = fixed.chain(config_names(cx)).map(str::to_owned).collect();
-    paths.extend(hook.iter().map(|hook| hook.path.clone()));
+    paths.extend(facts.hook.iter().map(|hook| hook.path.clone()));
     paths.extend(facts.names.iter().filter(|name| facts::is_read(name)).cloned());
     // A link that leads nowhere has no text, and a warning of its own.
     paths.retain(|path| facts.links.get(path) != Some(&false));
-    let mut texts = BTreeMap::new();
     for path in paths {
         let text = files::read_text_if_exists(&cx.project.root.join(&path), &path)?;
-        texts.extend(text.map(|text| (path, text)));
+        facts.files.extend(text.map(|text| (path, text)));
     }
-    (facts.files, facts.hook) = (texts, hook);
     facts.cargo_config = cargo_config(&facts)?;
     let packages = inputs::metadata(cx, &cx.sh)?.packages;
     let members = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     facts.crates = members.into_iter().map(|member| (member.name, member.path)).collect();
-    facts.commands = commands(cx)?;
     if !facts.cargo_config.targets.is_empty() {
         let version = cx.process(cargo::compiler_version(&cx.sh)).read_text()?;
         let host = version.lines().find_map(|line| line.strip_prefix("host: "));
@@ -154,7 +155,7 @@ fn config_names(cx: &Context) -> impl Iterator<Item = &'static str> {
 
 fn cargo_config(facts: &Facts) -> anyhow::Result<CargoConfig> {
     let name = facts.config_name();
-    let text = facts.files.get(name).map_or("", String::as_str);
+    let text = facts.text(name);
     CargoConfig::parse(text).map_err(|offset| {
         Rejected::from(Source::new(name, text).error(offset, "expected TOML")).into()
     })
@@ -183,18 +184,11 @@ fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
 
 /// The files that are a template as an earlier commit of the submodule had it: git knows their text.
 fn older(cx: &Context, facts: &Facts) -> anyhow::Result<BTreeSet<String>> {
-    let hook = facts.hook.as_ref().map(|hook| hook.path.as_str());
-    let is_copy = |path: &str| {
-        path == facts::PUBLISH
-            || facts::DEPENDABOT.contains(&path)
-            || Some(path) == hook
-            || (path.starts_with(".buildkite/") && facts::is_yaml(path))
-    };
     let checkout = cx.project.root.join(&facts.checkout);
     let _there = cx.sh.push_dir(&checkout);
     let git = Git { sh: &cx.sh, root: &checkout };
     let mut older = BTreeSet::new();
-    for (path, text) in facts.files.iter().filter(|(path, _)| is_copy(path)) {
+    for (path, text) in &facts.files {
         let text = consumer::as_shipped(text, facts.alias().unwrap_or("xtask"));
         let id = cx.process(git.hash_object()).stdin(text).read_text()?;
         if cx.process(git.has_object(&id)).succeeds()? {
@@ -255,7 +249,7 @@ fn act(
         path: cx.project.root.join(&item.path),
         name: item.path.clone(),
         content: item.text.clone().unwrap_or_default().into_bytes(),
-        is_program: item.is_program,
+        is_program: facts.is_hook(&item.path),
     };
     let replacements: Vec<Replacement> = written(items).map(replacement).collect();
     files::replace_all(&replacements)?;
@@ -286,10 +280,8 @@ fn may_write() -> anyhow::Result<bool> {
 }
 
 fn answer(prompt: &str) -> anyhow::Result<String> {
-    match terminal::ask(prompt)? {
-        Some(line) => Ok(line),
-        None => bail!(Rejected::new("no answer; nothing was written")),
-    }
+    let line = terminal::ask(prompt)?;
+    line.ok_or_else(|| Rejected::new("no answer; nothing was written").into())
 }
 
 /// The difference that some items make, each file by its name below the root.
@@ -301,18 +293,17 @@ fn patch<'a>(
     let parent = directories::temporary_dir();
     directories::create_private_dir(&parent)?;
     let scratch = Scratch::new(&parent, "init")?;
-    let write = |side: &str, path: &str, text: &str| {
-        // A hook may be anywhere.
-        let file = scratch.dir().join(side).join(path.trim_start_matches('/'));
-        files::create_dir(file.parent().unwrap_or(&file))?;
-        files::write_atomically(&file, text.as_bytes())
-    };
     for side in ["a", "b"] {
         files::create_dir(&scratch.dir().join(side))?;
     }
     for Item { path, text, .. } in items {
-        facts.files.get(path).map_or(Ok(()), |old| write("a", path, old))?;
-        text.as_ref().map_or(Ok(()), |new| write("b", path, new))?;
+        for (side, text) in [("a", facts.files.get(path)), ("b", text.as_ref())] {
+            let Some(text) = text else { continue };
+            // A hook may be anywhere.
+            let file = scratch.dir().join(side).join(path.trim_start_matches('/'));
+            files::create_dir(file.parent().unwrap_or(&file))?;
+            files::write_atomically(&file, text.as_bytes())?;
+        }
     }
     let _there = cx.sh.push_dir(scratch.dir());
     let git = Git { sh: &cx.sh, root: scratch.dir() };

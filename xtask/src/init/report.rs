@@ -3,7 +3,7 @@
 use crate::cli::init::Key;
 use crate::init::answers::{Answers, Question};
 use crate::init::facts::{self, Facts};
-use crate::init::items::{self, Item, State};
+use crate::init::items::{Item, State};
 use crate::text::shell::quote;
 
 /// A line for each file that is not as it should be.
@@ -37,8 +37,7 @@ pub(crate) fn warnings(facts: &Facts, items: &[Item], needed: &str) -> Vec<Strin
              `RUSTUP_TOOLCHAIN=stable` for every call, in CI too"
         ));
     }
-    let is_new = items.iter().any(|it| it.path == facts.config_name() && it.text.is_some());
-    if let Some(host) = facts.foreign_host().filter(|_| is_new) {
+    if let Some(host) = facts.foreign_host().filter(|_| facts.alias().is_none()) {
         warnings.push(format!(
             "`build.target` is not the host, so the alias names `{host}`: it does not work on \
              other architectures; with cargo 1.91 or newer `--target host-tuple` does"
@@ -52,7 +51,7 @@ pub(crate) fn warnings(facts: &Facts, items: &[Item], needed: &str) -> Vec<Strin
     for (path, _) in facts.links.iter().filter(|(_, leads_to_file)| !**leads_to_file) {
         warnings.push(format!("`{path}` links to a file that the submodule no longer has"));
     }
-    warnings.extend(items.iter().flat_map(|item| remark(facts, item)));
+    warnings.extend(items.iter().flat_map(|item| remarks(facts, item)));
     let publishers = facts.publishers();
     let is_written = |item: &Item| item.path == facts::PUBLISH && item.text.is_some();
     if !publishers.is_empty() && items.iter().any(is_written) {
@@ -66,49 +65,36 @@ pub(crate) fn warnings(facts: &Facts, items: &[Item], needed: &str) -> Vec<Strin
 }
 
 /// What the user has to do about one file.
-fn remark(facts: &Facts, item: &Item) -> Vec<String> {
-    let path = &item.path;
-    let is_hook = facts.hook.as_ref().is_some_and(|hook| hook.path == *path);
-    match &item.state {
+fn remarks(facts: &Facts, Item { path, state, text }: &Item) -> Vec<String> {
+    let origin = match state {
         State::Former { left } => {
             let line = |line: &usize| {
                 format!("{path}:{line}: convert this command by hand, see docs/migration.md")
             };
-            left.iter().map(line).collect()
+            return left.iter().map(line).collect();
         }
-        State::Edited if item.text.is_none() => {
-            vec![format!(
-                "`{path}` is an edited copy of the template and was kept; `--overwrite` replaces it"
-            )]
-        }
-        State::Own if item.text.is_none() && is_hook => {
-            let template = format!("{}/ci-template/commit-msg", facts.checkout);
-            vec![format!(
-                "`{path}` does not come from the template and was kept; call {} from it",
-                quote(&template)
-            )]
-        }
-        State::Own if item.text.is_none() => {
-            let is_dependabot = facts::DEPENDABOT.contains(&path.as_str());
-            let lacks = if is_dependabot && !facts.files[path].contains("gitsubmodule") {
-                "; without `gitsubmodule` updates rust-vmm-ci is never updated"
-            } else {
-                ""
-            };
-            vec![format!(
-                "`{path}` does not come from a template and was kept; `--overwrite` replaces it{lacks}"
-            )]
-        }
-        _ => Vec::new(),
-    }
+        State::Edited if text.is_none() => "is an edited copy of the template",
+        State::Own if text.is_none() => "does not come from the template",
+        _ => return Vec::new(),
+    };
+    let is_dependabot = facts::DEPENDABOT.contains(&path.as_str());
+    let next = if *state == State::Own && facts.is_hook(path) {
+        format!("call {} from it", quote(&format!("{}/ci-template/commit-msg", facts.checkout)))
+    } else if is_dependabot && !facts.text(path).contains("gitsubmodule") {
+        "`--overwrite` replaces it; without `gitsubmodule` updates rust-vmm-ci is never updated"
+            .to_owned()
+    } else {
+        "`--overwrite` replaces it".to_owned()
+    };
+    vec![format!("`{path}` {origin} and was kept; {next}")]
 }
 
 /// The commands that come next.
 pub(crate) fn next_steps(facts: &Facts, answers: &Answers, items: &[Item]) -> Vec<String> {
-    let alias = items::alias(facts, answers);
+    let (alias, is_new) = (&answers.alias, facts.alias().is_none());
     let in_tree = |item: &&Item| item.text.is_some() && facts.is_in_tree(&item.path);
     let mut paths: Vec<&str> = items.iter().filter(in_tree).map(|item| &*item.path).collect();
-    if answers.alias.is_some() {
+    if is_new {
         let gitmodules = facts.names.get(".gitmodules").map(String::as_str);
         paths.extend(gitmodules.into_iter().chain([facts.checkout.as_str()]));
     }
@@ -126,7 +112,7 @@ pub(crate) fn next_steps(facts: &Facts, answers: &Answers, items: &[Item]) -> Ve
     }
     if !paths.is_empty() {
         lines.push(format!("git add {}", paths.join(" ")));
-        let verb = if answers.alias.is_some() { "Use" } else { "Update the files from" };
+        let verb = if is_new { "Use" } else { "Update the files from" };
         lines.push(format!("git commit -s -m '{verb} rust-vmm-ci'"));
     }
     lines.push(format!("cargo {alias} ci"));
@@ -140,7 +126,7 @@ mod tests {
     use expect_test::expect;
 
     fn written(path: &str, state: State) -> Item {
-        Item { path: path.to_owned(), state, text: Some(String::new()), is_program: false }
+        Item { path: path.to_owned(), state, text: Some(String::new()) }
     }
 
     fn facts(files: &[(&str, &str)]) -> Facts {
@@ -204,7 +190,7 @@ mod tests {
             `build.target` is not the host, so the alias names `x86_64-unknown-linux-gnu`: it does not work on other architectures; with cargo 1.91 or newer `--target host-tuple` does
             `rust-vmm-ci` is not a submodule: CI and other clones do not get it
             `CI.md` links to a file that the submodule no longer has
-            `.github/dependabot.yml` does not come from a template and was kept; `--overwrite` replaces it; without `gitsubmodule` updates rust-vmm-ci is never updated
+            `.github/dependabot.yml` does not come from the template and was kept; `--overwrite` replaces it; without `gitsubmodule` updates rust-vmm-ci is never updated
             `a` is an edited copy of the template and was kept; `--overwrite` replaces it
             b.json:3: convert this command by hand, see docs/migration.md
             these workflows publish too, remove them: git rm .github/workflows/release.yml"]]

@@ -146,29 +146,6 @@ pub(crate) const HOOK: &str = include_str!("../../../ci-template/commit-msg");
 /// What every copy of a template has in its first lines. A file without it is not compared.
 const MARK: &str = "Copied from rust-vmm-ci/ci-template/";
 
-/// Where a file's text comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The template as it is now.
-    Current,
-    /// The template as it was.
-    Older,
-    /// The template, changed.
-    Edited,
-    /// The user.
-    Own,
-}
-
-/// `is_older` tells whether the submodule's history has a file with that text.
-pub(crate) fn origin(text: &str, template: &str, is_older: bool) -> Origin {
-    match () {
-        () if text == template => Origin::Current,
-        () if is_older => Origin::Older,
-        () if is_copy(text) => Origin::Edited,
-        () => Origin::Own,
-    }
-}
-
 /// Whether a text says that it was copied from a template.
 pub(crate) fn is_copy(text: &str) -> bool {
     text.lines().take(5).any(|line| line.contains(MARK))
@@ -294,15 +271,6 @@ mod tests {
         for template in [WEEKLY, MONTHLY, PUBLISH, BOOTSTRAP, HOOK] {
             assert!(is_copy(template), "{template}");
         }
-    }
-
-    #[test]
-    fn a_copy_is_told_from_a_file_of_the_users() {
-        let edited = WEEKLY.replace("monday", "friday");
-        assert_eq!(origin(WEEKLY, WEEKLY, true), Origin::Current);
-        assert_eq!(origin("version: 2\n", WEEKLY, true), Origin::Older);
-        assert_eq!(origin(&edited, WEEKLY, false), Origin::Edited);
-        assert_eq!(origin("version: 2\n", WEEKLY, false), Origin::Own);
     }
 
     #[test]

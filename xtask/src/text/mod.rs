@@ -1,4 +1,5 @@
-//! Pure. Helpers that everything may use; the two smallest are here: fingerprints and percentages.
+//! Pure. Helpers that everything may use; the smallest are here: extensions of files,
+//! fingerprints and percentages.
 
 pub(crate) mod diagnostic;
 pub(crate) mod extended_regex;
@@ -11,6 +12,13 @@ pub(crate) mod style;
 pub(crate) mod toml;
 
 use std::fmt;
+use std::path::Path;
+
+/// Whether the name of a file ends with a dot and one of these.
+pub(crate) fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| extensions.contains(&extension))
+}
 
 /// FNV-1a with 64 bits, as 16 hexadecimal digits. Good for names of files; to be sure, compare the text
 /// too. <http://www.isthe.com/chongo/tech/comp/fnv/>
