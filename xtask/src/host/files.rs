@@ -76,7 +76,9 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     let exists = |above: &&Path| fs::symlink_metadata(above).is_ok();
     let existing = path.ancestors().find(exists).unwrap_or(path);
     let missing = path.strip_prefix(existing).unwrap_or(Path::new(""));
-    fs::canonicalize(existing).unwrap_or_else(|_| existing.to_path_buf()).join(missing)
+    let resolved = fs::canonicalize(existing).unwrap_or_else(|_| existing.to_path_buf());
+    // Without a slash at the end, with which a file would be none.
+    resolved.join(missing).components().collect()
 }
 
 /// Where a symbolic link leads, as it is written.

@@ -357,6 +357,17 @@ fn a_directory_in_a_files_place_and_a_link_into_the_submodule_are_refused() {
 }
 
 #[test]
+fn a_link_is_named_only_where_the_submodule_lost_its_file() {
+    let sandbox = new_consumer();
+    for (target, link) in [("xtask/Cargo.toml", "good"), ("gone", "bad")] {
+        let target = format!("rust-vmm-ci/{target}");
+        std::os::unix::fs::symlink(target, sandbox.root().join(link)).unwrap();
+    }
+    let stderr = init(&sandbox, &["--check"]).assert_code(1).stderr;
+    assert_eq!(stderr, "warning: `bad` links to a file that the submodule no longer has\n");
+}
+
+#[test]
 fn without_the_submodule_it_says_how_to_get_it() {
     let stderr = refused(&Sandbox::new(), &["--yes"]);
     assert!(stderr.starts_with("error: there is no rust-vmm-ci in `rust-vmm-ci`\n"), "{stderr}");
