@@ -9,11 +9,10 @@ use crate::doctor::repository::Tree;
 use crate::plan::description::{REPLACED_FILES, Test, TestDescription};
 use crate::plan::glob;
 use crate::plan::placeholder;
-use crate::text::diagnostic::{Diagnostic, Failure, Severity, Source};
+use crate::text::diagnostic::{Diagnostic, Severity, Source};
 use crate::text::fields::Field;
 use crate::text::json::{self, Kind, Node};
-use crate::text::nearest;
-use crate::text::shell;
+use crate::text::{has_extension, nearest, shell};
 use crate::tools::requirement;
 
 /// The predecessor's code gave a test this long where it did not say otherwise.
@@ -148,19 +147,14 @@ pub(crate) fn predecessors_calls(source: &Source) -> Vec<Diagnostic> {
 /// Buildkite's limits on a plan of so many steps. `is_selective` says that the number holds for
 /// `--workspace-selective` only.
 pub(crate) fn too_many_steps(name: &str, steps: usize, is_selective: bool) -> Option<Diagnostic> {
-    const PER_UPLOAD: usize = 500;
-    const PER_BUILD: usize = 4000;
-    let (severity, limit, help) = if steps > PER_BUILD {
-        let help = "split it into several pipelines, or skip tests";
-        (Severity::Warning, format!("{PER_BUILD} jobs in a build"), help)
-    } else if steps > PER_UPLOAD {
-        let help = "upload them with `cargo xtask pipeline --upload`";
-        (Severity::Info, format!("{PER_UPLOAD} in an upload"), help)
-    } else {
-        return None;
-    };
+    let limits = [
+        (4000, Severity::Warning, "jobs in a build", "split the pipeline, or skip tests"),
+        (500, Severity::Info, "in an upload", "upload them with `cargo xtask pipeline --upload`"),
+    ];
+    let (limit, severity, unit, help) = limits.into_iter().find(|(limit, ..)| steps > *limit)?;
     let option = if is_selective { " with `--workspace-selective`" } else { "" };
-    let message = format!("`{name}` gives {steps} steps{option}, and Buildkite takes {limit}");
+    let message =
+        format!("`{name}` gives {steps} steps{option}, and Buildkite takes {limit} {unit}");
     Some(Diagnostic::new(severity, message).help(help))
 }
 
@@ -208,12 +202,8 @@ fn unknown_keys(test: Field<'_>) {
 fn globs(test: Field<'_>, tree: &Tree) {
     let globs = value(test, "if_changed").map(included).unwrap_or_default();
     let is_matched = |path: &str| globs.iter().any(|(glob, _)| glob::matches(glob, path));
-    for (glob, field) in &globs {
-        if let Some(problem) = problem_of_glob(glob, tree, &is_matched) {
-            let finding = field.source.warning(field.node.offset, problem.message);
-            field.found.push(Diagnostic { help: problem.help, ..finding });
-        }
-    }
+    let problem = |glob: &(&str, Field<'_>)| problem_of_glob(*glob, tree, &is_matched);
+    globs.iter().filter_map(problem).for_each(|problem| test.found.push(problem));
 }
 
 /// The valid globs of a gate, of which one has to match a change.
@@ -229,46 +219,51 @@ fn included(gate: Field<'_>) -> Vec<(&str, Field<'_>)> {
     }
 }
 
-fn problem_of_glob(glob: &str, tree: &Tree, is_matched: &dyn Fn(&str) -> bool) -> Option<Failure> {
-    let matched = |glob: &str| {
-        let glob = glob.to_owned();
-        tree.files.iter().filter(move |file| glob::matches(&glob, file))
+fn problem_of_glob(
+    (glob, field): (&str, Field<'_>),
+    tree: &Tree,
+    is_matched: &dyn Fn(&str) -> bool,
+) -> Option<Diagnostic> {
+    let warning = |message: String| field.source.warning(field.node.offset, message);
+    let matched = |glob: &str| -> Vec<&String> {
+        tree.files.iter().filter(|file| glob::matches(glob, file)).collect()
     };
-    if matched(glob).next().is_none() {
+    if matched(glob).is_empty() {
         let is_inside = |path: &&String| Path::new(glob).starts_with(path);
         if let Some(path) = tree.submodules.iter().find(is_inside) {
             let message = format!(
                 "`{glob}` matches no change: git lists the submodule as one file, `{path}`"
             );
-            let problem = Failure::new(message).help(format!("add `{path}`"));
-            return (!is_matched(path)).then_some(problem);
+            return (!is_matched(path)).then(|| warning(message).help(format!("add `{path}`")));
         }
-        let problem = Failure::new(format!("`{glob}` matches no tracked file"));
-        let directory = glob.trim_end_matches(['/', '*']);
-        let wider = format!("{directory}/**");
-        let help = format!("`{directory}` is a directory: `{wider}` matches what is in it");
-        return Some(if matched(&wider).next().is_some() { problem.help(help) } else { problem });
+        let wider = format!("{}/**", glob.trim_end_matches(['/', '*']));
+        let is_directory = !matched(&wider).is_empty();
+        let help = is_directory.then(|| format!("use `{wider}` for what is in the directory"));
+        let problem = warning(format!("`{glob}` matches no tracked file"));
+        return Some(Diagnostic { help, ..problem });
     }
     let wider = if glob == "*" { "**" } else { &format!("{}/**", glob.strip_suffix("/*")?) };
-    let missed: Vec<&String> = matched(wider).filter(|file| !is_matched(file)).collect();
-    let example = missed.iter().find(|file| Tree::is_source(file)).or(missed.first())?;
+    let mut missed = matched(wider);
+    missed.retain(|file| !is_matched(file));
+    let example = missed.iter().find(|file| has_extension(file, &["rs"])).or(missed.first())?;
     let files = if missed.len() == 1 { "file" } else { "files" };
     let message = format!(
         "`*` does not match `/`: `{glob}` misses {} {files} further down, such as `{example}`",
         missed.len()
     );
-    Some(Failure::new(message).help(format!("use `{wider}`")))
+    Some(warning(message).help(format!("use `{wider}`")))
 }
 
 /// Variables that Buildkite expands while the pipeline is uploaded, before a shell sees the command.
 fn variables(test: Field<'_>) {
     let Some((field, command)) = command(test) else { return };
-    let mut variables = shell::variables(command);
-    // These are the job's own, and the same for every step of a build.
-    variables.retain(|(_, name)| name != "CI" && !name.starts_with("BUILDKITE"));
-    variables.sort_by(|(_, one), (_, other)| one.cmp(other));
-    variables.dedup_by(|(_, one), (_, other)| one == other);
-    for (at, name) in variables {
+    let mut reported = BTreeSet::new();
+    for (at, name) in shell::variables(command) {
+        // These are the job's own, and the same for every step of a build.
+        let is_of_job = name == "CI" || name.starts_with("BUILDKITE");
+        if is_of_job || !reported.insert(name.clone()) {
+            continue;
+        }
         let (severity, result) = if is_set_by(command, &name) {
             (Severity::Error, ", before the command sets it")
         } else {
@@ -297,17 +292,13 @@ fn is_set_by(command: &str, name: &str) -> bool {
 
 /// Commands that change `Cargo.toml` for themselves.
 fn edited_manifest(test: Field<'_>) {
-    let Some((field, command)) = command(test).filter(|(_, command)| edits_manifest(command))
-    else {
+    let Some((field, _)) = command(test).filter(|(_, command)| edits_manifest(command)) else {
         return;
     };
     let message = "the command edits `Cargo.toml`: on a contributor's machine the change stays, and \
                    tests that run beside it see it";
-    let help = if command.contains("denylist") || command.contains("skip_feature_sets") {
-        "put the setting into `[package.metadata.cargo-all-features]` of the manifest"
-    } else {
-        "commit the setting, or work on a copy of the manifest"
-    };
+    let help = "commit the setting (`[package.metadata.cargo-all-features]` has denylists), or work \
+                on a copy of the manifest";
     field.found.push(field.source.warning(field.node.offset, message).help(help));
 }
 
@@ -493,7 +484,7 @@ mod tests {
         check(
             r#""if_changed": ["vm-memory", "scr/**", "vm-memory/src/x.rs", "rust-vmm-ci/**"]"#,
             &expect![[r"
-                t.json:2:16: warning: `vm-memory` matches no tracked file [`vm-memory` is a directory: `vm-memory/**` matches what is in it]
+                t.json:2:16: warning: `vm-memory` matches no tracked file [use `vm-memory/**` for what is in the directory]
                 t.json:2:29: warning: `scr/**` matches no tracked file
                 t.json:2:39: warning: `vm-memory/src/x.rs` matches no tracked file
                 t.json:2:61: warning: `rust-vmm-ci/**` matches no change: git lists the submodule as one file, `rust-vmm-ci` [add `rust-vmm-ci`]"]],
@@ -530,7 +521,7 @@ mod tests {
         check(
             r#""test_name": "win", "command": "printf '\ndenylist=[\"rawfd\"]' >> Cargo.toml; cargo check""#,
             &expect![
-                "t.json:2:32: warning: the command edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it [put the setting into `[package.metadata.cargo-all-features]` of the manifest]"
+                "t.json:2:32: warning: the command edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it [commit the setting (`[package.metadata.cargo-all-features]` has denylists), or work on a copy of the manifest]"
             ],
         );
         for (command, wanted) in [

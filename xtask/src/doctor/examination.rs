@@ -18,7 +18,7 @@ use crate::plan::platform::Platform;
 use crate::project::{RUST_VERSION, SHIPPED_DESCRIPTION};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
 use crate::text::fields::Field;
-use crate::text::json;
+use crate::text::{has_extension, json};
 use crate::tools::requirement::{self, Requirement};
 use crate::tools::{InstallPolicy, Installer};
 
@@ -103,7 +103,7 @@ impl Examination<'_> {
     fn cargo_configuration(&mut self, knows_aliases: bool) -> anyhow::Result<()> {
         let new = self.read(".cargo/config.toml")?;
         // A link to the new name serves old versions of cargo.
-        let is_link = self.tree.links.iter().any(|link| link == ".cargo/config");
+        let is_link = self.tree.links.contains(".cargo/config");
         let old = if is_link { None } else { self.read(".cargo/config")? };
         let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
@@ -156,14 +156,16 @@ impl Examination<'_> {
     }
 
     fn links(&mut self) {
+        let root = &self.cx.project.root;
         for path in &self.tree.links {
-            let full = self.cx.project.root.join(path);
-            let Some(target) = files::link_text(&full) else { continue };
-            let Some(submodule) = self.tree.submodule_of(path, &target) else { continue };
+            let Some(target) = files::link_target(&root.join(path)) else { continue };
+            let leads_to = |it: &&String| target.starts_with(files::resolved(&root.join(it)));
+            let Some(submodule) = self.tree.submodules.iter().find(leads_to) else { continue };
             // Before the submodule is there, every link into it leads nowhere.
-            let leads_somewhere = full.exists() || !self.is_checked_out(submodule);
-            self.findings
-                .extend("link", [repository::link_into_submodule(path, &target, leads_somewhere)]);
+            let exists = target.exists() || !self.is_checked_out(submodule);
+            let target = self.cx.project.relative(&target);
+            let finding = repository::link_into_submodule(path, &target, exists);
+            self.findings.extend("link", [finding]);
         }
     }
 
@@ -191,7 +193,10 @@ impl Examination<'_> {
 
     fn descriptions(&mut self, mut inputs: Option<Inputs>) -> anyhow::Result<()> {
         let scripts = self.scripts();
-        let files = self.json_files()?;
+        let files = self.tree.in_directory(".buildkite");
+        let files = files.filter(|name| has_extension(name, &["json"]));
+        let files = files.filter_map(|name| self.read(name).transpose());
+        let files = files.collect::<anyhow::Result<Vec<Source>>>()?;
         let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
         let is_inherited = texts.any(|text| names_predecessor(text));
         if let Some(inputs) = &mut inputs {
@@ -234,18 +239,10 @@ impl Examination<'_> {
         Ok(())
     }
 
-    /// What configures the tests.
-    fn json_files(&mut self) -> anyhow::Result<Vec<Source>> {
-        let names = self.tree.in_directory(".buildkite");
-        let names = names.filter(|name| repository::has_extension(name, "json"));
-        names.filter_map(|name| self.read(name).transpose()).collect()
-    }
-
     /// Scripts and pipelines, which may call the predecessor's files.
     fn scripts(&mut self) -> Vec<Source> {
         let directories = [".buildkite", ".github"].map(|name| self.tree.in_directory(name));
-        let is_script =
-            |name: &&str| !["json", "md"].iter().any(|it| repository::has_extension(name, it));
+        let is_script = |name: &&str| !has_extension(name, &["json", "md"]);
         let mut scripts = Vec::new();
         for name in directories.into_iter().flatten().filter(is_script) {
             // Among them may be pictures, and files that are gone.
@@ -310,9 +307,9 @@ impl Examination<'_> {
         let files = || self.tree.files.iter().map(String::as_str);
         let names: Vec<&str> =
             files().filter(|name| repository::coverage_architecture(name).is_some()).collect();
-        let sources: Vec<&str> = files().filter(|name| Tree::is_source(name)).collect();
+        let sources: Vec<&str> = files().filter(|name| has_extension(name, &["rs"])).collect();
         let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
-        let measured = measured.filter(|_| !self.tree.has("tests/coverage"));
+        let measured = measured.filter(|_| !self.tree.files.contains("tests/coverage"));
         let missing = measured.filter_map(|platform| repository::missing_record(&names, platform));
         self.findings.extend("coverage", missing);
         // Where no platform could be read, that is an error already.

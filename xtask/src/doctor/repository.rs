@@ -2,22 +2,21 @@
 //! descriptions apart: submodules and links, cargo's configuration and alias, the toolchain, the hook,
 //! coverage configurations.
 
-use std::path::{Component, Path};
+use std::collections::BTreeSet;
 
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
-use crate::text::extended_regex;
 use crate::text::fields::Field;
-use crate::text::toml;
+use crate::text::{extended_regex, toml};
 use crate::tools::toolchain;
 
-/// The tracked files, and those that git would track; relative to the root and sorted.
+/// The tracked files, and those that git would track; relative to the root.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     /// Links and submodules among them: git lists a submodule as one file.
-    pub(crate) files: Vec<String>,
-    pub(crate) links: Vec<String>,
-    pub(crate) submodules: Vec<String>,
+    pub(crate) files: BTreeSet<String>,
+    pub(crate) links: BTreeSet<String>,
+    pub(crate) submodules: BTreeSet<String>,
 }
 
 impl Tree {
@@ -26,66 +25,33 @@ impl Tree {
         let mut tree = Tree::default();
         for entry in output.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
             let entry = String::from_utf8_lossy(entry);
-            // What is not tracked has no mode before it.
             let (mode, path) = match entry.split_once('\t') {
                 Some((stage, path)) if is_stage(stage) => (&stage[..6], path),
+                // What is not tracked has no mode before it.
                 _ => ("", &*entry),
             };
             match mode {
-                "120000" => tree.links.push(path.to_owned()),
-                "160000" => tree.submodules.push(path.to_owned()),
+                "120000" => _ = tree.links.insert(path.to_owned()),
+                "160000" => _ = tree.submodules.insert(path.to_owned()),
                 _ => (),
             }
-            tree.files.push(path.to_owned());
-        }
-        for list in [&mut tree.files, &mut tree.links, &mut tree.submodules] {
-            list.sort_unstable();
-            // A conflict has several entries.
-            list.dedup();
+            tree.files.insert(path.to_owned());
         }
         tree
     }
 
-    pub(crate) fn has(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file == path)
-    }
-
     /// The files in a directory of that name, at any depth; links are not among them.
     pub(crate) fn in_directory(&self, name: &str) -> impl Iterator<Item = &str> {
-        let files = self.files.iter().filter(|file| !self.links.contains(file));
+        let files = self.files.difference(&self.links);
         let is_inside = move |file: &&str| file.split('/').rev().skip(1).any(|part| part == name);
         files.map(String::as_str).filter(is_inside)
     }
-
-    /// Whether a file is Rust source.
-    pub(crate) fn is_source(path: &str) -> bool {
-        has_extension(path, "rs")
-    }
-
-    /// The submodule that a link points into.
-    pub(crate) fn submodule_of(&self, link: &str, target: &str) -> Option<&String> {
-        let mut full = Path::new(link).parent()?.to_path_buf();
-        for part in Path::new(target).components() {
-            match part {
-                Component::ParentDir if full.pop() => (),
-                Component::Normal(part) => full.push(part),
-                Component::CurDir => (),
-                _ => return None,
-            }
-        }
-        self.submodules.iter().find(|path| full.starts_with(path))
-    }
-}
-
-/// Whether the name of a file ends with a dot and this.
-pub(crate) fn has_extension(path: &str, wanted: &str) -> bool {
-    Path::new(path).extension().is_some_and(|extension| extension == wanted)
 }
 
 /// `100644 <object> 0`.
 fn is_stage(text: &str) -> bool {
     let words: Vec<&str> = text.split(' ').collect();
-    matches!(words.as_slice(), [mode, _, _] if mode.len() == 6 && mode.bytes().all(|it| it.is_ascii_digit()))
+    matches!(words[..], [mode, _, _] if mode.len() == 6 && mode.parse::<u32>().is_ok())
 }
 
 /// What is wrong with submodules, from the lines of `git status --porcelain=v2`.
@@ -93,15 +59,16 @@ pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
     let modified = |line: &str| {
         let words: Vec<&str> = line.splitn(9, ' ').collect();
         let [kind, staged, state, .., path] = words.as_slice() else { return None };
-        let is_moved = *kind == "1" && staged.ends_with('M') && state.get(1..2) == Some("C");
+        let [b'S', commit, changes, files] = state.as_bytes() else { return None };
+        let is_moved = *kind == "1" && staged.ends_with('M') && *commit == b'C';
         let differences = [
             (is_moved, "stands at another commit than the one that is recorded"),
-            (state.get(2..3) == Some("M"), "has changes that are not committed"),
-            (state.get(3..4) == Some("U"), "has files that it does not track"),
+            (*changes == b'M', "has changes that are not committed"),
+            (*files == b'U', "has files that it does not track"),
         ];
         let differences = differences.into_iter().filter(|(differs, _)| *differs);
         let differences: Vec<&str> = differences.map(|(_, difference)| difference).collect();
-        (state.starts_with('S') && !differences.is_empty()).then(|| {
+        (!differences.is_empty()).then(|| {
             let message = format!("the submodule `{path}` {}", differences.join(" and "));
             Diagnostic::new(Severity::Warning, message)
                 .help("CI uses the recorded commit; `git submodule update` restores it")
@@ -117,18 +84,11 @@ pub(crate) fn empty_submodule(path: &str, is_ours: bool) -> Diagnostic {
         .help(format!("run `git submodule update --init {path}`"))
 }
 
-/// A link into the submodule, and whether there is something at its end.
-pub(crate) fn link_into_submodule(path: &str, target: &str, leads_somewhere: bool) -> Diagnostic {
-    let (severity, end) = if leads_somewhere {
-        (Severity::Warning, "")
-    } else {
-        (Severity::Error, " that leads nowhere")
-    };
-    let help = if target.ends_with("test_description.json") {
-        "remove it: `-t shipped` names the shipped description wherever the submodule is"
-    } else {
-        "remove it: this tool needs no link"
-    };
+/// A link that leads to `target` in a submodule, and whether that exists.
+pub(crate) fn link_into_submodule(path: &str, target: &str, exists: bool) -> Diagnostic {
+    let (severity, end) =
+        if exists { (Severity::Warning, "") } else { (Severity::Error, " that leads nowhere") };
+    let help = "remove it: this tool needs no link, and `-t shipped` names the shipped description";
     let message = format!("a symbolic link into the submodule{end}");
     Source::new(path, target).finding(severity, 0, message).help(help)
 }
@@ -147,13 +107,10 @@ pub(crate) fn at_alias(problem: Diagnostic, config: Option<&Source>) -> Diagnost
 
 /// `.cargo/config` without the ending that cargo wants.
 pub(crate) fn old_cargo_config(old: &Source, has_new: bool) -> Diagnostic {
-    if has_new {
-        let message = "cargo reads this file and ignores `.cargo/config.toml`";
-        let help = "move its content to `.cargo/config.toml` and remove it";
-        return old.error(0, message).help(help);
-    }
-    let message = "`.cargo/config` is deprecated, and cargo ignores `.cargo/config.toml` beside it";
-    old.warning(0, message).help("run `git mv .cargo/config .cargo/config.toml`")
+    let severity = if has_new { Severity::Error } else { Severity::Warning };
+    let message =
+        "cargo reads this file, whose name is deprecated, and ignores `.cargo/config.toml`";
+    old.finding(severity, 0, message).help("move its content to `.cargo/config.toml` and remove it")
 }
 
 /// A `[build] target` that the alias would build this tool for.
@@ -228,21 +185,21 @@ pub(crate) fn unread_record(
 
 /// The coverage test runs on a platform for which nothing is recorded.
 pub(crate) fn missing_record(paths: &[&str], platform: Platform) -> Option<Diagnostic> {
-    let is_recorded = paths.iter().any(|path| coverage_architecture(path) == Some(platform.name()));
-    (!is_recorded).then(|| {
-        let message = format!(
-            "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
-        );
-        // `init` makes none at the root beside those of single crates.
-        let is_of_crates = !paths.is_empty() && paths.iter().all(|path| path.contains('/'));
-        let make = if is_of_crates || platform.is_emulated() {
-            "write `{\"coverage_score\": 0}` to it"
-        } else {
-            "make it with `cargo xtask init`"
-        };
-        Diagnostic::new(Severity::Warning, message)
-            .help(format!("{make} and record the score with `cargo xtask coverage --devel`"))
-    })
+    if paths.iter().any(|path| coverage_architecture(path) == Some(platform.name())) {
+        return None;
+    }
+    let message = format!(
+        "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
+    );
+    // `init` makes none at the root beside those of single crates.
+    let is_of_crates = !paths.is_empty() && paths.iter().all(|path| path.contains('/'));
+    let make = if is_of_crates || platform.is_emulated() {
+        "write `{\"coverage_score\": 0}` to it"
+    } else {
+        "make it with `cargo xtask init`"
+    };
+    let help = format!("{make} and record the score with `cargo xtask coverage --devel`");
+    Some(Diagnostic::new(Severity::Warning, message).help(help))
 }
 
 /// What is wrong with `exclude_path`; `sources` are the source files that there are.
@@ -263,25 +220,14 @@ pub(crate) fn exclude_path(file: Field<'_>, sources: &[&str]) -> Option<()> {
 
 /// The parts between `|` that are in no group and no brackets, with their places.
 fn alternatives(pattern: &str) -> Vec<(usize, &str)> {
-    let mut parts = Vec::new();
-    let (mut start, mut depth, mut in_brackets) = (0, 0_usize, false);
-    let mut chars = pattern.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' if !in_brackets => _ = chars.next(),
-            '[' => in_brackets = true,
-            ']' => in_brackets = false,
-            _ if in_brackets => (),
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            '|' if depth == 0 => {
-                parts.push((start, &pattern[start..at]));
-                start = at + 1;
-            }
-            _ => (),
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for end in pattern.match_indices('|').map(|(at, _)| at).chain([pattern.len()]) {
+        // What ends within a group or brackets is no expression.
+        if extended_regex::problems(&pattern[start..end]).is_empty() {
+            parts.push((start, &pattern[start..end]));
+            start = end + 1;
         }
     }
-    parts.push((start, &pattern[start..]));
     parts
 }
 
@@ -378,8 +324,10 @@ mod tests {
     #[test]
     fn links_and_submodules_are_told_from_files() {
         let tree = Tree::parse(ENTRIES.as_bytes());
+        assert_eq!(tree.in_directory(".buildkite").collect::<Vec<_>>(), [".buildkite/x/y.json"]);
+        assert_eq!(tree.in_directory("a").count(), 0);
         assert_eq!(
-            tree.files,
+            tree.files.into_iter().collect::<Vec<_>>(),
             [
                 ".buildkite/x/y.json",
                 "a\tb c d",
@@ -391,12 +339,9 @@ mod tests {
             ]
         );
         assert_eq!(
-            (tree.links.as_slice(), tree.submodules.as_slice()),
-            (&["a/link".to_owned()][..], &["rust-vmm-ci".to_owned()][..])
+            (tree.links, tree.submodules),
+            (["a/link".to_owned()].into(), ["rust-vmm-ci".to_owned()].into())
         );
-        assert!(tree.has("c") && !tree.has("src"));
-        assert_eq!(tree.in_directory(".buildkite").collect::<Vec<_>>(), [".buildkite/x/y.json"]);
-        assert_eq!(tree.in_directory("a").count(), 0);
     }
 
     #[test]
@@ -415,18 +360,6 @@ mod tests {
                 "the submodule `a b` has changes that are not committed",
             ]
         );
-    }
-
-    #[test]
-    fn a_link_is_followed_to_its_submodule() {
-        let tree = Tree::parse(ENTRIES.as_bytes());
-        let submodule = |path, target| tree.submodule_of(path, target).is_some();
-        assert!(submodule(".buildkite/x.json", "../rust-vmm-ci/.buildkite/test_description.json"));
-        assert!(submodule("src/a/rust-vmm-ci", "../../rust-vmm-ci/"));
-        assert!(!submodule("a/LICENSE", "../LICENSE"));
-        assert!(!submodule("a/link", "../../rust-vmm-ci"));
-        assert!(!submodule("link", "rust-vmm-ci-2/x"));
-        assert!(!submodule("link", "/rust-vmm-ci/x"));
     }
 
     #[test]

@@ -81,11 +81,6 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     resolved.join(missing).components().collect()
 }
 
-/// Where a symbolic link leads, as it is written.
-pub(crate) fn link_text(path: &Path) -> Option<String> {
-    fs::read_link(path).ok()?.into_os_string().into_string().ok()
-}
-
 /// Replaces a file's content: written beside it, then renamed over it, so that a reader and a
 /// sudden end see either the old or the new content. The permissions stay; a link is followed.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Git's command lines. Each allows the root for the process only (`-c safe.directory`): the user's
 //! configuration is never written, and a mount that another user owns works.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use xshell::{Cmd, Shell, cmd};
@@ -104,7 +105,7 @@ impl<'a> Git<'a> {
     }
 
     /// How the submodules at these paths differ from what the index records, one per line.
-    pub(crate) fn submodule_status(self, paths: &[String]) -> Cmd<'a> {
+    pub(crate) fn submodule_status(self, paths: &BTreeSet<String>) -> Cmd<'a> {
         self.cmd()
             .env("GIT_OPTIONAL_LOCKS", "0")
             .args(["-c", "core.quotePath=false", "status", "--porcelain=v2"])
