@@ -198,30 +198,10 @@ fn squeezed(text: &str) -> String {
     words(text).concat()
 }
 
-/// The owners with their status.
-#[derive(Debug)]
-pub(crate) struct Report<'a> {
-    months: u32,
-    file: &'a str,
-    entries: Vec<Entry<'a>>,
-}
-
-#[derive(Debug)]
-struct Entry<'a> {
-    owner: &'a str,
-    line: usize,
-    status: &'static str,
-    last: Option<(&'a Person, &'a Activity)>,
-}
-
-/// Judges each owner by the last activity; `since` is in seconds since 1970.
-pub(crate) fn report<'a>(
-    file: &'a Source,
-    history: &'a History,
-    months: u32,
-    since: i64,
-) -> Report<'a> {
-    let entry = |(line, owner): (usize, &'a str)| {
+/// Judges each owner by the last activity; `since` is in seconds since 1970. The result is what tools
+/// get.
+pub(crate) fn report(file: &Source, history: &History, months: u32, since: i64) -> Value {
+    let entry = |(line, owner): (usize, &str)| {
         let is_team = owner.starts_with('@') && owner.contains('/');
         let people = if is_team { Vec::new() } else { history.people_of(owner) };
         let activities = people.into_iter().map(|person| (person, &history.people[person]));
@@ -232,61 +212,51 @@ pub(crate) fn report<'a>(
             None if is_team => "team",
             None => "unknown",
         };
-        Entry { owner, line, status, last }
+        json!({
+            "owner": owner,
+            "file": file.name,
+            "line": line,
+            "status": status,
+            "person": last.map(|(person, _)| &person.name),
+            "last_activity": last.map(|(_, last)| last.kind),
+            "date": last.map(|(_, last)| &last.date),
+        })
     };
-    Report { months, file: &file.name, entries: owners(file).into_iter().map(entry).collect() }
+    let owners: Vec<Value> = owners(file).into_iter().map(entry).collect();
+    json!({ "months": months, "owners": owners })
 }
 
-impl Report<'_> {
-    pub(crate) fn render(&self) -> String {
-        if self.entries.is_empty() {
-            return format!("{} has no owners\n", self.file);
-        }
-        let months = if self.months == 1 { "month" } else { "months" };
-        let inactive = format!("no commit, review or sign-off for {} {months}", self.months);
-        self.section(&inactive, &["inactive"])
-            + &self.section("not matched to any author", &["unknown", "team"])
-            + &self.section("active", &["active"])
+/// The report for people; `file` is the name of the file.
+pub(crate) fn render(report: &Value, file: &str) -> String {
+    let owners = report["owners"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if owners.is_empty() {
+        return format!("{file} has no owners\n");
     }
+    let plural = if report["months"] == 1 { "" } else { "s" };
+    let inactive = format!("no commit, review or sign-off for {} month{plural}", report["months"]);
+    section(owners, &inactive, &["inactive"])
+        + &section(owners, "not matched to any author", &["unknown", "team"])
+        + &section(owners, "active", &["active"])
+}
 
-    /// The owners of some status in a table; nothing where there are none.
-    fn section(&self, heading: &str, statuses: &[&str]) -> String {
-        let wanted = self.entries.iter().filter(|entry| statuses.contains(&entry.status));
-        let rows: Vec<[String; 5]> = wanted.map(|entry| self.row(entry)).collect();
-        if rows.is_empty() {
-            return String::new();
-        }
-        let mut columns = Columns::new(&[Align::Left; 5]);
-        for row in &rows {
-            columns.fit(row);
-        }
-        rows.iter()
-            .fold(format!("{heading}:\n"), |text, row| text + "  " + &columns.line(row) + "\n")
+/// The owners of some status in a table; nothing where there are none.
+fn section(owners: &[Value], heading: &str, statuses: &[&str]) -> String {
+    let is_wanted = |owner: &&Value| statuses.iter().any(|status| owner["status"] == *status);
+    let rows: Vec<[String; 5]> = owners.iter().filter(is_wanted).map(row).collect();
+    if rows.is_empty() {
+        return String::new();
     }
+    let mut columns = Columns::new(&[Align::Left; 5]);
+    rows.iter().for_each(|row| columns.fit(row));
+    let lines = rows.iter().map(|row| format!("  {}\n", columns.line(row)));
+    format!("{heading}:\n") + &lines.collect::<String>()
+}
 
-    fn row(&self, entry: &Entry<'_>) -> [String; 5] {
-        let place = format!("{}:{}", self.file, entry.line);
-        let [date, kind, person] = match entry.last {
-            Some((person, last)) => [&*last.date, last.kind, &*person.name],
-            None => ["", if entry.status == "team" { "team" } else { "" }, ""],
-        };
-        [entry.owner, &place, date, kind, person].map(sanitize::visible)
-    }
-
-    pub(crate) fn to_json(&self) -> Value {
-        let entry = |entry: &Entry<'_>| {
-            json!({
-                "owner": entry.owner,
-                "file": self.file,
-                "line": entry.line,
-                "status": entry.status,
-                "person": entry.last.map(|(person, _)| &person.name),
-                "last_activity": entry.last.map(|(_, last)| last.kind),
-                "date": entry.last.map(|(_, last)| &last.date),
-            })
-        };
-        json!({ "months": self.months, "owners": self.entries.iter().map(entry).collect::<Vec<Value>>() })
-    }
+fn row(owner: &Value) -> [String; 5] {
+    let text = |key: &str| sanitize::visible(owner[key].as_str().unwrap_or_default());
+    let kind = text(if owner["status"] == "team" { "status" } else { "last_activity" });
+    let place = format!("{}:{}", text("file"), owner["line"]);
+    [text("owner"), place, text("date"), kind, text("person")]
 }
 
 #[cfg(test)]
@@ -372,10 +342,9 @@ mod tests {
               @review  CODEOWNERS:1  day-100  review    Rev Iew
               @signed  CODEOWNERS:1  day-100  sign-off  Sig Ned
         "]]
-        .assert_eq(&report.render());
-        let json = report.to_json();
-        assert_eq!(json["owners"][1]["status"], "inactive");
-        assert_eq!(json["owners"][3]["status"], "unknown");
-        assert_eq!(json["owners"][4]["status"], "team");
+        .assert_eq(&render(&report, "CODEOWNERS"));
+        assert_eq!(report["owners"][1]["status"], "inactive");
+        assert_eq!(report["owners"][3]["status"], "unknown");
+        assert_eq!(report["owners"][4]["status"], "team");
     }
 }

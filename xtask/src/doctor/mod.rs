@@ -57,6 +57,6 @@ fn report_code_owners(cx: &Context, months: u32, is_json: bool) -> anyhow::Resul
     let since = now.saturating_sub(u64::from(months) * SECONDS_PER_MONTH);
     let history = History::parse(&log);
     let report = code_owners::report(&file, &history, months, i64::try_from(since)?);
-    print(is_json, report.render(), &report.to_json())?;
+    print(is_json, code_owners::render(&report, &file.name), &report)?;
     Ok(Outcome::Pass)
 }

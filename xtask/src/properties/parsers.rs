@@ -128,7 +128,8 @@ fn examine(source: &Source, found: &Diagnostics) {
         .chain(description::lost_minutes(&description, 5, true))
         .chain(description::copy_of_shipped(&description, &description));
     findings.for_each(|finding| found.push(finding));
-    code_owners::report(source, &History::parse(source.text.as_bytes()), 12, 0).render();
+    let history = History::parse(source.text.as_bytes());
+    code_owners::render(&code_owners::report(source, &history, 12, 0), &source.name);
     fields::read(source, found, |file| {
         for test in description::tests(file) {
             for (_, check) in description::TEST_CHECKS {
