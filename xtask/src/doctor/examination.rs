@@ -18,7 +18,8 @@ use crate::plan::platform::Platform;
 use crate::project::{RUST_VERSION, SHIPPED_DESCRIPTION};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
 use crate::text::fields::Field;
-use crate::text::{has_extension, json};
+use crate::text::has_extension;
+use crate::text::json::{self, Node};
 use crate::tools::requirement::{self, Requirement};
 use crate::tools::{InstallPolicy, Installer};
 
@@ -56,7 +57,7 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     examination.coverage_records(&platforms)?;
     if is_refused {
         let reason = "tools were not probed: cargo cannot read the workspace";
-        examination.findings.push_unavailable(reason);
+        examination.findings.unavailable.push(reason.to_owned());
     } else {
         examination.tools(fix);
     }
@@ -91,7 +92,7 @@ impl Examination<'_> {
         };
         let version = self.cx.process(cargo::compiler_version(&self.cx.sh)).read_text();
         let version = version
-            .map_err(|error| self.findings.push_unavailable(format!("the toolchain: {error:#}")))
+            .map_err(|error| self.findings.unavailable.push(format!("the toolchain: {error:#}")))
             .ok();
         let finding = file
             .and_then(|file| repository::old_toolchain_file(&file, RUST_VERSION))
@@ -172,17 +173,16 @@ impl Examination<'_> {
     /// Reads what the shipped tests with the overrides are planned from, as `pipeline` does, with its
     /// errors and warnings.
     fn inputs(&mut self, is_selective: bool) -> Option<Inputs> {
-        let found = Diagnostics::default();
         let request = Request {
             descriptions: &[],
             platform_file: None,
             is_selective,
             with_dependents: false,
         };
-        let inputs = gather::inputs(self.cx, request, &found).map(Some);
-        self.findings.extend("description", found.into_items());
+        let read = |found: &Diagnostics| gather::inputs(self.cx, request, found).map(Some);
+        let inputs = self.findings.collect("description", read);
         let inputs = inputs.or_else(|error| self.reject("description", error).map(|()| None));
-        inputs.map_err(|error| self.findings.push_unavailable(format!("{error:#}"))).ok()?
+        inputs.map_err(|error| self.findings.unavailable.push(format!("{error:#}"))).ok()?
     }
 
     /// Adds the findings of an input that cannot be used. Another error stays one.
@@ -207,19 +207,20 @@ impl Examination<'_> {
         let shipped = Source::new("shipped", SHIPPED_DESCRIPTION);
         let shipped = TestDescription::parse(shipped, &Diagnostics::default());
         for source in files {
-            let found = Diagnostics::default();
-            let root = json::parse(&source, &found);
-            self.findings.extend("json", found.into_items());
+            let root = self.findings.collect("json", |found| json::parse(&source, found));
             let Some(root) = root else { continue };
             let name = source.name.clone();
             if name == self.cx.project.overrides_file().1 {
-                self.entries(&source);
+                self.check_tests(&source, &root);
                 continue;
             }
             if !description::is_description(&name, &root) {
                 continue;
             }
-            let description = self.description(source);
+            self.findings.extend("tests", description::without_tests(&source, &root));
+            let read = |found: &Diagnostics| TestDescription::parse(source, found);
+            let description = self.findings.collect("description", read);
+            self.check_tests(&description.source, &root);
             let copy = description::copy_of_shipped(&description, &shipped);
             self.findings.extend("copy", copy);
             let Some(inputs) = &mut inputs else { continue };
@@ -255,34 +256,19 @@ impl Examination<'_> {
         scripts
     }
 
-    /// Reads a description with the checks of its reader and of its single keys.
-    fn description(&mut self, source: Source) -> TestDescription {
-        let found = Diagnostics::default();
-        let description = TestDescription::parse(source, &found);
-        if !found.has_errors() {
-            self.findings.extend("tests", description::without_tests(&description));
-        }
-        self.findings.extend("description", found.into_items());
-        self.entries(&description.source);
-        description
-    }
-
-    fn entries(&mut self, source: &Source) {
-        for (name, check) in description::TEST_CHECKS {
-            self.findings.read(name, source, |file| {
-                for test in description::tests(file) {
-                    check(test, self.tree);
-                }
-                None
+    /// Checks the single keys, which the reader has read before: of equal findings its own is kept.
+    fn check_tests(&mut self, source: &Source, root: &Node) {
+        for (check, read) in description::TEST_CHECKS {
+            self.findings.collect(check, |found| {
+                let tests = description::tests(Field::of(root, source, found));
+                tests.into_iter().for_each(|test| read(test, self.tree));
             });
         }
     }
 
     /// Plans the steps, and adds what those of this machine need.
     fn plan(&mut self, name: &str, inputs: &Inputs) {
-        let found = Diagnostics::default();
-        let plan = Plan::build(inputs, &found);
-        self.findings.extend("description", found.into_items());
+        let plan = self.findings.collect("description", |found| Plan::build(inputs, found));
         let is_selective = inputs.workspace.is_some();
         let too_many = description::too_many_steps(name, plan.rows.len(), is_selective);
         self.findings.extend("steps", too_many);
@@ -305,23 +291,24 @@ impl Examination<'_> {
 
     fn coverage_records(&mut self, allowed: &[Platform]) -> anyhow::Result<()> {
         let files = || self.tree.files.iter().map(String::as_str);
-        let names: Vec<&str> =
-            files().filter(|name| repository::coverage_architecture(name).is_some()).collect();
         let sources: Vec<&str> = files().filter(|name| has_extension(name, &["rs"])).collect();
+        let record = |name| Some((name, repository::coverage_architecture(name)?));
+        let records: Vec<(&str, &str)> = files().filter_map(record).collect();
         let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
         let measured = measured.filter(|_| !self.tree.files.contains("tests/coverage"));
-        let missing = measured.filter_map(|platform| repository::missing_record(&names, platform));
+        let missing = measured.filter_map(|it| repository::missing_record(&records, it));
         self.findings.extend("coverage", missing);
         // Where no platform could be read, that is an error already.
         let allowed = if allowed.is_empty() { &Platform::ALL[..] } else { allowed };
-        for name in names {
+        for (name, architecture) in records {
             let Some(source) = self.read(name)? else { continue };
-            let architecture = repository::coverage_architecture(name).unwrap_or_default();
             let unread = repository::unread_record(&source, architecture, allowed);
             self.findings.extend("coverage", unread);
-            self.findings.read("json", &source, |_| None);
-            let patterns = |file: Field<'_>| repository::exclude_path(file, &sources);
-            self.findings.read("exclude-path", &source, patterns);
+            let root = self.findings.collect("json", |found| json::parse(&source, found));
+            let Some(root) = root else { continue };
+            self.findings.collect("exclude-path", |found| {
+                repository::exclude_path(Field::of(&root, &source, found), &sources)
+            });
         }
         Ok(())
     }

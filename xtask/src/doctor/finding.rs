@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
-use crate::text::fields::{self, Field};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::text::sanitize;
 
 /// Everything that was found.
@@ -12,7 +11,7 @@ pub(crate) struct Findings {
     /// Each with the name of the check that made it.
     items: Vec<(&'static str, Diagnostic)>,
     /// What could not be checked, and why.
-    unavailable: Vec<String>,
+    pub(crate) unavailable: Vec<String>,
 }
 
 impl Findings {
@@ -24,28 +23,20 @@ impl Findings {
         self.items.extend(diagnostics.into_iter().map(|diagnostic| (check, diagnostic)));
     }
 
-    /// Adds what a check of a JSON file finds.
-    pub(crate) fn read(
+    /// Adds what is found while something is read.
+    pub(crate) fn collect<T>(
         &mut self,
         check: &'static str,
-        source: &Source,
-        read: impl FnOnce(Field<'_>) -> Option<()>,
-    ) {
+        read: impl FnOnce(&Diagnostics) -> T,
+    ) -> T {
         let found = Diagnostics::default();
-        fields::read(source, &found, read);
+        let value = read(&found);
         self.extend(check, found.into_items());
-    }
-
-    pub(crate) fn push_unavailable(&mut self, reason: impl Into<String>) {
-        self.unavailable.push(reason.into());
+        value
     }
 
     pub(crate) fn count(&self, severity: Severity) -> usize {
         self.items.iter().filter(|(_, diagnostic)| diagnostic.severity == severity).count()
-    }
-
-    pub(crate) fn is_complete(&self) -> bool {
-        self.unavailable.is_empty()
     }
 
     /// Sorts: errors first, then by file and line. A file may be read several times; of equal
@@ -77,13 +68,13 @@ impl Findings {
 
     fn summary(&self) -> String {
         let severities = [Severity::Error, Severity::Warning, Severity::Info];
-        let counts = severities.map(|severity| match (self.count(severity), severity.name()) {
-            (0, _) => String::new(),
-            (1, name) => format!("1 {name}"),
-            (count, name) => format!("{count} {name}s"),
-        });
-        let counts: Vec<String> = counts.into_iter().filter(|count| !count.is_empty()).collect();
-        match (counts.is_empty(), self.is_complete()) {
+        let count = |severity: Severity| {
+            let count = self.count(severity);
+            let plural = if count == 1 { "" } else { "s" };
+            (count > 0).then(|| format!("{count} {}{plural}", severity.name()))
+        };
+        let counts: Vec<String> = severities.into_iter().filter_map(count).collect();
+        match (counts.is_empty(), self.unavailable.is_empty()) {
             (true, true) => "no problems found".to_owned(),
             (true, false) => "no problems found in what could be checked".to_owned(),
             (false, _) => counts.join(", "),
@@ -113,6 +104,7 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::diagnostic::Source;
     use expect_test::expect;
 
     fn findings() -> Findings {
@@ -147,7 +139,7 @@ mod tests {
     #[test]
     fn tools_get_the_same_as_json() {
         let mut findings = findings();
-        findings.push_unavailable("no git");
+        findings.unavailable.push("no git".to_owned());
         let json = findings.to_json();
         assert_eq!(json["findings"][1]["check"], "key");
         assert_eq!(json["findings"][1]["line"], 2);
@@ -160,7 +152,7 @@ mod tests {
     fn what_could_not_be_checked_is_reported() {
         let mut findings = Findings::default();
         assert_eq!(findings.render(), "no problems found\n");
-        findings.push_unavailable("no git");
+        findings.unavailable.push("no git".to_owned());
         assert_eq!(
             findings.render(),
             "unavailable: no git\n\nno problems found in what could be checked\n"

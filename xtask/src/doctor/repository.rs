@@ -183,16 +183,17 @@ pub(crate) fn unread_record(
     Some(source.finding(severity, 0, message).help(help))
 }
 
-/// The coverage test runs on a platform for which nothing is recorded.
-pub(crate) fn missing_record(paths: &[&str], platform: Platform) -> Option<Diagnostic> {
-    if paths.iter().any(|path| coverage_architecture(path) == Some(platform.name())) {
+/// The coverage test runs on a platform for which nothing is recorded. `records` are the paths of the
+/// coverage configurations, each with its architecture.
+pub(crate) fn missing_record(records: &[(&str, &str)], platform: Platform) -> Option<Diagnostic> {
+    if records.iter().any(|(_, architecture)| *architecture == platform.name()) {
         return None;
     }
     let message = format!(
         "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
     );
     // `init` makes none at the root beside those of single crates.
-    let is_of_crates = !paths.is_empty() && paths.iter().all(|path| path.contains('/'));
+    let is_of_crates = !records.is_empty() && records.iter().all(|(path, _)| path.contains('/'));
     let make = if is_of_crates || platform.is_emulated() {
         "write `{\"coverage_score\": 0}` to it"
     } else {
@@ -377,11 +378,12 @@ mod tests {
 
     #[test]
     fn a_platform_without_a_record_is_named() {
-        let paths = ["a/coverage_config_x86_64.json", "coverage_config_arm64.json"];
-        assert_eq!(missing_record(&paths, Platform::X86_64), None);
-        let help = |paths: &[&str]| missing_record(paths, Platform::Aarch64).unwrap().help.unwrap();
-        assert!(help(&paths).starts_with("make it with `cargo xtask init`"));
-        assert!(help(&paths[..1]).starts_with("write "));
+        let records =
+            [("a/coverage_config_x86_64.json", "x86_64"), ("coverage_config_arm64.json", "arm64")];
+        assert_eq!(missing_record(&records, Platform::X86_64), None);
+        let help = |records| missing_record(records, Platform::Aarch64).unwrap().help.unwrap();
+        assert!(help(&records).starts_with("make it with `cargo xtask init`"));
+        assert!(help(&records[..1]).starts_with("write "));
     }
 
     #[test]
