@@ -73,10 +73,12 @@ impl Container<'_> {
         if let Some(dir) = self.ssh_dir {
             arguments.push(bind(dir, OsStr::new("/root/.ssh"), ",readonly")?);
         }
-        let target = fingerprint(self.root.as_os_str().as_bytes());
-        arguments.push(volume("rust-vmm-ci-registry", REGISTRY));
-        arguments
-            .push(volume(&format!("rust-vmm-ci-target-{target}"), &format!("{WORKDIR}/target")));
+        let target =
+            format!("rust-vmm-ci-target-{}", fingerprint(self.root.as_os_str().as_bytes()));
+        let target_dir = format!("{WORKDIR}/target");
+        for (name, dir) in [("rust-vmm-ci-registry", REGISTRY), (&target, &target_dir)] {
+            arguments.push(format!("--mount=type=volume,source={name},target={dir}").into());
+        }
         // The checkout belongs to another user than the container's root.
         let git = ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"];
         for variable in git.map(OsString::from).iter().chain(&self.variables) {
@@ -105,10 +107,6 @@ impl Container<'_> {
              -cnewer /tmp/started -exec chown -h {owner} {{}} +; exit $status"
         )
     }
-}
-
-fn volume(name: &str, target: &str) -> OsString {
-    format!("--mount=type=volume,source={name},target={target}").into()
 }
 
 /// `--volume` would take a colon in a path for its separator, `--mount` takes a comma for it.
