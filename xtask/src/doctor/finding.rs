@@ -54,11 +54,7 @@ impl Findings {
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         for (_, diagnostic) in &self.items {
-            for line in diagnostic.to_string().lines() {
-                text += &sanitize::visible(line);
-                text.push('\n');
-            }
-            text.push('\n');
+            text += &format!("{}\n\n", sanitize::visible_lines(&diagnostic.to_string()));
         }
         for reason in &self.unavailable {
             text += &format!("unavailable: {}\n\n", sanitize::visible(reason));
