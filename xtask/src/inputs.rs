@@ -25,7 +25,7 @@ use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Sourc
 const SHIPPED: &str = "shipped";
 
 /// What the command line says about the inputs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Request<'a> {
     /// Empty means the shipped one.
     pub(crate) descriptions: &'a [PathBuf],

@@ -11,6 +11,7 @@ use crate::host::{cargo, files};
 use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::plan::Plan;
+use crate::plan::consumer;
 use crate::plan::description::TestDescription;
 use crate::plan::inputs::{Inputs, names_predecessor};
 use crate::plan::placeholder;
@@ -138,9 +139,6 @@ impl Examination<'_> {
     }
 
     fn submodules(&mut self) -> anyhow::Result<()> {
-        if self.tree.submodules.is_empty() {
-            return Ok(());
-        }
         let ours = gather::checkout_path(self.cx)?;
         let empty = self.tree.submodules.iter().filter(|path| !self.is_checked_out(path));
         let empty: Vec<Diagnostic> =
@@ -173,12 +171,7 @@ impl Examination<'_> {
     /// Reads what the shipped tests with the overrides are planned from, as `pipeline` does, with its
     /// errors and warnings.
     fn inputs(&mut self, is_selective: bool) -> Option<Inputs> {
-        let request = Request {
-            descriptions: &[],
-            platform_file: None,
-            is_selective,
-            with_dependents: false,
-        };
+        let request = Request { is_selective, ..Request::default() };
         let read = |found: &Diagnostics| gather::inputs(self.cx, request, found).map(Some);
         let inputs = self.findings.collect("description", read);
         let inputs = inputs.or_else(|error| self.reject("description", error).map(|()| None));
@@ -292,7 +285,7 @@ impl Examination<'_> {
     fn coverage_records(&mut self, allowed: &[Platform]) -> anyhow::Result<()> {
         let files = || self.tree.files.iter().map(String::as_str);
         let sources: Vec<&str> = files().filter(|name| has_extension(name, &["rs"])).collect();
-        let record = |name| Some((name, repository::coverage_architecture(name)?));
+        let record = |name| Some((name, consumer::coverage_architecture(name)?));
         let records: Vec<(&str, &str)> = files().filter_map(record).collect();
         let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
         let measured = measured.filter(|_| !self.tree.files.contains("tests/coverage"));

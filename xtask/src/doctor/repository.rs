@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::plan::consumer;
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
 use crate::text::fields::Field;
 use crate::text::{extended_regex, toml};
-use crate::tools::toolchain;
 
 /// The tracked files, and those that git would track; relative to the root.
 #[derive(Debug, Default)]
@@ -96,13 +96,10 @@ pub(crate) fn link_into_submodule(path: &str, target: &str, exists: bool) -> Dia
 /// The problem of the alias, where the configuration has it: the line that gives `xtask` its value,
 /// else the table of the aliases.
 pub(crate) fn at_alias(problem: Diagnostic, config: Option<&Source>) -> Diagnostic {
-    let starts = |wanted: &str| config?.lines().find(|(_, line)| line.trim().starts_with(wanted));
-    match (config, starts("xtask").or_else(|| starts("[alias]"))) {
-        (Some(config), Some((offset, _))) => {
-            Diagnostic { help: problem.help, ..config.error(offset, problem.message) }
-        }
-        _ => problem,
-    }
+    let line = |wanted: &str| config?.lines().find(|(_, line)| line.trim().starts_with(wanted));
+    let line = config.zip(line("xtask").or_else(|| line("[alias]")));
+    let place = line.and_then(|(config, (start, _))| config.error(start, "").place);
+    Diagnostic { place, ..problem }
 }
 
 /// `.cargo/config` without the ending that cargo wants.
@@ -129,7 +126,7 @@ const TOOLCHAIN_HELP: &str = "use a newer one, or run this tool with `RUSTUP_TOO
 
 /// A toolchain file that names a release which is too old to build this tool.
 pub(crate) fn old_toolchain_file(file: &Source, oldest: &str) -> Option<Diagnostic> {
-    let (at, release) = toolchain::old_release(&file.text, oldest)?;
+    let (at, release) = consumer::old_release(&file.text, oldest)?;
     let message = format!("Rust {release} cannot build this tool, which needs {oldest}");
     Some(file.error(at, message).help(TOOLCHAIN_HELP))
 }
@@ -137,7 +134,7 @@ pub(crate) fn old_toolchain_file(file: &Source, oldest: &str) -> Option<Diagnost
 /// The output of `rustc --version`.
 pub(crate) fn old_toolchain(version: &str, oldest: &str) -> Option<Diagnostic> {
     let number = version.strip_prefix("rustc ")?.split([' ', '-', '\n']).next()?;
-    toolchain::is_older(number, oldest).then(|| {
+    consumer::is_older(number, oldest).then(|| {
         let message = format!("the toolchain here is Rust {number}, and this tool needs {oldest}");
         Diagnostic::error(message).help(TOOLCHAIN_HELP)
     })
@@ -157,12 +154,6 @@ pub(crate) fn in_subdirectory(directory: &str) -> Diagnostic {
         format!("`cargo xtask` works from the root of the repository, not from `{directory}`");
     Diagnostic::new(Severity::Info, message)
         .help("cargo takes the path in the alias from the current directory")
-}
-
-/// The architecture in the name of a coverage configuration.
-pub(crate) fn coverage_architecture(path: &str) -> Option<&str> {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.strip_prefix("coverage_config_")?.strip_suffix(".json")
 }
 
 /// A configuration of an architecture that no machine of the CI has.
@@ -245,13 +236,9 @@ fn excludes_nothing(field: Field<'_>, at: usize, part: &str, sources: &[&str]) {
 
 /// The file that a pattern without operators was once the path of: only `/`, `_` and `-` differ.
 fn moved_file<'a>(pattern: &str, sources: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| -> String { text.replace('\\', "").replace(['_', '-'], "/") };
+    let plain = |text: &str| format!("/{}", text.replace('\\', "").replace(['_', '-'], "/"));
     let wanted = plain(pattern);
-    let mut files = sources.iter().filter(|file| {
-        let file = plain(file);
-        file == wanted || file.ends_with(&format!("/{wanted}"))
-    });
-    files.next().copied()
+    sources.iter().copied().find(|file| plain(file).ends_with(&wanted))
 }
 
 #[cfg(test)]
@@ -364,9 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_says_which_machine_reads_the_file() {
-        assert_eq!(coverage_architecture("a/coverage_config_x86_64.json"), Some("x86_64"));
-        assert_eq!(coverage_architecture("coverage_config_x86_64.json.sample"), None);
+    fn a_record_that_no_machine_reads_is_named() {
         let source = Source::new("coverage_config_arm64.json", "{}");
         let finding = |name: &str| unread_record(&source, name, &[Platform::X86_64]);
         let misspelt = finding("x86-64").unwrap();

@@ -55,10 +55,10 @@ impl Answers {
                 _ => Some(WEEKLY),
             },
             publish: has(PUBLISH) || (!is_check && facts.publishers().is_empty()),
-            hooks: match &facts.hook {
-                Some(hook) => has(&hook.path) || (!is_check && !hook.is_shared),
-                None => false,
-            },
+            hooks: facts
+                .hook
+                .as_ref()
+                .is_some_and(|hook| has(&hook.path) || (!is_check && !hook.is_shared)),
             bootstrap: false,
             convert: None,
             overwrite: false,
@@ -71,13 +71,12 @@ impl Answers {
     ///
     /// Rejects every value that cannot be used, with its option (exit code 2).
     pub(crate) fn take(&mut self, facts: &Facts, given: &[(Key, String)]) -> Result<(), Rejected> {
-        let mut problems = Vec::new();
-        for (key, text) in given {
-            if let Err(problem) = self.set(facts, *key, text) {
-                let name = Key::NAMED.iter().find(|(_, it)| it == key).map_or("", |(name, _)| name);
-                problems.push(Diagnostic::error(format!("`{name}`: {problem}")));
-            }
-        }
+        let problem = |(key, text): &(Key, String)| {
+            let problem = self.set(facts, *key, text).err()?;
+            let (name, _) = Key::NAMED.iter().find(|(_, it)| it == key)?;
+            Some(Diagnostic::error(format!("`{name}`: {problem}")))
+        };
+        let problems: Vec<Diagnostic> = given.iter().filter_map(problem).collect();
         if problems.is_empty() { Ok(()) } else { Err(Rejected(problems)) }
     }
 
@@ -85,10 +84,7 @@ impl Answers {
     pub(crate) fn set(&mut self, facts: &Facts, key: Key, text: &str) -> Result<(), String> {
         let text = text.trim();
         match key {
-            Key::Alias => {
-                facts.check_alias(text)?;
-                text.clone_into(&mut self.alias);
-            }
+            Key::Alias => self.alias = facts.alias_named(text)?,
             Key::Platforms => self.platforms = Some(platforms(text)?),
             Key::CoverageScore => self.coverage_score = score(text)?,
             Key::Dependabot => {

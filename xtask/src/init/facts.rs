@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::plan::consumer::OurAlias;
+use crate::plan::consumer::{self, OurAlias};
 use crate::text::{has_extension, toml};
-use crate::tools::toolchain;
 
 /// The repository as it is.
 #[derive(Debug, Default)]
@@ -68,6 +67,12 @@ impl CargoConfig {
         }
         Ok(config)
     }
+
+    /// The host in the compiler's version, where cargo builds for another target.
+    pub(crate) fn foreign_host(&self, version: &str) -> Option<String> {
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "))?;
+        (!self.targets.is_empty() && self.targets != [host]).then(|| host.to_owned())
+    }
 }
 
 pub(crate) const CONFIG: &str = ".cargo/config.toml";
@@ -101,18 +106,18 @@ impl Facts {
         aliases.find(|(_, line)| ours.is_named_by(line)).map(|(name, _)| name.as_str())
     }
 
-    /// The error is why a name cannot be that of the alias.
-    pub(crate) fn check_alias(&self, name: &str) -> Result<(), String> {
+    /// An alias of that name. The error is why there cannot be one.
+    pub(crate) fn alias_named(&self, name: &str) -> Result<String, String> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let is_name = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_part);
         let taken = self.cargo_config.aliases.iter().find(|(it, _)| it == name);
         Err(match (self.alias(), taken) {
-            (Some(ours), _) if ours == name => return Ok(()),
+            (Some(ours), _) if ours == name => return Ok(name.to_owned()),
             (Some(ours), _) => format!("`cargo {ours}` calls this tool already"),
             (None, Some((_, line))) => format!("`cargo {name}` is an alias already (`{line}`)"),
             _ if !is_name => format!("`{name}` cannot be the name of an alias"),
             _ if self.commands.contains(name) => format!("`cargo {name}` is a command of cargo"),
-            _ => return Ok(()),
+            _ => return Ok(name.to_owned()),
         })
     }
 
@@ -123,13 +128,6 @@ impl Facts {
         let names = ["xtask", "ci-xtask", "rust-vmm-ci"];
         let free = names.into_iter().find(|name| !is_member(name) && !is_alias(name));
         free.unwrap_or("rust-vmm-ci-xtask")
-    }
-
-    /// The triple that the alias has to name, since cargo builds for another unless it is told.
-    pub(crate) fn foreign_host(&self) -> Option<&str> {
-        let host = self.host.as_deref()?;
-        let targets = &self.cargo_config.targets;
-        (!targets.is_empty() && *targets != [host]).then_some(host)
     }
 
     /// The text of a file; a missing one has none.
@@ -170,7 +168,7 @@ impl Facts {
     /// The toolchain file's release, where it is older than this tool needs, as (file, release).
     pub(crate) fn old_toolchain(&self, needed: &str) -> Option<(&'static str, String)> {
         let name = TOOLCHAINS.into_iter().find(|name| self.files.contains_key(*name))?;
-        let (_, release) = toolchain::old_release(&self.files[name], needed)?;
+        let (_, release) = consumer::old_release(&self.files[name], needed)?;
         Some((name, release))
     }
 }
@@ -206,19 +204,17 @@ mod tests {
     fn a_name_that_cargo_knows_is_refused() {
         let mut facts = with_config("[alias]\nb = \"build\"\n");
         facts.commands.insert("build".to_owned());
-        let problem = |name: &str| facts.check_alias(name).unwrap_err();
+        let problem = |name: &str| facts.alias_named(name).unwrap_err();
         assert_eq!(problem("b"), "`cargo b` is an alias already (`build`)");
         assert_eq!(problem("build"), "`cargo build` is a command of cargo");
         assert_eq!(problem("a b"), "`a b` cannot be the name of an alias");
-        assert_eq!(facts.check_alias("ci-xtask"), Ok(()));
+        assert_eq!(facts.alias_named("ci-xtask").unwrap(), "ci-xtask");
     }
 
     #[test]
     fn the_host_is_named_only_where_cargo_builds_for_another_target() {
-        let host = |config: &str| {
-            let facts = Facts { host: Some("h".to_owned()), ..with_config(config) };
-            facts.foreign_host().map(str::to_owned)
-        };
+        let version = "rustc 1.90.0\nhost: h\n";
+        let host = |config: &str| CargoConfig::parse(config).unwrap().foreign_host(version);
         assert_eq!(host(""), None);
         assert_eq!(host("[build]\ntarget = \"h\"\n"), None);
         assert_eq!(host("[build]\ntarget = [\"t\", \"h\"]\n").as_deref(), Some("h"));

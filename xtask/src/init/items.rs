@@ -102,7 +102,7 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
     }
     let manifest = format!("{}/xtask/Cargo.toml", facts.checkout);
     let template = consumer::CARGO_CONFIG.trim_start();
-    let line = alias_line(template, name, &manifest, facts.foreign_host());
+    let line = alias_line(template, name, &manifest, facts.host.as_deref());
     let header = template.split_once("xtask =").map_or(template, |(header, _)| header);
     let header = header.replace("`cargo xtask`", &format!("`cargo {name}`"));
     let text = with_alias_line(facts.text(path), &line, &format!("{header}{line}\n"));
@@ -195,10 +195,7 @@ fn platforms(
 /// the score, it would contradict it.
 fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Item> {
     let name = |platform: &Platform| format!("coverage_config_{platform}.json");
-    let is_config = |path: &&String| {
-        let file = path.rsplit('/').next().unwrap_or_default();
-        file.starts_with("coverage_config_") && has_extension(file, &["json"])
-    };
+    let is_config = |path: &&String| consumer::coverage_architecture(path).is_some();
     let mut configs = facts.names.iter().filter(is_config).peekable();
     let is_elsewhere = configs.peek().is_some() && configs.all(|path| path.contains('/'));
     if is_elsewhere || facts.names.contains("tests/coverage") {

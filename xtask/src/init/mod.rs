@@ -78,7 +78,11 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     names(cx, &mut facts)?;
     let fixed = [facts::PLATFORMS, facts::GITIGNORE, facts::PUBLISH, facts::PIPELINE];
     let fixed = fixed.into_iter().chain(facts::DEPENDABOT).chain(facts::TOOLCHAINS);
-    let mut paths: BTreeSet<String> = fixed.chain(config_names(cx)).map(str::to_owned).collect();
+    let [new, old] = [cx.project.cargo_config(), cx.project.old_cargo_config()];
+    // A link from one to the other is one file.
+    let is_one = files::canonical(&new) == files::canonical(&old);
+    let configs = [facts::CONFIG, facts::OLD_CONFIG].into_iter().take(if is_one { 1 } else { 2 });
+    let mut paths: BTreeSet<String> = fixed.chain(configs).map(str::to_owned).collect();
     paths.extend(facts.hook.iter().map(|hook| hook.path.clone()));
     paths.extend(facts.names.iter().filter(|name| facts::is_read(name)).cloned());
     // A link that leads nowhere has no text, and a warning of its own.
@@ -91,11 +95,8 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     let packages = inputs::metadata(cx, &cx.sh)?.packages;
     let members = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     facts.crates = members.into_iter().map(|member| (member.name, member.path)).collect();
-    if !facts.cargo_config.targets.is_empty() {
-        let version = cx.process(cargo::compiler_version(&cx.sh)).read_text()?;
-        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-        facts.host = host.map(str::to_owned);
-    }
+    let version = cx.process(cargo::compiler_version(&cx.sh)).read_text()?;
+    facts.host = facts.cargo_config.foreign_host(&version);
     facts.older = older(cx, &facts)?;
     Ok(facts)
 }
@@ -132,25 +133,16 @@ fn names(cx: &Context, facts: &mut Facts) -> anyhow::Result<()> {
             continue;
         };
         let path = root.join(name);
-        if let Some(target) = files::link_target(&path) {
-            if target.starts_with(&checkout) {
-                facts.links.insert(name.to_owned(), target.exists());
-            }
-        } else if !path.exists() {
-            // Deleted, and not committed yet.
-            continue;
+        let link = files::link_target(&path);
+        if let Some(target) = link.as_ref().filter(|target| target.starts_with(&checkout)) {
+            facts.links.insert(name.to_owned(), target.exists());
         }
-        facts.names.insert(name.to_owned());
+        // What is deleted may be listed still.
+        if link.is_some() || path.exists() {
+            facts.names.insert(name.to_owned());
+        }
     }
     Ok(())
-}
-
-/// The names of cargo's configuration; a link from one to the other is one file.
-fn config_names(cx: &Context) -> impl Iterator<Item = &'static str> {
-    let new = files::canonical(&cx.project.cargo_config());
-    let old = files::canonical(&cx.project.old_cargo_config());
-    let is_one = new.is_some() && new == old;
-    [facts::CONFIG, facts::OLD_CONFIG].into_iter().take(if is_one { 1 } else { 2 })
 }
 
 fn cargo_config(facts: &Facts) -> anyhow::Result<CargoConfig> {

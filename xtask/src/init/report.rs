@@ -37,7 +37,7 @@ pub(crate) fn warnings(facts: &Facts, items: &[Item], needed: &str) -> Vec<Strin
              `RUSTUP_TOOLCHAIN=stable` for every call, in CI too"
         ));
     }
-    if let Some(host) = facts.foreign_host().filter(|_| facts.alias().is_none()) {
+    if let Some(host) = facts.host.as_ref().filter(|_| facts.alias().is_none()) {
         warnings.push(format!(
             "`build.target` is not the host, so the alias names `{host}`: it does not work on \
              other architectures; with cargo 1.91 or newer `--target host-tuple` does"

@@ -1,8 +1,8 @@
-//! Pure. What a consumer's repository has of this tool: the submodule, the cargo alias, and the files
-//! that `init` copies.
+//! Pure. What a consumer's repository has of this tool: the submodule, the cargo alias, the files that
+//! `init` copies, and the coverage configurations; and the toolchain that has to build it.
 
 use crate::text::diagnostic::Diagnostic;
-use crate::text::shell;
+use crate::text::{shell, toml};
 
 /// Where this repository is in the consumer's, relative to its root: `inside` if it is there, else
 /// the submodule of `.gitmodules` whose path or URL ends in our name, else our name.
@@ -183,6 +183,35 @@ pub(crate) fn pipeline_options(bootstrap: &str) -> &str {
     rest[..end.unwrap_or_default()].trim()
 }
 
+/// The architecture in the name of a coverage configuration.
+pub(crate) fn coverage_architecture(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_prefix("coverage_config_")?.strip_suffix(".json")
+}
+
+/// The release in a toolchain file if it is older than `oldest`, and the byte at which its line
+/// starts. A file is TOML or the name of a channel alone.
+pub(crate) fn old_release(file: &str, oldest: &str) -> Option<(usize, String)> {
+    let statements = toml::statements(file).unwrap_or_default();
+    let channel = statements.iter().find(|it| it.path == ["toolchain", "channel"]);
+    let (at, channel) = if let Some(statement) = channel {
+        (statement.start, toml::as_string(statement.value?)?)
+    } else {
+        let start = file.len() - file.trim_start().len();
+        (start, file[start..].lines().next()?.trim_end().to_owned())
+    };
+    is_older(&channel, oldest).then_some((at, channel))
+}
+
+/// Whether a version or a channel is a release, and an older one; a channel that moves has no number.
+pub(crate) fn is_older(version: &str, oldest: &str) -> bool {
+    let number = |text: &str| -> Option<(u32, u32)> {
+        let mut parts = text.split(['.', '-']);
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    };
+    number(version).zip(number(oldest)).is_some_and(|(version, oldest)| version < oldest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +293,12 @@ mod tests {
             None
         );
         assert_eq!(name(""), None);
+    }
+
+    #[test]
+    fn the_name_of_a_coverage_configuration_says_which_machine_reads_it() {
+        assert_eq!(coverage_architecture("a/coverage_config_x86_64.json"), Some("x86_64"));
+        assert_eq!(coverage_architecture("coverage_config_x86_64.json.sample"), None);
     }
 
     #[test]

@@ -5,7 +5,6 @@ pub(crate) mod advisory_database;
 pub(crate) mod buildkite_agent;
 pub(crate) mod llvm;
 pub(crate) mod requirement;
-pub(crate) mod toolchain;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
