@@ -25,10 +25,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         (Some(name), true) => (name.program(), false),
         (name, _) => find_engine(cx, name)?,
     };
-    let image = match &options.image {
-        Some(image) => image.clone(),
-        None => shipped_image(cx)?,
-    };
+    let image = options.image.clone().map_or_else(|| shipped_image(cx), Ok)?;
     let git_dir = git_dir_outside(cx)?;
     let ssh_dir = options.ssh.then(|| ssh_dir(cx)).transpose()?;
     let container = Container {
@@ -73,14 +70,10 @@ fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<(&'stat
         }
         let format = match name {
             EngineName::Docker => "{{.SecurityOptions}}",
-            EngineName::Podman => "rootless={{.Host.Security.Rootless}}",
+            EngineName::Podman => "name={{if .Host.Security.Rootless}}rootless{{end}}",
         };
         match cx.process(cmd!(cx.sh, "{program} info --format {format}")).read_text() {
-            Ok(answer) => {
-                let is_rootless =
-                    answer.contains("rootless=true") || answer.contains("name=rootless");
-                return Ok((program, is_rootless));
-            }
+            Ok(answer) => return Ok((program, answer.contains("name=rootless"))),
             Err(problem) => problems.push(format!("{problem:#}")),
         }
     }
@@ -121,21 +114,18 @@ fn git_dir_outside(cx: &Context) -> anyhow::Result<Option<PathBuf>> {
     Ok(Some(dir).filter(|dir| !dir.starts_with(root)))
 }
 
-fn ssh_dir(cx: &Context) -> anyhow::Result<PathBuf> {
+fn ssh_dir(cx: &Context) -> Result<PathBuf, Rejected> {
     let dir = cx.lookup("HOME").map(|home| PathBuf::from(home).join(".ssh"));
-    match dir.filter(|dir| dir.is_dir()) {
-        Some(dir) => Ok(dir),
-        None => bail!(Rejected::new("`--ssh`: there is no `~/.ssh`")),
-    }
+    dir.filter(|dir| dir.is_dir()).ok_or_else(|| Rejected::new("`--ssh`: there is no `~/.ssh`"))
 }
 
 /// The names of the caller's variables that the tests may see; then those of the command line.
 fn variables(cx: &Context, options: &Options) -> Vec<OsString> {
-    let named = context::SETTINGS.split(' ').chain(style::COLOUR_VARIABLES);
-    let named: Vec<&str> = named.chain(["CI", "RUST_BACKTRACE"]).collect();
+    let single = context::SETTINGS.split(' ').chain(style::COLOUR_VARIABLES);
+    let single: Vec<&str> = single.chain(["CI", "RUST_BACKTRACE"]).collect();
     let is_passed_on = |name: &&String| {
         let is_family = name.starts_with("BUILDKITE") || name.starts_with("CARGO_TERM_");
-        is_family || named.contains(&name.as_str())
+        is_family || single.contains(&name.as_str())
     };
     let names = cx.environment().keys().filter(is_passed_on);
     names.map(Into::into).chain(options.variables.iter().cloned()).collect()

@@ -6,7 +6,7 @@ use crate::support::{Run, Sandbox};
 
 /// An engine that answers, has every image and runs nothing.
 const ENGINE: &str = r#"case "$1" in
-    info) echo rootless=true;;
+    info) echo name=rootless;;
     image) exit 0;;
     run) for word; do printf '%s\n' "$word"; done > ../told; exit 7;;
 esac"#;
