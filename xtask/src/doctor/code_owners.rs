@@ -247,7 +247,9 @@ fn section(owners: &[Value], heading: &str, statuses: &[&str]) -> String {
         return String::new();
     }
     let mut columns = Columns::new(&[Align::Left; 5]);
-    rows.iter().for_each(|row| columns.fit(row));
+    for row in &rows {
+        columns.fit(row);
+    }
     let lines = rows.iter().map(|row| format!("  {}\n", columns.line(row)));
     format!("{heading}:\n") + &lines.collect::<String>()
 }

@@ -253,8 +253,9 @@ impl Examination<'_> {
     fn check_tests(&mut self, source: &Source, root: &Node) {
         for (check, read) in description::TEST_CHECKS {
             self.findings.collect(check, |found| {
-                let tests = description::tests(Field::of(root, source, found));
-                tests.into_iter().for_each(|test| read(test, self.tree));
+                for test in description::tests(Field::of(root, source, found)) {
+                    read(test, self.tree);
+                }
             });
         }
     }

@@ -55,8 +55,7 @@ fn report_code_owners(cx: &Context, months: u32, is_json: bool) -> anyhow::Resul
     let log = cx.process(cx.git().history(code_owners::LOG_FORMAT)).read()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let since = now.saturating_sub(u64::from(months) * SECONDS_PER_MONTH);
-    let history = History::parse(&log);
-    let report = code_owners::report(&file, &history, months, i64::try_from(since)?);
+    let report = code_owners::report(&file, &History::parse(&log), months, i64::try_from(since)?);
     print(is_json, code_owners::render(&report, &file.name), &report)?;
     Ok(Outcome::Pass)
 }

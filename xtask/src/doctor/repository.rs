@@ -25,8 +25,9 @@ impl Tree {
         let mut tree = Tree::default();
         for entry in output.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
             let entry = String::from_utf8_lossy(entry);
-            let (mode, path) = match entry.split_once('\t') {
-                Some((stage, path)) if is_stage(stage) => (&stage[..6], path),
+            let (stage, path) = entry.split_once('\t').unwrap_or_default();
+            let (mode, path) = match stage.split(' ').collect::<Vec<_>>()[..] {
+                [mode, _object, _number] if mode.parse::<u32>().is_ok() => (mode, path),
                 // What is not tracked has no mode before it.
                 _ => ("", &*entry),
             };
@@ -46,12 +47,6 @@ impl Tree {
         let is_inside = move |file: &&str| file.split('/').rev().skip(1).any(|part| part == name);
         files.map(String::as_str).filter(is_inside)
     }
-}
-
-/// `100644 <object> 0`.
-fn is_stage(text: &str) -> bool {
-    let words: Vec<&str> = text.split(' ').collect();
-    matches!(words[..], [mode, _, _] if mode.len() == 6 && mode.parse::<u32>().is_ok())
 }
 
 /// What is wrong with submodules, from the lines of `git status --porcelain=v2`.
