@@ -87,9 +87,7 @@ impl Answers {
             Key::Alias => self.alias = facts.alias_named(text)?,
             Key::Platforms => self.platforms = Some(platforms(text)?),
             Key::CoverageScore => self.coverage_score = score(text)?,
-            Key::Dependabot => {
-                self.dependabot = nearest::choose("interval", text, &INTERVALS)?;
-            }
+            Key::Dependabot => self.dependabot = nearest::choose("interval", text, &INTERVALS)?,
             Key::Publish => self.publish = boolean(text)?,
             Key::Hooks => self.hooks = boolean(text)?,
             Key::Bootstrap => self.bootstrap = boolean(text)?,

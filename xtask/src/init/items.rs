@@ -181,7 +181,7 @@ fn platforms(
         .map(|text| platform::parse_platform_file(&Source::new(path, text.as_str()), found));
     let wanted = answers.platforms.as_ref().or(known.as_ref());
     let wanted = wanted.map_or(Platform::DEFAULT.to_vec(), Vec::clone);
-    let text: String = wanted.iter().map(|platform| format!("{platform}\n")).collect();
+    let text: String = wanted.iter().flat_map(|platform| [platform.name(), "\n"]).collect();
     items.extend(match known {
         Some(known) if known == wanted => Some(Item::new(path, State::Current, None)),
         Some(_) => Some(Item::new(path, State::Other, text)),

@@ -91,7 +91,10 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
         let text = files::read_text_if_exists(&cx.project.root.join(&path), &path)?;
         facts.files.extend(text.map(|text| (path, text)));
     }
-    facts.cargo_config = cargo_config(&facts)?;
+    let name = facts.config_name();
+    facts.cargo_config = CargoConfig::parse(facts.text(name)).map_err(|offset| {
+        Rejected::from(Source::new(name, facts.text(name)).error(offset, "expected TOML"))
+    })?;
     let packages = inputs::metadata(cx, &cx.sh)?.packages;
     let members = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     facts.crates = members.into_iter().map(|member| (member.name, member.path)).collect();
@@ -143,14 +146,6 @@ fn names(cx: &Context, facts: &mut Facts) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn cargo_config(facts: &Facts) -> anyhow::Result<CargoConfig> {
-    let name = facts.config_name();
-    let text = facts.text(name);
-    CargoConfig::parse(text).map_err(|offset| {
-        Rejected::from(Source::new(name, text).error(offset, "expected TOML")).into()
-    })
 }
 
 fn commands(cx: &Context) -> anyhow::Result<BTreeSet<String>> {
