@@ -11,7 +11,7 @@ use crate::plan::glob;
 use crate::plan::placeholder;
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
 use crate::text::fields::Field;
-use crate::text::json::{self, Kind, Node};
+use crate::text::json::{Kind, Node};
 use crate::text::{has_extension, nearest, shell};
 use crate::tools::requirement;
 
@@ -24,15 +24,13 @@ const COMPILING: &str =
 
 /// Whether a JSON file is a test description, by its content or its name.
 pub(crate) fn is_description(name: &str, root: &Node) -> bool {
-    let has = |key| root.as_object().is_some_and(|keys| json::find(keys, key).is_some());
     let file = name.rsplit('/').next().unwrap_or_default();
-    has("tests") || (file.contains("test") && !has("steps"))
+    root.get("tests").is_some() || (file.contains("test") && root.get("steps").is_none())
 }
 
 /// A description whose pipeline has no step.
 pub(crate) fn without_tests(source: &Source, root: &Node) -> Option<Diagnostic> {
-    let tests = json::find(root.as_object()?, "tests")?.value.as_array()?;
-    tests.is_empty().then(|| {
+    root.get("tests")?.as_array()?.is_empty().then(|| {
         let message = "no tests: this description gives an empty pipeline";
         let finding = source.finding(Severity::Info, 0, message);
         finding.help("remove the file, and its pipeline from Buildkite")
@@ -319,7 +317,7 @@ fn edits_manifest(command: &str) -> bool {
 mod tests {
     use super::*;
     use crate::text::diagnostic::Diagnostics;
-    use crate::text::fields;
+    use crate::text::{fields, json};
     use expect_test::{Expect, expect};
 
     fn read(text: &str) -> TestDescription {

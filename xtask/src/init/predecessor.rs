@@ -31,16 +31,16 @@ pub(crate) fn description(
     found: &Diagnostics,
 ) -> Option<Conversion> {
     let root = json::parse(source, found)?;
-    let tests = field(&root, "tests")?.as_array()?;
+    let tests = root.get("tests")?.as_array()?;
     let mut conversion = Conversion { text: source.text.clone(), left: Vec::new() };
     let mut is_old = relied_on_default;
     // From the end, so that offsets stay right.
     for test in tests.iter().rev() {
-        let Some(node) = field(test, "command") else { continue };
+        let Some(node) = test.get("command") else { continue };
         let Some(command) = node.as_str() else { continue };
         let Some((_, name)) = replaced(command) else { continue };
         is_old = true;
-        let dir = field(test, "crate_path").and_then(Node::as_str);
+        let dir = test.get("crate_path").and_then(Node::as_str);
         match converted(command, name, dir, package_in) {
             Some(new) if !runs_on_riscv64(test) => replace_string(&mut conversion.text, node, &new),
             _ => conversion.left.push(source.line_at(node.offset)),
@@ -48,7 +48,7 @@ pub(crate) fn description(
     }
     conversion.left.reverse();
     let has_timeout =
-        |node: &Node| field(node, "timeout_in_minutes").is_some_and(|it| !it.means_absent());
+        |node: &Node| node.get("timeout_in_minutes").is_some_and(|it| !it.means_absent());
     if is_old && !has_timeout(&root) && !tests.iter().all(has_timeout) {
         insert_default_timeout(&mut conversion.text, &root);
     }
@@ -72,12 +72,8 @@ pub(crate) fn pipeline_file(text: &str, bootstrap: &str) -> Option<Conversion> {
     Some(Conversion { text, left: Vec::new() })
 }
 
-fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    json::find(node.as_object()?, key).map(|entry| &entry.value)
-}
-
 fn runs_on_riscv64(test: &Node) -> bool {
-    let platforms = field(test, "platform").and_then(Node::as_array).unwrap_or_default();
+    let platforms = test.get("platform").and_then(Node::as_array).unwrap_or_default();
     platforms.iter().any(|platform| platform.as_str() == Some("riscv64"))
 }
 

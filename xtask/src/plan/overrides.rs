@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use crate::plan::description::{self, CratePath, PatchRef, Test, TestDescription};
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field};
-use crate::text::json;
 use crate::text::nearest;
 use crate::text::shell;
 
@@ -52,7 +51,7 @@ pub(crate) fn apply(shipped: Source, overrides: Source, found: &Diagnostics) -> 
 }
 
 fn name_of(entry: Field<'_>) -> Option<&str> {
-    json::find(entry.node.as_object()?, "test_name")?.value.as_str()
+    entry.node.get("test_name")?.as_str()
 }
 
 impl Overrides {

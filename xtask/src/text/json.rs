@@ -63,6 +63,11 @@ impl Node {
         if let Kind::Object(entries) = &self.kind { Some(entries) } else { None }
     }
 
+    /// The value of a key; what is no object has none.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.as_object()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
     /// Null, an empty string, an empty list and 0 mean "not given" for the keys that have a meaning
     /// of their own; consumers rely on it.
     pub(crate) fn means_absent(&self) -> bool {
@@ -91,11 +96,6 @@ impl Node {
 /// The entries of an object without their positions, in source order.
 pub(crate) fn to_map(entries: &[Entry]) -> Map<String, Value> {
     entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect()
-}
-
-/// The entry of that name.
-pub(crate) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
-    entries.iter().find(|entry| entry.key == key)
 }
 
 /// Reads a whole source. What cannot be read is an error among `found` and gives `None`; a key that
