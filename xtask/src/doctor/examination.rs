@@ -46,13 +46,12 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     examination.submodules()?;
     examination.links();
     let selective = is_selective.then(|| examination.inputs(true)).flatten();
+    // With a configuration that cargo cannot read, aliases and tools would only seem to be missing.
+    let is_refused = is_selective && selective.is_none();
     // Where cargo cannot list the crates, the rest is checked all the same.
     let inputs = selective.or_else(|| examination.inputs(false));
-    let has_crates = inputs.as_ref().is_some_and(|inputs| inputs.workspace.is_some());
     let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
     examination.descriptions(inputs)?;
-    // With a configuration that cargo cannot read, aliases and tools would only seem to be missing.
-    let is_refused = is_selective && !has_crates;
     examination.cargo_configuration(has_cargo && !is_refused)?;
     examination.hints()?;
     examination.coverage_records(&platforms)?;

@@ -175,10 +175,8 @@ fn platforms(
     found: &Diagnostics,
 ) -> Vec<Platform> {
     let path = facts::PLATFORMS;
-    let known = facts
-        .files
-        .get(path)
-        .map(|text| platform::parse_platform_file(&Source::new(path, text.as_str()), found));
+    let source = facts.files.get(path).map(|text| Source::new(path, text.as_str()));
+    let known = source.map(|source| platform::parse_platform_file(&source, found));
     let wanted = answers.platforms.as_ref().or(known.as_ref());
     let wanted = wanted.map_or(Platform::DEFAULT.to_vec(), Vec::clone);
     let text: String = wanted.iter().flat_map(|platform| [platform.name(), "\n"]).collect();
@@ -271,11 +269,9 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
     if answers.bootstrap && !facts.files.contains_key(facts::PIPELINE) {
         items.push(Item::new(facts::PIPELINE, State::Missing, bootstrap.clone()));
     }
-    let files = facts
-        .files
-        .iter()
-        .filter(|(path, _)| path.contains(".buildkite/") && has_extension(path, &["yml", "yaml"]));
-    for (path, text) in files {
+    let is_pipeline =
+        |path: &str| path.contains(".buildkite/") && has_extension(path, &["yml", "yaml"]);
+    for (path, text) in facts.files.iter().filter(|(path, _)| is_pipeline(path)) {
         if let Some(conversion) = predecessor::pipeline_file(text, &bootstrap) {
             items.extend(former(answers, path, text, conversion));
         } else if consumer::is_copy(text) || facts.older.contains(path) {
