@@ -1,10 +1,8 @@
 //! Pure. A step as this machine runs it, and how that differs from CI.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use crate::ci::verdict::{Ended, SoftFail, Verdict};
+use crate::ci::verdict::Verdict;
 use crate::plan::placeholder;
 use crate::plan::platform::Hypervisor;
 use crate::plan::step::Step;
@@ -32,7 +30,8 @@ pub(crate) struct LocalStep {
     /// it.
     pub(crate) shown: Vec<(String, String)>,
     pub(crate) timeout_minutes: u64,
-    pub(crate) soft_fail: SoftFail,
+    /// As the description has it.
+    pub(crate) soft_fail: Value,
     /// The verdict of a step that does not run here.
     pub(crate) verdict: Option<Verdict>,
     /// What differs from CI, one sentence each.
@@ -70,7 +69,7 @@ impl LocalStep {
             environment: interpolated.collect(),
             shown: shown.collect(),
             timeout_minutes: step.timeout_minutes(),
-            soft_fail: SoftFail::from_value(step.test.forwarded.get("soft_fail")),
+            soft_fail: step.test.forwarded.get("soft_fail").cloned().unwrap_or_default(),
             verdict: verdict(step),
             notes: notes(step),
             is_own_command: is_own_command(&step.test.command),
@@ -96,10 +95,6 @@ impl LocalStep {
         }
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout_minutes.saturating_mul(60))
-    }
-
     /// Why the system cannot run the command, here or in CI.
     pub(crate) fn problem(&self) -> Option<String> {
         // Source: `MAX_ARG_STRLEN` of execve(2), which a terminating NUL counts towards.
@@ -118,11 +113,6 @@ impl LocalStep {
                 None
             }
         })
-    }
-
-    /// Judges the command that ran.
-    pub(crate) fn judge(&self, ended: Ended) -> Verdict {
-        Verdict::of(ended, &self.soft_fail, self.is_own_command)
     }
 }
 
@@ -178,7 +168,7 @@ fn verdict(step: &Step<'_>) -> Option<Verdict> {
         _ => None,
     };
     if let Some(reason) = skip_reason {
-        return Some(Verdict::Skipped { reason: reason.to_owned() });
+        return Some(Verdict::Skipped(reason.to_owned()));
     }
     let jobs = value("parallelism").and_then(scalar_text);
     let key = if value("matrix").is_some_and(|matrix| !matrix.is_null()) {
@@ -188,7 +178,7 @@ fn verdict(step: &Step<'_>) -> Option<Verdict> {
     } else {
         return None;
     };
-    Some(Verdict::unavailable(format!(
+    Some(Verdict::Unavailable(format!(
         "`{key}` makes several jobs of the step, which only Buildkite does"
     )))
 }
@@ -275,16 +265,16 @@ mod tests {
     fn what_only_buildkite_can_do_is_unavailable_and_a_condition_is_noted() {
         assert!(matches!(
             local(r#""command": "c", "matrix": ["a"]"#).verdict,
-            Some(Verdict::Unavailable { .. })
+            Some(Verdict::Unavailable(_))
         ));
         assert!(matches!(
             local(r#""command": "c", "parallelism": 2"#).verdict,
-            Some(Verdict::Unavailable { .. })
+            Some(Verdict::Unavailable(_))
         ));
         assert_eq!(local(r#""command": "c", "parallelism": 1"#).verdict, None);
         assert_eq!(
             local(r#""command": "c", "skip": "broken upstream""#).verdict,
-            Some(Verdict::Skipped { reason: "broken upstream".to_owned() })
+            Some(Verdict::Skipped("broken upstream".to_owned()))
         );
         assert_eq!(local(r#""command": "c", "conditional": "a == 'b'""#).notes.len(), 1);
     }

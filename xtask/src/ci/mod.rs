@@ -19,7 +19,6 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::report::Report;
 use crate::ci::report_files::History;
 use crate::ci::selection::{Changed, Selection};
-use crate::ci::test::Setting;
 use crate::ci::verdict::Verdict;
 use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};
@@ -60,9 +59,6 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let text = files::read_text_if_exists(&history_file, "last.json").ok().flatten();
     let mut history = History::parse(&text.unwrap_or_default());
     steps.retain(|step| !options.failed || history.has_failed(&step.label));
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    // Tests wait and link, so more than there are processors pay.
-    let limit = options.jobs.unwrap_or(processors.max(4));
     files::create_dir(&cx.project.ci_dir())?;
     let lock = files::try_lock(&cx.project.ci_dir().join("lock"))?;
     let logs = match lock {
@@ -76,8 +72,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     // `{xtask} coverage` and cargo find the workspace from where they run.
     let dir = options.manifest_path.as_deref().map(|path| cx.project.manifest_dir(Some(path)));
     let _dir = dir.transpose()?.map(|dir| cx.sh.push_dir(dir));
-    let setting = Setting { options, limit, logs: &logs, history: &history };
-    let reports = run::run_all(cx, &steps, setting);
+    let reports = run::run_all(cx, options, &steps, &history, &logs);
     history.record(&reports);
     let record = || files::write_atomically(&history_file, history.to_text().as_bytes());
     let is_recorded = lock.is_some() && record().is_ok();

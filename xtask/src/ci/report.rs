@@ -21,24 +21,24 @@ pub(crate) struct Report {
     /// How long the test itself ran; `None` if it did not.
     pub(crate) elapsed: Option<Duration>,
     /// Less than that where it shared the machine with others; its timeout is held against it.
-    pub(crate) own_time: Option<Duration>,
+    pub(crate) shared_time: Option<Duration>,
+    /// Its doctests were linked by another linker than usual.
+    pub(crate) has_faster_linker: bool,
     pub(crate) timeout_minutes: u64,
     /// The file with its output, relative to the root.
     pub(crate) log: Option<String>,
     /// The reason of a failure in one line, as far as its output says it.
     pub(crate) reason: Option<String>,
-    /// The lines of its output that show the reason.
+    /// The lines of its output that show the reason, with their colours.
     pub(crate) excerpt: Vec<String>,
-    /// The same with their colours.
-    shown: Vec<String>,
     /// It has Rust tests, and none of them ran.
     pub(crate) ran_no_test: bool,
 }
 
-/// How the output of a test is shown.
+/// How the output of the tests is shown.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Shown {
-    /// All of it was shown as it came.
+    /// All of it as it comes.
     pub(crate) is_streamed: bool,
     /// The log of the service folds groups of lines.
     pub(crate) has_groups: bool,
@@ -46,39 +46,60 @@ pub(crate) struct Shown {
 }
 
 impl Report {
-    pub(crate) fn new(step: &LocalStep, verdict: Verdict, elapsed: Option<Duration>) -> Report {
+    pub(crate) fn new(step: &LocalStep, verdict: Verdict) -> Report {
         Report {
             label: step.label.clone(),
             test_name: step.test_name.clone(),
             command: step.uploaded_command.clone(),
             verdict,
-            elapsed,
-            own_time: None,
+            elapsed: None,
+            shared_time: None,
+            has_faster_linker: false,
             timeout_minutes: step.timeout_minutes,
             log: None,
             reason: None,
             excerpt: Vec::new(),
-            shown: Vec::new(),
             ran_no_test: false,
         }
     }
 
     /// Takes from the end of the test's output what is worth showing.
     pub(crate) fn read_output(&mut self, output: &str) {
-        let plain = sanitize::without_escapes(output);
-        self.ran_no_test = self.verdict.has_passed() && ran_no_test(&plain);
-        if self.verdict.is_worth_a_rerun() || matches!(self.verdict, Verdict::Unavailable { .. }) {
-            self.reason = reason_in(&plain).map(|reason| cut_line(&reason));
-            let lines: Vec<String> = output.lines().map(sanitize::without_escapes).collect();
+        let lines: Vec<String> = output.lines().map(sanitize::without_escapes).collect();
+        self.ran_no_test = self.verdict == Verdict::Passed && ran_no_test(&lines);
+        if self.verdict.is_worth_a_rerun() || matches!(self.verdict, Verdict::Unavailable(_)) {
+            self.reason = reason_in(&lines).map(|reason| cut_line(&reason));
             let range = excerpt(&lines);
-            let raw = output.lines().skip(range.start);
-            let pair = |(line, raw): (&String, &str)| {
-                let cut = cut_line(line);
-                let shown = if cut == *line { sanitize::colours_only(raw) } else { cut.clone() };
-                (cut, shown)
+            let shown = |(line, raw): (&String, &str)| match cut_line(line) {
+                cut if cut == *line => sanitize::colours_only(raw),
+                cut => cut,
             };
-            (self.excerpt, self.shown) = lines[range].iter().zip(raw).map(pair).unzip();
+            let raw = output.lines().skip(range.start);
+            self.excerpt = lines[range].iter().zip(raw).map(shown).collect();
         }
+    }
+
+    pub(crate) fn plain_excerpt(&self) -> String {
+        sanitize::without_escapes(&self.excerpt.join("\n"))
+    }
+
+    /// Whether it failed while others ran, or with another linker: it gets another chance without.
+    pub(crate) fn is_suspect(&self) -> bool {
+        let (Verdict::Failed(ended) | Verdict::SoftFailed(ended)) = self.verdict else {
+            return false;
+        };
+        ended != Ended::TimedOut && (self.shared_time.is_some() || self.has_faster_linker)
+    }
+
+    /// The line about a test that has its verdict, with a counter.
+    pub(crate) fn status_line(&self, number: usize, total: usize, is_coloured: bool) -> String {
+        let width = total.to_string().len();
+        let time = self.elapsed.map(|elapsed| format!("  {}", duration(elapsed)));
+        let (kind, colour) = self.verdict.kind();
+        // As cargo has it.
+        let verb = kind[..1].to_uppercase() + &kind[1..];
+        let verb = paint(&format!("{verb:>VERB_COLUMNS$}"), colour, is_coloured);
+        format!("{verb} ({number:>width$}/{total}) {}{}", self.label, time.unwrap_or_default())
     }
 
     /// What is shown of a test when it has ended: the excerpt, unless its output was shown already.
@@ -94,19 +115,24 @@ impl Report {
             lines.push(format!("+++ {}", self.label));
         }
         if !shown.is_streamed {
-            let excerpt = if shown.is_coloured { &self.shown } else { &self.excerpt };
-            lines.extend(excerpt.iter().map(|line| format!("    {line}")));
+            let excerpt = self.excerpt.join("\n");
+            let excerpt =
+                if shown.is_coloured { excerpt } else { sanitize::without_escapes(&excerpt) };
+            lines.extend(excerpt.lines().map(|line| format!("    {line}")));
         }
         lines.extend(self.log.as_ref().map(|log| format!("    full output: {log}")));
         lines
     }
 }
 
+/// The verbs of status lines are aligned as cargo's are.
+pub(crate) const VERB_COLUMNS: usize = 12;
+
 /// Failed if any test failed; else undetermined if no test could run, or, in CI, if one was
 /// unavailable or none ran; else passed.
 pub(crate) fn outcome(reports: &[Report], is_ci: bool) -> Outcome {
     let any = |wanted: fn(&Verdict) -> bool| reports.iter().any(|it| wanted(&it.verdict));
-    let is_unavailable = any(|verdict| matches!(verdict, Verdict::Unavailable { .. }));
+    let is_unavailable = any(|verdict| matches!(verdict, Verdict::Unavailable(_)));
     if any(Verdict::fails_the_run) {
         return Outcome::Fail;
     }
@@ -126,8 +152,9 @@ pub(crate) fn has_run(reports: &[Report]) -> bool {
 pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
     let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Left]);
     let cells = |report: &Report| {
-        let share = report.own_time.and_then(|time| share(time, report.timeout_minutes));
+        let own_time = report.shared_time.or(report.elapsed).unwrap_or_default();
         let time = report.elapsed.map(duration).unwrap_or_default();
+        let share = share(own_time, report.timeout_minutes);
         [report.label.clone(), report.verdict.cell(), time, share.unwrap_or_default()]
     };
     let rows: Vec<[String; 4]> = reports.iter().map(cells).collect();
@@ -168,11 +195,11 @@ pub(crate) fn reasons(reports: &[Report]) -> Vec<String> {
         let Report { label, timeout_minutes, .. } = report;
         let said = report.reason.as_deref().unwrap_or("no output");
         match report.verdict {
-            Verdict::Failed { ended: Ended::TimedOut } => Some(format!(
+            Verdict::Failed(Ended::TimedOut) => Some(format!(
                 "FAILED {label}: killed after its timeout of {timeout_minutes} min: {said}"
             )),
-            Verdict::Failed { .. } => Some(format!("FAILED {label}: {said}")),
-            Verdict::SoftFailed { .. } => Some(format!("soft-failed {label}: {said}")),
+            Verdict::Failed(_) => Some(format!("FAILED {label}: {said}")),
+            Verdict::SoftFailed(_) => Some(format!("soft-failed {label}: {said}")),
             // An interrupted test has no reason of its own.
             _ => None,
         }
@@ -218,30 +245,31 @@ fn excerpt(lines: &[String]) -> Range<usize> {
 
 /// A line with which cargo, rustc, a Rust test or a shell's program begins to say what went wrong.
 fn is_error(line: &str) -> bool {
+    let starts = ["---- ", "failed:"];
     let line = line.trim_start();
-    line.starts_with("error")
-        || line.starts_with("---- ")
-        || line.starts_with("Diff in ")
+    is_message(line)
+        || starts.iter().any(|start| line.starts_with(start))
         || line.contains(" panicked at ")
-        || line.contains(": error:")
-        || line.starts_with("failed:")
+}
+
+fn is_message(line: &str) -> bool {
+    line.starts_with("error") || line.starts_with("Diff in ") || line.contains(": error:")
 }
 
 /// The reason in one line: the failed Rust test with its assertion, else what one of our own commands
 /// concluded, else the first error with its place, else the last line.
-fn reason_in(log: &str) -> Option<String> {
-    let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
+fn reason_in(lines: &[String]) -> Option<String> {
     let last = |is_wanted: fn(&str) -> bool| {
         lines.iter().rev().find(|line| is_wanted(line)).map(|line| line.trim().to_owned())
     };
-    failed_rust_test(&lines)
+    failed_rust_test(lines)
         .or_else(|| last(|line| line.starts_with("failed: ")))
-        .or_else(|| first_error(&lines))
+        .or_else(|| first_error(lines))
         .or_else(|| last(|line| !line.trim().is_empty()))
 }
 
 /// `thread 'tests::five' (7) panicked at src/lib.rs:21:9:` and what follows.
-fn failed_rust_test(lines: &[&str]) -> Option<String> {
+fn failed_rust_test(lines: &[String]) -> Option<String> {
     let at = lines.iter().position(|line| line.contains(" panicked at "))?;
     let (thread, place) = lines[at].split_once(" panicked at ")?;
     let name = thread.split('\'').nth(1)?;
@@ -264,13 +292,10 @@ fn failed_rust_test(lines: &[&str]) -> Option<String> {
 }
 
 /// `error[E0425]: message` and the `--> src/lib.rs:3:5` below it.
-fn first_error(lines: &[&str]) -> Option<String> {
-    let is_message = |line: &&str| {
-        let line = line.trim_start();
-        (line.starts_with("error") || line.starts_with("Diff in ") || line.contains(": error:"))
-            && !line.contains("could not compile")
-    };
-    let at = lines.iter().position(is_message)?;
+fn first_error(lines: &[String]) -> Option<String> {
+    let is_wanted =
+        |line: &String| is_message(line.trim_start()) && !line.contains("could not compile");
+    let at = lines.iter().position(is_wanted)?;
     let message = lines[at].trim().to_owned();
     let place = lines[at + 1..].iter().take(8).find_map(|line| line.trim().strip_prefix("--> "));
     Some(match place.and_then(|place| place.rsplit_once(':')) {
@@ -280,11 +305,10 @@ fn first_error(lines: &[&str]) -> Option<String> {
 }
 
 /// Whether a log has Rust tests and none of them ran: a filter that matches nothing passes.
-fn ran_no_test(log: &str) -> bool {
-    let tests = log.lines().filter_map(|line| line.trim().strip_prefix("running "));
-    let mut counts = tests
-        .filter_map(|it| it.strip_suffix(" tests").or_else(|| it.strip_suffix(" test")))
-        .peekable();
+fn ran_no_test(lines: &[String]) -> bool {
+    let tests = lines.iter().filter_map(|line| line.trim().strip_prefix("running "));
+    let mut counts =
+        tests.filter_map(|it| it.split_once(" test")).map(|(count, _)| count).peekable();
     counts.peek().is_some() && counts.all(|count| count == "0")
 }
 
@@ -301,35 +325,28 @@ pub(crate) mod tests {
             command: "true".to_owned(),
             verdict,
             elapsed,
-            own_time: elapsed,
+            shared_time: None,
+            has_faster_linker: false,
             timeout_minutes: 5,
             log: None,
             reason: None,
             excerpt: Vec::new(),
-            shown: Vec::new(),
             ran_no_test: false,
         }
     }
 
     fn unavailable() -> Verdict {
-        Verdict::Unavailable {
-            reason: "no musl target".to_owned(),
-            fix: Some("run `rustup target add x`".to_owned()),
-        }
+        Verdict::Unavailable("no musl target; run `rustup target add x`".to_owned())
     }
 
     #[test]
     fn the_table_shows_verdict_time_and_share_of_the_timeout() {
         let reports = [
             report("style", Verdict::Passed, Some(349)),
-            report(
-                "unittests-gnu-x86_64",
-                Verdict::Failed { ended: Ended::Exit(101) },
-                Some(150_000),
-            ),
-            report("miri", Verdict::SoftFailed { ended: Ended::Signal(9) }, Some(59_960)),
+            report("unittests-gnu-x86_64", Verdict::Failed(Ended::Exit(101)), Some(150_000)),
+            report("miri", Verdict::SoftFailed(Ended::Signal(9)), Some(59_960)),
             report("build-musl-x86_64", unavailable(), None),
-            report("later", Verdict::NotRun { reason: "`--fail-fast`".to_owned() }, None),
+            report("later", Verdict::NotRun("`--fail-fast`".to_owned()), None),
             report("slow", Verdict::Interrupted, Some(1)),
         ];
         expect![[r"
@@ -355,7 +372,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_output_of_a_failure_gives_its_reason_and_the_lines_to_show() {
-        let failed = Verdict::Failed { ended: Ended::Exit(101) };
+        let failed = Verdict::Failed(Ended::Exit(101));
         let mut report = report("unittests", failed, Some(10));
         report.log = Some("target/ci/logs/unittests.log".to_owned());
         report.read_output("   Compiling a\n\x1b[1merror\x1b[0m: no `x`\n --> src/a.rs:3:5\n");
@@ -380,7 +397,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_without_an_end_is_cut() {
-        let failed = Verdict::Failed { ended: Ended::Exit(1) };
+        let failed = Verdict::Failed(Ended::Exit(1));
         let mut report = report("dump", failed, Some(10));
         report.read_output(&format!("\x1b[31m{}\x1b[0m", "x".repeat(100_000)));
         let cut = "x".repeat(400) + "...";
@@ -389,6 +406,25 @@ pub(crate) mod tests {
         for shown in [Shown::default(), coloured] {
             assert_eq!(report.shown_lines(shown), [format!("    {cut}")]);
         }
+    }
+
+    #[test]
+    fn a_status_line_counts_the_finished() {
+        let passed = report("style", Verdict::Passed, Some(300));
+        assert_eq!(passed.status_line(1, 12, false), "      Passed ( 1/12) style  0.3 s");
+        let missing = report("musl", unavailable(), None);
+        assert_eq!(missing.status_line(12, 12, false), " Unavailable (12/12) musl");
+    }
+
+    #[test]
+    fn what_failed_in_company_or_with_another_linker_is_a_suspect() {
+        let failed = |ended| report("a", Verdict::Failed(ended), Some(1));
+        let beside = |ended| Report { shared_time: Some(Duration::ZERO), ..failed(ended) };
+        assert!(!failed(Ended::Exit(1)).is_suspect());
+        assert!(beside(Ended::Exit(1)).is_suspect());
+        assert!(!beside(Ended::TimedOut).is_suspect());
+        assert!(Report { has_faster_linker: true, ..failed(Ended::Signal(9)) }.is_suspect());
+        assert!(!Report { verdict: Verdict::Interrupted, ..beside(Ended::Exit(1)) }.is_suspect());
     }
 
     #[test]
@@ -402,14 +438,14 @@ pub(crate) mod tests {
     fn a_failure_decides_and_unavailable_counts_in_ci() {
         let passed = report("a", Verdict::Passed, Some(1));
         let missing = report("b", unavailable(), None);
-        let failed = report("c", Verdict::Failed { ended: Ended::Exit(1) }, Some(1));
-        let soft = report("d", Verdict::SoftFailed { ended: Ended::Exit(1) }, Some(1));
+        let failed = report("c", Verdict::Failed(Ended::Exit(1)), Some(1));
+        let soft = report("d", Verdict::SoftFailed(Ended::Exit(1)), Some(1));
         assert_eq!(outcome(&[passed.clone(), missing.clone(), failed], false), Outcome::Fail);
         assert_eq!(outcome(&[passed.clone(), missing.clone()], false), Outcome::Pass);
         assert_eq!(outcome(&[passed.clone(), missing.clone()], true), Outcome::Unavailable);
         assert_eq!(outcome(&[missing], false), Outcome::Unavailable);
         assert_eq!(outcome(&[soft, passed], true), Outcome::Pass);
-        let skipped = report("e", Verdict::Skipped { reason: "x".to_owned() }, None);
+        let skipped = report("e", Verdict::Skipped("x".to_owned()), None);
         assert_eq!(outcome(&[], true), Outcome::Unavailable);
         let skipped = [skipped];
         assert_eq!(outcome(&skipped, true), Outcome::Unavailable);
@@ -417,9 +453,16 @@ pub(crate) mod tests {
         assert_eq!(outcome(&[], false), Outcome::Pass);
     }
 
+    fn lines(log: &str) -> Vec<String> {
+        log.lines().map(str::to_owned).collect()
+    }
+
     fn excerpt(log: &str) -> Vec<String> {
-        let lines: Vec<String> = log.lines().map(str::to_owned).collect();
-        lines[super::excerpt(&lines)].to_vec()
+        lines(log)[super::excerpt(&lines(log))].to_vec()
+    }
+
+    fn reason_in(log: &str) -> Option<String> {
+        super::reason_in(&lines(log))
     }
 
     const TEST: &str = "\
@@ -480,9 +523,9 @@ error: test failed, to rerun pass `--lib`
 
     #[test]
     fn a_run_without_tests_is_noticed() {
-        assert!(ran_no_test("running 0 tests\n\nrunning 0 tests\n"));
-        assert!(!ran_no_test("running 0 tests\nrunning 1 test\n"));
-        assert!(!ran_no_test("running 0 tests\nrunning 3 tests\n"));
-        assert!(!ran_no_test("   Compiling a\n"));
+        assert!(ran_no_test(&lines("running 0 tests\n\nrunning 0 tests\n")));
+        assert!(!ran_no_test(&lines("running 0 tests\nrunning 1 test\n")));
+        assert!(!ran_no_test(&lines("running 0 tests\nrunning 3 tests\n")));
+        assert!(!ran_no_test(&lines("   Compiling a\n")));
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn junit(reports: &[Report], suite: &str) -> String {
         escape(suite),
         reports.len(),
         count(Verdict::fails_the_run),
-        count(|verdict| !verdict.has_run()),
+        count(|verdict| verdict.reason().is_some()),
     );
     for report in reports {
         xml.push_str(&format!(
@@ -44,14 +44,11 @@ fn result(report: &Report) -> Option<String> {
     let reason = report.reason.as_deref().unwrap_or_default();
     if report.verdict.fails_the_run() {
         let message = format!("{}: {reason}", report.verdict.cell());
-        let excerpt = escape(&report.excerpt.join("\n"));
+        let excerpt = escape(&report.plain_excerpt());
         return Some(format!("<failure message=\"{}\">{excerpt}</failure>", escape(&message)));
     }
-    if !report.verdict.has_run() {
-        let message = report.verdict.reason().unwrap_or_default();
-        return Some(format!("<skipped message=\"{}\"/>", escape(&message)));
-    }
-    None
+    let reason = report.verdict.reason()?;
+    Some(format!("<skipped message=\"{}\"/>", escape(&reason)))
 }
 
 /// Text for XML 1.0, which has no characters for most control codes.
@@ -108,7 +105,7 @@ pub(crate) fn markdown(reports: &[Report]) -> String {
             sanitize::code_span(&report.label),
             sanitize::escape_markdown(reason)
         ));
-        text.push_str(&sanitize::code_block("text", &report.excerpt.join("\n")));
+        text.push_str(&sanitize::code_block("text", &report.plain_excerpt()));
     }
     text
 }
@@ -145,7 +142,9 @@ impl History {
             // An interrupt says nothing about how long a test takes.
             let elapsed = elapsed.filter(|_| *verdict != Verdict::Interrupted);
             let seconds = elapsed.or(last).as_ref().map(Duration::as_secs_f64);
-            let result = json!({ "seconds": seconds, "passed": verdict.is_done() });
+            let passed = !verdict.fails_the_run()
+                && !matches!(verdict, Verdict::Unavailable(_) | Verdict::NotRun(_));
+            let result = json!({ "seconds": seconds, "passed": passed });
             self.0.insert(label.clone(), result);
         }
     }
@@ -159,10 +158,10 @@ mod tests {
     use expect_test::expect;
 
     fn reports() -> Vec<Report> {
-        let mut failed = report("u<nit>", Verdict::Failed { ended: Ended::Exit(1) }, Some(250));
-        failed.reason = Some("a: left: \"1\" & `b`".to_owned());
+        let mut failed = report("u<nit>", Verdict::Failed(Ended::Exit(1)), Some(250));
+        failed.reason = Some("a: left:\u{1b}\"1\" & `b`".to_owned());
         failed.excerpt = vec!["panicked\u{1b}[31m".to_owned(), "]]>".to_owned()];
-        let missing = Verdict::unavailable("no network");
+        let missing = Verdict::Unavailable("no network".to_owned());
         vec![report("style", Verdict::Passed, Some(1500)), failed, report("audit", missing, None)]
     }
 
@@ -174,7 +173,7 @@ mod tests {
               <testsuite name="ci" tests="3" failures="1" errors="0" skipped="1" time="1.750">
                 <testcase classname="ci" name="style" time="1.500"/>
                 <testcase classname="ci" name="u&lt;nit&gt;" time="0.250">
-                  <failure message="FAILED (exit 1): a: left: &quot;1&quot; &amp; `b`">panicked�[31m
+                  <failure message="FAILED (exit 1): a: left:�&quot;1&quot; &amp; `b`">panicked
             ]]&gt;</failure>
                 </testcase>
                 <testcase classname="ci" name="audit" time="0.000">
@@ -200,7 +199,7 @@ mod tests {
             `u<nit>`: a: left: "1" \& \`b\`
 
             ```text
-            panicked[31m
+            panicked
             ]]>
             ```
         "#]]
@@ -218,10 +217,10 @@ mod tests {
     #[test]
     fn times_and_failures_are_remembered_and_a_test_that_did_not_run_keeps_its_time() {
         let mut history = History::default();
-        let failed = Verdict::Failed { ended: Ended::Exit(1) };
+        let failed = Verdict::Failed(Ended::Exit(1));
         history.record(&[report("a", Verdict::Passed, Some(1500)), report("b", failed, Some(10))]);
         let reason = String::new();
-        history.record(&[report("a", Verdict::NotRun { reason }, None)]);
+        history.record(&[report("a", Verdict::NotRun(reason), None)]);
         let history = History::parse(&history.to_text());
         assert_eq!(history.expected("a"), Some(Duration::from_millis(1500)));
         assert!(history.has_failed("a") && history.has_failed("b") && !history.has_failed("c"));

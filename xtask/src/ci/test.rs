@@ -2,18 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use xshell::cmd;
 
 use crate::ci::local_step::LocalStep;
-use crate::ci::report_files::History;
-use crate::ci::schedule::{Board, Running, musl_doctests};
-use crate::ci::verdict::Verdict;
+use crate::ci::report::{Report, Shown};
+use crate::ci::schedule::{Schedule, musl_doctests};
+use crate::ci::verdict::{Ended, Verdict};
 use crate::cli::ci::Options;
 use crate::context::Context;
 use crate::host::process::Process;
@@ -24,87 +25,101 @@ use crate::tools::llvm;
 use crate::tools::requirement::{self, Requirement};
 use crate::tools::{InstallPolicy, Installer};
 
-/// What a run depends on besides its steps.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Setting<'a> {
+/// What the tests of a run have in common.
+pub(crate) struct Session<'a> {
     pub(crate) options: &'a Options,
-    /// How many tests run at once.
-    pub(crate) limit: usize,
     /// Where the logs go.
     pub(crate) logs: &'a Path,
-    pub(crate) history: &'a History,
+    pub(crate) schedule: Mutex<Schedule>,
+    pub(crate) makeflags: Option<&'a str>,
+    pub(crate) shown: Shown,
 }
 
 /// A test on its way through a thread of its own.
 pub(crate) struct Test<'a> {
     /// A copy: its shell belongs to one thread.
     pub(crate) cx: Context,
+    pub(crate) session: &'a Session<'a>,
     pub(crate) step: &'a LocalStep,
     pub(crate) index: usize,
-    pub(crate) setting: Setting<'a>,
-    pub(crate) board: &'a Mutex<Board>,
-    pub(crate) makeflags: Option<&'a str>,
     /// Nothing else runs: it is its second try.
     pub(crate) is_alone: bool,
 }
 
-/// The end of a test that ran.
-pub(crate) struct Ran {
-    pub(crate) output: anyhow::Result<Output>,
-    pub(crate) elapsed: Duration,
-    pub(crate) end: Running,
-    /// Whether its doctests were linked by another linker than usual.
-    pub(crate) has_faster_linker: bool,
-    /// Something that the test left running may still write to it.
-    pub(crate) log: Arc<Mutex<Log>>,
-}
-
 impl Test<'_> {
-    /// Provides what the test needs and runs it; the verdict of one that cannot run.
-    pub(crate) fn run(&self) -> Result<Ran, Verdict> {
-        let Test { cx, step, setting, board, .. } = self;
+    /// Provides what the test needs, runs it and reports on it.
+    pub(crate) fn run(&self) -> Report {
+        match self.prepare() {
+            Ok((needs, log)) => self.execute(&needs, log),
+            Err(verdict) => Report::new(self.step, verdict),
+        }
+    }
+
+    /// Provides what the test needs, which is not the test's time; the verdict of one that cannot
+    /// run.
+    fn prepare(&self) -> Result<(Vec<Requirement>, Log), Verdict> {
+        let Test { cx, step, session, .. } = self;
         if let Some(verdict) = &step.verdict {
             return Err(verdict.clone());
         }
         let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
         let toolchain = toolchain.map(|(_, value)| value.as_str());
         let needs = requirement::of_line(&step.described_command, toolchain);
-        let policy = if setting.options.no_install {
+        let policy = if session.options.no_install {
             InstallPolicy::Forbidden
         } else {
             InstallPolicy::Allowed
         };
-        // What has to be installed first is not the test's time.
-        Installer::new(cx, policy).ensure_all(&needs).map_err(|missing| Verdict::Unavailable {
-            reason: missing.message,
-            fix: missing.help,
+        Installer::new(cx, policy).ensure_all(&needs).map_err(|missing| {
+            let fix = missing.help.map(|help| format!("; {help}")).unwrap_or_default();
+            Verdict::Unavailable(missing.message + &fix)
         })?;
-        let log = Log::create(setting.logs, &step.label);
-        let log = log.map_err(|error| Verdict::unavailable(format!("{error:#}")))?;
-        let log = Arc::new(Mutex::new(log));
-        self.announce(&needs);
-        let limit = (!setting.options.no_timeouts).then(|| step.timeout());
-        let expected = setting.history.expected(&step.label);
-        let kill = lock(board).start(self.index, &step.label, expected, limit);
-        let (written, echo) = (Arc::clone(&log), self.is_streamed());
+        let log = Log::create(session.logs, &step.label);
+        Ok((needs, log.map_err(|error| Verdict::Unavailable(format!("{error:#}")))?))
+    }
+
+    fn execute(&self, needs: &[Requirement], log: Log) -> Report {
+        let Test { cx, step, session, .. } = self;
+        self.announce(needs);
         let linker = self.faster_linker().filter(|_| !self.is_alone);
         let has_faster_linker = linker.is_some();
-        let process = self.process(linker).kill_when(kill);
+        // Something that the test leaves running may still write to it.
+        let log = Arc::new(Mutex::new(log));
+        let (written, echo) = (Arc::clone(&log), session.shown.is_streamed);
+        let kill = lock(&session.schedule).start_clock(self.index);
+        let process = self.process(linker).kill_when(Arc::clone(&kill));
         let process = process.output_to(move |pipe| copy(pipe, &written, echo));
         let started = Instant::now();
         let output = process.output();
         let elapsed = started.elapsed();
-        let end = lock(board).end(self.index);
-        Ok(Ran { output, elapsed, end, has_faster_linker, log })
-    }
-
-    fn is_streamed(&self) -> bool {
-        self.setting.limit == 1 && !terminal::is_quiet()
+        let judge = |ended| Verdict::of(ended, &step.soft_fail, step.is_own_command);
+        let verdict = match output.map(|output| output.status) {
+            _ if Context::interrupted_by().is_some() => Verdict::Interrupted,
+            _ if kill.load(Ordering::Relaxed) => judge(Ended::TimedOut),
+            Ok(status) => judge(match status.code() {
+                Some(code) => Ended::Exit(code),
+                None => Ended::Signal(status.signal().unwrap_or_default()),
+            }),
+            Err(error) => Verdict::Unavailable(format!("{error:#}")),
+        };
+        let log = lock(&log);
+        if let Some(problem) = &log.problem {
+            let label = &step.label;
+            terminal::say(&format!("warning: the log of `{label}` is incomplete: {problem}"));
+        }
+        let mut report = Report {
+            elapsed: Some(elapsed),
+            has_faster_linker,
+            log: Some(cx.project.relative(&log.path)),
+            ..Report::new(step, verdict)
+        };
+        report.read_output(&String::from_utf8_lossy(&log.tail));
+        report
     }
 
     /// Writes a heading where output streams; elsewhere the line at the end of a test says enough.
     fn announce(&self, needs: &[Requirement]) {
-        if self.is_streamed() {
+        if self.session.shown.is_streamed {
             // Buildkite folds its log at such a line.
             terminal::print(&format!("--- {}", self.step.label));
             terminal::print(&format!("$ {}{}", self.path_prefix(needs), self.step.shown_line()));
@@ -129,7 +144,7 @@ impl Test<'_> {
         let line = &step.command;
         let variables = step.environment.iter().map(|(name, value)| (name, value));
         let mut cmd = cmd!(cx.sh, "sh -e -c {line}").envs(variables);
-        if let Some(flags) = self.makeflags {
+        if let Some(flags) = self.session.makeflags {
             cmd = cmd.env("CARGO_MAKEFLAGS", flags);
         }
         if cx.colours_stdout() && cx.lookup("CARGO_TERM_COLOR").is_none() {
@@ -164,14 +179,14 @@ const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Where the output of one test goes.
 #[derive(Debug)]
-pub(crate) struct Log {
-    pub(crate) path: PathBuf,
+struct Log {
+    path: PathBuf,
     file: File,
     written: u64,
     /// Why something of the output is missing in the file.
-    pub(crate) problem: Option<io::Error>,
+    problem: Option<io::Error>,
     /// The end of the output, with its colours.
-    pub(crate) tail: Vec<u8>,
+    tail: Vec<u8>,
 }
 
 impl Log {
