@@ -18,7 +18,7 @@ use crate::base;
 use crate::ci::local_step::LocalStep;
 use crate::ci::report::Report;
 use crate::ci::report_files::History;
-use crate::ci::selection::{Changed, Selection};
+use crate::ci::selection::Changed;
 use crate::ci::verdict::Verdict;
 use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};
@@ -30,8 +30,7 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
-use crate::plan::step::Step;
-use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected};
+use crate::text::diagnostic::{Diagnostics, Rejected};
 use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::shell as shell_text;
 use crate::tools::buildkite_agent::{self, Style};
@@ -99,49 +98,44 @@ fn local_steps(
     alias: &str,
     changed: Option<&Changed>,
 ) -> anyhow::Result<Vec<LocalStep>> {
-    let selection = Selection { chosen: &options.tests, skipped: &options.skipped };
     let labels: Vec<String> = plan.steps().map(|step| visible(&step.label())).collect();
     // A test without a step here is known all the same.
-    selection.check(plan.inputs.tests().map(|test| &*test.name), &labels)?;
+    selection::check_names(options, plan.inputs.tests().map(|test| &*test.name), &labels)?;
     let here = Platform::from_name(std::env::consts::ARCH).ok();
     let executable = cx.project.executable.to_string_lossy();
     let lookup = |name: &str| cx.lookup(name);
-    let steps = plan.steps().filter(|step| step.platform.is_none() || step.platform == here);
-    let steps = steps.map(|step| (step, LocalStep::of(&step, &executable, alias, &lookup)));
-    let steps: Vec<(Step<'_>, LocalStep)> =
-        steps.filter(|(_, local)| selection.includes(&local.test_name, &local.label)).collect();
-    let problem = |(step, local): &(Step<'_>, LocalStep)| {
-        Some(step.description.command_error(step.test, local.problem()?))
-    };
-    let problems: Vec<Diagnostic> = steps.iter().filter_map(problem).collect();
+    let (mut steps, mut left_out, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unmet = options.tests.clone();
+    for step in plan.steps().filter(|step| step.platform.is_none() || step.platform == here) {
+        let mut local = LocalStep::of(&step, &executable, alias, &lookup);
+        if !selection::includes(options, &local.test_name, &local.label) {
+            continue;
+        }
+        unmet.retain(|name| *name != local.test_name && *name != local.label);
+        let problem = local.problem().map(|it| step.description.command_error(step.test, it));
+        problems.extend(problem);
+        local.add_words(&options.extra_words);
+        if changed.is_none_or(|changed| changed.concerns(&step)) {
+            steps.push(local);
+        } else {
+            left_out.push(step);
+        }
+    }
     if !problems.is_empty() {
         bail!(Rejected(problems));
     }
-    let has_name = |local: &LocalStep, name: &str| local.test_name == name || local.label == name;
-    let is_missing = |name: &&String| !steps.iter().any(|(_, local)| has_name(local, name));
-    for name in options.tests.iter().filter(is_missing) {
-        let left_out = plan.left_out().into_iter().find(|(test, _)| test == name);
-        let reason =
-            left_out.map_or("not for this platform, or left out on the command line", |it| it.1);
+    for name in &unmet {
+        let reason = plan.left_out().into_iter().find(|(test, _)| test == name);
+        let reason = reason.map_or("not for this platform, or `--skip`", |(_, reason)| reason);
         terminal::say(&format!("warning: `{name}` has no step here: {reason}"));
     }
-    if steps.is_empty() && !options.tests.is_empty() {
+    if steps.is_empty() && left_out.is_empty() && !options.tests.is_empty() {
         let platform = std::env::consts::ARCH;
         let message = format!("none of the named tests has a step on this machine ({platform})");
         bail!(Rejected::new(message).help(format!("`{alias} ci --list` shows the tests")));
     }
-    let is_concerned =
-        |(step, _): &(Step<'_>, LocalStep)| changed.is_none_or(|it| it.concerns(step));
-    let (steps, left_out): (Vec<_>, Vec<_>) = steps.into_iter().partition(is_concerned);
-    if let Some(changed) = changed {
-        let left_out: Vec<Step<'_>> = left_out.into_iter().map(|(step, _)| step).collect();
-        for sentence in changed.explain(&left_out) {
-            terminal::note(&format!("note: {sentence}"));
-        }
-    }
-    let mut steps: Vec<LocalStep> = steps.into_iter().map(|(_, local)| local).collect();
-    for step in &mut steps {
-        step.add_words(&options.extra_words);
+    for sentence in changed.iter().flat_map(|changed| changed.explain(&left_out)) {
+        terminal::note(&format!("note: {sentence}"));
     }
     Ok(steps)
 }

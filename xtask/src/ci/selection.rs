@@ -2,42 +2,35 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::cli::ci::Options;
 use crate::plan::glob;
 use crate::plan::step::Step;
 use crate::plan::workspace::Workspace;
 use crate::text::diagnostic::{Diagnostic, Rejected};
 use crate::text::nearest;
 
-/// Names or labels of tests; an empty `chosen` selects all.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Selection<'a> {
-    pub(crate) chosen: &'a [String],
-    pub(crate) skipped: &'a [String],
+/// Whether the command line selects a test, by its name or its label; without names it selects all.
+pub(crate) fn includes(options: &Options, test_name: &str, label: &str) -> bool {
+    let among = |names: &[String]| names.iter().any(|name| name == test_name || name == label);
+    (options.tests.is_empty() || among(&options.tests)) && !among(&options.skipped)
 }
 
-impl Selection<'_> {
-    pub(crate) fn includes(&self, test_name: &str, label: &str) -> bool {
-        let among = |names: &[String]| names.iter().any(|name| name == test_name || name == label);
-        (self.chosen.is_empty() || among(self.chosen)) && !among(self.skipped)
-    }
-
-    /// Rejects each name that is neither that of a test nor a label.
-    pub(crate) fn check<'a>(
-        &self,
-        tests: impl Iterator<Item = &'a str>,
-        labels: &[String],
-    ) -> Result<(), Rejected> {
-        let mut seen = HashSet::new();
-        let tests: Vec<&str> = tests.filter(|name| seen.insert(*name)).collect();
-        let is_unknown = |name: &&String| !tests.contains(&name.as_str()) && !labels.contains(name);
-        let unknown = self.chosen.iter().chain(self.skipped).filter(is_unknown);
-        let problem = |name: &String| {
-            let hint = nearest::hint(name, &tests);
-            Diagnostic::error(format!("there is no test `{name}`{hint}"))
-        };
-        let problems: Vec<Diagnostic> = unknown.map(problem).collect();
-        if problems.is_empty() { Ok(()) } else { Err(Rejected(problems)) }
-    }
+/// Rejects each name on the command line that is neither that of a test nor a label.
+pub(crate) fn check_names<'a>(
+    options: &Options,
+    tests: impl Iterator<Item = &'a str>,
+    labels: &[String],
+) -> Result<(), Rejected> {
+    let mut seen = HashSet::new();
+    let tests: Vec<&str> = tests.filter(|name| seen.insert(*name)).collect();
+    let is_unknown = |name: &&String| !tests.contains(&name.as_str()) && !labels.contains(name);
+    let unknown = options.tests.iter().chain(&options.skipped).filter(is_unknown);
+    let problem = |name: &String| {
+        let hint = nearest::hint(name, &tests);
+        Diagnostic::error(format!("there is no test `{name}`{hint}"))
+    };
+    let problems: Vec<Diagnostic> = unknown.map(problem).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Rejected(problems)) }
 }
 
 /// What has changed since a commit.
@@ -49,7 +42,8 @@ pub(crate) struct Changed {
     paths: BTreeSet<String>,
     /// A path that belongs to no member, so that no member can be left out because of it.
     outside: Option<String>,
-    /// For each member, whether its shared and its own tests are concerned.
+    /// For each member, whether its shared and its own tests are concerned: many steps ask for the
+    /// same gate.
     members: Vec<[bool; 2]>,
 }
 
@@ -75,30 +69,22 @@ impl Changed {
 
     /// Says what has changed, what is left out because of that, and why; one sentence each.
     pub(crate) fn explain(&self, left_out: &[Step<'_>]) -> Vec<String> {
-        let base = &self.base;
-        let mut sentences = vec![match self.paths.len() {
-            0 => format!("nothing has changed since {base}"),
-            1 => format!("1 file has changed since {base}"),
-            number => format!("{number} files have changed since {base}"),
-        }];
+        let mut sentences =
+            vec![format!("files changed since {}: {}", self.base, self.paths.len())];
         if let Some(path) = &self.outside {
             sentences.push(format!("`{path}` belongs to no crate, so every crate is tested"));
         }
-        let names = |by_own_gate: bool| {
-            let left_out = left_out.iter().filter(|it| it.test.has_own_gate == by_own_gate);
-            let names: BTreeSet<&str> = if by_own_gate {
-                left_out.map(|step| &*step.test.name).collect()
-            } else {
-                left_out.filter_map(|step| Some(&*step.member()?.name)).collect()
-            };
-            Vec::from_iter(names).join(", ")
-        };
-        let crates =
+        let (by_own_gate, by_crate): (Vec<&Step<'_>>, Vec<&Step<'_>>) =
+            left_out.iter().partition(|step| step.test.has_own_gate);
+        let crates: BTreeSet<&str> =
+            by_crate.iter().filter_map(|step| Some(&*step.member()?.name)).collect();
+        let tests: BTreeSet<&str> = by_own_gate.iter().map(|step| &*step.test.name).collect();
+        let of_crates =
             "crates left out, because the change touches neither them nor what they depend on";
-        let tests = "tests left out, because nothing that their `if_changed` names has changed";
-        for (reason, names) in [(crates, names(false)), (tests, names(true))] {
+        let of_tests = "tests left out, because nothing that their `if_changed` names has changed";
+        for (reason, names) in [(of_crates, crates), (of_tests, tests)] {
             if !names.is_empty() {
-                sentences.push(format!("{reason}: {names}"));
+                sentences.push(format!("{reason}: {}", Vec::from_iter(names).join(", ")));
             }
         }
         sentences
@@ -124,23 +110,23 @@ mod tests {
     #[test]
     fn tests_are_chosen_and_skipped_by_name_or_label() {
         let (chosen, skipped) = (words("build"), words("build-aarch64"));
-        let selection = Selection { chosen: &chosen, skipped: &skipped };
+        let options = Options { tests: chosen, skipped, ..Options::default() };
         let labels: Vec<&str> = TESTS
             .iter()
-            .filter(|(name, label)| selection.includes(name, label))
+            .filter(|(name, label)| includes(&options, name, label))
             .map(|(_, label)| *label)
             .collect();
         assert_eq!(labels, ["build-x86_64"]);
-        let all = Selection { chosen: &[], skipped: &[] };
-        assert!(all.includes("style", "style"));
+        assert!(includes(&Options::default(), "style", "style"));
     }
 
     #[test]
     fn every_unknown_name_is_reported_with_the_nearest() {
         let (chosen, skipped) = (words("stlye build-x86_64"), words("zzz"));
-        let selection = Selection { chosen: &chosen, skipped: &skipped };
+        let options = Options { tests: chosen, skipped, ..Options::default() };
         let labels = TESTS.map(|(_, label)| label.to_owned());
-        let rejected = selection.check(TESTS.iter().map(|(name, _)| *name), &labels).unwrap_err();
+        let rejected =
+            check_names(&options, TESTS.iter().map(|(name, _)| *name), &labels).unwrap_err();
         assert_eq!(
             rejected.0.iter().map(|problem| &*problem.message).collect::<Vec<_>>(),
             [
@@ -177,7 +163,7 @@ mod tests {
             &["crates/a/src/lib.rs"],
             &expect![[r"
                 a: t, b: t, all
-                1 file has changed since `main`
+                files changed since `main`: 1
                 crates left out, because the change touches neither them nor what they depend on: c
                 tests left out, because nothing that their `if_changed` names has changed: docs"]],
         );
@@ -185,7 +171,7 @@ mod tests {
             &["crates/b/Cargo.toml", "crates/c/x"],
             &expect![[r"
                 b: t, c: t, all
-                2 files have changed since `main`
+                files changed since `main`: 2
                 crates left out, because the change touches neither them nor what they depend on: a
                 tests left out, because nothing that their `if_changed` names has changed: docs"]],
         );
@@ -193,7 +179,7 @@ mod tests {
             &[],
             &expect![[r"
                 all
-                nothing has changed since `main`
+                files changed since `main`: 0
                 crates left out, because the change touches neither them nor what they depend on: a, b, c
                 tests left out, because nothing that their `if_changed` names has changed: docs"]],
         );
@@ -205,7 +191,7 @@ mod tests {
             &["README.md"],
             &expect![[r"
                 a: t, b: t, c: t, all
-                1 file has changed since `main`
+                files changed since `main`: 1
                 `README.md` belongs to no crate, so every crate is tested
                 tests left out, because nothing that their `if_changed` names has changed: docs"]],
         );
@@ -213,14 +199,14 @@ mod tests {
             &["docs/$x/a/b.md"],
             &expect![[r"
             a: t, b: t, c: t, all, docs
-            1 file has changed since `main`
+            files changed since `main`: 1
             `docs/$x/a/b.md` belongs to no crate, so every crate is tested"]],
         );
         check(
             &["docs/$x/a.txt"],
             &expect![[r"
                 a: t, b: t, c: t, all
-                1 file has changed since `main`
+                files changed since `main`: 1
                 `docs/$x/a.txt` belongs to no crate, so every crate is tested
                 tests left out, because nothing that their `if_changed` names has changed: docs"]],
         );

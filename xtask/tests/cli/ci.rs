@@ -804,7 +804,7 @@ fn what_a_change_does_not_concern_is_left_out_with_the_reason() {
     let run = run.assert_code(0);
     assert_eq!(ran, "a b all ");
     expect![[r"
-        1 file has changed since `upstream` (at ID)
+        files changed since `upstream` (at ID): 1
         crates left out, because the change touches neither them nor what they depend on: c
         tests left out, because nothing that their `if_changed` names has changed: docs"]]
     .assert_eq(
