@@ -8,6 +8,7 @@ use crate::plan::platform::Hypervisor;
 use crate::plan::step::Step;
 use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::shell as shell_text;
+use crate::tools::requirement::simple_commands;
 
 /// Everything that a local run of a step needs.
 #[derive(Debug, PartialEq)]
@@ -26,8 +27,8 @@ pub(crate) struct LocalStep {
     pub(crate) is_exclusive: bool,
     /// Variables to set, in this order.
     pub(crate) environment: Vec<(String, String)>,
-    /// For those whose value comes from a variable, which may be a secret: how a shell would write
-    /// it.
+    /// How a shell would write their values: one that comes from a variable, which may be a secret,
+    /// by the variable's name.
     pub(crate) shown: Vec<(String, String)>,
     pub(crate) timeout_minutes: u64,
     /// As the description has it.
@@ -52,38 +53,39 @@ impl LocalStep {
         // Only the description has escapes: a `$` in our own path is literal.
         let unescaped = shell_text::unescape_dollars(&step.command());
         let xtask = shell_text::quote(xtask_path);
-        let variables = variables(step);
-        let interpolated = variables
-            .iter()
-            .map(|(name, value)| (name.clone(), shell_text::interpolate(value, lookup)));
-        let shown = variables.iter().filter(|(_, value)| shell_text::has_variable(value));
-        let shown = shown.map(|(name, value)| (name.clone(), shell_text::double_quote(value)));
+        let (mut environment, mut shown) = (Vec::new(), Vec::new());
+        for (name, text) in variables(step) {
+            let value = shell_text::interpolate(&text, lookup);
+            let word = if shell_text::has_variable(&text) {
+                shell_text::double_quote(&text)
+            } else {
+                shell_text::quote(&value)
+            };
+            shown.push((name.clone(), word));
+            environment.push((name, value));
+        }
+        let described_command = step.filled_command(placeholder::XTASK);
         LocalStep {
             label: visible(&step.label()),
             test_name: step.test.name.clone(),
             command: placeholder::fill(&unescaped, &step.placeholders(&xtask)),
-            described_command: step.filled_command(placeholder::XTASK),
             uploaded_command: step.filled_command(xtask_alias),
             shown_command: placeholder::fill(&unescaped, &step.placeholders(xtask_alias)),
             is_exclusive: step.test.is_exclusive,
-            environment: interpolated.collect(),
-            shown: shown.collect(),
+            environment,
+            shown,
             timeout_minutes: step.timeout_minutes(),
             soft_fail: step.test.forwarded.get("soft_fail").cloned().unwrap_or_default(),
             verdict: verdict(step),
             notes: notes(step),
-            is_own_command: is_own_command(&step.test.command),
+            is_own_command: is_own_command(&described_command),
+            described_command,
         }
     }
 
     /// The command with its variables, for people to read and to copy.
     pub(crate) fn shown_line(&self) -> String {
-        let value = |name: &str, value: &str| {
-            let shown = self.shown.iter().find(|(it, _)| it == name).map(|(_, text)| text.clone());
-            shown.unwrap_or_else(|| shell_text::quote(value))
-        };
-        let variables =
-            self.environment.iter().map(|(name, it)| format!("{name}={} ", value(name, it)));
+        let variables = self.shown.iter().map(|(name, text)| format!("{name}={text} "));
         visible(&mask_secrets(&(variables.collect::<String>() + &self.shown_command)))
     }
 
@@ -118,37 +120,24 @@ impl LocalStep {
 
 /// Whether a command is one call of this tool and nothing else.
 fn is_own_command(command: &str) -> bool {
-    let words = command.trim().split_inclusive(char::is_whitespace);
-    let assignments = words.take_while(|word| shell_text::is_assignment(word.trim_end()));
-    let length = assignments.map(str::len).sum();
-    let arguments = command.trim()[length..].trim_start().strip_prefix("{xtask} ");
-    arguments.is_some_and(|text| !text.contains([';', '|', '&', '\n', '(', '`']))
+    let commands = simple_commands(command.trim());
+    let [words] = commands.as_slice() else { return false };
+    words
+        .iter()
+        .find(|word| !shell_text::is_assignment(word))
+        .is_some_and(|it| it == placeholder::XTASK)
 }
 
 /// Returns the step's `env` and what the docker plugin's `environment` sets. An entry without `=`
 /// passes a variable on, which happens here by itself.
 fn variables(step: &Step<'_>) -> Vec<(String, String)> {
     let docker = step.docker_plugin();
-    let sources = [step.test.forwarded.get("env"), docker.get("environment")];
-    sources.into_iter().flatten().flat_map(pairs).collect()
-}
-
-/// Variables as an object or as a list of `NAME=value`.
-fn pairs(variables: &Value) -> Vec<(String, String)> {
-    match variables {
-        Value::Object(map) => {
-            let pair = |(name, value): (&String, &Value)| Some((name.clone(), scalar_text(value)?));
-            map.iter().filter_map(pair).collect()
-        }
-        Value::Array(entries) => {
-            let pair = |entry: &Value| {
-                let (name, value) = entry.as_str()?.split_once('=')?;
-                Some((name.to_owned(), value.to_owned()))
-            };
-            entries.iter().filter_map(pair).collect()
-        }
-        _ => Vec::new(),
-    }
+    let entries = docker.get("environment").and_then(Value::as_array).into_iter().flatten();
+    let entries = entries.filter_map(|entry| entry.as_str()?.split_once('='));
+    let env = step.test.forwarded.get("env").and_then(Value::as_object).into_iter().flatten();
+    let env = env.filter(|(name, _)| entries.clone().all(|(it, _)| it != *name));
+    let env = env.filter_map(|(name, value)| Some((name.clone(), scalar_text(value)?)));
+    env.chain(entries.clone().map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
 
 fn scalar_text(value: &Value) -> Option<String> {
@@ -258,7 +247,7 @@ mod tests {
         let pairs: Vec<String> =
             step.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(pairs, ["A=$1 <X>", "B=2", "D=e=f"]);
-        assert_eq!(step.shown, [("A".to_owned(), r#""\$1 $X""#.to_owned())]);
+        assert_eq!(step.shown_line(), r#"A="\$1 $X" B=2 D=e=f c"#);
     }
 
     #[test]
@@ -283,7 +272,10 @@ mod tests {
     fn only_a_single_call_of_this_tool_is_an_own_command() {
         for (command, own) in [
             ("{xtask} coverage --devel", true),
+            ("A=b {xtask} audit --db 'a;b'\\n", true),
             ("{xtask} audit; exit 75", false),
+            ("{xtask} audit || exit 75", false),
+            ("! {xtask} audit", false),
             ("exit 75", false),
             ("echo {xtask} audit", false),
         ] {
