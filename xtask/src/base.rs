@@ -1,15 +1,11 @@
 //! Finds the commit that a change is compared with. Writes no reference of the user's.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use xshell::Shell;
 
 use crate::context::Context;
-use crate::host::git::GitDir;
-use crate::host::process::Runner;
-use crate::host::{files, terminal};
+use crate::host::terminal;
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
 use crate::text::shell::quote;
@@ -48,26 +44,23 @@ impl Base {
 pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
     let upstream = Upstream::from_lookup(|name| cx.lookup(name));
     let name = shown(&upstream);
-    match fetch_tip(cx, &upstream) {
-        Ok(Some(base)) => Ok(base),
+    let problem = match fetch_tip(cx, &upstream) {
+        Ok(Some(base)) => return Ok(base),
         // The remote has answered, so an older state does not count.
         Ok(None) => bail!(
             Rejected::new(format!("failed to find the base `{name}`: there is no such branch"))
                 .help(FIX)
         ),
-        Err(problem) => match last_fetched(cx, &upstream)? {
-            Some((reference, base)) => {
-                let age = cx.process(cx.git().commit_age(&base.id)).read_text()?;
-                terminal::say(&format!(
-                    "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {age}"
-                ));
-                Ok(base)
-            }
-            None => bail!(
-                Failure::new(format!("failed to find the base `{name}`: {problem:#}")).help(FIX)
-            ),
-        },
-    }
+        Err(problem) => problem,
+    };
+    let Some((reference, base)) = last_fetched(cx, &upstream, &[])? else {
+        bail!(Failure::new(format!("failed to find the base `{name}`: {problem:#}")).help(FIX));
+    };
+    let age = cx.process(cx.git().commit_age(&base.id)).read_text()?;
+    terminal::say(&format!(
+        "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {age}"
+    ));
+    Ok(base)
 }
 
 /// The commit of a revision that the command line names.
@@ -152,14 +145,9 @@ pub(crate) fn unrelated(base: &str) -> Rejected {
 /// Fails if it was never fetched (exit code 75).
 pub(crate) fn find_offline(cx: &Context) -> anyhow::Result<Base> {
     let upstream = Upstream::from_lookup(|name| cx.lookup(name));
-    if let Some((_, base)) = last_fetched(cx, &upstream)? {
-        return Ok(base);
-    }
     let of_origin = format!("refs/remotes/origin/{}", upstream.branch);
-    for reference in [of_origin, upstream.reference()] {
-        if let Some(id) = commit(cx, &reference)? {
-            return Ok(Base { id, name: short_name(&reference) });
-        }
+    if let Some((_, base)) = last_fetched(cx, &upstream, &[of_origin, upstream.reference()])? {
+        return Ok(base);
     }
     let remote = mask_secrets(&upstream.remote);
     let message = format!("this clone has no branch `{}` of `{remote}`", upstream.branch);
@@ -190,19 +178,25 @@ fn fetch_tip(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<Base>> 
     bail!("the branch moved while it was fetched, twice")
 }
 
-/// The remote-tracking branch and its commit.
-fn last_fetched(cx: &Context, upstream: &Upstream) -> anyhow::Result<Option<(String, Base)>> {
+/// The remote-tracking branch and its commit, else one of the other references.
+fn last_fetched(
+    cx: &Context,
+    upstream: &Upstream,
+    others: &[String],
+) -> anyhow::Result<Option<(String, Base)>> {
     let text =
         |cmd| anyhow::Ok(String::from_utf8_lossy(&cx.process(cmd).output()?.stdout).into_owned());
     let remotes = text(cx.git().remotes())?;
     let heads = text(cx.git().remote_heads())?;
-    for reference in upstream.tracking_references(&remotes, &heads) {
-        let Some(id) = commit(cx, &reference)? else { continue };
-        let name = short_name(&reference);
-        if !upstream.is_branch(&reference) {
+    for reference in upstream.tracking_references(&remotes, &heads).iter().chain(others) {
+        let Some(id) = commit(cx, reference)? else { continue };
+        let prefixes = ["refs/remotes/", "refs/heads/"];
+        let name = prefixes.iter().find_map(|prefix| reference.strip_prefix(prefix));
+        let name = name.unwrap_or(reference).to_owned();
+        if !upstream.is_branch(reference) {
             note_default(upstream, &name);
         }
-        return Ok(Some((reference, Base { id, name })));
+        return Ok(Some((reference.clone(), Base { id, name })));
     }
     Ok(None)
 }
@@ -217,12 +211,6 @@ fn note_default(upstream: &Upstream, name: &str) {
 
 fn shown(upstream: &Upstream) -> String {
     mask_secrets(&format!("{}/{}", upstream.remote, upstream.branch))
-}
-
-fn short_name(reference: &str) -> String {
-    let prefixes = ["refs/remotes/", "refs/heads/"];
-    let short = prefixes.iter().find_map(|prefix| reference.strip_prefix(prefix));
-    short.unwrap_or(reference).to_owned()
 }
 
 /// The full id of a commit, if this clone has it.
@@ -244,22 +232,6 @@ pub(crate) fn commit(cx: &Context, name: &str) -> anyhow::Result<Option<String>>
         bail!(Failure::new(format!("git failed to read `{name}`")).help("run `git fsck`"));
     }
     Ok(None)
-}
-
-/// Writes the files of a commit to a directory, with an index of its own.
-pub(crate) fn export(
-    sh: &Shell,
-    runner: &Runner,
-    from: GitDir<'_>,
-    index: &Path,
-    into: &Path,
-    id: &str,
-) -> anyhow::Result<()> {
-    files::create_dir(into)?;
-    for step in [from.read_tree(sh, index, into, id), from.export(sh, index, into)] {
-        runner.process(step).read()?;
-    }
-    Ok(())
 }
 
 /// The upstream branch that a change is compared with: a remote and its branch.
@@ -344,16 +316,12 @@ impl Upstream {
 /// Host and path of a URL, without what may differ, since hosts serve a repository under several and
 /// Buildkite's may not be the clone's: scheme, user and suffix.
 fn repository(url: &str) -> String {
-    let (is_url, rest) = match url.split_once("://") {
-        Some((_, rest)) => (true, rest),
-        None => (false, url),
-    };
-    let host_end = rest.find('/').unwrap_or(rest.len());
-    let (host, path) = rest.split_at(host_end);
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     // `host:path` is the short form for ssh; after a scheme, the colon precedes a port.
-    let address = format!("{host}{path}");
-    let address = if is_url { address } else { address.replacen(':', "/", 1) };
+    let separator = if scheme.is_empty() { "/" } else { ":" };
+    let address = format!("{}{path}", host.replacen(':', separator, 1));
     let address = address.trim_end_matches('/');
     address.strip_suffix(".git").unwrap_or(address).trim_end_matches('/').to_owned()
 }

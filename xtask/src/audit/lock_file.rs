@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::base::export;
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::directories::{self, Scratch};
@@ -134,7 +133,11 @@ impl<'a> Workspace<'a> {
         }
         let index = self.scratch.dir().join("base.index");
         let git_dir = cx.project.root.join(".git");
-        export(&cx.sh, &cx.runner, GitDir(&git_dir), &index, &dir, id)?;
+        let from = GitDir(&git_dir);
+        files::create_dir(&dir)?;
+        for step in [from.read_tree(&cx.sh, &index, &dir, id), from.export(&cx.sh, &index, &dir)] {
+            cx.process(step).read()?;
+        }
         self.generate(&dir).map(Some)
     }
 
