@@ -25,7 +25,8 @@ pub(crate) struct Context {
     pub(crate) runner: Runner,
     /// As it is: a directory on it need not be UTF-8.
     pub(crate) path: Option<OsString>,
-    environment: BTreeMap<String, String>,
+    /// For one variable, see [`Context::lookup`].
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 /// Variables that change what is done; a value that is not UTF-8 is an error and not ignored.
@@ -63,16 +64,14 @@ impl Context {
             environment.insert("CARGO_TERM_COLOR".to_owned(), colour.to_owned());
         }
         let path = std::env::var_os("PATH");
-        let changes = changes(&environment, project::MANIFEST_DIR);
-        let set = changes.set.into_iter().map(|(name, value)| (name, value.into()));
+        let mut runner = callers_environment(&environment, project::MANIFEST_DIR);
+        runner.shown_from = current_dir;
         // A tool on PATH is preferred; those installed here come last.
         let dirs = path.iter().flat_map(std::env::split_paths);
-        let dirs = dirs.chain([project.tools_dir().join("bin")]);
-        let child_path = path.as_ref().and_then(|_| std::env::join_paths(dirs).ok());
-        let set = set.chain(child_path.map(|path| ("PATH".to_owned(), path)));
+        let dirs = std::env::join_paths(dirs.chain([project.tools_dir().join("bin")])).ok();
+        runner.set.extend(path.as_ref().and(dirs).map(|dirs| ("PATH".to_owned(), dirs)));
         let colour = terminal::colour().map(|it| ("CARGO_TERM_COLOR".to_owned(), it.into()));
-        let set = set.chain(colour).collect();
-        let runner = Runner { shown_from: current_dir, removed: changes.removed, set };
+        runner.set.extend(colour);
         Ok(Context { sh, project, runner, path, environment })
     }
 
@@ -103,22 +102,12 @@ impl Context {
         self.runner.process(cmd)
     }
 
-    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
-        &self.environment
-    }
-
     /// Where cargo keeps what it downloads and installs.
     pub(crate) fn cargo_home(&self) -> PathBuf {
         let home = || PathBuf::from(self.lookup("HOME").unwrap_or_default()).join(".cargo");
         let named = self.lookup("CARGO_HOME").map_or_else(home, PathBuf::from);
         // Cargo resolves a relative one from its working directory, which is the root.
         self.project.root.join(named)
-    }
-
-    /// The user's cache directory, as the XDG base directory specification defines it.
-    fn cache_home(&self) -> Option<PathBuf> {
-        let absolute = |name| self.lookup(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-        absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
     }
 
     /// The directory outside the tree where commands keep what is about this repository: below the
@@ -132,7 +121,11 @@ impl Context {
         let root = &self.project.root;
         let name = fingerprint(root.as_os_str().as_bytes());
         let mut problem = None;
-        let below_cache_home = self.cache_home().map(|home| home.join("rust-vmm-ci"));
+        let absolute = |name| self.lookup(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        // Source: the XDG base directory specification.
+        let home = || Some(absolute("HOME")?.join(".cache"));
+        let cache_home = absolute("XDG_CACHE_HOME").or_else(home);
+        let below_cache_home = cache_home.map(|cache_home| cache_home.join("rust-vmm-ci"));
         for ours in below_cache_home.into_iter().chain([temporary_dir()]) {
             // A link may lead into the tree.
             let dir = files::resolved(&ours).join(&name);
@@ -180,18 +173,6 @@ impl Context {
     }
 }
 
-/// The changes that turn our environment into the caller's, without variables that `cargo run` and
-/// rustup set for us, and those that git sets for its hooks.
-///
-/// A test has to see the caller's environment. `RUSTUP_TOOLCHAIN` alone would defeat a test's own
-/// toolchain file, and `CARGO_MANIFEST_DIR` confuses build scripts. With `GIT_DIR`, a test that makes
-/// a repository in a temporary directory would work on the user's.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Changes {
-    removed: Vec<String>,
-    set: Vec<(String, String)>,
-}
-
 /// Set by cargo for the program that it runs.
 const SET_BY_CARGO: &str = "CARGO CARGO_BIN_NAME CARGO_CRATE_NAME CARGO_MANIFEST_DIR \
      CARGO_MANIFEST_PATH CARGO_PRIMARY_PACKAGE";
@@ -205,15 +186,20 @@ const SET_BY_GIT: &str = "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_DI
      GIT_NO_REPLACE_OBJECTS GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_QUARANTINE_PATH \
      GIT_REPLACE_REF_BASE GIT_SHALLOW_FILE GIT_WORK_TREE";
 
-/// Decides from our own environment. `manifest_dir` is where this crate's manifest is: only if
-/// cargo ran us, its variables are about us.
-fn changes(environment: &BTreeMap<String, String>, manifest_dir: &str) -> Changes {
+/// Returns a runner with the changes that turn our environment into the caller's, without variables
+/// that `cargo run` and rustup set for us, and those that git sets for its hooks. `manifest_dir` is
+/// where this crate's manifest is: only if cargo ran us, its variables are about us.
+///
+/// A test has to see the caller's environment. `RUSTUP_TOOLCHAIN` alone would defeat a test's own
+/// toolchain file, and `CARGO_MANIFEST_DIR` confuses build scripts. With `GIT_DIR`, a test that makes
+/// a repository in a temporary directory would work on the user's.
+fn callers_environment(environment: &BTreeMap<String, String>, manifest_dir: &str) -> Runner {
     let get = |name: &str| environment.get(name).map(String::as_str);
     let by_git = SET_BY_GIT.split(' ').filter(|name| get(name).is_some());
     let mut removed: Vec<String> = by_git.map(str::to_owned).collect();
     let mut set = Vec::new();
     if get("CARGO_MANIFEST_DIR") != Some(manifest_dir) {
-        return Changes { removed, set };
+        return Runner { removed, ..Runner::default() };
     }
     let by_cargo = |name: &&String| {
         SET_BY_CARGO.split(' ').any(|it| it == *name) || name.starts_with("CARGO_PKG_")
@@ -229,11 +215,11 @@ fn changes(environment: &BTreeMap<String, String>, manifest_dir: &str) -> Change
         let Some(value) = get(name) else { continue };
         match without_cargos_entries(value, get("CARGO")) {
             rest if rest.is_empty() => removed.push(name.to_owned()),
-            rest => set.push((name.to_owned(), rest)),
+            rest => set.push((name.to_owned(), rest.into())),
         }
     }
     removed.retain(|name| environment.contains_key(name));
-    Changes { removed, set }
+    Runner { removed, set, ..Runner::default() }
 }
 
 /// Cargo puts its target directory and the toolchain's libraries before what the caller had.
@@ -255,10 +241,10 @@ fn without_cargos_entries(value: &str, cargo: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    fn changes_of(pairs: &[(&str, &str)]) -> Changes {
+    fn changes_of(pairs: &[(&str, &str)]) -> Runner {
         let environment =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        changes(&environment, "/ci/xtask")
+        callers_environment(&environment, "/ci/xtask")
     }
 
     const RUN_BY_CARGO: [(&str, &str); 6] = [
@@ -305,7 +291,7 @@ mod tests {
         pairs.push(("LD_LIBRARY_PATH", &mixed));
         assert_eq!(
             changes_of(&pairs).set,
-            [("LD_LIBRARY_PATH".to_owned(), "/own/lib:/own/debug".to_owned())]
+            [("LD_LIBRARY_PATH".to_owned(), "/own/lib:/own/debug".into())]
         );
     }
 
@@ -313,7 +299,8 @@ mod tests {
     fn where_cargo_did_not_run_us_only_what_git_sets_is_removed() {
         let mut pairs = RUN_BY_CARGO.to_vec();
         pairs[2] = ("CARGO_MANIFEST_DIR", "/other");
-        assert_eq!(changes_of(&pairs), Changes::default());
+        let Runner { removed, set, .. } = changes_of(&pairs);
+        assert!(removed.is_empty() && set.is_empty());
         pairs.extend([("GIT_DIR", "/g"), ("GIT_CONFIG_COUNT", "1"), ("GIT_AUTHOR_NAME", "a")]);
         assert_eq!(changes_of(&pairs).removed, ["GIT_DIR"]);
     }

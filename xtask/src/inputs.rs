@@ -43,10 +43,11 @@ pub(crate) fn inputs(
     request: Request<'_>,
     found: &Diagnostics,
 ) -> anyhow::Result<Inputs> {
-    let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), found);
+    let settings =
+        Settings::parse(&Source::new(cx.project.shipped_name("pipeline.json"), SETTINGS), found);
     let platforms = match request.platform_file {
         Some(path) => platform::parse_platform_file(&named_file(cx, path)?, found),
-        None => platforms(&cx.project.platform_file(), ".platform", found)?,
+        None => platforms(cx, ".platform", found)?,
     };
     let shipped = [PathBuf::from(SHIPPED)];
     let paths = if request.descriptions.is_empty() { &shipped[..] } else { request.descriptions };
@@ -66,8 +67,7 @@ pub(crate) fn inputs(
 /// Whether a pipeline of the repository still calls what this tool replaced.
 fn has_predecessor(cx: &Context) -> bool {
     // For a note, a file that cannot be read is as good as none.
-    let text = |name| files::read_text_if_exists(&cx.project.root.join(name), name).ok().flatten();
-    let mut texts = Project::PIPELINES.into_iter().filter_map(text);
+    let mut texts = Project::PIPELINES.into_iter().filter_map(|name| read(cx, name).ok().flatten());
     texts.any(|text| plan_inputs::names_predecessor(&text))
 }
 
@@ -120,10 +120,10 @@ fn workspace(cx: &Context, request: Request<'_>, found: &Diagnostics) -> anyhow:
     let shared: Vec<PathBuf> = shared.filter_map(|path| files::canonical(&path)).collect();
     for member in &mut crates {
         let [platform_file, description] = Project::member_files(&member.path);
-        member.platforms = platforms(&cx.project.root.join(&platform_file), &platform_file, found)?;
-        let path = cx.project.root.join(&description);
-        let Some(text) = files::read_text_if_exists(&path, &description)? else { continue };
-        if !files::canonical(&path).is_some_and(|path| shared.contains(&path)) {
+        member.platforms = platforms(cx, &platform_file, found)?;
+        let Some(text) = read(cx, &description)? else { continue };
+        let path = files::canonical(&cx.project.root.join(&description));
+        if !path.is_some_and(|path| shared.contains(&path)) {
             let source = Source::new(description, text);
             member.own_description = Some(Box::new(TestDescription::parse(source, found)));
         }
@@ -134,9 +134,8 @@ fn workspace(cx: &Context, request: Request<'_>, found: &Diagnostics) -> anyhow:
 
 /// Where this repository is in the consumer's, relative to its root.
 pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
-    let gitmodules = files::read_text_if_exists(&cx.project.gitmodules(), ".gitmodules")?;
     let inside = cx.project.checkout_in_root();
-    Ok(consumer::checkout_path(inside.as_deref(), gitmodules.as_deref()))
+    Ok(consumer::checkout_path(inside.as_deref(), read(cx, ".gitmodules")?.as_deref()))
 }
 
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
@@ -181,11 +180,11 @@ pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<AliasChoice> {
 /// The name of the alias, where the root's configuration alone decides about it.
 fn configured_alias(cx: &Context, ours: &OurAlias) -> anyhow::Result<Option<String>> {
     let is_alias = |name: &String| name.starts_with("CARGO_ALIAS_");
-    if cx.environment().keys().any(is_alias) || cx.project.old_cargo_config().exists() {
+    if cx.environment.keys().any(is_alias) || cx.project.root.join(".cargo/config").exists() {
         return Ok(None);
     }
-    let config = files::read_text_if_exists(&cx.project.cargo_config(), ".cargo/config.toml")?;
-    Ok(config.and_then(|text| consumer::configured_alias(&text, ours).map(str::to_owned)))
+    Ok(read(cx, ".cargo/config.toml")?
+        .and_then(|text| consumer::configured_alias(&text, ours).map(str::to_owned)))
 }
 
 /// A description that the command line names.
@@ -193,11 +192,11 @@ fn description(cx: &Context, path: &Path, found: &Diagnostics) -> anyhow::Result
     if path.as_os_str() != SHIPPED {
         return Ok(TestDescription::parse(named_file(cx, path)?, found));
     }
-    let source = Source::new(cx.project.shipped_description_name(), SHIPPED_DESCRIPTION);
+    let name = cx.project.shipped_name("test_description.json");
+    let source = Source::new(name, SHIPPED_DESCRIPTION);
     // What the consumer changes about the shipped tests is not for other descriptions.
-    let (path, name) = cx.project.overrides_file();
-    Ok(match files::read_text_if_exists(&path, name)? {
-        Some(text) => overrides::apply(source, Source::new(name, text), found),
+    Ok(match read(cx, Project::OVERRIDES)? {
+        Some(text) => overrides::apply(source, Source::new(Project::OVERRIDES, text), found),
         None => TestDescription { is_shipped: true, ..TestDescription::parse(source, found) },
     })
 }
@@ -209,9 +208,13 @@ fn named_file(cx: &Context, path: &Path) -> anyhow::Result<Source> {
     Ok(Source::new(name, text))
 }
 
-/// The platforms of a file that need not exist.
-fn platforms(path: &Path, name: &str, found: &Diagnostics) -> anyhow::Result<Vec<Platform>> {
-    let text = files::read_text_if_exists(path, name)?;
-    let Some(text) = text else { return Ok(Platform::DEFAULT.to_vec()) };
+/// The platforms of a file of the consumer's.
+fn platforms(cx: &Context, name: &str, found: &Diagnostics) -> anyhow::Result<Vec<Platform>> {
+    let Some(text) = read(cx, name)? else { return Ok(Platform::DEFAULT.to_vec()) };
     Ok(platform::parse_platform_file(&Source::new(name, text), found))
+}
+
+/// A file of the consumer's that need not exist; its name is relative to the root.
+fn read(cx: &Context, name: &str) -> anyhow::Result<Option<String>> {
+    files::read_text_if_exists(&cx.project.root.join(name), name)
 }

@@ -31,6 +31,9 @@ pub(crate) struct Project {
 }
 
 impl Project {
+    /// What the consumer changes about the shipped tests, relative to the root.
+    pub(crate) const OVERRIDES: &str = ".buildkite/overrides.json";
+
     /// Where Buildkite finds a repository's pipeline, relative to the root.
     pub(crate) const PIPELINES: [&str; 4] = [
         ".buildkite/pipeline.yml",
@@ -105,49 +108,16 @@ impl Project {
         self.checkout == self.root
     }
 
-    /// Whether the current directory is the root.
-    pub(crate) fn is_at_root(&self) -> bool {
-        self.current_dir == self.root
-    }
-
     /// This checkout relative to the root, with `/` between its parts, if it is inside.
     pub(crate) fn checkout_in_root(&self) -> Option<String> {
         let relative = self.checkout.strip_prefix(&self.root).ok()?;
         relative.to_str().map(str::to_owned)
     }
 
-    /// For messages: where the shipped description stands.
-    pub(crate) fn shipped_description_name(&self) -> String {
-        self.shipped_name("test_description.json")
-    }
-
-    /// For messages: where the settings of the pipeline stand.
-    pub(crate) fn settings_name(&self) -> String {
-        self.shipped_name("pipeline.json")
-    }
-
-    pub(crate) fn platform_file(&self) -> PathBuf {
-        self.root.join(".platform")
-    }
-
-    /// What the consumer changes about the shipped tests: the path, and its name for messages.
-    pub(crate) fn overrides_file(&self) -> (PathBuf, &'static str) {
-        const NAME: &str = ".buildkite/overrides.json";
-        (self.root.join(NAME), NAME)
-    }
-
-    /// Cargo's configuration of the root, where the alias usually is.
-    pub(crate) fn cargo_config(&self) -> PathBuf {
-        self.root.join(".cargo/config.toml")
-    }
-
-    /// The older name of the same file, which wins where both exist.
-    pub(crate) fn old_cargo_config(&self) -> PathBuf {
-        self.root.join(".cargo/config")
-    }
-
-    pub(crate) fn gitmodules(&self) -> PathBuf {
-        self.root.join(".gitmodules")
+    /// For messages: where a shipped file stands.
+    pub(crate) fn shipped_name(&self, file: &str) -> String {
+        let dir = self.checkout_in_root().unwrap_or_else(|| self.checkout.display().to_string());
+        format!("{}ci-template/{file}", prefix(&dir))
     }
 
     /// The shipped description on disk, which crates link to.
@@ -157,7 +127,7 @@ impl Project {
 
     /// The platform file and the own description of a member of the workspace.
     pub(crate) fn member_files(path: &str) -> [String; 2] {
-        let prefix = if path == "." { String::new() } else { format!("{path}/") };
+        let prefix = prefix(if path == "." { "" } else { path });
         [format!("{prefix}.platform"), format!("{prefix}.buildkite/test_description.json")]
     }
 
@@ -173,18 +143,14 @@ impl Project {
 
     /// The manifests of this tool as a cargo alias may name them.
     pub(crate) fn own_manifests(&self) -> Vec<String> {
-        let relative = self.checkout_in_root().unwrap_or_default();
-        let relative = if relative.is_empty() { String::new() } else { format!("{relative}/") };
-        let absolute = format!("{}/", self.checkout.display());
-        [relative, absolute]
-            .iter()
-            .flat_map(|dir| [format!("{dir}xtask/Cargo.toml"), format!("{dir}Cargo.toml")])
-            .collect()
+        let dirs =
+            [&self.checkout_in_root().unwrap_or_default(), &*self.checkout.to_string_lossy()];
+        let manifests = |dir| ["xtask/Cargo.toml", "Cargo.toml"].map(|it| prefix(dir) + it);
+        dirs.into_iter().flat_map(manifests).collect()
     }
+}
 
-    fn shipped_name(&self, file: &str) -> String {
-        let dir = self.checkout_in_root().unwrap_or_else(|| self.checkout.display().to_string());
-        let separator = if dir.is_empty() { "" } else { "/" };
-        format!("{dir}{separator}ci-template/{file}")
-    }
+/// A directory as the start of a path.
+fn prefix(dir: &str) -> String {
+    if dir.is_empty() { String::new() } else { format!("{dir}/") }
 }

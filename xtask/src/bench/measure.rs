@@ -207,7 +207,7 @@ impl Known {
         ];
         let missing = checkout.missing_submodules.iter();
         parts.extend(missing.map(|path| ("without submodule", path.as_str())));
-        let variables = cx.environment().iter().filter(|(name, _)| affects_build(name));
+        let variables = cx.environment.iter().filter(|(name, _)| affects_build(name));
         parts.extend(variables.map(|(name, value)| (name.as_str(), value.as_str())));
         let lines = parts.into_iter().map(|(name, value)| format!("{name} {value:?}"));
         let key = lines.collect::<Vec<_>>().join("\n");

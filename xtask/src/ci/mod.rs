@@ -24,8 +24,7 @@ use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};
 use crate::context::Context;
 use crate::host::{files, terminal};
-use crate::inputs;
-use crate::inputs::Request;
+use crate::inputs::{self, Request};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::inputs::Inputs;
@@ -39,10 +38,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let found = Diagnostics::default();
     let request = Request {
         descriptions: &options.test_descriptions,
-        platform_file: None,
         is_selective: options.workspace_selective,
         // Without `--changed` no gate is asked: every step of the plan runs.
         with_dependents: options.changed.is_some(),
+        ..Request::default()
     };
     let inputs = inputs::inputs(cx, request, &found)?;
     let plan = Plan::build(&inputs, &found);
@@ -54,27 +53,28 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         list(&steps, options.action)?;
         return Ok(Outcome::Pass);
     }
-    let history_file = cx.project.ci_dir().join("last.json");
+    let dir = cx.project.ci_dir();
+    let history_file = dir.join("last.json");
     let text = files::read_text_if_exists(&history_file, "last.json").ok().flatten();
     let mut history = History::parse(&text.unwrap_or_default());
     steps.retain(|step| !options.failed || history.has_failed(&step.label));
-    files::create_dir(&cx.project.ci_dir())?;
-    let lock = files::try_lock(&cx.project.ci_dir().join("lock"))?;
-    let logs = match lock {
-        Some(_) => {
-            files::remove_orphans(&cx.project.ci_dir(), "logs-", "");
-            cx.project.ci_dir().join("logs")
-        }
-        // A test may run `ci` itself, so that waiting for the other run could last for ever.
-        None => cx.project.ci_dir().join(format!("logs-{}", std::process::id())),
+    files::create_dir(&dir)?;
+    // A test may run `ci` itself, so that waiting for the other run could last for ever.
+    let lock = files::try_lock(&dir.join("lock"))?;
+    let logs = if lock.is_some() {
+        files::remove_orphans(&dir, "logs-", "");
+        dir.join("logs")
+    } else {
+        dir.join(format!("logs-{}", std::process::id()))
     };
     // `{xtask} coverage` and cargo find the workspace from where they run.
     let dir = options.manifest_path.as_deref().map(|path| cx.project.manifest_dir(Some(path)));
     let _dir = dir.transpose()?.map(|dir| cx.sh.push_dir(dir));
     let reports = run::run_all(cx, options, &steps, &history, &logs);
     history.record(&reports);
-    let record = || files::write_atomically(&history_file, history.to_text().as_bytes());
-    let is_recorded = lock.is_some() && record().is_ok();
+    let text = history.to_text();
+    let is_recorded =
+        lock.is_some() && files::write_atomically(&history_file, text.as_bytes()).is_ok();
     let shown = show(cx, &reports, options, is_recorded);
     // A terminal that is closed takes nothing; files do all the same.
     let reported = shown.and(write_reports(cx, &reports, options));
@@ -235,16 +235,13 @@ fn rerun_lines(
     }
     let rerun = rerun(cx, options)?;
     let line = |labels: &[&str]| {
-        let mut words = vec![rerun.clone()];
-        if labels.iter().any(|label| label.starts_with('-')) {
-            words.push("--".to_owned());
-        }
-        words.extend(labels.iter().map(|label| shell_text::quote(label)));
-        if !options.extra_words.is_empty() {
-            words.push("--".to_owned());
-            words.extend(options.extra_words.iter().map(|word| shell_text::quote(word)));
-        }
-        words.join(" ")
+        let dashes = |are_needed: bool| are_needed.then_some("--").into_iter();
+        let labels =
+            dashes(labels.iter().any(|it| it.starts_with('-'))).chain(labels.iter().copied());
+        let extra = options.extra_words.iter().map(String::as_str);
+        let extra = dashes(!options.extra_words.is_empty()).chain(extra);
+        let words: Vec<String> = labels.chain(extra).map(shell_text::quote).collect();
+        format!("{rerun} {}", words.join(" "))
     };
     let mut lines: Vec<String> =
         labels.iter().map(|label| format!("run again: {}", line(&[label]))).collect();
@@ -259,11 +256,10 @@ fn rerun_lines(
 /// This command and the options that decide what its tests are.
 fn rerun(cx: &Context, options: &Options) -> anyhow::Result<String> {
     let mut line = format!("{} ci", inputs::own_alias(cx)?);
-    for file in &options.test_descriptions {
-        line += &format!(" -t {}", shell_text::quote(&file.to_string_lossy()));
-    }
-    if let Some(path) = &options.manifest_path {
-        line += &format!(" --manifest-path {}", shell_text::quote(&path.to_string_lossy()));
+    let files = options.test_descriptions.iter().map(|file| ("-t", file));
+    let manifest = options.manifest_path.iter().map(|path| ("--manifest-path", path));
+    for (option, path) in files.chain(manifest) {
+        line += &format!(" {option} {}", shell_text::quote(&path.to_string_lossy()));
     }
     if options.workspace_selective {
         line += " --workspace-selective true";

@@ -85,7 +85,8 @@ fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<(&'stat
 
 fn shipped_image(cx: &Context) -> anyhow::Result<String> {
     let found = Diagnostics::default();
-    let settings = Settings::parse(&Source::new(cx.project.settings_name(), SETTINGS), &found);
+    let settings =
+        Settings::parse(&Source::new(cx.project.shipped_name("pipeline.json"), SETTINGS), &found);
     found.into_warnings()?;
     Ok(settings.image_for(None))
 }
@@ -127,6 +128,6 @@ fn variables(cx: &Context, options: &Options) -> Vec<OsString> {
         let is_family = name.starts_with("BUILDKITE") || name.starts_with("CARGO_TERM_");
         is_family || single.contains(&name.as_str())
     };
-    let names = cx.environment().keys().filter(is_passed_on);
+    let names = cx.environment.keys().filter(is_passed_on);
     names.map(Into::into).chain(options.variables.iter().cloned()).collect()
 }

@@ -16,7 +16,7 @@ use crate::plan::description::TestDescription;
 use crate::plan::inputs::{Inputs, names_predecessor};
 use crate::plan::placeholder;
 use crate::plan::platform::Platform;
-use crate::project::{RUST_VERSION, SHIPPED_DESCRIPTION};
+use crate::project::{Project, RUST_VERSION, SHIPPED_DESCRIPTION};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
 use crate::text::fields::Field;
 use crate::text::has_extension;
@@ -202,7 +202,7 @@ impl Examination<'_> {
             let root = self.findings.collect("json", |found| json::parse(&source, found));
             let Some(root) = root else { continue };
             let name = source.name.clone();
-            if name == self.cx.project.overrides_file().1 {
+            if name == Project::OVERRIDES {
                 self.check_tests(&source, &root);
                 continue;
             }

@@ -34,7 +34,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
                 .help("pass `--yes` to accept the defaults, or `--dry-run` to print the changes")
         );
     }
-    if !cx.project.is_at_root() {
+    if !cx.project.subdirectory().as_os_str().is_empty() {
         terminal::note(&format!("the root of the repository is `{}`", cx.project.root.display()));
     }
     let facts = load(cx)?;
@@ -78,10 +78,10 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     names(cx, &mut facts)?;
     let fixed = [facts::PLATFORMS, facts::GITIGNORE, facts::PUBLISH, facts::PIPELINE];
     let fixed = fixed.into_iter().chain(facts::DEPENDABOT).chain(facts::TOOLCHAINS);
-    let [new, old] = [cx.project.cargo_config(), cx.project.old_cargo_config()];
+    let configs = [facts::CONFIG, facts::OLD_CONFIG];
+    let [new, old] = configs.map(|name| files::canonical(&cx.project.root.join(name)));
     // A link from one to the other is one file.
-    let is_one = files::canonical(&new) == files::canonical(&old);
-    let configs = [facts::CONFIG, facts::OLD_CONFIG].into_iter().take(if is_one { 1 } else { 2 });
+    let configs = configs.into_iter().take(if new == old { 1 } else { 2 });
     let mut paths: BTreeSet<String> = fixed.chain(configs).map(str::to_owned).collect();
     paths.extend(facts.hook.iter().map(|hook| hook.path.clone()));
     paths.extend(facts.names.iter().filter(|name| facts::is_read(name)).cloned());
