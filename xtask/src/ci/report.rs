@@ -115,9 +115,8 @@ impl Report {
             lines.push(format!("+++ {}", self.label));
         }
         if !shown.is_streamed {
-            let excerpt = self.excerpt.join("\n");
             let excerpt =
-                if shown.is_coloured { excerpt } else { sanitize::without_escapes(&excerpt) };
+                if shown.is_coloured { self.excerpt.join("\n") } else { self.plain_excerpt() };
             lines.extend(excerpt.lines().map(|line| format!("    {line}")));
         }
         lines.extend(self.log.as_ref().map(|log| format!("    full output: {log}")));
