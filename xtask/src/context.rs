@@ -58,20 +58,19 @@ impl Context {
         };
         let mut environment: BTreeMap<String, String> =
             std::env::vars_os().filter_map(utf8).collect();
+        let mut runner = callers_environment(&environment, project::MANIFEST_DIR);
+        runner.shown_from = current_dir;
         if let Some(colour) = terminal::colour() {
             // What is typed wins over what is set, here and in the tools that are run.
             environment.retain(|name, _| !style::COLOUR_VARIABLES.contains(&name.as_str()));
             environment.insert("CARGO_TERM_COLOR".to_owned(), colour.to_owned());
+            runner.set.push(("CARGO_TERM_COLOR".to_owned(), colour.into()));
         }
         let path = std::env::var_os("PATH");
-        let mut runner = callers_environment(&environment, project::MANIFEST_DIR);
-        runner.shown_from = current_dir;
         // A tool on PATH is preferred; those installed here come last.
         let dirs = path.iter().flat_map(std::env::split_paths);
         let dirs = std::env::join_paths(dirs.chain([project.tools_dir().join("bin")])).ok();
         runner.set.extend(path.as_ref().and(dirs).map(|dirs| ("PATH".to_owned(), dirs)));
-        let colour = terminal::colour().map(|it| ("CARGO_TERM_COLOR".to_owned(), it.into()));
-        runner.set.extend(colour);
         Ok(Context { sh, project, runner, path, environment })
     }
 

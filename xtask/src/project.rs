@@ -90,17 +90,14 @@ impl Project {
             let nearest = below_root.into_iter().find(has_manifest);
             return Ok(nearest.unwrap_or(&self.root).to_path_buf());
         };
-        let shown = named.display();
         let dir = self.resolve(named).parent().and_then(|dir| dir.canonicalize().ok());
-        match dir.filter(|dir| named.ends_with("Cargo.toml") && has_manifest(&dir.as_path())) {
-            None => {
-                Err(Rejected::new(format!("the manifest path `{shown}` is not a `Cargo.toml`")))
-            }
-            Some(dir) if !dir.starts_with(&self.root) => {
-                Err(Rejected::new(format!("`{shown}` is outside of this repository")))
-            }
-            Some(dir) => Ok(dir),
-        }
+        let is_ours = |dir: &PathBuf| has_manifest(&dir.as_path()) && dir.starts_with(&self.root);
+        dir.filter(|dir| named.ends_with("Cargo.toml") && is_ours(dir)).ok_or_else(|| {
+            let named = named.display();
+            Rejected::new(format!(
+                "the manifest path `{named}` is not a `Cargo.toml` of this repository"
+            ))
+        })
     }
 
     /// Whether this repository is tested by itself.

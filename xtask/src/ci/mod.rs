@@ -205,7 +205,7 @@ fn write_reports(cx: &Context, reports: &[Report], options: &Options) -> anyhow:
         let dir = cx.project.resolve(dir);
         files::create_dir(&dir)?;
         let json = format!("{:#}\n", report_files::json(reports));
-        let junit = report_files::junit(reports, "cargo xtask ci");
+        let junit = report_files::junit(reports);
         for (name, text) in [("junit.xml", &junit), ("ci.json", &json), ("ci.md", &markdown)] {
             files::write_atomically(&dir.join(name), text.as_bytes())?;
         }

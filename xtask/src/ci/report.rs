@@ -153,7 +153,9 @@ pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
     let cells = |report: &Report| {
         let own_time = report.shared_time.or(report.elapsed).unwrap_or_default();
         let time = report.elapsed.map(duration).unwrap_or_default();
-        let share = share(own_time, report.timeout_minutes);
+        let minutes = report.timeout_minutes;
+        let percent = own_time.as_millis() * 100 / (u128::from(minutes.max(1)) * 60_000);
+        let share = (percent >= 50).then(|| format!("{percent} % of {minutes} min"));
         [report.label.clone(), report.verdict.cell(), time, share.unwrap_or_default()]
     };
     let rows: Vec<[String; 4]> = reports.iter().map(cells).collect();
@@ -179,31 +181,26 @@ pub(crate) fn duration(elapsed: Duration) -> String {
     }
 }
 
-fn share(own_time: Duration, timeout_minutes: u64) -> Option<String> {
-    let percent = own_time.as_millis() * 100 / (u128::from(timeout_minutes.max(1)) * 60_000);
-    (percent >= 50).then(|| format!("{percent} % of {timeout_minutes} min"))
-}
-
 /// What did not run and why, then what failed and why.
 pub(crate) fn reasons(reports: &[Report]) -> Vec<String> {
-    let not_run = reports.iter().filter_map(|report| {
-        let said = || report.reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-        Some(format!("{}: {}{}", report.label, report.verdict.reason()?, said()))
-    });
-    let failed = reports.iter().filter_map(|report| {
-        let Report { label, timeout_minutes, .. } = report;
-        let said = report.reason.as_deref().unwrap_or("no output");
-        match report.verdict {
-            Verdict::Failed(Ended::TimedOut) => Some(format!(
+    let (mut not_run, mut failed) = (Vec::new(), Vec::new());
+    for Report { label, verdict, reason, timeout_minutes, .. } in reports {
+        let said = reason.as_deref().unwrap_or("no output");
+        match verdict {
+            Verdict::Failed(Ended::TimedOut) => failed.push(format!(
                 "FAILED {label}: killed after its timeout of {timeout_minutes} min: {said}"
             )),
-            Verdict::Failed(_) => Some(format!("FAILED {label}: {said}")),
-            Verdict::SoftFailed(_) => Some(format!("soft-failed {label}: {said}")),
+            Verdict::Failed(_) => failed.push(format!("FAILED {label}: {said}")),
+            Verdict::SoftFailed(_) => failed.push(format!("soft-failed {label}: {said}")),
             // An interrupted test has no reason of its own.
-            _ => None,
+            _ => not_run.extend(verdict.reason().map(|why| {
+                let said = reason.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+                format!("{label}: {why}{said}")
+            })),
         }
-    });
-    not_run.chain(failed).collect()
+    }
+    not_run.append(&mut failed);
+    not_run
 }
 
 /// How many tests have which verdict.

@@ -12,22 +12,21 @@ use crate::text::sanitize;
 /// `JUnit` XML as Jenkins defines it and as most services read it.
 ///
 /// Source: <https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd>
-pub(crate) fn junit(reports: &[Report], suite: &str) -> String {
+pub(crate) fn junit(reports: &[Report]) -> String {
+    const SUITE: &str = "cargo xtask ci";
     let count =
         |wanted: fn(&Verdict) -> bool| reports.iter().filter(|it| wanted(&it.verdict)).count();
     let total: f64 = reports.iter().map(seconds).sum();
     let mut xml = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"{}\" \
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"{SUITE}\" \
          tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{total:.3}\">\n",
-        escape(suite),
         reports.len(),
         count(Verdict::fails_the_run),
         count(|verdict| verdict.reason().is_some()),
     );
     for report in reports {
         xml.push_str(&format!(
-            "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"",
-            escape(suite),
+            "    <testcase classname=\"{SUITE}\" name=\"{}\" time=\"{:.3}\"",
             escape(&report.label),
             seconds(report)
         ));
@@ -53,20 +52,9 @@ fn result(report: &Report) -> Option<String> {
 
 /// Text for XML 1.0, which has no characters for most control codes.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(c),
-            '\u{fffe}' | '\u{ffff}' => escaped.push(char::REPLACEMENT_CHARACTER),
-            _ if c.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
+    let text = sanitize::visible_lines(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;")
 }
 
 fn seconds(report: &Report) -> f64 {
@@ -93,11 +81,7 @@ pub(crate) fn json(reports: &[Report]) -> Value {
 /// A summary for the page of a build: the sentence, the table, and what failed.
 pub(crate) fn markdown(reports: &[Report]) -> String {
     let (sentence, table) = (sentence(reports), table(reports, false));
-    let mut text = format!(
-        "**{}**\n\n{}",
-        sanitize::escape_markdown(&sentence),
-        sanitize::code_block("text", &table)
-    );
+    let mut text = sanitize::headed_code_block(&sanitize::escape_markdown(&sentence), &table);
     for report in reports.iter().filter(|report| report.verdict.fails_the_run()) {
         let reason = report.reason.as_deref().unwrap_or("no reason in its output");
         text.push_str(&format!(
@@ -170,19 +154,19 @@ mod tests {
         expect![[r#"
             <?xml version="1.0" encoding="UTF-8"?>
             <testsuites>
-              <testsuite name="ci" tests="3" failures="1" errors="0" skipped="1" time="1.750">
-                <testcase classname="ci" name="style" time="1.500"/>
-                <testcase classname="ci" name="u&lt;nit&gt;" time="0.250">
+              <testsuite name="cargo xtask ci" tests="3" failures="1" errors="0" skipped="1" time="1.750">
+                <testcase classname="cargo xtask ci" name="style" time="1.500"/>
+                <testcase classname="cargo xtask ci" name="u&lt;nit&gt;" time="0.250">
                   <failure message="FAILED (exit 1): a: left:�&quot;1&quot; &amp; `b`">panicked
             ]]&gt;</failure>
                 </testcase>
-                <testcase classname="ci" name="audit" time="0.000">
+                <testcase classname="cargo xtask ci" name="audit" time="0.000">
                   <skipped message="unavailable: no network"/>
                 </testcase>
               </testsuite>
             </testsuites>
         "#]]
-        .assert_eq(&junit(&reports(), "ci"));
+        .assert_eq(&junit(&reports()));
     }
 
     #[test]
