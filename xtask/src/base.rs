@@ -43,22 +43,19 @@ impl Base {
 /// and the branch was never fetched (exit code 75).
 pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
     let upstream = Upstream::from_lookup(|name| cx.lookup(name));
-    let name = shown(&upstream);
+    let failed = |why: &str| format!("failed to find the base `{}`: {why}", shown(&upstream));
     let problem = match fetch_tip(cx, &upstream) {
         Ok(Some(base)) => return Ok(base),
         // The remote has answered, so an older state does not count.
-        Ok(None) => bail!(
-            Rejected::new(format!("failed to find the base `{name}`: there is no such branch"))
-                .help(FIX)
-        ),
-        Err(problem) => problem,
+        Ok(None) => bail!(Rejected::new(failed("there is no such branch")).help(FIX)),
+        Err(problem) => format!("{problem:#}"),
     };
     let Some((reference, base)) = last_fetched(cx, &upstream, &[])? else {
-        bail!(Failure::new(format!("failed to find the base `{name}`: {problem:#}")).help(FIX));
+        bail!(Failure::new(failed(&problem)).help(FIX));
     };
     let age = cx.process(cx.git().commit_age(&base.id)).read_text()?;
     terminal::say(&format!(
-        "warning: {problem:#}; using `{reference}` as it was last fetched, a commit of {age}"
+        "warning: {problem}; using `{reference}` as it was last fetched, a commit of {age}"
     ));
     Ok(base)
 }

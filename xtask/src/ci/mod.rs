@@ -75,7 +75,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let text = history.to_text();
     let is_recorded =
         lock.is_some() && files::write_atomically(&history_file, text.as_bytes()).is_ok();
-    let shown = show(cx, &reports, options, is_recorded);
+    let rerun_lines = rerun_lines(cx, &reports, options, is_recorded);
+    let shown = rerun_lines.and_then(|lines| show(cx, &reports, &lines));
     // A terminal that is closed takes nothing; files do all the same.
     let reported = shown.and(write_reports(cx, &reports, options));
     if !report::has_run(&reports) {
@@ -180,18 +181,12 @@ fn list_entry(step: &LocalStep) -> Value {
 }
 
 /// Writes the table, the reasons, and a line for each failure that runs the test again.
-fn show(
-    cx: &Context,
-    reports: &[Report],
-    options: &Options,
-    is_recorded: bool,
-) -> anyhow::Result<()> {
-    let rerun_lines = rerun_lines(cx, reports, options, is_recorded)?;
+fn show(cx: &Context, reports: &[Report], rerun_lines: &[String]) -> anyhow::Result<()> {
     terminal::write_data(|out| {
         if !terminal::is_quiet() {
             write!(out, "\n{}", report::table(reports, cx.colours_stdout()))?;
         }
-        for line in report::reasons(reports).iter().chain(&rerun_lines) {
+        for line in report::reasons(reports).iter().chain(rerun_lines) {
             writeln!(out, "{line}")?;
         }
         Ok(writeln!(out, "{}", report::sentence(reports))?)

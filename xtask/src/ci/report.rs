@@ -132,13 +132,13 @@ pub(crate) const VERB_COLUMNS: usize = 12;
 pub(crate) fn outcome(reports: &[Report], is_ci: bool) -> Outcome {
     let any = |wanted: fn(&Verdict) -> bool| reports.iter().any(|it| wanted(&it.verdict));
     let is_unavailable = any(|verdict| matches!(verdict, Verdict::Unavailable(_)));
+    let has_run = has_run(reports);
     if any(Verdict::fails_the_run) {
-        return Outcome::Fail;
-    }
-    match (is_unavailable, has_run(reports)) {
-        (true, false) => Outcome::Unavailable,
-        (true, _) | (_, false) if is_ci => Outcome::Unavailable,
-        _ => Outcome::Pass,
+        Outcome::Fail
+    } else if is_ci && (is_unavailable || !has_run) || is_unavailable && !has_run {
+        Outcome::Unavailable
+    } else {
+        Outcome::Pass
     }
 }
 
@@ -241,15 +241,9 @@ fn excerpt(lines: &[String]) -> Range<usize> {
 
 /// A line with which cargo, rustc, a Rust test or a shell's program begins to say what went wrong.
 fn is_error(line: &str) -> bool {
-    let starts = ["---- ", "failed:"];
-    let line = line.trim_start();
-    is_message(line)
-        || starts.iter().any(|start| line.starts_with(start))
-        || line.contains(" panicked at ")
-}
-
-fn is_message(line: &str) -> bool {
-    line.starts_with("error") || line.starts_with("Diff in ") || line.contains(": error:")
+    let starts = ["error", "Diff in ", "failed:", "---- "];
+    starts.iter().any(|start| line.trim_start().starts_with(start))
+        || [" panicked at ", ": error:"].iter().any(|part| line.contains(part))
 }
 
 /// The reason in one line: the failed Rust test with its assertion, else what one of our own commands
@@ -289,8 +283,8 @@ fn failed_rust_test(lines: &[String]) -> Option<String> {
 
 /// `error[E0425]: message` and the `--> src/lib.rs:3:5` below it.
 fn first_error(lines: &[String]) -> Option<String> {
-    let is_wanted =
-        |line: &String| is_message(line.trim_start()) && !line.contains("could not compile");
+    let says_nothing = |line: &str| line.contains("could not compile") || line.contains("---- ");
+    let is_wanted = |line: &String| is_error(line) && !says_nothing(line);
     let at = lines.iter().position(is_wanted)?;
     let message = lines[at].trim().to_owned();
     let place = lines[at + 1..].iter().take(8).find_map(|line| line.trim().strip_prefix("--> "));

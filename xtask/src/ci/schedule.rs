@@ -139,34 +139,26 @@ impl Schedule {
 
     /// One line for each test that runs, cut to the rows and columns of the terminal: what has left
     /// the screen cannot be erased.
-    pub(crate) fn live_lines(
-        &self,
-        (rows, columns): (usize, usize),
-        is_coloured: bool,
-    ) -> Vec<String> {
+    pub(crate) fn live_lines(&self, size: (usize, usize), is_coloured: bool) -> Vec<String> {
+        // The cursor stands below the last line. The last column stays free: a full line would wrap
+        // on some terminals.
+        let (rows, columns) = (size.0.saturating_sub(1), size.1.saturating_sub(1));
         let line = |test: &Running| {
             let Job { label, expected, .. } = &self.jobs[test.index];
             let of = expected.map(|expected| format!(" of about {}", duration(expected)));
             let text = format!("{label}  {}{}", duration(test.elapsed), of.unwrap_or_default());
-            // The last column stays free: a full line would wrap on some terminals.
-            let room = columns.saturating_sub(1);
-            if room < 2 * VERB_COLUMNS {
-                return cut(&text, room);
+            if columns < 2 * VERB_COLUMNS {
+                return cut(&text, columns);
             }
             let verb = format!("{:>VERB_COLUMNS$} ", "Running");
-            let text = cut(&text, room - verb.len());
+            let text = cut(&text, columns - verb.len());
             paint(&verb, Colour::Cyan, is_coloured) + &text
         };
-        // The cursor stands below the last line.
-        let room = rows.saturating_sub(1);
-        let is_too_long = self.running.len() > room;
-        let shown = if is_too_long { room.saturating_sub(1) } else { room };
+        let is_too_long = self.running.len() > rows;
+        let shown = if is_too_long { rows.saturating_sub(1) } else { rows };
         let mut lines: Vec<String> = self.running.iter().take(shown).map(line).collect();
         if is_too_long {
-            lines.push(cut(
-                &format!("and {} more", self.running.len() - shown),
-                columns.saturating_sub(1),
-            ));
+            lines.push(cut(&format!("and {} more", self.running.len() - shown), columns));
         }
         lines
     }

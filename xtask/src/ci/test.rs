@@ -65,11 +65,8 @@ impl Test<'_> {
         let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
         let toolchain = toolchain.map(|(_, value)| value.as_str());
         let needs = requirement::of_line(&step.described_command, toolchain);
-        let policy = if session.options.no_install {
-            InstallPolicy::Forbidden
-        } else {
-            InstallPolicy::Allowed
-        };
+        let Options { no_install, .. } = session.options;
+        let policy = if *no_install { InstallPolicy::Forbidden } else { InstallPolicy::Allowed };
         Installer::new(cx, policy).ensure_all(&needs).map_err(|missing| {
             let fix = missing.help.map(|help| format!("; {help}")).unwrap_or_default();
             Verdict::Unavailable(missing.message + &fix)
