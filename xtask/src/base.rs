@@ -93,10 +93,7 @@ pub(crate) fn named(cx: &Context, name: &str) -> anyhow::Result<Base> {
 ///
 /// As [`named`], [`find_offline`] and [`merge_base`].
 pub(crate) fn of_change(cx: &Context, revision: Option<&str>) -> anyhow::Result<(String, String)> {
-    let base = match revision {
-        Some(name) => named(cx, name)?,
-        None => find_offline(cx)?,
-    };
+    let base = revision.map_or_else(|| find_offline(cx), |name| named(cx, name))?;
     let merge_base = merge_base(cx, &base)?;
     let shown = format!("`{}` (at {})", base.name, merge_base.short_id());
     Ok((merge_base.id, shown))

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use xshell::{Cmd, Shell};
 
 use crate::host::directories::{create_private_dir, temporary_dir};
@@ -43,9 +43,9 @@ impl Context {
     /// 2).
     pub(crate) fn from_process() -> anyhow::Result<Context> {
         supervision::watch(supervision::GRACE)?;
-        let current_dir = std::env::current_dir().context("cannot find the current directory")?;
-        let project = Project::discover(current_dir.clone())?;
         let sh = Shell::new().context("cannot find the current directory")?;
+        let current_dir = sh.current_dir();
+        let project = Project::discover(current_dir.clone())?;
         sh.change_dir(&project.root);
         for name in SETTINGS.split(' ') {
             if std::env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
@@ -119,30 +119,24 @@ impl Context {
     pub(crate) fn cache_dir(&self) -> anyhow::Result<PathBuf> {
         let root = &self.project.root;
         let name = fingerprint(root.as_os_str().as_bytes());
-        let mut problem = None;
+        let usable = |ours: &Path| {
+            // A link may lead into the tree.
+            let dir = files::resolved(ours).join(&name);
+            ensure!(!dir.starts_with(root), "`{}` is inside the repository", dir.display());
+            // The owner of the one above could exchange the one below.
+            create_private_dir(ours)?;
+            create_private_dir(&dir)?;
+            Ok(dir)
+        };
         let absolute = |name| self.lookup(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
         // Source: the XDG base directory specification.
         let home = || Some(absolute("HOME")?.join(".cache"));
         let cache_home = absolute("XDG_CACHE_HOME").or_else(home);
-        let below_cache_home = cache_home.map(|cache_home| cache_home.join("rust-vmm-ci"));
-        for ours in below_cache_home.into_iter().chain([temporary_dir()]) {
-            // A link may lead into the tree.
-            let dir = files::resolved(&ours).join(&name);
-            if dir.starts_with(root) {
-                continue;
-            }
-            // The owner of the one above could exchange the one below.
-            match create_private_dir(&ours).and_then(|()| create_private_dir(&dir)) {
-                Ok(()) => return Ok(dir),
-                Err(error) => problem = Some(error),
-            }
+        if let Some(Ok(dir)) = cache_home.map(|dir| usable(&dir.join("rust-vmm-ci"))) {
+            return Ok(dir);
         }
-        match problem {
-            Some(error) => {
-                Err(error).context("set XDG_CACHE_HOME to a directory that can be written")
-            }
-            None => bail!("set XDG_CACHE_HOME to a directory outside `{}`", root.display()),
-        }
+        usable(&temporary_dir())
+            .context("set XDG_CACHE_HOME to a directory outside the repository that can be written")
     }
 
     /// Whether this runs in CI: `CI` is set and not `false` or `0`.
@@ -226,9 +220,7 @@ fn without_cargos_entries(value: &str, cargo: Option<&str>) -> String {
     let sysroot = cargo.and_then(|path| path.strip_suffix("/bin/cargo")).unwrap_or("/nowhere");
     let libraries = format!("{sysroot}/lib");
     let is_cargos = |entry: &str| {
-        let in_sysroot = entry
-            .strip_prefix(&libraries)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with("/rustlib"));
+        let in_sysroot = entry == libraries || entry.starts_with(&format!("{libraries}/rustlib"));
         let in_target = ["/debug", "/release", "/deps"].iter().any(|end| entry.ends_with(end));
         in_sysroot || in_target
     };

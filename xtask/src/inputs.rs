@@ -128,8 +128,7 @@ fn workspace(cx: &Context, request: Request<'_>, found: &Diagnostics) -> anyhow:
             member.own_description = Some(Box::new(TestDescription::parse(source, found)));
         }
     }
-    let with_dependents = request.with_dependents;
-    Ok(Workspace { crates, checkout: checkout_path(cx)?, with_dependents })
+    Ok(Workspace { crates, checkout: checkout_path(cx)?, with_dependents: request.with_dependents })
 }
 
 /// Where this repository is in the consumer's, relative to its root.
