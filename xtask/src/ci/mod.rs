@@ -54,8 +54,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Pass);
     }
     let dir = cx.project.ci_dir();
-    let history_file = dir.join("last.json");
-    let text = files::read_text_if_exists(&history_file, "last.json").ok().flatten();
+    let record = dir.join("last.json");
+    let text = files::read_text_if_exists(&record, "last.json").ok().flatten();
     let mut history = History::parse(&text.unwrap_or_default());
     steps.retain(|step| !options.failed || history.has_failed(&step.label));
     files::create_dir(&dir)?;
@@ -73,8 +73,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let reports = run::run_all(cx, options, &steps, &history, &logs);
     history.record(&reports);
     let text = history.to_text();
-    let is_recorded =
-        lock.is_some() && files::write_atomically(&history_file, text.as_bytes()).is_ok();
+    let is_recorded = lock.is_some() && files::write_atomically(&record, text.as_bytes()).is_ok();
     let rerun_lines = rerun_lines(cx, &reports, options, is_recorded);
     let shown = rerun_lines.and_then(|lines| show(cx, &reports, &lines));
     // A terminal that is closed takes nothing; files do all the same.

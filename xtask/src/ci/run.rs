@@ -120,7 +120,8 @@ impl<'a> Run<'a> {
         } else {
             return;
         };
-        let cancelled = lock(&self.session.schedule).cancel(|index| self.reports[index].is_some());
+        let has_run = |index: usize| self.reports[index].is_some();
+        let cancelled = lock(&self.session.schedule).cancel(&has_run);
         for index in cancelled {
             self.finish(index, Report::new(&self.steps[index], Verdict::NotRun(reason.to_owned())));
         }

@@ -137,19 +137,13 @@ impl Test<'_> {
     /// The step's command as Buildkite's docker plugin runs it, with the step's variables: the one
     /// kind of text that goes to a shell.
     fn process(&self, linker: Option<(String, &str)>) -> Process {
-        let (cx, step) = (&self.cx, self.step);
-        let line = &step.command;
+        let (cx, step, line) = (&self.cx, self.step, &self.step.command);
+        let makeflags = self.session.makeflags.map(|flags| ("CARGO_MAKEFLAGS".to_owned(), flags));
+        let is_coloured = cx.colours_stdout() && cx.lookup("CARGO_TERM_COLOR").is_none();
+        let colour = is_coloured.then(|| ("CARGO_TERM_COLOR".to_owned(), "always"));
         let variables = step.environment.iter().map(|(name, value)| (name, value));
-        let mut cmd = cmd!(cx.sh, "sh -e -c {line}").envs(variables);
-        if let Some(flags) = self.session.makeflags {
-            cmd = cmd.env("CARGO_MAKEFLAGS", flags);
-        }
-        if cx.colours_stdout() && cx.lookup("CARGO_TERM_COLOR").is_none() {
-            cmd = cmd.env("CARGO_TERM_COLOR", "always");
-        }
-        if let Some((name, flags)) = linker {
-            cmd = cmd.env(name, flags);
-        }
+        let cmd = cmd!(cx.sh, "sh -e -c {line}").envs(variables);
+        let cmd = cmd.envs([makeflags, colour, linker].into_iter().flatten());
         cx.runner.process_showing(cmd, &step.shown).supervised()
     }
 
@@ -159,8 +153,8 @@ impl Test<'_> {
         const FLAGS: &str = "-Clinker=rust-lld -Clinker-flavor=ld.lld -Clink-self-contained=yes";
         let target = musl_doctests(&self.step.command)?;
         let name = format!("CARGO_TARGET_{}_RUSTDOCFLAGS", target.to_uppercase().replace('-', "_"));
-        let is_set = |name: &str| self.cx.lookup(name).is_some();
-        if is_set("RUSTDOCFLAGS") || is_set("CARGO_ENCODED_RUSTDOCFLAGS") || is_set(&name) {
+        let settings = ["RUSTDOCFLAGS", "CARGO_ENCODED_RUSTDOCFLAGS", &name];
+        if settings.iter().any(|name| self.cx.lookup(name).is_some()) {
             return None;
         }
         llvm::toolchain_bin(&self.cx)?.join("rust-lld").exists().then_some((name, FLAGS))
