@@ -159,11 +159,6 @@ impl Context {
     pub(crate) fn is_buildkite(&self) -> bool {
         self.lookup("BUILDKITE").is_some()
     }
-
-    /// The signal that asked us to stop, if one did.
-    pub(crate) fn interrupted_by() -> Option<i32> {
-        supervision::interrupted_by()
-    }
 }
 
 /// Set by cargo for the program that it runs.

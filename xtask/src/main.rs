@@ -128,7 +128,7 @@ fn main() -> ExitCode {
         let text = terminal::error_text(error);
         terminal::write_lines(&cli::error_under(inputs::own_alias_or_usual, &text));
     }
-    ExitCode::from(outcome::exit_code(&result, Context::interrupted_by()))
+    ExitCode::from(outcome::exit_code(&result, supervision::interrupted_by()))
 }
 
 fn run() -> anyhow::Result<Outcome> {

@@ -17,7 +17,7 @@ use crate::cli::args::Base;
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::directories::Scratch;
-use crate::host::{files, terminal};
+use crate::host::{files, supervision, terminal};
 use crate::outcome;
 use crate::outcome::Outcome;
 use crate::text::diagnostic::{Failure, Rejected};
@@ -39,7 +39,7 @@ const MAX_AGE_DAYS: u64 = 90;
 /// code 75. Each error has a next step.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     audit(cx, options)
-        .map_err(|error| outcome::with_next_step(error, "audit", Context::interrupted_by()))
+        .map_err(|error| outcome::with_next_step(error, "audit", supervision::interrupted_by()))
 }
 
 fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {

@@ -13,7 +13,7 @@ use crate::bench::results::{Comparison, Results};
 use crate::bench::selection::{self, Schedule, SideName};
 use crate::context::Context;
 use crate::host::files::Lock;
-use crate::host::{cargo, directories, files, terminal};
+use crate::host::{cargo, directories, files, supervision, terminal};
 use crate::text::diagnostic::Failure;
 use crate::text::fingerprint;
 use crate::text::sanitize::visible;
@@ -115,7 +115,7 @@ impl<'a> Bench<'a> {
         filter: Option<&str>,
     ) -> anyhow::Result<Result<Results, Problem>> {
         let build = self.cx.process(side.build()).shown().stream_stderr().output()?;
-        ensure!(Context::interrupted_by().is_none(), "interrupted");
+        ensure!(supervision::interrupted_by().is_none(), "interrupted");
         if !build.status.success() {
             cargo::check_failed_build(self.cx.process(side.build()))?;
             return Ok(Err(Problem::DoesNotBuild));
@@ -128,7 +128,7 @@ impl<'a> Bench<'a> {
         let criterion_home = self.criterion_home();
         let run = side.run(&criterion_home, baseline, filter);
         let status = self.cx.process(run).shown().stream().status()?;
-        ensure!(Context::interrupted_by().is_none(), "interrupted");
+        ensure!(supervision::interrupted_by().is_none(), "interrupted");
         if !status.success() {
             return Ok(Err(failure(manifests)));
         }

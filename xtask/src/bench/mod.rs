@@ -22,7 +22,7 @@ use crate::bench::results::{Comparison, Results};
 use crate::bench::selection::{Benchmarks, Schedule, Selection, SideName};
 use crate::cli::bench::{Against, Options};
 use crate::context::Context;
-use crate::host::{cargo, files, terminal};
+use crate::host::{cargo, files, supervision, terminal};
 use crate::inputs;
 use crate::outcome::{self, Outcome};
 use crate::plan::metadata::Metadata;
@@ -50,7 +50,7 @@ struct Task<'a> {
 /// (exit code 2). Fails if a side cannot be measured (exit code 75). Each error has a next step.
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     bench(cx, options)
-        .map_err(|error| outcome::with_next_step(error, "bench", Context::interrupted_by()))
+        .map_err(|error| outcome::with_next_step(error, "bench", supervision::interrupted_by()))
 }
 
 fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {

@@ -122,10 +122,8 @@ impl LocalStep {
 fn is_own_command(command: &str) -> bool {
     let commands = simple_commands(command.trim());
     let [words] = commands.as_slice() else { return false };
-    words
-        .iter()
-        .find(|word| !shell_text::is_assignment(word))
-        .is_some_and(|it| it == placeholder::XTASK)
+    let program = words.iter().find(|word| !shell_text::is_assignment(word));
+    program.is_some_and(|program| program == placeholder::XTASK)
 }
 
 /// Returns the step's `env` and what the docker plugin's `environment` sets. An entry without `=`

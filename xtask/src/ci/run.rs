@@ -21,7 +21,7 @@ use crate::ci::verdict::Verdict;
 use crate::cli::ci::Options;
 use crate::context::Context;
 use crate::host::directories::{self, Scratch};
-use crate::host::{lock, process, terminal};
+use crate::host::{lock, process, supervision, terminal};
 
 /// How often the time of each test is counted and the live lines are drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -110,28 +110,30 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// Reports what does not start any more.
+    /// Reports what does not start any more. A suspect has its report already, and no failure takes
+    /// its other chance away.
     fn cancel(&mut self) {
+        let is_interrupted = supervision::interrupted_by().is_some();
         let mut verdicts = self.reports.iter().flatten().map(|report| &report.verdict);
-        let reason = if Context::interrupted_by().is_some() {
+        let reason = if is_interrupted {
             "interrupted"
         } else if self.session.options.fail_fast && verdicts.any(Verdict::fails_the_run) {
             "a test failed before and `--fail-fast` was given"
         } else {
             return;
         };
-        let has_run = |index: usize| self.reports[index].is_some();
-        let cancelled = lock(&self.session.schedule).cancel(&has_run);
+        let is_kept = |index: usize| self.reports[index].is_some() && !is_interrupted;
+        let cancelled = lock(&self.session.schedule).cancel(&is_kept);
         for index in cancelled {
-            self.finish(index, Report::new(&self.steps[index], Verdict::NotRun(reason.to_owned())));
+            if self.reports[index].is_none() {
+                let verdict = Verdict::NotRun(reason.to_owned());
+                self.finish(index, Report::new(&self.steps[index], verdict));
+            }
         }
     }
 
     /// The next test with all that a thread of its own needs.
     fn start_next(&self) -> Option<Test<'a>> {
-        if Context::interrupted_by().is_some() {
-            return None;
-        }
         let index = lock(&self.session.schedule).start_next()?;
         let (step, first) = (&self.steps[index], &self.reports[index]);
         if let Some(first) = first.as_ref().filter(|_| !terminal::is_quiet()) {

@@ -127,9 +127,9 @@ impl Schedule {
         test.had_company.then_some(test.own_time)
     }
 
-    /// Takes away the tests that would start for the first time.
-    pub(crate) fn cancel(&mut self, has_run: &dyn Fn(usize) -> bool) -> Vec<usize> {
-        self.pending.extract_if(.., |index| !has_run(*index)).collect()
+    /// Takes away the tests that have not had their turn, unless they are kept.
+    pub(crate) fn cancel(&mut self, is_kept: &dyn Fn(usize) -> bool) -> Vec<usize> {
+        self.pending.extract_if(.., |index| !is_kept(*index)).collect()
     }
 
     fn position(&self, index: usize) -> usize {

@@ -18,7 +18,7 @@ use crate::ci::verdict::{Ended, Verdict};
 use crate::cli::ci::Options;
 use crate::context::Context;
 use crate::host::process::Process;
-use crate::host::{files, lock, terminal};
+use crate::host::{files, lock, supervision, terminal};
 use crate::text::sanitize;
 use crate::text::shell as shell_text;
 use crate::tools::llvm;
@@ -91,7 +91,7 @@ impl Test<'_> {
         let elapsed = started.elapsed();
         let judge = |ended| Verdict::of(ended, &step.soft_fail, step.is_own_command);
         let verdict = match output.map(|output| output.status) {
-            _ if Context::interrupted_by().is_some() => Verdict::Interrupted,
+            _ if supervision::interrupted_by().is_some() => Verdict::Interrupted,
             _ if kill.load(Ordering::Relaxed) => judge(Ended::TimedOut),
             Ok(status) => judge(match status.code() {
                 Some(code) => Ended::Exit(code),

@@ -10,7 +10,7 @@ use xshell::Cmd;
 
 use crate::context::Context;
 use crate::coverage::llvm_cov::{self, Build, File, Measurement};
-use crate::host::{cargo, directories, files, terminal};
+use crate::host::{cargo, directories, files, supervision, terminal};
 use crate::text::diagnostic::Failure;
 
 /// The build directory, below cargo's target directory.
@@ -56,7 +56,7 @@ impl Session<'_> {
         let strays = self.stray_profiles();
         let (status, messages) = run_with_messages(self.cx, self.measurement.test())?;
         self.remove_stray_profiles(&strays)?;
-        ensure!(Context::interrupted_by().is_none(), "interrupted");
+        ensure!(supervision::interrupted_by().is_none(), "interrupted");
         let build = Build::parse(&messages);
         match build.succeeded {
             Some(true) if status.success() => (),
