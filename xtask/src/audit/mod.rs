@@ -58,7 +58,7 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let audit = Audit { cx, options, database: &database };
     let findings = audit.findings(&lock_file)?;
     if !database.is_fetched {
-        report_age(database.age_days(cx)?);
+        report_age(database.age_days(cx));
     }
     let known = match &base {
         None => None,
@@ -127,7 +127,8 @@ impl Audit<'_> {
             self.database.check_reachable(self.cx)?;
             let old = self.database.move_away()?;
             let again = self.respond(lock_file, true);
-            old.discard_or_restore(matches!(again, Ok(Response::Report { .. })));
+            let is_replaced = matches!(again, Ok(Response::Report { .. }));
+            self.database.discard_or_restore(&old, is_replaced);
             response = again?;
         }
         if matches!(response, Response::Report { is_complete: false, .. }) {

@@ -1,8 +1,5 @@
 //! The advisory database: how it is configured, where it is, whether the server answers, and its
 //! repair.
-//!
-//! cargo-audit reads `audit.toml` itself; a TOML library for its one table would cost a quarter of
-//! the build budget. What the few lines at the end cannot read they reject.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +11,7 @@ use crate::host::git::GitDir;
 use crate::host::{directories, files, terminal};
 use crate::text::diagnostic::{Failure, Rejected, Source};
 use crate::text::sanitize::mask_secrets;
+use crate::text::toml::{self, Statement};
 
 /// The database by cargo-audit's configuration and the command line.
 #[derive(Debug)]
@@ -49,18 +47,19 @@ impl AdvisoryDatabase {
                 AuditSettings::parse(&name, &files::read_text(&file, &name)?)?
             }
         };
-        let is_fetched = settings.fetches && !is_offline;
-        if is_fetched && !settings.database_url.starts_with("https://") {
-            let url = mask_secrets(&settings.database_url);
+        let url = settings.url.unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let is_fetched = settings.fetch.unwrap_or(true) && !is_offline;
+        if is_fetched && !url.starts_with("https://") {
+            let url = mask_secrets(&url);
             bail!(
                 Rejected::new(format!("failed to fetch the advisory database `{url}`"))
                     .help("cargo-audit supports `https://` URLs only")
             );
         }
-        let configured = settings.database_path.map(|path| cx.project.root.join(path));
+        let configured = settings.path.map(|path| cx.project.root.join(path));
         let named = dir.map(|dir| cx.project.resolve(dir)).or(configured);
         Ok(AdvisoryDatabase {
-            url: settings.database_url,
+            url,
             is_default_dir: named.is_none(),
             dir: named.unwrap_or_else(|| cargo_home.join("advisory-db")),
             is_fetched,
@@ -75,36 +74,32 @@ impl AdvisoryDatabase {
     pub(crate) fn check_reachable(&self, cx: &Context) -> Result<(), Failure> {
         const TIMEOUT: Duration = Duration::from_secs(20);
         if !self.is_fetched {
+            if self.dir.is_dir() {
+                return Ok(());
+            }
             let dir = self.dir.display();
-            let missing = || {
-                Failure::new(format!("there is no advisory database in `{dir}`"))
-                    .help("run `cargo xtask audit` once without `--offline`")
-            };
-            return if self.dir.is_dir() { Ok(()) } else { Err(missing()) };
+            return Err(Failure::new(format!("there is no advisory database in `{dir}`"))
+                .help("run `cargo xtask audit` once without `--offline`"));
         }
         let cmd = cx.git().ls_remote(&self.url, &["HEAD"]);
-        let reason = match cx.process(cmd).timeout(TIMEOUT).output() {
-            Ok(output) if output.status.success() => return Ok(()),
-            Ok(_) => String::new(),
-            Err(error) => format!(": {error:#}"),
-        };
-        let message =
-            format!("failed to reach the advisory database `{}`{reason}", self.shown_url());
+        let Err(error) = cx.process(cmd).timeout(TIMEOUT).read() else { return Ok(()) };
+        let url = mask_secrets(&self.url);
+        let message = format!("failed to reach the advisory database `{url}`: {error:#}");
         Err(Failure::new(message).help(
             "check the network, or use a database that was fetched before: `cargo xtask audit --offline`",
         ))
     }
 
-    /// Renames a broken clone, so that it is fetched again. A directory that the user named must be
-    /// a clone of the database: a wrong name must not cost files.
+    /// Renames a broken clone, so that it is fetched again, and returns its new name. A directory
+    /// that the user named must be a clone of the database: a wrong name must not cost files.
     ///
     /// # Errors
     ///
     /// Fails if it is no such clone or cannot be renamed (exit code 75).
-    pub(crate) fn move_away(&self) -> anyhow::Result<OldClone> {
+    pub(crate) fn move_away(&self) -> anyhow::Result<PathBuf> {
         let dir = self.dir.display();
         if !self.is_default_dir && !self.looks_like_a_clone()? {
-            let url = self.shown_url();
+            let url = mask_secrets(&self.url);
             let message =
                 format!("`{dir}` does not look like a clone of {url}, so it is not removed");
             bail!(Failure::new(message).help("repair it, or use it as it is with `--offline`"));
@@ -114,25 +109,33 @@ impl AdvisoryDatabase {
         name.push(format!(".{}.broken", std::process::id()));
         let moved_to = PathBuf::from(name);
         files::rename_if_exists(&self.dir, &moved_to)?;
-        Ok(OldClone { dir: self.dir.clone(), moved_to, is_default_dir: self.is_default_dir })
+        Ok(moved_to)
+    }
+
+    /// Removes the old clone if a new one works; one that the user named is kept. Otherwise it was
+    /// not at fault and is restored: `--offline` may still use it.
+    pub(crate) fn discard_or_restore(&self, old: &Path, is_replaced: bool) {
+        let result = match (is_replaced, self.is_default_dir) {
+            (true, true) => files::remove_dir(old),
+            (true, false) => {
+                terminal::note(&format!("note: the old clone is kept: `{}`", old.display()));
+                Ok(())
+            }
+            (false, _) => {
+                files::remove_dir(&self.dir).and_then(|()| files::rename_if_exists(old, &self.dir))
+            }
+        };
+        if let Err(error) = result {
+            terminal::say(&format!("warning: {error:#}"));
+        }
     }
 
     /// How old its newest commit is; none if it is a plain copy.
-    ///
-    /// # Errors
-    ///
-    /// Fails if git cannot be started (exit code 75).
-    pub(crate) fn age_days(&self, cx: &Context) -> anyhow::Result<Option<u64>> {
-        let git_dir = self.dir.join(".git");
-        let output = cx.process(GitDir(&git_dir).commit_time(&cx.sh)).output()?;
-        let seconds: Option<u64> = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
+    pub(crate) fn age_days(&self, cx: &Context) -> Option<u64> {
+        let cmd = GitDir(&self.dir.join(".git")).commit_time(&cx.sh);
+        let seconds: u64 = cx.process(cmd).read_text().ok()?.parse().ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(seconds.map(|seconds| now.saturating_sub(seconds) / (24 * 60 * 60)))
-    }
-
-    /// For messages; it may contain a password.
-    fn shown_url(&self) -> String {
-        mask_secrets(&self.url)
+        Some(now.saturating_sub(seconds) / (24 * 60 * 60))
     }
 
     fn looks_like_a_clone(&self) -> anyhow::Result<bool> {
@@ -145,116 +148,61 @@ impl AdvisoryDatabase {
     }
 }
 
-/// A clone that cargo-audit could not use, kept until a new one has worked.
-pub(crate) struct OldClone {
-    dir: PathBuf,
-    moved_to: PathBuf,
-    is_default_dir: bool,
-}
-
-impl OldClone {
-    /// Removes the old clone if a new one works; one that the user named is kept. Otherwise it was
-    /// not at fault and is restored: `--offline` may still use it.
-    pub(crate) fn discard_or_restore(&self, is_replaced: bool) {
-        let result = match (is_replaced, self.is_default_dir) {
-            (true, true) => files::remove_dir(&self.moved_to),
-            (true, false) => {
-                let kept = self.moved_to.display();
-                terminal::note(&format!("note: the old clone is kept: `{kept}`"));
-                Ok(())
-            }
-            (false, _) => files::remove_dir(&self.dir)
-                .and_then(|()| files::rename_if_exists(&self.moved_to, &self.dir)),
-        };
-        if let Err(error) = result {
-            terminal::say(&format!("warning: {error:#}"));
-        }
-    }
-}
-
 /// Source: `rustsec::repository::git::DEFAULT_URL`.
-pub(crate) const DEFAULT_URL: &str = "https://github.com/RustSec/advisory-db.git";
+const DEFAULT_URL: &str = "https://github.com/RustSec/advisory-db.git";
 
-/// The table `[database]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The table `[database]` of `audit.toml`, as far as it is given.
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct AuditSettings {
-    pub(crate) database_url: String,
+    url: Option<String>,
     /// As written; cargo-audit expands nothing in it and takes it relative to the root.
-    pub(crate) database_path: Option<String>,
+    path: Option<String>,
     /// Whether the database is fetched before use.
-    pub(crate) fetches: bool,
-}
-
-impl Default for AuditSettings {
-    fn default() -> AuditSettings {
-        AuditSettings { database_url: DEFAULT_URL.to_owned(), database_path: None, fetches: true }
-    }
+    fetch: Option<bool>,
 }
 
 impl AuditSettings {
-    /// Parses `audit.toml`.
+    /// Parses `audit.toml`. What does not concern the database is for cargo-audit to judge.
     ///
     /// # Errors
     ///
-    /// Rejects what may concern the database in any form but a `[database]` header with one plain
-    /// `key = value` per line (exit code 2).
+    /// Rejects a table `[database]` that is not one plain `key = value` per line, and a line that is
+    /// not TOML (exit code 2).
     pub(crate) fn parse(name: &str, text: &str) -> Result<AuditSettings, Rejected> {
         let mut settings = AuditSettings::default();
-        let mut in_database = false;
-        for (at, line) in text.lines().map(str::trim).enumerate() {
-            let is_understood = if line.starts_with('[') {
-                in_database = line.split('#').next().map(str::trim) == Some("[database]");
-                in_database || !may_name_database(line)
-            } else if in_database && !line.is_empty() && !line.starts_with('#') {
-                settings.set(line).is_some()
-            } else {
-                !may_name_database(line)
-            };
-            let is_multi_line = line.contains("\"\"\"") || line.contains("'''");
-            if !is_understood || is_multi_line {
-                // The URL may contain a password, and the error shows the line.
-                let source = Source::new(name, mask_secrets(text));
-                let offset = source.offset_of(at + 1, 1);
-                let error = source.error(offset, "this line is not in the supported part of TOML");
-                let help =
-                    "write `[database]` on a line of its own, then one `key = value` per line";
-                return Err(error.help(help).into());
-            }
-        }
-        Ok(settings)
+        let read = toml::statements(text).and_then(|statements| {
+            statements.iter().try_for_each(|it| settings.set(it).ok_or(it.start))
+        });
+        read.map(|()| settings).map_err(|start| {
+            let line = Source::new(name, text).line_at(start);
+            // The URL may contain a password, and the error shows the line.
+            let source = Source::new(name, mask_secrets(text));
+            source
+                .error(source.offset_of(line, 1), "this line is not in the supported part of TOML")
+                .help("write `[database]` on a line of its own, then one `key = value` per line")
+                .into()
+        })
     }
 
-    fn set(&mut self, line: &str) -> Option<()> {
-        let (key, value) = line.split_once('=')?;
-        match key.trim() {
-            "url" => self.database_url = string(value)?,
-            "path" => self.database_path = Some(string(value)?),
-            "fetch" => self.fetches = boolean(value)?,
-            "stale" => _ = boolean(value)?,
-            _ => return None,
+    /// Returns none if a statement about the database is not understood.
+    fn set(&mut self, statement: &Statement<'_>) -> Option<()> {
+        let value = statement.value;
+        match statement.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["database", "url"] => self.url = Some(plain_string(value?)?),
+            ["database", "path"] => self.path = Some(plain_string(value?)?),
+            ["database", "fetch"] => self.fetch = Some(value?.parse().ok()?),
+            ["database", "stale"] => (),
+            ["database"] if value.is_none() => (),
+            ["database", ..] => return None,
+            _ => (),
         }
         Some(())
     }
 }
 
-/// Whether a line outside the table may open it in another form: `["database"]`, `database.url = ..`.
-fn may_name_database(line: &str) -> bool {
-    let name = line.trim_start_matches(['[', '"', '\'', ' ', '\t']);
-    let is_quoted = line.trim_start_matches(['[', ' ', '\t']).starts_with('"');
-    name.starts_with("database") || is_quoted && line.contains('\\')
-}
-
-fn string(value: &str) -> Option<String> {
-    let value = value.trim();
-    let quote = value.chars().next().filter(|c| ['"', '\''].contains(c))?;
-    let (text, rest) = value[1..].split_once(quote)?;
-    let rest = rest.trim_start();
-    let ends = rest.is_empty() || rest.starts_with('#');
-    (ends && (quote == '\'' || !text.contains('\\'))).then(|| text.to_owned())
-}
-
-fn boolean(value: &str) -> Option<bool> {
-    value.split('#').next()?.trim().parse().ok()
+/// A string without escapes on one line.
+fn plain_string(value: &str) -> Option<String> {
+    toml::as_string(value).filter(|text| *text == value[1..value.len() - 1])
 }
 
 #[cfg(test)]
@@ -269,33 +217,31 @@ mod tests {
     fn only_the_database_is_read() {
         let text = "[advisories]\nignore = [\n  \"RUSTSEC-2020-0001\", # no database\n]\nurl = \"x\"\n\
                     [ database ] # ours\n\n# why\nurl = \"https://e.x/db.git\" # ours\r\n\
-                    path='/d'\nfetch = false\nstale = true\n[output]\nquiet = false\n";
-        let text = text.replace("[ database ]", "[database]");
-        let url = "https://e.x/db.git".to_owned();
+                    path='/d'\n\"fetch\" = false\nstale = true\n[output]\nx = \"\"\"\n[database]\n\"\"\"\n";
+        let url = Some("https://e.x/db.git".to_owned());
         let path = Some("/d".to_owned());
-        assert_eq!(
-            parse(&text).unwrap(),
-            AuditSettings { database_url: url, database_path: path, fetches: false }
-        );
+        assert_eq!(parse(text).unwrap(), AuditSettings { url, path, fetch: Some(false) });
         assert_eq!(parse("").unwrap(), AuditSettings::default());
+        let dotted = "database.path = \"/d\"\n[\"data\\u0062ase\"]\nfetch = true";
+        let path = Some("/d".to_owned());
+        assert_eq!(parse(dotted).unwrap(), AuditSettings { url: None, path, fetch: Some(true) });
     }
 
     #[test]
     fn what_cannot_be_read_is_rejected_with_its_line() {
         for (text, line) in [
             ("database = { path = '/d', stale = false }", 1),
-            ("[output]\n\n[ database ]\nurl = \"x\"", 3),
-            ("[\"database\"]\n", 1),
-            ("[\"data\\u0062ase\"]\n", 1),
-            ("database.url = \"x\"", 1),
+            ("[output]\n\n[database.x]\nurl = \"x\"", 3),
             ("[database]\nurl = \"\\u0041\"", 2),
             ("[database]\nurl = '''x'''", 2),
+            ("[database]\nurl = 'x\"'", 2),
             ("[database]\nurl = \"x\" y", 2),
+            ("[database]\nurl = x", 2),
             ("[database]\nfetch = falsely", 2),
             ("[database]\nfetch = \"false\"", 2),
-            ("[database]\n\"url\" = \"x\"", 2),
+            ("[database]\nurll = \"x\"", 2),
             ("[database]\n<<<<<<< HEAD", 2),
-            ("x = \"\"\"\n[database]\n\"\"\"", 1),
+            ("[output]\n[database\n", 2),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("audit.toml:{line}:1: error: ")), "{text}: {error}");

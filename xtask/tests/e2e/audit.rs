@@ -100,10 +100,11 @@ fn what_the_consumer_ignores_stays_ignored() {
     audit(&sandbox, &[]).assert_code(0);
     sandbox.write(".cargo/audit.toml", "[advisories]\nignroe = []\n");
     let run = audit(&sandbox, &[]).assert_code(2);
+    assert!(run.stderr.contains("cargo-audit rejects its input"), "{}", run.stderr);
     assert!(run.stderr.contains("ignroe"), "{}", run.stderr);
     sandbox.write(".cargo/audit.toml", "[advisories\n");
     let run = audit(&sandbox, &[]).assert_code(2);
-    assert!(run.stderr.contains("cargo-audit rejects its input"), "{}", run.stderr);
+    assert!(run.stderr.contains("audit.toml:1:1: error: "), "{}", run.stderr);
 }
 
 /// Replaces the sample by a crate with a single dependency, which was yanked.
