@@ -1,76 +1,40 @@
 //! Pure. What cargo-audit reports.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use crate::text::sanitize::visible;
-
-/// The class of an advisory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Vulnerability,
-    Unmaintained,
-    Unsound,
-    /// For information; `--deny warnings` does not include it.
-    Notice,
-    /// A warning of a kind unknown to this program; `--deny warnings` includes it.
-    Other,
-}
-
-impl Kind {
-    fn from_warning(name: &str) -> Kind {
-        match name {
-            "unmaintained" => Kind::Unmaintained,
-            "unsound" => Kind::Unsound,
-            "notice" => Kind::Notice,
-            _ => Kind::Other,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Vulnerability => "vulnerability",
-            Kind::Unmaintained => "unmaintained",
-            Kind::Unsound => "unsound",
-            Kind::Notice => "notice",
-            Kind::Other => "warning",
-        })
-    }
-}
 
 /// A locked package with a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) package: String,
     pub(crate) version: String,
-    pub(crate) problem: Problem,
+    /// None if the registry no longer offers this version: it was yanked.
+    pub(crate) advisory: Option<Advisory>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
-    /// The registry no longer offers this version.
-    Yanked,
-    Advisory {
-        kind: Kind,
-        /// `RUSTSEC-2024-0001`.
-        id: String,
-        title: String,
-        /// Requirements that a fixed version meets; empty if there is none.
-        fixed: Vec<String>,
-    },
+pub(crate) struct Advisory {
+    /// As cargo-audit names it: `vulnerability`, `unmaintained`, `unsound`, [`NOTICE`].
+    pub(crate) kind: String,
+    /// `RUSTSEC-2024-0001`.
+    pub(crate) id: String,
+    pub(crate) title: String,
+    /// Requirements that a fixed version meets; empty if there is none.
+    pub(crate) fixed: Vec<String>,
 }
+
+/// For information; `--deny warnings` includes every kind but this one.
+pub(crate) const NOTICE: &str = "notice";
 
 impl Finding {
     /// Whether both report the same problem of the same package, in whatever version. A version is
     /// yanked by itself.
     pub(crate) fn is_same(&self, other: &Finding) -> bool {
         self.package == other.package
-            && match (&self.problem, &other.problem) {
-                (Problem::Yanked, Problem::Yanked) => self.version == other.version,
-                (Problem::Advisory { id, .. }, Problem::Advisory { id: other, .. }) => id == other,
+            && match (&self.advisory, &other.advisory) {
+                (None, None) => self.version == other.version,
+                (Some(one), Some(other)) => one.id == other.id,
                 _ => false,
             }
     }
@@ -123,10 +87,9 @@ pub(crate) fn parse(stdout: &str) -> Option<(u64, Vec<Finding>)> {
     let report: Value = serde_json::from_str(line).ok()?;
     let mut findings: Vec<Finding> = Vec::new();
     for item in report["vulnerabilities"]["list"].as_array()? {
-        findings.push(finding(item, Some(Kind::Vulnerability))?);
+        findings.push(finding(item, "vulnerability")?);
     }
-    for (name, items) in report["warnings"].as_object()? {
-        let kind = (name != "yanked").then(|| Kind::from_warning(name));
+    for (kind, items) in report["warnings"].as_object()? {
         for item in items.as_array()? {
             findings.push(finding(item, kind)?);
         }
@@ -134,23 +97,28 @@ pub(crate) fn parse(stdout: &str) -> Option<(u64, Vec<Finding>)> {
     Some((report["database"]["advisory-count"].as_u64()?, findings))
 }
 
-/// A yanked package has no `kind`.
-fn finding(item: &Value, kind: Option<Kind>) -> Option<Finding> {
+fn finding(item: &Value, kind: &str) -> Option<Finding> {
     let text = |value: &Value| value.as_str().map(visible);
-    let problem = match kind {
-        None => Problem::Yanked,
-        Some(kind) => {
-            let patched = item["versions"]["patched"].as_array();
-            Problem::Advisory {
-                kind,
-                id: text(&item["advisory"]["id"])?,
-                title: text(&item["advisory"]["title"]).unwrap_or_default(),
-                fixed: patched.into_iter().flatten().filter_map(text).collect(),
-            }
-        }
+    let advisory = match kind {
+        "yanked" => None,
+        kind => Some(Advisory {
+            kind: visible(kind),
+            id: text(&item["advisory"]["id"])?,
+            title: text(&item["advisory"]["title"]).unwrap_or_default(),
+            fixed: item["versions"]["patched"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(text)
+                .collect(),
+        }),
     };
     let package = &item["package"];
-    Some(Finding { package: text(&package["name"])?, version: text(&package["version"])?, problem })
+    Some(Finding {
+        package: text(&package["name"])?,
+        version: text(&package["version"])?,
+        advisory,
+    })
 }
 
 #[cfg(test)]
@@ -172,25 +140,21 @@ mod tests {
     #[test]
     fn vulnerabilities_come_first_and_control_characters_are_replaced() {
         let report = report();
-        let kinds: Vec<Option<Kind>> = report
-            .iter()
-            .map(|finding| match finding.problem {
-                Problem::Yanked => None,
-                Problem::Advisory { kind, .. } => Some(kind),
-            })
-            .collect();
-        assert_eq!(kinds, [Some(Kind::Vulnerability), None, Some(Kind::Notice), Some(Kind::Other)]);
+        let kind = |finding: &Finding| finding.advisory.as_ref().map(|it| it.kind.clone());
+        let kinds: Vec<String> = report.iter().filter_map(kind).collect();
+        assert_eq!(kinds, ["vulnerability", "notice", "novel"]);
+        assert_eq!(report[1].advisory, None);
         assert_eq!(
             report[0],
             Finding {
                 package: "libc".to_owned(),
                 version: "0.2.140".to_owned(),
-                problem: Problem::Advisory {
-                    kind: Kind::Vulnerability,
+                advisory: Some(Advisory {
+                    kind: "vulnerability".to_owned(),
                     id: "RUSTSEC-2024-9001".to_owned(),
                     title: "Bad\u{fffd} thing".to_owned(),
                     fixed: vec![">=0.2.150".to_owned(), "^0.1.9".to_owned()],
-                },
+                }),
             }
         );
     }

@@ -11,7 +11,7 @@ use xshell::{Cmd, cmd};
 
 use crate::audit::advisory::{Finding, Response};
 use crate::audit::lock_file::{Workspace, network_help};
-use crate::audit::report::{AuditReport, DependencyGraph, LockOrigin};
+use crate::audit::report::{AuditReport, DependencyGraph};
 use crate::base;
 use crate::cli::args::Base;
 use crate::cli::audit::Options;
@@ -69,13 +69,9 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     };
     let lock = files::read_text(&lock_file, &lock_file.display().to_string())?;
     let is_generated = lock_file.starts_with(scratch.dir());
-    let origin = if is_generated {
-        LockOrigin::Generated
-    } else {
-        LockOrigin::Tree { manifest_option: workspace.manifest_option() }
-    };
-    let report =
-        AuditReport::new(findings, known.as_deref(), &DependencyGraph::parse(&lock), origin);
+    let update_options = (!is_generated).then(|| workspace.manifest_option());
+    let graph = DependencyGraph::parse(&lock);
+    let report = AuditReport::new(findings, known.as_deref(), &graph, update_options);
     let has_failed = report.has_failed();
     buildkite_agent::report_check(cx, "cargo-audit", "advisories", has_failed, &report.render())
 }

@@ -3,64 +3,52 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use crate::audit::advisory::{Finding, Kind, Problem};
+use crate::audit::advisory::{Advisory, Finding, NOTICE};
 use crate::text::style::{Align, Columns};
 
-/// How a finding counts for the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    Error,
-    /// Already present at the base.
-    Known,
-    Note,
-}
-
-/// Where the lock file comes from, which decides how a finding is repaired.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum LockOrigin {
-    /// It is a file of the source tree.
-    Tree {
-        /// What leads `cargo update` there: empty for the root, else ` --manifest-path ...`.
-        manifest_option: String,
-    },
-    /// It was generated for this run, with the newest versions that the manifests allow.
-    Generated,
-}
+/// How a finding counts for the verdict, as the table says it.
+const ERROR: &str = "error";
+/// Already present at the base.
+const KNOWN: &str = "known";
+/// For information.
+const NOTE: &str = "note";
 
 /// The findings about a lock file, and the verdict.
 #[derive(Debug)]
 pub(crate) struct AuditReport {
     rows: Vec<Row>,
-    origin: LockOrigin,
+    update_options: Option<String>,
 }
 
 #[derive(Debug)]
 struct Row {
     finding: Finding,
-    severity: Severity,
+    severity: &'static str,
     /// From a member of the workspace to the package.
     path: Vec<String>,
 }
 
 impl AuditReport {
-    /// Rates each finding. With those of a base, only new ones are errors.
+    /// Rates each finding. With those of a base, only new ones are errors. `update_options` lead
+    /// `cargo update` to the lock file; there are none if it was generated for this run, with the
+    /// newest versions that the manifests allow.
     pub(crate) fn new(
         findings: Vec<Finding>,
         base: Option<&[Finding]>,
         graph: &DependencyGraph,
-        origin: LockOrigin,
+        update_options: Option<String>,
     ) -> AuditReport {
-        let severity = |finding: &Finding| match (&finding.problem, base) {
-            (Problem::Advisory { kind: Kind::Notice, .. }, _) => Severity::Note,
-            (_, Some(known)) if known.iter().any(|it| finding.is_same(it)) => Severity::Known,
-            _ => Severity::Error,
+        let severity = |finding: &Finding| match (&finding.advisory, base) {
+            (Some(advisory), _) if advisory.kind == NOTICE => NOTE,
+            (_, Some(known)) if known.iter().any(|it| finding.is_same(it)) => KNOWN,
+            _ => ERROR,
         };
         let row = |finding: Finding| Row {
             severity: severity(&finding),
             path: graph.path_to(&finding.package, &finding.version).unwrap_or_default(),
             finding,
         };
-        AuditReport { rows: findings.into_iter().map(row).collect(), origin }
+        AuditReport { rows: findings.into_iter().map(row).collect(), update_options }
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -70,15 +58,18 @@ impl AuditReport {
     /// The table, a summary and the repair.
     pub(crate) fn render(&self) -> String {
         let header = ["", "advisory", "crate", "fixed in", "dependency path"].map(str::to_owned);
-        let cells: Vec<[String; 5]> = self.rows.iter().map(Row::cells).collect();
+        let rows: Vec<([String; 5], String)> = self.rows.iter().map(Row::describe).collect();
         let mut columns = Columns::new(&[Align::Left; 5]);
-        std::iter::once(&header).chain(&cells).for_each(|row| columns.fit(row));
+        columns.fit(&header);
+        for (cells, _) in &rows {
+            columns.fit(cells);
+        }
         let mut lines: Vec<String> = Vec::new();
-        if !cells.is_empty() {
+        if !rows.is_empty() {
             lines.push(columns.line(&header));
         }
-        for (row, cells) in self.rows.iter().zip(&cells) {
-            lines.extend([columns.line(cells), format!("       {}", row.describe())]);
+        for (cells, what) in &rows {
+            lines.extend([columns.line(cells), format!("       {what}")]);
         }
         lines.push(self.summary());
         lines.extend(self.repair());
@@ -86,32 +77,29 @@ impl AuditReport {
     }
 
     fn errors(&self) -> impl Iterator<Item = &Finding> {
-        let rows = self.rows.iter().filter(|row| row.severity == Severity::Error);
-        rows.map(|row| &row.finding)
+        self.rows.iter().filter(|row| row.severity == ERROR).map(|row| &row.finding)
     }
 
     fn repair(&self) -> Vec<String> {
-        let has_fix = |problem: &Problem| match problem {
-            Problem::Yanked => true,
-            Problem::Advisory { fixed, .. } => !fixed.is_empty(),
-        };
-        let fixable = self.errors().filter(|finding| has_fix(&finding.problem));
+        let has_fix =
+            |it: &&Finding| it.advisory.as_ref().is_none_or(|advisory| !advisory.fixed.is_empty());
+        let fixable = self.errors().filter(has_fix);
         let specs: BTreeSet<String> =
             fixable.map(|it| format!("{}@{}", it.package, it.version)).collect();
         let specs = specs.into_iter().collect::<Vec<_>>().join(" ");
         let mut lines = Vec::new();
-        match &self.origin {
+        match &self.update_options {
             _ if specs.is_empty() => (),
-            LockOrigin::Tree { manifest_option } => lines.push(format!(
-                "help: to take the newest versions that the manifests allow, run:\n  cargo update{manifest_option} {specs}"
+            Some(options) => lines.push(format!(
+                "help: to take the newest versions that the manifests allow, run:\n  cargo update{options} {specs}"
             )),
-            LockOrigin::Generated => lines.push(
+            None => lines.push(
                 "help: the manifests on the path allow no newer version; raise their requirements"
                     .to_owned(),
             ),
         }
         // cargo-audit has no list of accepted yanked versions.
-        if self.errors().any(|finding| finding.problem != Problem::Yanked) {
+        if self.errors().any(|finding| finding.advisory.is_some()) {
             let accept = "help: to accept an advisory, add it to `ignore` of `[advisories]` in .cargo/audit.toml";
             lines.push(accept.to_owned());
         }
@@ -120,47 +108,36 @@ impl AuditReport {
 
     fn summary(&self) -> String {
         let count = |wanted| self.rows.iter().filter(|row| row.severity == wanted).count();
-        let errors = match count(Severity::Error) {
+        let errors = match count(ERROR) {
             0 => "no errors".to_owned(),
             1 => "1 error".to_owned(),
             many => format!("{many} errors"),
         };
-        let others = [
-            (count(Severity::Known), "already present at the base"),
-            (count(Severity::Note), "for information"),
-        ];
-        let others = others.iter().filter(|(count, _)| *count > 0);
+        let others = [(KNOWN, "already present at the base"), (NOTE, "for information")];
+        let others = others.map(|(severity, what)| (count(severity), what)).into_iter();
+        let others = others.filter(|(count, _)| *count > 0);
         let others = others.map(|(count, what)| format!("{count} {what}"));
         std::iter::once(errors).chain(others).collect::<Vec<_>>().join(", ")
     }
 }
 
 impl Row {
-    fn cells(&self) -> [String; 5] {
+    /// The cells of the table and, for a line of its own, what is wrong.
+    fn describe(&self) -> ([String; 5], String) {
         let Row { finding, severity, path } = self;
-        let severity = match severity {
-            Severity::Error => "error",
-            Severity::Known => "known",
-            Severity::Note => "note",
-        };
-        let (id, fixed) = match &finding.problem {
-            Problem::Yanked => ("yanked", "another version".to_owned()),
-            Problem::Advisory { id, fixed, .. } if fixed.is_empty() => {
-                (id.as_str(), "none".to_owned())
+        let (id, fixed, what) = match &finding.advisory {
+            None => {
+                let what = "this version was yanked from the registry".to_owned();
+                ("yanked", "another version".to_owned(), what)
             }
-            Problem::Advisory { id, fixed, .. } => (id.as_str(), fixed.join(" or ")),
+            Some(Advisory { kind, id, title, fixed }) => {
+                let fixed = if fixed.is_empty() { "none".to_owned() } else { fixed.join(" or ") };
+                let what = format!("{kind}: {title}, https://rustsec.org/advisories/{id}");
+                (id.as_str(), fixed, what)
+            }
         };
         let package = format!("{} {}", finding.package, finding.version);
-        [severity.to_owned(), id.to_owned(), package, fixed, path.join(" > ")]
-    }
-
-    fn describe(&self) -> String {
-        match &self.finding.problem {
-            Problem::Yanked => "this version was yanked from the registry".to_owned(),
-            Problem::Advisory { kind, id, title, .. } => {
-                format!("{kind}: {title}, https://rustsec.org/advisories/{id}")
-            }
-        }
+        ([(*severity).to_owned(), id.to_owned(), package, fixed, path.join(" > ")], what)
     }
 }
 
@@ -279,30 +256,31 @@ dependencies = [
 x = "y"
 "#;
 
-    fn finding(package: &str, version: &str, problem: Problem) -> Finding {
-        Finding { package: package.to_owned(), version: version.to_owned(), problem }
+    fn yanked(package: &str, version: &str) -> Finding {
+        Finding { package: package.to_owned(), version: version.to_owned(), advisory: None }
     }
 
-    fn advisory(kind: Kind, package: &str, version: &str) -> Finding {
-        let problem = Problem::Advisory {
-            kind,
+    fn advisory(kind: &str, package: &str, version: &str) -> Finding {
+        let advisory = Advisory {
+            kind: kind.to_owned(),
             id: format!("RUSTSEC-2024-{}", package.len()),
             title: "Something".to_owned(),
             fixed: if package == "deep" { vec![">=0.2".to_owned()] } else { Vec::new() },
         };
-        finding(package, version, problem)
+        Finding { advisory: Some(advisory), ..yanked(package, version) }
     }
 
     #[track_caller]
     fn check(
         findings: &[Finding],
         base: Option<&[Finding]>,
-        origin: LockOrigin,
+        update_options: Option<&str>,
         has_failed: bool,
         want: &Expect,
     ) {
         let graph = DependencyGraph::parse(LOCK);
-        let report = AuditReport::new(findings.to_vec(), base, &graph, origin);
+        let report =
+            AuditReport::new(findings.to_vec(), base, &graph, update_options.map(str::to_owned));
         want.assert_eq(&report.render());
         assert_eq!(report.has_failed(), has_failed);
     }
@@ -310,15 +288,15 @@ x = "y"
     #[test]
     fn each_finding_shows_its_crate_the_path_to_it_and_the_fix() {
         let findings = [
-            advisory(Kind::Vulnerability, "deep", "0.1.0"),
-            advisory(Kind::Unmaintained, "direct", "1.0.0"),
-            finding("direct", "1.0.0", Problem::Yanked),
-            advisory(Kind::Notice, "gone", "1.0.0"),
+            advisory("vulnerability", "deep", "0.1.0"),
+            advisory("unmaintained", "direct", "1.0.0"),
+            yanked("direct", "1.0.0"),
+            advisory("notice", "gone", "1.0.0"),
         ];
         check(
             &findings,
             None,
-            LockOrigin::Tree { manifest_option: String::new() },
+            Some(""),
             true,
             &expect![[r"
                    advisory        crate         fixed in         dependency path
@@ -340,13 +318,13 @@ x = "y"
 
     #[test]
     fn with_a_base_only_new_findings_fail() {
-        let known = advisory(Kind::Vulnerability, "deep", "0.1.0");
-        let new = advisory(Kind::Unmaintained, "direct", "1.0.0");
+        let known = advisory("vulnerability", "deep", "0.1.0");
+        let new = advisory("unmaintained", "direct", "1.0.0");
         let both = [known.clone(), new];
         check(
             &both,
             Some(&both[..1]),
-            LockOrigin::Generated,
+            None,
             true,
             &expect![[r"
                    advisory        crate         fixed in  dependency path
@@ -361,7 +339,7 @@ x = "y"
         check(
             &both[..1],
             Some(&both),
-            LockOrigin::Generated,
+            None,
             false,
             &expect![[r"
                    advisory        crate       fixed in  dependency path
@@ -373,7 +351,7 @@ x = "y"
         check(
             &both[..1],
             None,
-            LockOrigin::Generated,
+            None,
             true,
             &expect![[r"
                    advisory        crate       fixed in  dependency path
@@ -391,7 +369,7 @@ x = "y"
         check(
             &[],
             None,
-            LockOrigin::Tree { manifest_option: String::new() },
+            Some(""),
             false,
             &expect![[r"
             no errors
