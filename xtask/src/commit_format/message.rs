@@ -7,98 +7,68 @@ pub(crate) const MAX_TITLE_CHARS: usize = 60;
 /// The limit for a line of the body, which only warns.
 pub(crate) const MAX_BODY_CHARS: usize = 75;
 
-/// A rule that a message breaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a message breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Violation {
     TitleMissing,
-    TitleTooLong {
-        chars: usize,
-    },
+    TitleTooLong,
     /// `fixup!`, `squash!` or `amend!`.
     Autosquash,
     NoBlankLine,
     NoSignOff,
     /// There is a sign-off, but not in the trailers.
     SignOffMisplaced,
-    SignOffMalformed {
-        value: String,
-    },
+    SignOffMalformed,
     /// What git writes below a message after a conflict.
-    Conflicts {
-        last_line: usize,
-    },
-    BodyTooWide {
-        chars: usize,
-    },
+    Conflicts,
+    BodyTooWide,
     NotUtf8,
 }
 
-/// A violation and the line where it is, counted from 1.
+/// A violation, what it is in this message, and the line where it is, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) line: usize,
     pub(crate) violation: Violation,
+    pub(crate) fact: String,
+}
+
+impl Finding {
+    fn new(line: usize, violation: Violation, fact: &str) -> Finding {
+        Finding { line, violation, fact: fact.to_owned() }
+    }
 }
 
 impl Violation {
-    pub(crate) fn is_warning(&self) -> bool {
-        matches!(self, Violation::BodyTooWide { .. } | Violation::NotUtf8 | Violation::Autosquash)
+    pub(crate) fn is_warning(self) -> bool {
+        matches!(self, Violation::BodyTooWide | Violation::NotUtf8 | Violation::Autosquash)
     }
 
-    /// The name of the rule, as in the documentation, what is wrong, and the next step.
-    pub(crate) fn explain(&self) -> (&'static str, String, String) {
-        const SIGN_OFF: &str = "Signed-off-by: Name <address>";
+    /// The name of the rule, as in the documentation, and the next step.
+    pub(crate) fn rule(self) -> (&'static str, &'static str) {
         match self {
-            Violation::TitleMissing => (
-                "title-missing",
-                "the title is missing".to_owned(),
-                "start the message with a one-line title".to_owned(),
-            ),
-            Violation::TitleTooLong { chars } => (
-                "title-length",
-                format!("the title has {chars} characters, the limit is {MAX_TITLE_CHARS}"),
-                "shorten it and move the details to the body".to_owned(),
-            ),
-            Violation::Autosquash => (
-                "autosquash",
-                "the commit is meant to be squashed into another one".to_owned(),
-                "run `git rebase --interactive --autosquash` onto the base".to_owned(),
-            ),
+            Violation::TitleMissing => ("title-missing", "start the message with a one-line title"),
+            Violation::TitleTooLong => {
+                ("title-length", "shorten it and move the details to the body")
+            }
+            Violation::Autosquash => {
+                ("autosquash", "run `git rebase --interactive --autosquash` onto the base")
+            }
             Violation::NoBlankLine => (
                 "blank-line",
-                "the line after the title is not blank".to_owned(),
-                "leave the second line blank; if the title continues there, shorten it".to_owned(),
+                "leave the second line blank; if the title continues there, shorten it",
             ),
             Violation::NoSignOff => (
                 "sign-off",
-                "there is no `Signed-off-by:` line".to_owned(),
-                format!("end the message with `{SIGN_OFF}`, as `git commit -s` does"),
+                "end the message with `Signed-off-by: Name <address>`, as `git commit -s` does",
             ),
-            Violation::SignOffMisplaced => (
-                "sign-off",
-                "`Signed-off-by:` counts only in a paragraph at the end of the message".to_owned(),
-                "move it to the end, after a blank line".to_owned(),
-            ),
-            Violation::SignOffMalformed { value } => (
-                "sign-off",
-                format!("`Signed-off-by: {value}` {}", what_is_malformed(value)),
-                format!("write `{SIGN_OFF}`"),
-            ),
-            Violation::Conflicts { last_line } => (
-                "conflicts",
-                format!("the list of conflicts up to line {last_line} was left in the message"),
-                "remove these lines, as `git commit --amend --cleanup=strip` does".to_owned(),
-            ),
-            Violation::BodyTooWide { chars } => (
-                "body-width",
-                format!("the line has {chars} characters, more than {MAX_BODY_CHARS}"),
-                format!("wrap the text at {MAX_BODY_CHARS} characters"),
-            ),
-            Violation::NotUtf8 => (
-                "encoding",
-                "the message is not UTF-8 text".to_owned(),
-                "write the message as UTF-8".to_owned(),
-            ),
+            Violation::SignOffMisplaced => ("sign-off", "move it to the end, after a blank line"),
+            Violation::SignOffMalformed => ("sign-off", "write `Signed-off-by: Name <address>`"),
+            Violation::Conflicts => {
+                ("conflicts", "remove these lines, as `git commit --amend --cleanup=strip` does")
+            }
+            Violation::BodyTooWide => ("body-width", "wrap the text"),
+            Violation::NotUtf8 => ("encoding", "write the message as UTF-8"),
         }
     }
 }
@@ -111,7 +81,8 @@ pub(crate) fn check(message: &[u8]) -> Vec<Finding> {
     let mut found = Vec::new();
     if std::str::from_utf8(message).is_err() {
         let line = lines.iter().position(|line| line.contains(char::REPLACEMENT_CHARACTER));
-        found.push(Finding { line: line.unwrap_or(0) + 1, violation: Violation::NotUtf8 });
+        let line = line.unwrap_or(0) + 1;
+        found.push(Finding::new(line, Violation::NotUtf8, "the message is not UTF-8 text"));
     }
     check_title(&lines, &mut found);
     let lines = check_conflicts(&lines, &mut found);
@@ -126,14 +97,17 @@ fn check_title(lines: &[&str], found: &mut Vec<Finding>) {
     let title = lines[0].trim_end();
     let chars = title.chars().count();
     if title.trim().is_empty() {
-        found.push(Finding { line: 1, violation: Violation::TitleMissing });
+        found.push(Finding::new(1, Violation::TitleMissing, "the title is missing"));
     } else if is_autosquash(title) {
-        found.push(Finding { line: 1, violation: Violation::Autosquash });
+        let fact = "the commit is meant to be squashed into another one";
+        found.push(Finding::new(1, Violation::Autosquash, fact));
     } else if chars > MAX_TITLE_CHARS && !is_revert(title) {
-        found.push(Finding { line: 1, violation: Violation::TitleTooLong { chars } });
+        let fact = format!("the title has {chars} characters, the limit is {MAX_TITLE_CHARS}");
+        found.push(Finding::new(1, Violation::TitleTooLong, &fact));
     }
     if lines.get(1).is_some_and(|line| !line.trim().is_empty()) {
-        found.push(Finding { line: 2, violation: Violation::NoBlankLine });
+        let fact = "the line after the title is not blank";
+        found.push(Finding::new(2, Violation::NoBlankLine, fact));
     }
 }
 
@@ -160,8 +134,9 @@ fn check_conflicts<'a, 'b>(lines: &'a [&'b str], found: &mut Vec<Finding>) -> &'
     };
     let is_listed = |line: &&str| line.trim().is_empty() || line.starts_with(['#', '\t']);
     if lines[start + 1..].iter().all(is_listed) {
-        let violation = Violation::Conflicts { last_line: last_line(lines) };
-        found.push(Finding { line: start + 1, violation });
+        let end = last_line(lines);
+        let fact = format!("the list of conflicts up to line {end} was left in the message");
+        found.push(Finding::new(start + 1, Violation::Conflicts, &fact));
         return &lines[..start];
     }
     lines
@@ -174,7 +149,8 @@ fn check_width(lines: &[&str], trailers: &Range<usize>, found: &mut Vec<Finding>
         // Without a blank there is nowhere to wrap.
         let is_exempt = line.contains("://") || !line.trim().contains(char::is_whitespace);
         if chars > MAX_BODY_CHARS && !is_exempt {
-            found.push(Finding { line: at + 1, violation: Violation::BodyTooWide { chars } });
+            let fact = format!("the line has {chars} characters, more than {MAX_BODY_CHARS}");
+            found.push(Finding::new(at + 1, Violation::BodyTooWide, &fact));
         }
     }
 }
@@ -187,14 +163,20 @@ fn check_sign_off(lines: &[&str], trailers: Range<usize>, found: &mut Vec<Findin
     }
     let mut elsewhere = (1..trailers.start).filter_map(|at| Some((at, sign_off(lines[at])?)));
     let misplaced = elsewhere.rfind(|(_, value)| is_person(value));
-    let (line, violation) = match (values.first(), misplaced) {
+    found.push(match (values.first(), misplaced) {
         (Some((at, value)), _) => {
-            (at + 1, Violation::SignOffMalformed { value: (*value).to_owned() })
+            let fact = format!("`Signed-off-by: {value}` {}", what_is_malformed(value));
+            Finding::new(at + 1, Violation::SignOffMalformed, &fact)
         }
-        (None, Some((at, _))) => (at + 1, Violation::SignOffMisplaced),
-        (None, None) => (last_line(lines), Violation::NoSignOff),
-    };
-    found.push(Finding { line, violation });
+        (None, Some((at, _))) => {
+            let fact = "`Signed-off-by:` counts only in a paragraph at the end of the message";
+            Finding::new(at + 1, Violation::SignOffMisplaced, fact)
+        }
+        (None, None) => {
+            let fact = "there is no `Signed-off-by:` line";
+            Finding::new(last_line(lines), Violation::NoSignOff, fact)
+        }
+    });
 }
 
 fn sign_off(line: &str) -> Option<&str> {
@@ -259,25 +241,19 @@ fn trailer_block(lines: &[&str]) -> Range<usize> {
 }
 
 fn is_trailer_block(paragraph: &[&str]) -> bool {
-    let mut trailers = 0;
-    let mut others = 0;
-    let mut is_generated = false;
+    let is_generated = |line: &&str| GENERATED.iter().any(|prefix| line.starts_with(prefix));
+    let (mut trailers, mut others) = (0, 0);
     let mut previous_counts = false;
     for line in paragraph {
-        if GENERATED.iter().any(|prefix| line.starts_with(prefix)) {
-            is_generated = true;
-            trailers += 1;
-            previous_counts = true;
-        } else if line.starts_with([' ', '\t']) {
-            // It continues the line above.
-            others += usize::from(!previous_counts);
-        } else {
-            previous_counts = parse_trailer(line).is_some();
+        let is_continuation = line.starts_with([' ', '\t']);
+        if !is_continuation {
+            previous_counts = is_generated(line) || parse_trailer(line).is_some();
             trailers += usize::from(previous_counts);
-            others += usize::from(!previous_counts);
         }
+        others += usize::from(!previous_counts);
     }
-    (trailers > 0 && others == 0) || (is_generated && trailers * 3 >= others)
+    let has_generated = paragraph.iter().any(is_generated);
+    (trailers > 0 && others == 0) || (has_generated && trailers * 3 >= others)
 }
 
 #[cfg(test)]
@@ -292,9 +268,8 @@ mod tests {
 
     #[track_caller]
     fn check_bytes(message: &[u8], want: &Expect) {
-        let shown = |Finding { line, violation }: &Finding| {
-            let (rule, fact, _) = violation.explain();
-            format!("{line} {rule}: {fact}")
+        let shown = |Finding { line, violation, fact }: &Finding| {
+            format!("{line} {}: {fact}", violation.rule().0)
         };
         let lines: Vec<String> = check(message).iter().map(shown).collect();
         want.assert_eq(&lines.join("\n"));
@@ -359,9 +334,8 @@ mod tests {
         }
         for bad in ["A B", "<a@b>", "A <b>", "A <@b>", "A <a@>", "A <a@b", "A <a b@c>", ""] {
             let found = check(format!("T\n\nSigned-off-by: {bad}\n").as_bytes());
-            let value = bad.trim().to_owned();
-            let violation = Violation::SignOffMalformed { value };
-            assert_eq!(found, [Finding { line: 3, violation }]);
+            let fact = format!("`Signed-off-by: {}` lacks a name or an e-mail address", bad.trim());
+            assert_eq!(found, [Finding::new(3, Violation::SignOffMalformed, &fact)]);
         }
         check_message(&format!("T\n\nSigned-off-by: A\n{SIGNED}"), &expect![""]);
         check_message(

@@ -54,9 +54,6 @@ impl<'a> CommitReport<'a> {
     fn summary(&self) -> String {
         let count = |wanted| self.commits.iter().filter(|(_, status, _)| *status == wanted).count();
         let base = self.base;
-        if self.commits.is_empty() {
-            return format!("there are no commits since {base}");
-        }
         let checked = count(CommitStatus::Checked);
         let failed = self.failing().count();
         let text = match failed {
@@ -88,11 +85,10 @@ impl<'a> CommitReport<'a> {
         let oldest = failing.first()?.0;
         let later = self.commits.iter().skip_while(|(commit, ..)| commit.id != oldest.id);
         let has_merges = later.clone().any(|(_, status, _)| *status == CommitStatus::Merge);
-        let errors = failing.iter().flat_map(|(_, findings)| findings.iter());
-        let mut errors =
-            errors.map(|finding| &finding.violation).filter(|violation| !violation.is_warning());
+        let violations = failing.iter().flat_map(|(_, findings)| *findings).map(|it| it.violation);
+        let mut errors = violations.filter(|violation| !violation.is_warning());
         // With merges it would also sign, and so change, the merged commits.
-        if !has_merges && errors.all(|violation| *violation == Violation::NoSignOff) {
+        if !has_merges && errors.all(|violation| violation == Violation::NoSignOff) {
             return Some(format!("git rebase --signoff {}~1", oldest.short_id));
         }
         let ids: Vec<&str> = failing.iter().map(|(commit, _)| commit.short_id.as_str()).collect();
@@ -108,11 +104,11 @@ impl<'a> CommitReport<'a> {
 
 /// Two lines for each finding about a message: what is wrong, and the repair.
 pub(crate) fn describe(findings: &[Finding]) -> impl Iterator<Item = String> {
-    findings.iter().flat_map(|Finding { line, violation }| {
+    findings.iter().flat_map(|Finding { line, violation, fact }| {
         let severity = if violation.is_warning() { "warning" } else { "error" };
-        let (rule, fact, help) = violation.explain();
+        let (rule, help) = violation.rule();
         [
-            format!("  line {line}: {severity}: {} [{rule}]", visible(&fact)),
+            format!("  line {line}: {severity}: {} [{rule}]", visible(fact)),
             format!("    help: {help}"),
         ]
     })
@@ -229,14 +225,14 @@ mod tests {
             &expect![[r"
                 aa T (Tess�[31m)
                   line 3: warning: the line has 89 characters, more than 75 [body-width]
-                    help: wrap the text at 75 characters
+                    help: wrap the text
                 1 commit since origin/main checked, none failed
             "]],
         );
         check(
             &[],
             &expect![[r"
-                there are no commits since origin/main
+                there are no commits to check since origin/main
             "]],
         );
     }

@@ -92,7 +92,7 @@ fn ten_commits_of_every_kind() {
               line 2: error: the line after the title is not blank [blank-line]
                 help: leave the second line blank; if the title continues there, shorten it
               line 4: warning: the line has 86 characters, more than 75 [body-width]
-                help: wrap the text at 75 characters
+                help: wrap the text
               line 6: error: `Signed-off-by: Tess` lacks a name or an e-mail address [sign-off]
                 help: write `Signed-off-by: Name <address>`
             17b6be8 fixup! A title that goes on and on until it is longer than sixty charact... (Tess Ter)
@@ -181,7 +181,7 @@ fn without_commits_there_is_nothing_to_check() {
         &sandbox,
         0,
         &expect![[r"
-            there are no commits since ./main
+            there are no commits to check since ./main
         "]],
     );
     sandbox.git(&["checkout", "--quiet", "--detach"]);
