@@ -33,34 +33,30 @@ impl CommitCommand {
     /// Parses the arguments of a process; none if it is not `git commit`.
     pub(crate) fn parse(arguments: &[String]) -> Option<CommitCommand> {
         let mut words = arguments.iter();
-        let program = words.next()?;
-        if program.rsplit('/').next() != Some("git") {
-            return None;
-        }
+        words.next().filter(|program| program.rsplit('/').next() == Some("git"))?;
         let mut command = CommitCommand::default();
         loop {
-            let word = words.next()?;
-            if word == "commit" {
-                break;
-            }
-            if !word.starts_with('-') {
-                return None;
-            }
-            command.globals.push(word.clone());
-            if GIT_WITH_VALUE.contains(&word.as_str()) {
-                command.globals.push(words.next()?.clone());
+            match words.next()?.as_str() {
+                "commit" => break,
+                option if option.starts_with('-') => {
+                    command.globals.push(option.to_owned());
+                    if GIT_WITH_VALUE.contains(&option) {
+                        command.globals.push(words.next()?.clone());
+                    }
+                }
+                _ => return None,
             }
         }
         while let Some(word) = words.next() {
-            if word == "--" {
-                command.rest.push(word.clone());
-                command.rest.extend(words.by_ref().cloned());
-            } else if word.starts_with("--") {
+            if word.len() > 2 && word.starts_with("--") {
                 command.long(word, &mut words);
-            } else if word.len() > 1 && word.starts_with('-') {
+            } else if word.len() > 1 && word.starts_with('-') && word != "--" {
                 command.short(&word[1..], &mut words);
             } else {
                 command.rest.push(word.clone());
+                if word == "--" {
+                    command.rest.extend(words.by_ref().cloned());
+                }
             }
         }
         Some(command)
@@ -72,8 +68,7 @@ impl CommitCommand {
             None => (word, None),
         };
         // Git takes unambiguous prefixes.
-        let with_value = LONG_WITH_VALUE.split(' ').find(|it| it.starts_with(name));
-        match with_value {
+        match LONG_WITH_VALUE.split(' ').find(|it| it.starts_with(name)) {
             Some(name) => self.option(name, joined.or_else(|| words.next().cloned())),
             None => self.option(word, None),
         }

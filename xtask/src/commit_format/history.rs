@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::text::fields::{self, Field};
@@ -49,23 +49,21 @@ pub(crate) fn parse(output: &[u8]) -> anyhow::Result<Vec<Commit>> {
     if rest.len() != 1 || !rest[0].trim_ascii().is_empty() {
         bail!("the output of `git rev-list` is truncated");
     }
-    records.iter().map(commit).collect()
+    Ok(records.iter().map(commit).collect())
 }
 
-fn commit(fields: &[&[u8]; FIELDS]) -> anyhow::Result<Commit> {
+fn commit(fields: &[&[u8]; FIELDS]) -> Commit {
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     let [mark, id, short_id, parents, author_name, author_address, message] = fields;
-    let mark =
-        mark.rsplit(|byte| *byte == b'\n').next().context("`git rev-list` printed no mark")?;
-    Ok(Commit {
+    Commit {
         id: text(id),
         short_id: text(short_id),
         parents: text(parents).split_whitespace().map(str::to_owned).collect(),
         author_name: text(author_name),
         author_address: text(author_address),
         message: message.to_vec(),
-        is_boundary: mark == b"-",
-    })
+        is_boundary: mark.ends_with(b"\n-"),
+    }
 }
 
 /// The branch's own commits, oldest first. `newest_first` is in topological order and includes the
@@ -107,11 +105,8 @@ const KNOWN_BOTS: [&str; 3] = [
 /// The author addresses that are left out, compared as a whole and without regard to case.
 /// `source` is `.buildkite/commit-format.json`, which adds to the list.
 pub(crate) fn bots(source: Option<&Source>, found: &Diagnostics) -> Vec<String> {
-    let mut bots: Vec<String> = KNOWN_BOTS.map(str::to_owned).to_vec();
-    bots.extend(
-        source.and_then(|source| fields::read(source, found, addresses)).unwrap_or_default(),
-    );
-    bots
+    let added = source.and_then(|source| fields::read(source, found, addresses));
+    [KNOWN_BOTS.map(str::to_owned).to_vec(), added.unwrap_or_default()].concat()
 }
 
 fn addresses(file: Field<'_>) -> Option<Vec<String>> {

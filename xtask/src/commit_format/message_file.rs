@@ -47,31 +47,24 @@ impl Settings {
     }
 }
 
-/// How git cleans up a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Rule {
-    spaces: bool,
-    comments: bool,
-    scissors: bool,
-}
-
-/// What is known about the commit besides the settings.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
-    pub(crate) settings: &'a Settings,
-    /// None if the command is not known.
-    pub(crate) command: Option<&'a CommitCommand>,
-    /// Whether an editor is used, which decides about the default; None if it is not known.
-    pub(crate) is_edited: Option<bool>,
-}
-
 /// The message that will be committed: one if everything is known, else all that are possible.
-pub(crate) fn as_committed(file: &[u8], known: Known<'_>) -> Vec<Vec<u8>> {
+/// `edits` is whether an editor is used, which decides about the default; both if it is not known.
+pub(crate) fn as_committed(
+    file: &[u8],
+    settings: &Settings,
+    command: Option<&CommitCommand>,
+    edits: &[bool],
+) -> Vec<Vec<u8>> {
     let lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').collect();
+    let prefixes = comment_prefixes(&lines, settings, edits);
+    let rules: Vec<(&str, bool)> = match command {
+        Some(command) => edits.iter().map(|it| rule(settings, command, *it)).collect(),
+        None => MODES.iter().flat_map(|mode| [(*mode, true), (*mode, false)]).collect(),
+    };
     let mut messages = Vec::new();
-    for rule in rules(known) {
-        for prefix in comment_prefixes(&lines, known) {
-            let message = clean(&lines, rule, &prefix);
+    for (mode, scissors) in rules {
+        for prefix in &prefixes {
+            let message = clean(&lines, mode, scissors, prefix);
             if !messages.contains(&message) {
                 messages.push(message);
             }
@@ -80,37 +73,25 @@ pub(crate) fn as_committed(file: &[u8], known: Known<'_>) -> Vec<Vec<u8>> {
     messages
 }
 
-fn rules(known: Known<'_>) -> Vec<Rule> {
-    let edits = known.is_edited.map_or(vec![true, false], |is_edited| vec![is_edited]);
-    let (modes, verbose) = match known.command {
-        Some(command) => (
-            vec![command.cleanup.as_deref().or(known.settings.cleanup.as_deref())],
-            vec![command.verbose.unwrap_or(known.settings.verbose)],
-        ),
-        None => (["verbatim", "whitespace", "strip"].map(Some).to_vec(), vec![true, false]),
-    };
-    let mut rules = Vec::new();
-    for is_edited in edits {
-        for mode in &modes {
-            for is_verbose in &verbose {
-                let (spaces, comments) = match *mode {
-                    Some("verbatim") => (false, false),
-                    Some("whitespace" | "scissors") => (true, false),
-                    Some("strip") => (true, true),
-                    _ => (true, is_edited),
-                };
-                let scissors = *is_verbose || (*mode == Some("scissors") && is_edited);
-                rules.push(Rule { spaces, comments, scissors });
-            }
-        }
+/// The values of `commit.cleanup` that the others stand for.
+const MODES: [&str; 3] = ["verbatim", "whitespace", "strip"];
+
+/// One of [`MODES`], and whether git cuts the message off at the scissors.
+fn rule(settings: &Settings, command: &CommitCommand, is_edited: bool) -> (&'static str, bool) {
+    let is_verbose = command.verbose.unwrap_or(settings.verbose);
+    match command.cleanup.as_ref().or(settings.cleanup.as_ref()).map(String::as_str) {
+        Some("verbatim") => ("verbatim", is_verbose),
+        Some("whitespace") => ("whitespace", is_verbose),
+        Some("scissors") => ("whitespace", is_verbose || is_edited),
+        Some("strip") => ("strip", is_verbose),
+        _ => (if is_edited { "strip" } else { "whitespace" }, is_verbose),
     }
-    rules
 }
 
-fn comment_prefixes(lines: &[&[u8]], known: Known<'_>) -> Vec<Vec<u8>> {
+fn comment_prefixes(lines: &[&[u8]], settings: &Settings, edits: &[bool]) -> Vec<Vec<u8>> {
     let starts_a_line = |c: &u8| lines.iter().any(|line| line.first() == Some(c));
     let chars = || COMMENT_CHARS.iter().copied();
-    match known.settings.comment_prefix.as_deref() {
+    match settings.comment_prefix.as_deref() {
         Some("auto") => (),
         Some(prefix) => return vec![prefix.as_bytes().to_vec()],
         None => return vec![b"#".to_vec()],
@@ -119,18 +100,18 @@ fn comment_prefixes(lines: &[&[u8]], known: Known<'_>) -> Vec<Vec<u8>> {
     // may have changed it since then, but not the line with the scissors.
     let of_scissors = chars().find(|c| lines.contains(&[&[*c], SCISSORS].concat().as_slice()));
     let chosen = of_scissors
-        .or_else(|| chars().find(|c| !starts_a_line(c)).filter(|_| known.is_edited == Some(false)));
+        .or_else(|| chars().find(|c| !starts_a_line(c)).filter(|_| !edits.contains(&true)));
     match chosen {
         Some(char) => vec![vec![char]],
         None => chars().filter(starts_a_line).chain([b'#']).map(|c| vec![c]).collect(),
     }
 }
 
-fn clean(lines: &[&[u8]], rule: Rule, prefix: &[u8]) -> Vec<u8> {
-    let scissors = [prefix, SCISSORS].concat();
-    let kept = lines.iter().take_while(|line| !rule.scissors || **line != scissors);
-    let kept = kept.filter(|line| !rule.comments || !line.starts_with(prefix));
-    if !rule.spaces {
+fn clean(lines: &[&[u8]], mode: &str, scissors: bool, prefix: &[u8]) -> Vec<u8> {
+    let end = [prefix, SCISSORS].concat();
+    let kept = lines.iter().take_while(|line| !scissors || **line != end);
+    let kept = kept.filter(|line| mode != "strip" || !line.starts_with(prefix));
+    if mode == "verbatim" {
         return kept.copied().collect::<Vec<_>>().join(&b'\n');
     }
     let kept: Vec<&[u8]> = kept.map(|line| line.trim_ascii_end()).collect();
@@ -168,8 +149,8 @@ mod tests {
         let words = command.map(|words| [&["git", "commit"], words].concat());
         let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
         let command = words.and_then(|words| CommitCommand::parse(&words));
-        let known = Known { settings: &settings, command: command.as_ref(), is_edited };
-        let messages = as_committed(file.as_bytes(), known);
+        let edits = is_edited.map_or(vec![true, false], |it| vec![it]);
+        let messages = as_committed(file.as_bytes(), &settings, command.as_ref(), &edits);
         messages.into_iter().map(|it| String::from_utf8(it).unwrap()).collect()
     }
 

@@ -17,7 +17,7 @@ use crate::cli::commit_format::Options;
 use crate::commit_format::commit_command::CommitCommand;
 use crate::commit_format::history::Commit;
 use crate::commit_format::message::{Finding, Violation};
-use crate::commit_format::message_file::{Known, Settings};
+use crate::commit_format::message_file::Settings;
 use crate::commit_format::report::CommitReport;
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
@@ -61,14 +61,10 @@ fn check_file(cx: &Context, file: &Path, git_process: Option<u32>) -> anyhow::Re
     // By this value git tells its hooks that no editor is used, unless the user set it.
     let is_set = cx.lookup("GIT_EDITOR").as_deref() == Some(":");
     let of_git = git_process.and_then(|id| of_process(id, "environ")).unwrap_or_default();
-    let is_edited = if is_set && of_git.iter().any(|variable| variable == "GIT_EDITOR=:") {
-        None
-    } else {
-        Some(!is_set)
-    };
-    let known = Known { settings: &settings, command: command.as_ref(), is_edited };
-    let messages = message_file::as_committed(&content, known).into_iter();
-    let messages = messages.map(|message| match &settings.encoding {
+    let is_unknown = is_set && of_git.iter().any(|variable| variable == "GIT_EDITOR=:");
+    let edits = if is_unknown { &[true, false][..] } else { &[!is_set] };
+    let messages = message_file::as_committed(&content, &settings, command.as_ref(), edits);
+    let messages = messages.into_iter().map(|message| match &settings.encoding {
         Some(encoding) if !is_utf8(encoding) => to_utf8(cx, message, encoding),
         _ => message_file::as_utf8(&message).into_bytes(),
     });

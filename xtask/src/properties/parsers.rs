@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::commit_format::message_file::Known;
 use crate::doctor::code_owners::History;
 use crate::doctor::repository::Tree;
 use crate::doctor::{code_owners, description, repository};
@@ -149,8 +148,7 @@ fn no_input_makes_a_reader_panic() {
         }
         commit_format::message::check(&bytes);
         let settings = commit_format::message_file::Settings::default();
-        let known = Known { settings: &settings, command: None, is_edited: None };
-        commit_format::message_file::as_committed(&bytes, known);
+        commit_format::message_file::as_committed(&bytes, &settings, None, &[true, false]);
         let _ = commit_format::history::parse(&bytes);
         let _ = Metadata::read(bytes.as_slice());
     });
