@@ -78,9 +78,9 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 
 /// The id of the commit that the command line names.
 fn commit(cx: &Context, base: &Base) -> anyhow::Result<String> {
-    Ok(match base {
-        Base::Upstream => base::merge_base(cx, &base::find(cx)?)?.id,
-        Base::Revision(name) => base::named(cx, name)?.id,
+    Ok(match &base.revision {
+        None => base::merge_base(cx, &base::find(cx)?)?.id,
+        Some(name) => base::named(cx, name)?.id,
     })
 }
 

@@ -142,7 +142,7 @@ fn local_steps(
 
 /// What `HEAD` and the working tree, untracked files included, change since a base.
 fn changed(cx: &Context, base: &Base, inputs: &Inputs) -> anyhow::Result<Changed> {
-    let (commit, base) = base::of_change(cx, base.revision())?;
+    let (commit, base) = base::of_change(cx, base.revision.as_deref())?;
     let mut paths = cx.process(cx.git().changed_files(&[&commit])).read_names()?;
     paths.append(&mut cx.process(cx.git().untracked(&[])).read_names()?);
     // The gates judge what is committed, whether the working tree takes it back or not.

@@ -19,30 +19,10 @@ pub(crate) struct Args {
     after_dashes: Vec<OsString>,
 }
 
-/// An option whose value may be left out.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum OptionalValue {
-    NotGiven,
-    WithoutValue,
-    Value(OsString),
-}
-
-/// What a change is compared with.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) enum Base {
-    #[default]
-    Upstream,
-    Revision(String),
-}
-
-impl Base {
-    /// As the command line names it.
-    pub(crate) fn revision(&self) -> Option<&str> {
-        match self {
-            Base::Upstream => None,
-            Base::Revision(name) => Some(name),
-        }
-    }
+/// What a change is compared with: a revision, or the upstream branch where none is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub(crate) revision: Option<String>,
 }
 
 impl Args {
@@ -66,13 +46,20 @@ impl Args {
     /// A switch. It may carry a value (`--devel true`), since some callers can only pass pairs; the
     /// next word is its value only if it is one.
     pub(crate) fn switch(&mut self, name: &'static str) -> Result<bool, Rejected> {
-        self.boolean(name, false)
+        let mut result = false;
+        while let Some((at, joined)) = self.take(name) {
+            let has_value = self.words.get(at).is_some_and(|next| parse_boolean(next).is_some());
+            let value = joined.or_else(|| has_value.then(|| self.words.remove(at)));
+            result = value.map_or(Ok(true), |value| self.boolean(name, &value))?;
+        }
+        Ok(result)
     }
 
     /// An option whose value is a boolean: a next word that is neither an option nor a boolean is
     /// an error and not something else's argument.
     pub(crate) fn boolean_option(&mut self, name: &'static str) -> Result<bool, Rejected> {
-        self.boolean(name, true)
+        let value = self.optional_value(name, "true")?;
+        value.map_or(Ok(false), |value| self.boolean(name, value.as_ref()))
     }
 
     /// The values of an option, in order: `-t X`, `-tX`, `--long X` and `--long=X` all count.
@@ -96,48 +83,34 @@ impl Args {
         }
     }
 
-    /// The value of an option; if repeated, the last one wins, as scripts that append options expect.
-    pub(crate) fn value(
-        &mut self,
-        short: Option<&'static str>,
-        long: &'static str,
-    ) -> Result<Option<OsString>, Rejected> {
-        Ok(self.values(short, long)?.pop())
-    }
-
     /// An option whose value may be left out: `--diff`, `--diff X` and `--diff=X`. The next word is
-    /// its value unless it is an option.
-    pub(crate) fn optional_value(&mut self, name: &'static str) -> Result<OptionalValue, Rejected> {
-        let mut result = OptionalValue::NotGiven;
+    /// its value unless it is an option; without one it is `implied`.
+    pub(crate) fn optional_value(
+        &mut self,
+        name: &'static str,
+        implied: &str,
+    ) -> Result<Option<String>, Rejected> {
+        let mut result = None;
         while let Some((at, joined)) = self.take(name) {
-            let next = self.words.get(at).filter(|next| !next.as_bytes().starts_with(b"-"));
-            result = match (joined, next) {
-                (Some(value), _) if value.is_empty() => {
-                    return self.error(format!("`{name}=` needs a value that is not empty"));
-                }
-                (Some(value), _) => OptionalValue::Value(value),
-                (None, Some(_)) => OptionalValue::Value(self.words.remove(at)),
-                (None, None) => OptionalValue::WithoutValue,
-            };
+            let has_value =
+                self.words.get(at).is_some_and(|next| !next.as_bytes().starts_with(b"-"));
+            let value = joined.or_else(|| has_value.then(|| self.words.remove(at)));
+            if value.as_ref().is_some_and(|value| value.is_empty()) {
+                return self.error(format!("`{name}` needs a value that is not empty"));
+            }
+            result = self.utf8(&[value.unwrap_or_else(|| implied.into())])?.pop();
         }
         Ok(result)
     }
 
     /// An option that names a revision, or stands for the upstream branch if it names none.
     pub(crate) fn base(&mut self, name: &'static str) -> Result<Option<Base>, Rejected> {
-        match self.optional_value(name)? {
-            OptionalValue::NotGiven => Ok(None),
-            OptionalValue::WithoutValue => Ok(Some(Base::Upstream)),
-            OptionalValue::Value(value) => match value.into_string() {
-                Ok(value) => Ok(Some(Base::Revision(value))),
-                Err(value) => {
-                    self.error(format!("`{name}` takes UTF-8 text, not {}", value.display()))
-                }
-            },
-        }
+        let revision = self.optional_value(name, "")?;
+        Ok(revision.map(|name| Base { revision: Some(name).filter(|name| !name.is_empty()) }))
     }
 
-    /// As [`Args::value`], read by `parse`; `what` says what the option takes.
+    /// The value of an option, read by `parse`; `what` says what the option takes. If the option is
+    /// repeated, the last value wins, here and below, as scripts that append options expect.
     pub(crate) fn parsed<T>(
         &mut self,
         short: Option<&'static str>,
@@ -145,14 +118,14 @@ impl Args {
         what: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Rejected> {
-        let Some(value) = self.value(short, long)? else { return Ok(None) };
-        match value.to_str().and_then(parse) {
+        let Some(text) = self.texts(short, long)?.pop() else { return Ok(None) };
+        match parse(&text) {
             Some(parsed) => Ok(Some(parsed)),
-            None => self.error(format!("`{long}` takes {what}, not `{}`", value.display())),
+            None => self.error(format!("`{long}` takes {what}, not `{text}`")),
         }
     }
 
-    /// As [`Args::value`], for UTF-8 text.
+    /// The value of an option as text.
     pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, Rejected> {
         Ok(self.texts(None, long)?.pop())
     }
@@ -187,21 +160,16 @@ impl Args {
         long: &'static str,
     ) -> Result<Vec<String>, Rejected> {
         let values = self.values(short, long)?;
-        let text = |value: OsString| {
-            value.into_string().or_else(|value| {
-                self.error(format!("`{long}` must be UTF-8 text, not {}", value.display()))
-            })
-        };
-        values.into_iter().map(text).collect()
+        self.utf8(&values)
     }
 
-    /// As [`Args::value`], for a path.
+    /// The value of an option as a path.
     pub(crate) fn path(
         &mut self,
         short: Option<&'static str>,
         long: &'static str,
     ) -> Result<Option<PathBuf>, Rejected> {
-        Ok(self.value(short, long)?.map(PathBuf::from))
+        Ok(self.values(short, long)?.pop().map(PathBuf::from))
     }
 
     /// Returns all arguments as they were given.
@@ -210,21 +178,16 @@ impl Args {
     ///
     /// Rejects what is not UTF-8 (exit code 2).
     pub(crate) fn texts_as_given(&self) -> Result<Vec<String>, Rejected> {
-        let dashes = (!self.after_dashes.is_empty()).then(|| OsString::from("--"));
-        let words = self.words.iter().cloned().chain(dashes).chain(self.after_dashes.clone());
-        let text = |word: OsString| {
-            word.into_string()
-                .or_else(|word| self.error(format!("`{}` is not UTF-8 text", word.display())))
-        };
-        words.map(text).collect()
+        let dashes = if self.after_dashes.is_empty() { vec![] } else { vec!["--".into()] };
+        self.utf8(&[&self.words[..], &dashes, &self.after_dashes].concat())
     }
 
     /// Returns the positional arguments.
     ///
     /// # Errors
     ///
-    /// Rejects an option that is left over: it is unknown (exit code 2).
-    pub(crate) fn positional(self) -> Result<Vec<String>, Rejected> {
+    /// Rejects an option that is left over: it is unknown (exit code 2). So is text that is not UTF-8.
+    pub(crate) fn positional(&self) -> Result<Vec<String>, Rejected> {
         let (words, rest) = self.positional_and_rest()?;
         Ok([words, rest].concat())
     }
@@ -238,40 +201,29 @@ impl Args {
             let hint = nearest::did_you_mean(name, self.options());
             return self.error(format!("unknown option `{option}`{hint}"));
         }
-        let texts = |words: &[OsString]| {
-            words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
-        };
-        Ok((texts(&self.words), texts(&self.after_dashes)))
+        Ok((self.utf8(&self.words)?, self.utf8(&self.after_dashes)?))
     }
 
     /// Ends the parsing of a command that takes options only.
     pub(crate) fn finish(self) -> Result<(), Rejected> {
-        let (words, rest) = self.positional_and_rest()?;
-        match words.first().or(rest.first()) {
+        match self.positional()?.first() {
             None => Ok(()),
             Some(word) => self.error(format!("unexpected argument `{word}`")),
         }
     }
 
-    fn boolean(&mut self, name: &'static str, value_expected: bool) -> Result<bool, Rejected> {
-        let mut result = false;
-        while let Some((at, joined)) = self.take(name) {
-            let is_value = |next: &&OsString| {
-                parse_boolean(next).is_some()
-                    || value_expected && !next.as_bytes().starts_with(b"-")
-            };
-            let next = self.words.get(at).as_ref().is_some_and(is_value);
-            let value = joined.or_else(|| next.then(|| self.words.remove(at)));
-            result = match value.map(|value| parse_boolean(&value).ok_or(value)) {
-                None => true,
-                Some(Ok(flag)) => flag,
-                Some(Err(value)) => {
-                    let value = value.to_string_lossy();
-                    return self.error(format!("`{name}` takes `true` or `false`, not `{value}`"));
-                }
-            };
-        }
-        Ok(result)
+    fn boolean(&self, name: &str, value: &OsStr) -> Result<bool, Rejected> {
+        let otherwise =
+            || self.error(format!("`{name}` takes `true` or `false`, not `{}`", value.display()));
+        parse_boolean(value).map_or_else(otherwise, Ok)
+    }
+
+    fn utf8(&self, words: &[OsString]) -> Result<Vec<String>, Rejected> {
+        let text = |word: &OsString| match word.to_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => self.error(format!("`{}` is not UTF-8 text", word.display())),
+        };
+        words.iter().map(text).collect()
     }
 
     /// Takes an option out: its place, and the value that `=` joins to it.

@@ -60,12 +60,12 @@ mod tests {
         let parse_words = words_parser(parse, USAGE);
         let options = parse_words("--db d --only-changed origin/main --offline true").unwrap();
         assert_eq!(options.database, Some(PathBuf::from("d")));
-        assert_eq!(options.only_changed, Some(Base::Revision("origin/main".to_owned())));
+        assert_eq!(options.only_changed, Some(Base { revision: Some("origin/main".to_owned()) }));
         assert!(options.offline);
         let options =
             parse_words("--only-changed --timeout=7 --manifest-path a/Cargo.toml").unwrap();
         assert_eq!(options.manifest_path, Some(PathBuf::from("a/Cargo.toml")));
-        assert_eq!(options.only_changed, Some(Base::Upstream));
+        assert_eq!(options.only_changed, Some(Base::default()));
         assert_eq!(options.timeout, Duration::from_secs(7));
         for bad in ["0", "-1", "x", "1.5", "99999999999999999999999"] {
             let error = parse_words(&format!("--timeout={bad}")).unwrap_err();

@@ -69,22 +69,18 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     // As cargo does, which takes the option several times.
     let features = Some(args.texts(None, "--features")?).filter(|lists| !lists.is_empty());
     let features = features.map(|lists| lists.join(","));
-    let percentage = "a percentage such as `10` or `2.5`";
+    let percentage = |text: &str| text.parse().ok().filter(|it: &f64| it.is_finite() && *it >= 0.0);
     let options = Options {
         manifest_path: args.path(None, "--manifest-path")?,
         package,
         features,
         against: args.choice("--against", "base", &AGAINST)?.unwrap_or_default(),
         rounds: args.parsed(None, "--rounds", "a number from 1", |text| text.parse().ok())?,
-        fail_above_percent: args
-            .parsed(None, "--fail-above", percentage, |text| text.parse().ok())?,
+        fail_above_percent: args.parsed(None, "--fail-above", "a percentage from 0", percentage)?,
         fresh: args.switch("--fresh")?,
         json: args.path(None, "--json")?,
         passed_to_cargo: args.passed_to_cargo()?,
     };
-    if options.fail_above_percent.is_some_and(|it| !it.is_finite() || it < 0.0) {
-        return args.error("`--fail-above` takes a percentage from 0");
-    }
     args.finish()?;
     Ok(options)
 }

@@ -78,10 +78,9 @@ pub(crate) enum Action {
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let descriptions = args.values(Some("-t"), "--test-description")?;
-    let skipped = args.values(None, "--skip")?;
     let mut options = Options {
         test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
-        skipped: skipped.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
+        skipped: args.texts(None, "--skip")?,
         manifest_path: args.path(None, "--manifest-path")?,
         workspace_selective: args.boolean_option("--workspace-selective")?,
         action: parse_action(&mut args)?,

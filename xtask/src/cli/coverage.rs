@@ -41,7 +41,7 @@ REMOTE and BASE_BRANCH name the upstream branch (default: origin and main).
 ";
 
 /// What `coverage` was asked for.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Options {
     pub(crate) profile: Profile,
     /// As given; what counts without it depends on the package.
@@ -77,7 +77,7 @@ pub(crate) enum ScopeName {
 }
 
 /// What is examined about the added lines.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Diff {
     pub(crate) base: Base,
     /// How many of the added lines have to be covered, in percent.
@@ -88,37 +88,29 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let profile = profile(&mut args)?;
     let scopes = [("workspace", ScopeName::Workspace), ("crate", ScopeName::Crate)];
     let scope = args.choice("--test-scope", "test scope", &scopes)?;
-    let options = Options {
+    let measuring_nothing = Options {
         profile,
         scope,
         package: args.texts(Some("-p"), "--package")?.pop(),
         manifest_path: args.path(None, "--manifest-path")?,
+        set: percent(&mut args, "--set")?,
+        ..Options::default()
+    };
+    let options = Options {
         files: args.switch("--files")?,
         html: args.switch("--html")?,
         lcov: args.path(None, "--lcov")?,
         json: args.path(None, "--json")?,
-        set: percent(&mut args, "--set")?,
         no_cleanup: args.switch("--no-cleanup")?,
         passed_to_cargo: args.passed_to_cargo()?,
         diff: diff(&mut args)?,
+        ..measuring_nothing.clone()
     };
-    if options.set.is_some() && !measures_nothing(&options) {
+    if options.set.is_some() && options != measuring_nothing {
         return args.error("`--set` measures nothing and can only be combined with `--package` and `--manifest-path`");
     }
     args.finish()?;
     Ok(options)
-}
-
-fn measures_nothing(options: &Options) -> bool {
-    let alone = Options {
-        set: options.set,
-        package: options.package.clone(),
-        manifest_path: options.manifest_path.clone(),
-        profile: options.profile,
-        scope: options.scope,
-        ..Options::default()
-    };
-    *options == alone
 }
 
 fn profile(args: &mut Args) -> Result<Profile, Rejected> {
@@ -158,10 +150,7 @@ mod tests {
         let diff = |line: &str| parse_words(line).unwrap().diff;
         let with = |base: Option<&str>, minimum: Option<&str>| {
             let minimum = minimum.and_then(Percent::from_text);
-            Some(Diff {
-                base: base.map_or(Base::Upstream, |it| Base::Revision(it.to_owned())),
-                minimum,
-            })
+            Some(Diff { base: Base { revision: base.map(str::to_owned) }, minimum })
         };
         assert_eq!(diff(""), None);
         assert_eq!(diff("--diff"), with(None, None));
@@ -213,6 +202,7 @@ mod tests {
             "`--set` measures nothing and can only be combined with `--package` and `--manifest-path`"
         );
         assert_eq!(error("--diff main extra"), "unexpected argument `extra`");
+        assert_eq!(error("--diff="), "`--diff` needs a value that is not empty");
         assert_eq!(error("--htlm"), "unknown option `--htlm`, did you mean `--html`?");
     }
 }

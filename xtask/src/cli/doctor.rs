@@ -1,6 +1,6 @@
 //! Pure. `doctor`: usage and options.
 
-use crate::cli::args::{Args, OptionalValue};
+use crate::cli::args::Args;
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
@@ -31,8 +31,6 @@ pub(crate) enum Task {
     CodeOwners { months: u32 },
 }
 
-const DEFAULT_MONTHS: u32 = 12;
-
 /// Parses the arguments of `doctor`.
 ///
 /// # Errors
@@ -42,14 +40,9 @@ const DEFAULT_MONTHS: u32 = 12;
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let json = args.switch("--json")?;
     let fix = args.switch("--fix")?;
-    let months = match args.optional_value("--codeowners")? {
-        OptionalValue::NotGiven => None,
-        OptionalValue::WithoutValue => Some(DEFAULT_MONTHS),
-        OptionalValue::Value(value) => Some(months(&args, &value.to_string_lossy())?),
-    };
-    let task = match months {
+    let task = match args.optional_value("--codeowners", "12")? {
         Some(_) if fix => return args.error("`--fix` contradicts `--codeowners`"),
-        Some(months) => Task::CodeOwners { months },
+        Some(text) => Task::CodeOwners { months: months(&args, &text)? },
         None => Task::Examine { fix },
     };
     args.finish()?;

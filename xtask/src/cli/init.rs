@@ -1,6 +1,6 @@
 //! Pure. `init`: usage and options.
 
-use crate::cli::args::{Args, OptionalValue};
+use crate::cli::args::Args;
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
@@ -102,19 +102,15 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     }
     let mut answers = Vec::new();
     for (name, key) in Key::NAMED {
-        let answer = if key.is_boolean() { boolean(&mut args, name)? } else { args.text(name)? };
+        let answer = if key.is_boolean() {
+            args.optional_value(name, "true")?
+        } else {
+            args.text(name)?
+        };
         answers.extend(answer.map(|answer| (key, answer)));
     }
     args.finish()?;
     Ok(Options { mode, answers })
-}
-
-fn boolean(args: &mut Args, name: &'static str) -> Result<Option<String>, Rejected> {
-    match args.optional_value(name)? {
-        OptionalValue::NotGiven => Ok(None),
-        OptionalValue::WithoutValue => Ok(Some("true".to_owned())),
-        OptionalValue::Value(value) => Ok(Some(value.to_string_lossy().into_owned())),
-    }
 }
 
 #[cfg(test)]

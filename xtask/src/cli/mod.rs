@@ -207,7 +207,7 @@ mod tests {
         name: "pipeline",
         summary: "print",
         usage: "Usage: cargo xtask pipeline\n",
-        parse: Args::positional,
+        parse: |args| args.positional(),
     }];
 
     fn parse_line(line: &str) -> Result<Request<Vec<String>>, String> {

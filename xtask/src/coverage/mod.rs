@@ -104,7 +104,7 @@ fn set(subjects: &[Subject<'_>], score: Percent) -> anyhow::Result<Outcome> {
 /// Rejects a revision that does not exist (exit code 2). Fails if this clone does not have the
 /// upstream branch or the merge base (exit code 75).
 fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<(String, AddedLines)> {
-    let (commit, base) = base::of_change(cx, options.base.revision())?;
+    let (commit, base) = base::of_change(cx, options.base.revision.as_deref())?;
     let new_files = cx.process(cx.git().untracked(&["*.rs"])).read()?;
     let mut diff = cx.git().diff(&commit);
     // Git's own index stays as it is.
