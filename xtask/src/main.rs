@@ -32,7 +32,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::args::Args;
-use crate::cli::container::Either;
 use crate::cli::{Command, Request};
 use crate::context::Context;
 use crate::host::{supervision, terminal};
@@ -73,9 +72,9 @@ const COMMANDS: [Command<Job>; 10] = [
         summary: "print the completions for a shell",
         usage: cli::completions::USAGE,
         parse: |args| {
-            let shell = cli::completions::parse(args)?;
+            let template = cli::completions::parse(&args)?;
             Ok(Box::new(move || {
-                print(&cli::completions::script(shell, &COMMANDS, &inputs::own_alias_or_usual()))
+                print(&cli::completions::script(template, &COMMANDS, &inputs::own_alias_or_usual()))
             }))
         },
     },
@@ -112,10 +111,11 @@ const COMMANDS: [Command<Job>; 10] = [
 ];
 
 /// With `--container` the rest of the arguments is for the `ci` inside.
-fn ci_job(args: Args) -> Result<Job, Rejected> {
-    Ok(match cli::container::parse_ci(args)? {
-        Either::Here(options) => job(options, ci::run),
-        Either::Inside(options) => job(options, container::run),
+fn ci_job(mut args: Args) -> Result<Job, Rejected> {
+    Ok(if args.switch("--container")? {
+        job(cli::container::parse_ci(args)?, container::run)
+    } else {
+        job(cli::ci::parse(args)?, ci::run)
     })
 }
 

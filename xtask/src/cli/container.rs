@@ -34,7 +34,7 @@ Buildkite, of cargo's terminal and of colours are passed on.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     /// The one that answers, where none is named.
-    pub(crate) engine: Option<EngineName>,
+    pub(crate) engine: Option<&'static str>,
     pub(crate) image: Option<String>,
     pub(crate) pull: bool,
     /// As the engines take them: `NAME` or `NAME=VALUE`.
@@ -55,23 +55,8 @@ pub(crate) enum Task {
     Ci(Vec<String>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EngineName {
-    Docker,
-    Podman,
-}
-
-impl EngineName {
-    pub(crate) const ALL: [EngineName; 2] = [EngineName::Docker, EngineName::Podman];
-
-    /// The name of the program.
-    pub(crate) fn program(self) -> &'static str {
-        match self {
-            EngineName::Docker => "docker",
-            EngineName::Podman => "podman",
-        }
-    }
-}
+/// The programs that run containers, in the order of preference.
+pub(crate) const ENGINES: [&str; 2] = ["docker", "podman"];
 
 /// Parses the arguments of `container`.
 ///
@@ -79,7 +64,7 @@ impl EngineName {
 ///
 /// Rejects unknown options and engines (exit code 2).
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let engines = EngineName::ALL.map(|engine| (engine.program(), engine));
+    let engines = ENGINES.map(|program| (program, program));
     Ok(Options {
         engine: args.choice("--engine", "container engine", &engines)?,
         image: args.text("--image")?,
@@ -95,24 +80,15 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     })
 }
 
-/// A `ci` for this machine, or for the inside of a container.
-pub(crate) enum Either {
-    Here(ci::Options),
-    Inside(Options),
-}
-
-/// Parses the arguments of `ci`, of which `--container` is not its own.
+/// Parses the arguments of `ci --container`, without `--container`.
 ///
 /// # Errors
 ///
 /// Rejects what `ci` does, before a container starts (exit code 2).
-pub(crate) fn parse_ci(mut args: Args) -> Result<Either, Rejected> {
-    if !args.switch("--container")? {
-        return ci::parse(args).map(Either::Here);
-    }
+pub(crate) fn parse_ci(args: Args) -> Result<Options, Rejected> {
     let task = Task::Ci(args.texts_as_given()?);
     ci::parse(args)?;
-    Ok(Either::Inside(Options { task, ..Options::default() }))
+    Ok(Options { task, ..Options::default() })
 }
 
 #[cfg(test)]

@@ -102,11 +102,8 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     }
     let mut answers = Vec::new();
     for (name, key) in Key::NAMED {
-        let answer = if key.is_boolean() {
-            args.optional_value(name, "true")?
-        } else {
-            args.text(name)?
-        };
+        let answer =
+            if key.is_boolean() { args.optional_value(name, "true")? } else { args.text(name)? };
         answers.extend(answer.map(|answer| (key, answer)));
     }
     args.finish()?;

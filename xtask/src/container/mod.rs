@@ -9,7 +9,7 @@ use anyhow::bail;
 use command_line::Container;
 use xshell::cmd;
 
-use crate::cli::container::{EngineName, Options};
+use crate::cli::container::{ENGINES, Options};
 use crate::context::{self, Context};
 use crate::host::{files, terminal};
 use crate::inputs;
@@ -22,7 +22,7 @@ use crate::text::style;
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let (program, is_rootless) = match (options.engine, options.dry_run) {
         // The command line can be printed where no engine answers.
-        (Some(name), true) => (name.program(), false),
+        (Some(program), true) => (program, false),
         (name, _) => find_engine(cx, name)?,
     };
     let image = options.image.clone().map_or_else(|| shipped_image(cx), Ok)?;
@@ -59,18 +59,16 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 }
 
 /// The program of the engine that answers, and whether its containers' root is the caller.
-fn find_engine(cx: &Context, name: Option<EngineName>) -> anyhow::Result<(&'static str, bool)> {
+fn find_engine(cx: &Context, name: Option<&str>) -> anyhow::Result<(&'static str, bool)> {
     let mut problems = Vec::new();
-    let candidates = EngineName::ALL.into_iter().filter(|it| name.is_none_or(|name| name == *it));
-    for name in candidates {
-        let program = name.program();
+    for program in ENGINES.into_iter().filter(|it| name.is_none_or(|name| name == *it)) {
         if cx.find_program(program).is_none() {
             problems.push(format!("`{program}` is not installed"));
             continue;
         }
-        let format = match name {
-            EngineName::Docker => "{{.SecurityOptions}}",
-            EngineName::Podman => "name={{if .Host.Security.Rootless}}rootless{{end}}",
+        let format = match program {
+            "docker" => "{{.SecurityOptions}}",
+            _ => "name={{if .Host.Security.Rootless}}rootless{{end}}",
         };
         match cx.process(cmd!(cx.sh, "{program} info --format {format}")).read_text() {
             Ok(answer) => return Ok((program, answer.contains("name=rootless"))),

@@ -21,47 +21,31 @@ cargo stays in place. Write them to a file that the shell reads when it starts:
   fish  cargo xtask completions fish > ~/.config/fish/conf.d/cargo-xtask.fish
 ";
 
-/// A shell that can complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-}
+/// Each with the template of its script.
+const SHELLS: [(&str, &str); 3] = [
+    ("bash", include_str!("completions.bash")),
+    ("zsh", include_str!("completions.zsh")),
+    ("fish", include_str!("completions.fish")),
+];
 
-const SHELLS: [(&str, Shell); 3] =
-    [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)];
-
-/// Parses the arguments of `completions`.
+/// Parses the arguments of `completions`, and returns the template for the shell.
 ///
 /// # Errors
 ///
 /// Rejects anything but the name of one shell (exit code 2).
-pub(crate) fn parse(args: Args) -> Result<Shell, Rejected> {
-    let help = "see `cargo xtask help completions`";
-    let words = args.positional()?;
-    let shell = match words.as_slice() {
-        [] => Err("no shell given, expected one of `bash`, `zsh` or `fish`".to_owned()),
+pub(crate) fn parse(args: &Args) -> Result<&'static str, Rejected> {
+    let template = match args.positional()?.as_slice() {
         [name] => nearest::choose("shell", name, &SHELLS),
-        [_, second, ..] => Err(format!("unexpected argument `{second}`")),
+        _ => Err("expected one shell: `bash`, `zsh` or `fish`".to_owned()),
     };
-    shell.map_err(|message| Rejected::new(message).help(help))
+    template.or_else(|message| args.error(message))
 }
 
 /// The script for a shell; `alias` is how this tool is called, `cargo xtask` usually.
-pub(crate) fn script<J>(shell: Shell, commands: &[Command<J>], alias: &str) -> String {
+pub(crate) fn script<J>(template: &str, commands: &[Command<J>], alias: &str) -> String {
     let name = alias.strip_prefix("cargo ").unwrap_or(alias);
     let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let id: String = format!("_cargo_{name}").chars().map(word).collect();
-    let rows = rows(commands).join("\n");
-    let (template, rows) = match shell {
-        Shell::Bash => (include_str!("completions.bash"), shell::quote_always(&rows)),
-        Shell::Zsh => (include_str!("completions.zsh"), shell::quote_always(&rows)),
-        Shell::Fish => {
-            let rows = rows.replace('\\', r"\\").replace('\'', r"\'");
-            (include_str!("completions.fish"), format!("'{rows}'"))
-        }
-    };
     // Compiles this tool where that was not done yet.
     let tests = format!(
         r#"cargo {name} ci --list --json 2> /dev/null | sed -n 's/^ *"test_name": "\(.*\)",$/\1/p'"#
@@ -71,7 +55,7 @@ pub(crate) fn script<J>(shell: Shell, commands: &[Command<J>], alias: &str) -> S
         .replace("{name}", name)
         .replace("{id}", &id)
         .replace("{tests}", &tests)
-        .replace("{rows}", &rows)
+        .replace("{rows}", &shell::quote_always(&rows(commands).join("\n")))
 }
 
 /// The table that the scripts read, a row each: `command|word|values|description`. A row without a
@@ -89,14 +73,11 @@ fn rows<J>(commands: &[Command<J>]) -> Vec<String> {
 /// The rows of one command, from its help text.
 fn rows_of(command: &str, help: &str) -> Vec<String> {
     let usage = help.lines().find(|line| line.starts_with("Usage: ")).unwrap_or_default();
-    let argument = usage.rsplit(' ').next().unwrap_or_default();
     let takes_tests = usage.contains("[test ...]");
-    let argument = if argument.contains('|') {
-        argument.replace('|', " ")
-    } else if takes_tests {
-        ":tests".to_owned()
-    } else {
-        String::new()
+    let argument = match usage.rsplit(' ').next() {
+        Some(choices) if choices.contains('|') => choices.replace('|', " "),
+        _ if takes_tests => ":tests".to_owned(),
+        _ => String::new(),
     };
     let mut rows = vec![format!("{command}||{argument}|")];
     let mut lines = help.lines().peekable();
@@ -106,11 +87,11 @@ fn rows_of(command: &str, help: &str) -> Vec<String> {
             continue;
         }
         let (option, description) = text.split_once("  ").unwrap_or((text, ""));
-        let mut description = vec![description.trim()];
+        let mut description = description.trim().to_owned();
         while let Some(rest) = lines.next_if(|line| indent(line) > OPTION_INDENT) {
-            description.push(rest.trim());
+            description += " ";
+            description += rest.trim();
         }
-        let description = description.join(" ");
         let description = description.trim_start();
         let words: Vec<&str> = option.split([' ', ',']).filter(|word| !word.is_empty()).collect();
         let value = words.iter().find(|word| !word.starts_with('-'));
@@ -152,11 +133,12 @@ mod tests {
 
     #[test]
     fn one_shell_is_named() {
-        let parse_words = words_parser(parse, USAGE);
-        assert_eq!(parse_words("zsh"), Ok(Shell::Zsh));
+        let parse_words = words_parser(|args| parse(&args), USAGE);
+        assert_eq!(parse_words("zsh"), Ok(SHELLS[1].1));
         assert!(parse_words("fsh").unwrap_err().contains("did you mean `zsh`?"));
-        assert!(parse_words("").unwrap_err().contains("no shell given"));
-        assert!(parse_words("bash zsh").unwrap_err().contains("unexpected argument `zsh`"));
+        for line in ["", "bash zsh"] {
+            assert!(parse_words(line).unwrap_err().contains("expected one shell"), "{line}");
+        }
     }
 
     #[test]
@@ -195,10 +177,16 @@ Options:
         assert!(rows.iter().any(|row| row.starts_with("ci|-q||")), "{rows:?}");
     }
 
+    /// In quotes it is one for every shell but fish.
+    #[test]
+    fn no_help_text_has_a_backslash() {
+        assert!(!rows(&crate::COMMANDS).concat().contains('\\'));
+    }
+
     #[test]
     fn no_placeholder_is_left_in_a_script() {
-        for (_, shell) in SHELLS {
-            let script = script(shell, &COMMANDS, "cargo ci-xtask");
+        for (_, template) in SHELLS {
+            let script = script(template, &COMMANDS, "cargo ci-xtask");
             for placeholder in ["{id}", "{name}", "{alias}", "{tests}", "{rows}"] {
                 assert!(!script.contains(placeholder), "{placeholder} in {script}");
             }
