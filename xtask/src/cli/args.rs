@@ -62,14 +62,12 @@ impl Args {
         value.map_or(Ok(false), |value| self.boolean(name, value.as_ref()))
     }
 
-    /// The values of an option, in order: `-t X`, `-tX`, `--long X` and `--long=X` all count.
-    pub(crate) fn values(
-        &mut self,
-        short: Option<&'static str>,
-        long: &'static str,
-    ) -> Result<Vec<OsString>, Rejected> {
+    /// The values of an option, in order: `-t X`, `-tX`, `--long X` and `--long=X` all count. Here and
+    /// below, `names` are those of the help text: `-t, --long`, or `--long` alone.
+    pub(crate) fn values(&mut self, names: &'static str) -> Result<Vec<OsString>, Rejected> {
+        let long = long_name(names);
         let words = std::mem::take(&mut self.words);
-        let words = words.into_iter().flat_map(|word| as_pair(word, short, long)).collect();
+        let words = words.into_iter().flat_map(|word| as_pair(word, names)).collect();
         let mut arguments = Arguments::from_vec(words);
         let take = |value: &OsStr| Ok::<_, String>(value.to_owned());
         let values = arguments.values_from_os_str(long, take);
@@ -113,21 +111,20 @@ impl Args {
     /// repeated, the last value wins, here and below, as scripts that append options expect.
     pub(crate) fn parsed<T>(
         &mut self,
-        short: Option<&'static str>,
-        long: &'static str,
+        names: &'static str,
         what: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Rejected> {
-        let Some(text) = self.texts(short, long)?.pop() else { return Ok(None) };
+        let Some(text) = self.texts(names)?.pop() else { return Ok(None) };
         match parse(&text) {
             Some(parsed) => Ok(Some(parsed)),
-            None => self.error(format!("`{long}` takes {what}, not `{text}`")),
+            None => self.error(format!("`{}` takes {what}, not `{text}`", long_name(names))),
         }
     }
 
     /// The value of an option as text.
-    pub(crate) fn text(&mut self, long: &'static str) -> Result<Option<String>, Rejected> {
-        Ok(self.texts(None, long)?.pop())
+    pub(crate) fn text(&mut self, names: &'static str) -> Result<Option<String>, Rejected> {
+        Ok(self.texts(names)?.pop())
     }
 
     /// The switches that go to cargo as they are.
@@ -154,22 +151,14 @@ impl Args {
     }
 
     /// As [`Args::values`], for UTF-8 text.
-    pub(crate) fn texts(
-        &mut self,
-        short: Option<&'static str>,
-        long: &'static str,
-    ) -> Result<Vec<String>, Rejected> {
-        let values = self.values(short, long)?;
+    pub(crate) fn texts(&mut self, names: &'static str) -> Result<Vec<String>, Rejected> {
+        let values = self.values(names)?;
         self.utf8(&values)
     }
 
     /// The value of an option as a path.
-    pub(crate) fn path(
-        &mut self,
-        short: Option<&'static str>,
-        long: &'static str,
-    ) -> Result<Option<PathBuf>, Rejected> {
-        Ok(self.values(short, long)?.pop().map(PathBuf::from))
+    pub(crate) fn path(&mut self, names: &'static str) -> Result<Option<PathBuf>, Rejected> {
+        Ok(self.values(names)?.pop().map(PathBuf::from))
     }
 
     /// Returns all arguments as they were given.
@@ -249,21 +238,23 @@ impl Args {
     }
 }
 
+/// The last of an option's names.
+fn long_name(names: &str) -> &str {
+    names.rsplit(' ').next().unwrap_or(names)
+}
+
 /// `-t`, `-tX`, `-t=X` and `--long=X` as the words `--long` and `X`. pico-args knows most of these
 /// forms by itself, but then loses their order, their quotes and what is not UTF-8.
-fn as_pair(word: OsString, short: Option<&str>, long: &str) -> Vec<OsString> {
-    let bytes = word.as_bytes();
-    let value = if let Some(value) = bytes.strip_prefix(format!("{long}=").as_bytes()) {
-        Some(value)
-    } else if let Some(value) = short.and_then(|short| bytes.strip_prefix(short.as_bytes())) {
-        Some(value.strip_prefix(b"=").unwrap_or(value))
-    } else {
-        None
-    };
-    match value {
-        None => vec![word],
-        Some(b"") if short.is_some_and(|short| word == short) => vec![long.into()],
+fn as_pair(word: OsString, names: &str) -> Vec<OsString> {
+    let (short, long) = (names.split_once(", ").map(|(short, _)| short), long_name(names));
+    if short.is_some_and(|short| word == short) {
+        return vec![long.into()];
+    }
+    let after = |name: &str| word.as_bytes().strip_prefix(name.as_bytes());
+    let after_short = || after(&format!("{}=", short?)).or_else(|| after(short?));
+    match after(&format!("{long}=")).or_else(after_short) {
         Some(value) => vec![long.into(), OsStr::from_bytes(value).to_owned()],
+        None => vec![word],
     }
 }
 

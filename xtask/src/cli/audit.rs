@@ -38,11 +38,11 @@ pub(crate) struct Options {
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let seconds = |text: &str| text.parse().ok().filter(|it| (1..=86_400).contains(it));
-    let timeout = args.parsed(None, "--timeout", "a number from 1 to 86400", seconds)?;
+    let timeout = args.parsed("--timeout", "a number from 1 to 86400", seconds)?;
     let options = Options {
-        manifest_path: args.path(None, "--manifest-path")?,
+        manifest_path: args.path("--manifest-path")?,
         only_changed: args.base("--only-changed")?,
-        database: args.path(None, "--db")?,
+        database: args.path("--db")?,
         offline: args.switch("--offline")?,
         timeout: Duration::from_secs(timeout.unwrap_or(120)),
     };

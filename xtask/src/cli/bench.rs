@@ -61,24 +61,24 @@ pub(crate) enum Against {
 const AGAINST: [(&str, Against); 2] = [("tip", Against::Tip), ("merge-base", Against::MergeBase)];
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let package = args.texts(Some("-p"), "--package")?;
+    let package = args.texts("-p, --package")?;
     if 1 < package.len() {
         return args.error("`--package` takes one package: results of several would mix");
     }
     let package = package.into_iter().next();
     // As cargo does, which takes the option several times.
-    let features = Some(args.texts(None, "--features")?).filter(|lists| !lists.is_empty());
+    let features = Some(args.texts("--features")?).filter(|lists| !lists.is_empty());
     let features = features.map(|lists| lists.join(","));
     let percentage = |text: &str| text.parse().ok().filter(|it: &f64| it.is_finite() && *it >= 0.0);
     let options = Options {
-        manifest_path: args.path(None, "--manifest-path")?,
+        manifest_path: args.path("--manifest-path")?,
         package,
         features,
         against: args.choice("--against", "base", &AGAINST)?.unwrap_or_default(),
-        rounds: args.parsed(None, "--rounds", "a number from 1", |text| text.parse().ok())?,
-        fail_above_percent: args.parsed(None, "--fail-above", "a percentage from 0", percentage)?,
+        rounds: args.parsed("--rounds", "a number from 1", |text| text.parse().ok())?,
+        fail_above_percent: args.parsed("--fail-above", "a percentage from 0", percentage)?,
         fresh: args.switch("--fresh")?,
-        json: args.path(None, "--json")?,
+        json: args.path("--json")?,
         passed_to_cargo: args.passed_to_cargo()?,
     };
     args.finish()?;

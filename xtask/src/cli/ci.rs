@@ -77,11 +77,12 @@ pub(crate) enum Action {
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let descriptions = args.values(Some("-t"), "--test-description")?;
+    let number = |text: &str| text.parse().ok().filter(|number| (1..=1000).contains(number));
+    let descriptions = args.values("-t, --test-description")?;
     let mut options = Options {
         test_descriptions: descriptions.into_iter().map(PathBuf::from).collect(),
-        skipped: args.texts(None, "--skip")?,
-        manifest_path: args.path(None, "--manifest-path")?,
+        skipped: args.texts("--skip")?,
+        manifest_path: args.path("--manifest-path")?,
         workspace_selective: args.boolean_option("--workspace-selective")?,
         action: parse_action(&mut args)?,
         fail_fast: args.switch("--fail-fast")?,
@@ -89,10 +90,9 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         no_install: args.switch("--no-install")?,
         failed: args.switch("--failed")?,
         changed: args.base("--changed")?,
-        jobs: jobs(&mut args)?,
-        report: args.path(None, "--report")?,
-        tests: Vec::new(),
-        extra_words: Vec::new(),
+        jobs: args.parsed("-j, --jobs", "a number from 1 to 1000", number)?,
+        report: args.path("--report")?,
+        ..Options::default()
     };
     options.workspace_selective |= options.changed.is_some();
     if options.manifest_path.is_some() && options.workspace_selective {
@@ -106,11 +106,6 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         options.tests = std::mem::take(&mut options.extra_words);
     }
     Ok(options)
-}
-
-fn jobs(args: &mut Args) -> Result<Option<usize>, Rejected> {
-    let number = |text: &str| text.parse().ok().filter(|number| (1..=1000).contains(number));
-    args.parsed(Some("-j"), "--jobs", "a number from 1 to 1000", number)
 }
 
 fn parse_action(args: &mut Args) -> Result<Action, Rejected> {

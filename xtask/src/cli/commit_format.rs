@@ -37,9 +37,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
-    let message_file = args.path(None, "--message-file")?;
+    let message_file = args.path("--message-file")?;
     let number = |text: &str| text.parse().ok();
-    let git_process = args.parsed(None, "--git-process", "a process id", number)?;
+    let git_process = args.parsed("--git-process", "a process id", number)?;
     if git_process.is_some() && message_file.is_none() {
         return args.error("`--git-process` needs `--message-file`");
     }

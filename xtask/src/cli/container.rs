@@ -69,7 +69,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         engine: args.choice("--engine", "container engine", &engines)?,
         image: args.text("--image")?,
         pull: args.switch("--pull")?,
-        variables: args.values(None, "--env")?,
+        variables: args.values("--env")?,
         privileged: args.switch("--privileged")?,
         ssh: args.switch("--ssh")?,
         dry_run: args.switch("--dry-run")?,

@@ -91,16 +91,16 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let measuring_nothing = Options {
         profile,
         scope,
-        package: args.texts(Some("-p"), "--package")?.pop(),
-        manifest_path: args.path(None, "--manifest-path")?,
+        package: args.texts("-p, --package")?.pop(),
+        manifest_path: args.path("--manifest-path")?,
         set: percent(&mut args, "--set")?,
         ..Options::default()
     };
     let options = Options {
         files: args.switch("--files")?,
         html: args.switch("--html")?,
-        lcov: args.path(None, "--lcov")?,
-        json: args.path(None, "--json")?,
+        lcov: args.path("--lcov")?,
+        json: args.path("--json")?,
         no_cleanup: args.switch("--no-cleanup")?,
         passed_to_cargo: args.passed_to_cargo()?,
         diff: diff(&mut args)?,
@@ -116,15 +116,12 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
 fn profile(args: &mut Args) -> Result<Profile, Rejected> {
     let profiles = [("ci", Profile::Ci), ("devel", Profile::Devel)];
     let profile = args.choice("--profile", "profile", &profiles)?;
-    let profile = match (profile, args.switch("--devel")?) {
-        (Some(Profile::Ci), true) => return args.error("`--profile ci` contradicts `--devel`"),
-        (_, true) => Profile::Devel,
-        (profile, false) => profile.unwrap_or_default(),
-    };
-    match (profile, args.switch("--allow-lower")?) {
-        (Profile::Ci, true) => args.error("`--allow-lower` requires `--devel`"),
-        (_, true) => Ok(Profile::DevelAllowingLower),
-        (profile, false) => Ok(profile),
+    match (profile, args.switch("--devel")?, args.switch("--allow-lower")?) {
+        (Some(Profile::Ci), true, _) => args.error("`--profile ci` contradicts `--devel`"),
+        (Some(Profile::Devel), _, true) | (_, true, true) => Ok(Profile::DevelAllowingLower),
+        (_, false, true) => args.error("`--allow-lower` requires `--devel`"),
+        (_, true, false) => Ok(Profile::Devel),
+        (profile, false, false) => Ok(profile.unwrap_or_default()),
     }
 }
 
@@ -136,7 +133,7 @@ fn diff(args: &mut Args) -> Result<Option<Diff>, Rejected> {
 }
 
 fn percent(args: &mut Args, name: &'static str) -> Result<Option<Percent>, Rejected> {
-    args.parsed(None, name, "a number from 0 to 100", Percent::from_text)
+    args.parsed(name, "a number from 0 to 100", Percent::from_text)
 }
 
 #[cfg(test)]

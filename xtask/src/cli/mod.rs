@@ -12,7 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod pipeline;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use crate::cli::args::Args;
 use crate::text::diagnostic::{Rejected, Verbosity};
@@ -55,13 +55,16 @@ pub(crate) fn parse<J>(
     let Some((first, rest)) = words.split_first() else {
         return Ok(Request::Help(overview(commands)));
     };
-    if is_help(first) {
-        return help(commands, rest).map(Request::Help);
-    }
-    if first == "--version" || first == "-V" {
-        return match rest.first() {
-            None => Ok(Request::Help(VERSION.to_owned())),
-            Some(word) => Err(unexpected(word)),
+    let is_version = first == "--version" || first == "-V";
+    if is_version || is_help(first) {
+        let text = match rest.first() {
+            _ if is_version => VERSION.to_owned(),
+            Some(topic) if !is_help(topic) => find(commands, &topic.to_string_lossy())?.help(),
+            _ => overview(commands),
+        };
+        return match rest.get(usize::from(!is_version)) {
+            Some(word) => Err(usage_error(format!("unexpected argument `{}`", word.display()))),
+            None => Ok(Request::Help(text)),
         };
     }
     let rest = [common, rest].concat();
@@ -96,31 +99,15 @@ fn is_help(word: &OsString) -> bool {
     ["help", "--help", "-h"].iter().any(|name| word == name)
 }
 
-/// The text of `help` with its arguments.
-fn help<J>(commands: &[Command<J>], arguments: &[OsString]) -> Result<String, Rejected> {
-    if let Some(word) = arguments.get(1) {
-        return Err(unexpected(word));
-    }
-    match arguments.first().filter(|word| !is_help(word)) {
-        Some(topic) => Ok(find(commands, &topic.to_string_lossy())?.help()),
-        None => Ok(overview(commands)),
-    }
-}
-
 fn verbosity(args: &mut Args) -> Result<Option<Verbosity>, Rejected> {
-    let mut given = |short: &'static str, long: &'static str| -> Result<bool, Rejected> {
-        Ok(args.switch(short)? | args.switch(long)?)
-    };
-    match (given("-q", "--quiet")?, given("-v", "--verbose")?) {
+    let is_quiet = args.switch("-q")? | args.switch("--quiet")?;
+    let is_verbose = args.switch("-v")? | args.switch("--verbose")?;
+    match (is_quiet, is_verbose) {
         (true, true) => args.error("`--quiet` contradicts `--verbose`"),
         (true, false) => Ok(Some(Verbosity::Quiet)),
         (false, true) => Ok(Some(Verbosity::Verbose)),
         (false, false) => Ok(None),
     }
-}
-
-fn unexpected(word: &OsStr) -> Rejected {
-    usage_error(format!("unexpected argument `{}`", word.to_string_lossy()))
 }
 
 fn usage_error(message: impl Into<String>) -> Rejected {
@@ -175,12 +162,10 @@ fn find<'c, J>(commands: &'c [Command<J>], name: &str) -> Result<&'c Command<J>,
 
 /// The text of `cargo xtask help`; the README shows it too, and a test keeps them equal.
 fn overview<J>(commands: &[Command<J>]) -> String {
-    let commands = commands.iter().map(|command| (command.name, command.summary));
-    let lines: Vec<String> = commands
-        .chain([("help [command]", "print the help of a command")])
-        .map(|(name, summary)| format!("  {name:<14} {summary}\n"))
-        .collect();
-    let lines = lines.concat();
+    let rows = commands.iter().map(|command| (command.name, command.summary));
+    let rows = rows.chain([("help [command]", "print the help of a command")]);
+    let line = |(name, summary)| format!("  {name:<14} {summary}\n");
+    let lines = rows.map(line).collect::<Vec<_>>().concat();
     format!(
         "\
 The shared CI of the rust-vmm crates.

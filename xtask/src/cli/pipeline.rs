@@ -70,8 +70,8 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     let formats = [("yaml", Format::Yaml), ("json", Format::Json)];
     let format = args.choice("--format", "format", &formats)?;
     let options = Options {
-        test_description: args.path(Some("-t"), "--test-description")?,
-        platform_allowlist: args.path(Some("-p"), "--platform-allowlist")?,
+        test_description: args.path("-t, --test-description")?,
+        platform_allowlist: args.path("-p, --platform-allowlist")?,
         workspace_selective: args.boolean_option("--workspace-selective")?,
         dependents: args.boolean_option("--dependents")?,
         format: format.unwrap_or_default(),
@@ -90,8 +90,8 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
 
 fn parse_destination(args: &mut Args) -> Result<Destination, Rejected> {
     let given = [
-        args.path(None, "--output")?.map(Destination::Write),
-        args.path(None, "--check")?.map(Destination::Check),
+        args.path("--output")?.map(Destination::Write),
+        args.path("--check")?.map(Destination::Check),
         args.switch("--explain")?.then_some(Destination::Explain),
         args.switch("--upload")?.then_some(Destination::Upload),
     ];
