@@ -62,20 +62,15 @@ pub(crate) enum Response {
 /// vulnerabilities, for a database that cannot be fetched and for an invalid configuration.
 pub(crate) fn classify(exit_code: Option<i32>, stdout: &str, stderr: &str) -> Response {
     let message = stderr.trim().to_owned();
-    match parse(stdout) {
-        Some((0, _)) => {
-            return Response::NoDatabase("the advisory database is empty".to_owned());
-        }
-        Some((_, findings)) => {
+    match (parse(stdout), exit_code) {
+        (Some((0, _)), _) => Response::NoDatabase("the advisory database is empty".to_owned()),
+        (Some((_, findings)), _) => {
             let is_complete = !stderr.contains("couldn't check if the package is yanked");
-            return Response::Report { findings, is_complete };
+            Response::Report { findings, is_complete }
         }
-        None => (),
-    }
-    match exit_code {
-        Some(1) if message.contains("repository is stale") => Response::StaleDatabase(message),
-        Some(1) if message.contains("advisory database") => Response::NoDatabase(message),
-        Some(1 | 2) => Response::Rejected(message),
+        (_, Some(1)) if message.contains("repository is stale") => Response::StaleDatabase(message),
+        (_, Some(1)) if message.contains("advisory database") => Response::NoDatabase(message),
+        (_, Some(1 | 2)) => Response::Rejected(message),
         _ => Response::Crashed(message),
     }
 }
@@ -99,26 +94,18 @@ pub(crate) fn parse(stdout: &str) -> Option<(u64, Vec<Finding>)> {
 
 fn finding(item: &Value, kind: &str) -> Option<Finding> {
     let text = |value: &Value| value.as_str().map(visible);
+    let patched = item["versions"]["patched"].as_array();
     let advisory = match kind {
         "yanked" => None,
-        kind => Some(Advisory {
+        _ => Some(Advisory {
             kind: visible(kind),
             id: text(&item["advisory"]["id"])?,
             title: text(&item["advisory"]["title"]).unwrap_or_default(),
-            fixed: item["versions"]["patched"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(text)
-                .collect(),
+            fixed: patched.into_iter().flatten().filter_map(text).collect(),
         }),
     };
-    let package = &item["package"];
-    Some(Finding {
-        package: text(&package["name"])?,
-        version: text(&package["version"])?,
-        advisory,
-    })
+    let (package, version) = (text(&item["package"]["name"])?, text(&item["package"]["version"])?);
+    Some(Finding { package, version, advisory })
 }
 
 #[cfg(test)]
