@@ -160,25 +160,21 @@ struct Package {
 impl DependencyGraph {
     /// Reads the file line by line, in the only layout that cargo writes.
     pub(crate) fn parse(text: &str) -> DependencyGraph {
-        let mut packages: Vec<Package> = Vec::new();
-        let mut in_package = false;
-        for line in text.lines() {
-            if line.starts_with('[') {
-                in_package = line == "[[package]]";
-                packages.extend(in_package.then(Package::default));
-                continue;
+        let package = |table: &str| {
+            let mut package = Package::default();
+            for line in table.lines().take_while(|line| !line.starts_with('[')) {
+                let value = line.split('"').nth(1).unwrap_or_default().to_owned();
+                match line.split_once(" = ") {
+                    Some(("name", _)) => package.name = value,
+                    Some(("version", _)) => package.version = value,
+                    Some(("source", _)) => package.is_foreign = true,
+                    None if line.starts_with(" \"") => package.dependencies.push(value),
+                    _ => (),
+                }
             }
-            let Some(package) = packages.last_mut().filter(|_| in_package) else { continue };
-            let value = line.split('"').nth(1).unwrap_or_default().to_owned();
-            match line.split_once(" = ") {
-                Some(("name", _)) => package.name = value,
-                Some(("version", _)) => package.version = value,
-                Some(("source", _)) => package.is_foreign = true,
-                None if line.starts_with(" \"") => package.dependencies.push(value),
-                _ => (),
-            }
-        }
-        DependencyGraph { packages }
+            package
+        };
+        DependencyGraph { packages: text.split("[[package]]").skip(1).map(package).collect() }
     }
 
     /// The names on the shortest path from a member of the workspace to a package, both included; of

@@ -18,11 +18,9 @@ impl<'a> CommitReport<'a> {
     /// Checks the messages. `commits` are the branch's own, oldest first.
     pub(crate) fn new(base: &'a str, commits: Vec<(&'a Commit, CommitStatus)>) -> CommitReport<'a> {
         let check = |(commit, status): (&'a Commit, CommitStatus)| {
-            let findings = match status {
-                CommitStatus::Checked => message::check(&commit.message),
-                CommitStatus::Merge | CommitStatus::Bot | CommitStatus::Imported => Vec::new(),
-            };
-            (commit, status, findings)
+            let is_checked = status == CommitStatus::Checked;
+            let findings = is_checked.then(|| message::check(&commit.message));
+            (commit, status, findings.unwrap_or_default())
         };
         CommitReport { base, commits: commits.into_iter().map(check).collect() }
     }
