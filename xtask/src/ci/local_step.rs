@@ -226,7 +226,7 @@ mod tests {
             &[],
         );
         let plan = Plan::build(&inputs, &Diagnostics::default());
-        let step = plan.steps().next().unwrap();
+        let step = plan.steps[0];
         LocalStep::of(&step, "/a b/xtask", "cargo xtask", &|name| Some(format!("<{name}>")))
     }
 

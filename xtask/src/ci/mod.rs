@@ -29,7 +29,7 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
-use crate::text::diagnostic::{Diagnostics, Rejected};
+use crate::text::diagnostic::{Diagnostics, Rejected, Severity};
 use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::shell as shell_text;
 use crate::tools::buildkite_agent::{self, Style};
@@ -98,7 +98,7 @@ fn local_steps(
     alias: &str,
     changed: Option<&Changed>,
 ) -> anyhow::Result<Vec<LocalStep>> {
-    let labels: Vec<String> = plan.steps().map(|step| visible(&step.label())).collect();
+    let labels: Vec<String> = plan.steps.iter().map(|step| visible(&step.label())).collect();
     // A test without a step here is known all the same.
     selection::check_names(options, plan.inputs.tests().map(|test| &*test.name), &labels)?;
     let here = Platform::from_name(std::env::consts::ARCH).ok();
@@ -106,19 +106,20 @@ fn local_steps(
     let lookup = |name: &str| cx.lookup(name);
     let (mut steps, mut left_out, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let mut unmet = options.tests.clone();
-    for step in plan.steps().filter(|step| step.platform.is_none() || step.platform == here) {
-        let mut local = LocalStep::of(&step, &executable, alias, &lookup);
+    for step in plan.steps.iter().filter(|step| step.platform.is_none() || step.platform == here) {
+        let mut local = LocalStep::of(step, &executable, alias, &lookup);
         if !selection::includes(options, &local.test_name, &local.label) {
             continue;
         }
         unmet.retain(|name| *name != local.test_name && *name != local.label);
-        let problem = local.problem().map(|it| step.description.command_error(step.test, it));
+        let problem =
+            local.problem().map(|it| step.finding(Severity::Error, step.test.command_offset, it));
         problems.extend(problem);
         local.add_words(&options.extra_words);
-        if changed.is_none_or(|changed| changed.concerns(&step)) {
+        if changed.is_none_or(|changed| changed.concerns(step)) {
             steps.push(local);
         } else {
-            left_out.push(step);
+            left_out.push(*step);
         }
     }
     if !problems.is_empty() {

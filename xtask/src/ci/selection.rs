@@ -151,7 +151,7 @@ mod tests {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         let changed = Changed::new("`main`".to_owned(), paths, inputs.workspace.as_ref().unwrap());
         let (run, left_out): (Vec<Step<'_>>, Vec<Step<'_>>) =
-            plan.steps().partition(|step| changed.concerns(step));
+            plan.steps.iter().partition(|step| changed.concerns(step));
         let labels: Vec<String> = run.iter().map(Step::label).collect();
         let said = changed.explain(&left_out);
         want.assert_eq(&[&[labels.join(", ")], &said[..]].concat().join("\n"));

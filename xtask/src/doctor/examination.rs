@@ -263,10 +263,10 @@ impl Examination<'_> {
     fn plan(&mut self, name: &str, inputs: &Inputs) {
         let plan = self.findings.collect("description", |found| Plan::build(inputs, found));
         let is_selective = inputs.workspace.is_some();
-        let too_many = description::too_many_steps(name, plan.rows.len(), is_selective);
+        let too_many = description::too_many_steps(name, plan.steps.len(), is_selective);
         self.findings.extend("steps", too_many);
         let here = Platform::from_name(std::env::consts::ARCH).ok();
-        for step in plan.steps() {
+        for step in &plan.steps {
             if step.test.command.contains("{xtask} coverage") {
                 self.measured.extend(step.platform);
             }

@@ -14,20 +14,20 @@ pub(crate) fn write(plan: &Plan<'_>, out: &mut dyn Write) -> anyhow::Result<()> 
     const TITLES: [&str; 5] = ["step", "platform", "timeout", "gate", "why"];
     let mut columns = Columns::new(&[Align::Left; 5]);
     columns.fit(&TITLES[..4]);
-    for step in plan.steps() {
-        columns.fit(&cells(&step));
+    for step in &plan.steps {
+        columns.fit(&cells(step));
     }
     writeln!(out, "{}", columns.line(&TITLES))?;
-    for step in plan.steps() {
-        let [label, platform, timeout, gate] = cells(&step);
-        let row = [label, platform, timeout, gate, reasons(&step).join("; ")];
+    for step in &plan.steps {
+        let [label, platform, timeout, gate] = cells(step);
+        let row = [label, platform, timeout, gate, reasons(step).join("; ")];
         writeln!(out, "{}", columns.line(&row))?;
     }
     let left_out = plan.left_out();
     for (name, reason) in &left_out {
         writeln!(out, "no step: {name} ({reason})")?;
     }
-    writeln!(out, "{} steps", plan.rows.len())?;
+    writeln!(out, "{} steps", plan.steps.len())?;
     Ok(())
 }
 
@@ -55,7 +55,7 @@ fn reasons(step: &Step<'_>) -> Vec<String> {
     let when = |applies: bool, reason: &str| applies.then(|| reason.to_owned());
     let reasons = [
         Some(format!("{}:{}", source.name, source.line_at(test.command_offset))),
-        when(test.patch.is_some(), "changed by .buildkite/overrides.json"),
+        when(test.patch_offset.is_some(), "changed by .buildkite/overrides.json"),
         when(environment.timeout_minutes(&test.name).is_some(), "timeout by TIMEOUTS_MIN"),
         when(
             environment.docker_plugin(&test.name).is_some(),

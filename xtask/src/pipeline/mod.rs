@@ -42,7 +42,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         terminal::say(&format!("warning: {warning}"));
     }
     let xtask = gather::alias(cx, &inputs)?;
-    let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &xtask };
+    let pipeline = Pipeline { steps: &plan.steps, xtask: &xtask };
     match &options.destination {
         Destination::Print => {
             terminal::write_data(|out| pipeline.write(options.format, out))?;
@@ -57,7 +57,11 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         Destination::Check(path) => {
             return check(cx, path, &pipeline, options.format);
         }
-        Destination::Upload => upload_once(cx, &pipeline)?,
+        Destination::Upload => {
+            let part = |steps| Pipeline { steps: &plan.steps[steps], ..pipeline };
+            let parts: Vec<Pipeline<'_>> = upload::parts(&plan).into_iter().map(part).collect();
+            upload_once(cx, &parts)?;
+        }
     }
     Ok(Outcome::Pass)
 }
@@ -100,12 +104,8 @@ const NEW_BUILD: &str =
 ///
 /// Fails if the agent cannot be started or fails, or if an earlier attempt of the job ended before
 /// its upload was complete (exit code 75).
-fn upload_once(cx: &Context, pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
-    let parts: Vec<Pipeline<'_>> = upload::parts(pipeline.plan)
-        .into_iter()
-        .map(|part| Pipeline { rows: &pipeline.rows[part], ..*pipeline })
-        .collect();
-    let Some(record) = Record::of(cx, &parts)? else { return upload_all(cx, &parts) };
+fn upload_once(cx: &Context, parts: &[Pipeline<'_>]) -> anyhow::Result<()> {
+    let Some(record) = Record::of(cx, parts)? else { return upload_all(cx, parts) };
     match record.read()? {
         Progress::NotBegun => (),
         Progress::Begun => {
@@ -121,7 +121,7 @@ fn upload_once(cx: &Context, pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
         }
     }
     record.write(Progress::Begun).context("nothing was uploaded")?;
-    upload_all(cx, &parts)?;
+    upload_all(cx, parts)?;
     // Where this fails, the record still keeps another attempt from uploading.
     if let Err(error) = record.write(Progress::Complete) {
         terminal::say(&format!("warning: {error:#}"));
@@ -132,7 +132,7 @@ fn upload_once(cx: &Context, pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
 fn upload_all(cx: &Context, parts: &[Pipeline<'_>]) -> anyhow::Result<()> {
     let mut log = String::new();
     let result = parts.iter().enumerate().rev().try_for_each(|(number, part)| {
-        let steps = part.rows.len();
+        let steps = part.steps.len();
         let which = format!("part {} of {} ({steps} steps)", number + 1, parts.len());
         let process = cx.process(buildkite_agent::upload(&cx.sh)).shown().tee_stderr();
         let output = process.stdin(part.text(Format::Json)?).output().with_context(|| {

@@ -9,15 +9,14 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::cli::pipeline::Format;
+use crate::plan::description::Test;
+use crate::plan::platform::Platform;
 use crate::plan::step::Step;
-use crate::plan::{Plan, Row};
 
-/// A plan in the shape that Buildkite takes; `{xtask}` becomes `xtask`.
+/// Steps in the shape that Buildkite takes; `{xtask}` becomes `xtask`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pipeline<'a> {
-    pub(crate) plan: &'a Plan<'a>,
-    /// Which steps of the plan.
-    pub(crate) rows: &'a [Row],
+    pub(crate) steps: &'a [Step<'a>],
     pub(crate) xtask: &'a str,
 }
 
@@ -25,24 +24,23 @@ impl Pipeline<'_> {
     /// Writes the whole pipeline, step by step.
     pub(crate) fn write(&self, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
         let frame = format.frame();
-        if self.rows.is_empty() {
+        if self.steps.is_empty() {
             out.write_all(format.list(&[])?.as_bytes())?;
         } else {
             out.write_all(frame.opening.as_bytes())?;
             let mut cache = Cache::default();
-            for (number, row) in self.rows.iter().enumerate() {
+            for (number, step) in self.steps.iter().enumerate() {
                 let between = if number == 0 { "" } else { frame.between };
                 out.write_all(between.as_bytes())?;
-                let step = self.plan.step(*row);
                 let Frame { step_opening, label_key, command_key, joint, .. } = frame;
                 let label = format.string(&step.label())?;
                 let command = format.string(&step.uploaded_command(self.xtask))?;
-                let body = cache.body(format, *row, &step)?;
+                let body = cache.body(format, step)?;
                 write!(
                     out,
                     "{step_opening}{label_key}{label}{joint}{command_key}{command}{joint}{body}"
                 )?;
-                if let Some(gate) = cache.gate(format, &step)? {
+                if let Some(gate) = cache.gate(format, step)? {
                     write!(out, "{joint}{gate}")?;
                 }
                 out.write_all(frame.step_closing.as_bytes())?;
@@ -168,7 +166,7 @@ fn escape_for_yaml(json: String) -> String {
 /// alone, and a crate's shared tests have one gate.
 #[derive(PartialEq, Eq, Hash)]
 enum Part {
-    Body(Row),
+    Body(*const Test, Option<Platform>),
     Gate(usize),
 }
 
@@ -197,9 +195,9 @@ impl Cache {
         Ok(text)
     }
 
-    fn body(&mut self, format: Format, row: Row, step: &Step<'_>) -> anyhow::Result<Rc<str>> {
+    fn body(&mut self, format: Format, step: &Step<'_>) -> anyhow::Result<Rc<str>> {
         let is_shared = !step.is_own && !step.body_names_crate();
-        let part = is_shared.then(|| Part::Body(row.without_crate()));
+        let part = is_shared.then(|| Part::Body(std::ptr::from_ref(step.test), step.platform));
         self.text(format, part, || step.body())
     }
 
@@ -214,6 +212,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
     use crate::plan::description::TestDescription;
     use crate::plan::inputs::Inputs;
     use crate::plan::inputs::tests::inputs;
@@ -271,8 +270,8 @@ mod tests {
         for workspace in [workspace(3, &[]), workspace(100, &all)] {
             let inputs = in_workspace(workspace);
             let plan = Plan::build(&inputs, &Diagnostics::default());
-            let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: "cargo xtask" };
-            let steps: Vec<Value> = plan.steps().map(|step| whole(&step)).collect();
+            let pipeline = Pipeline { steps: &plan.steps, xtask: "cargo xtask" };
+            let steps: Vec<Value> = plan.steps.iter().map(whole).collect();
             assert!(3 * 6 < steps.len());
             for format in [Format::Json, Format::Yaml] {
                 let want = format.text(&BTreeMap::from([("steps", &steps)])).unwrap();
@@ -289,10 +288,9 @@ mod tests {
         let inputs = in_workspace(workspace(100, &all));
         let plan = Plan::build(&inputs, &Diagnostics::default());
         let mut cache = Cache::default();
-        for row in &plan.rows {
-            let step = plan.step(*row);
-            cache.body(Format::Json, *row, &step).unwrap();
-            cache.gate(Format::Json, &step).unwrap();
+        for step in &plan.steps {
+            cache.body(Format::Json, step).unwrap();
+            cache.gate(Format::Json, step).unwrap();
         }
         // `alike` on two platforms, all others but `keyed` once; the gates of all crates but the first.
         assert_eq!(cache.0.len(), 6 + 99);

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::plan::Plan;
+use crate::plan::step::Step;
 use crate::text::sanitize::visible;
 
 /// Buildkite takes no more in one upload.
@@ -17,11 +18,14 @@ pub(crate) const STEPS_PER_UPLOAD: usize = 500;
 /// Source: <https://buildkite.com/docs/platform/limits>, "Jobs per build".
 const JOBS_PER_BUILD: usize = 4000;
 
-/// Which rows each upload has, in the order of the plan. The steps of one test, and those that a
+/// Which steps each upload has, in the order of the plan. Those of one shared test, and those that a
 /// crate has of its own, stay in one upload unless they alone are too many for it.
 pub(crate) fn parts(plan: &Plan<'_>) -> Vec<Range<usize>> {
-    let groups: Vec<usize> =
-        plan.rows.chunk_by(|one, other| one.group() == other.group()).map(<[_]>::len).collect();
+    let belong_together = |one: &Step<'_>, other: &Step<'_>| match (one.is_own, other.is_own) {
+        (true, true) => one.member == other.member,
+        _ => std::ptr::eq(one.test, other.test),
+    };
+    let groups: Vec<usize> = plan.steps.chunk_by(belong_together).map(<[_]>::len).collect();
     cut(&groups, STEPS_PER_UPLOAD)
 }
 
@@ -49,7 +53,7 @@ fn cut(groups: &[usize], limit: usize) -> Vec<Range<usize>> {
 
 /// What Buildkite's limits do to a plan; for people. `is_upload` says that it is uploaded in parts.
 pub(crate) fn warnings(plan: &Plan<'_>, is_upload: bool) -> Vec<String> {
-    let steps = plan.rows.len();
+    let steps = plan.steps.len();
     let mut warnings = Vec::new();
     if steps <= STEPS_PER_UPLOAD {
         return warnings;
@@ -67,7 +71,7 @@ pub(crate) fn warnings(plan: &Plan<'_>, is_upload: bool) -> Vec<String> {
             parts(plan).len()
         ));
     }
-    let depends = plan.steps().any(|step| step.test.forwarded.contains_key("depends_on"));
+    let depends = plan.steps.iter().any(|step| step.test.forwarded.contains_key("depends_on"));
     if depends {
         warnings.push(
             "some steps have `depends_on`: Buildkite refuses one whose step comes in a later upload, \
@@ -171,9 +175,9 @@ mod tests {
             let plan = Plan::build(&inputs, &Diagnostics::default());
             let parts = parts(&plan);
             let all: Vec<usize> = parts.iter().cloned().flatten().collect();
-            assert_eq!(all, (0..plan.rows.len()).collect::<Vec<_>>());
+            assert_eq!(all, (0..plan.steps.len()).collect::<Vec<_>>());
             assert!(parts.iter().all(|part| part.len() <= STEPS_PER_UPLOAD && part.start % 2 == 0));
-            assert_eq!(warnings(&plan, false).is_empty(), plan.rows.len() <= STEPS_PER_UPLOAD);
+            assert_eq!(warnings(&plan, false).is_empty(), plan.steps.len() <= STEPS_PER_UPLOAD);
         }
     }
 

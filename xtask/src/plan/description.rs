@@ -6,7 +6,7 @@ use crate::plan::buildkite;
 use crate::plan::glob;
 use crate::plan::placeholder;
 use crate::plan::platform::{Hypervisor, Platform};
-use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
+use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field, Object};
 use crate::text::json::{Kind, Node};
 
@@ -46,7 +46,9 @@ pub(crate) struct Test {
     pub(crate) conditional: Option<String>,
     pub(crate) scope: Scope,
     /// The crate's directory where the test names it itself.
-    pub(crate) crate_path: Option<CratePath>,
+    pub(crate) crate_path: Option<String>,
+    /// Byte offset of the crate's directory.
+    pub(crate) crate_path_offset: usize,
     /// Replaces the whole computed label.
     pub(crate) label: Option<String>,
     pub(crate) retry: Option<Map<String, Value>>,
@@ -68,24 +70,8 @@ pub(crate) struct Test {
     pub(crate) depends_on_offset: usize,
     /// Whether the overrides skip the test.
     pub(crate) is_skipped: bool,
-    /// What the overrides change.
-    pub(crate) patch: Option<PatchRef>,
-}
-
-/// A directory relative to the root, and where the description says so.
-#[derive(Debug)]
-pub(crate) struct CratePath {
-    pub(crate) path: String,
-    /// Byte offset.
-    pub(crate) offset: usize,
-}
-
-/// Where the overrides have the patch of a test.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PatchRef {
-    /// Byte offset.
-    pub(crate) offset: usize,
-    pub(crate) changes_command: bool,
+    /// Byte offset of what the overrides change.
+    pub(crate) patch_offset: Option<usize>,
 }
 
 /// Keys of Buildkite's own step schema that are forwarded.
@@ -130,27 +116,6 @@ impl TestDescription {
         let tests = tests.unwrap_or_default();
         TestDescription { source, tests, is_shipped: false, overrides: None }
     }
-
-    /// A finding about a test's `key` or `depends_on`, which stands at `offset` unless a patch has it.
-    pub(crate) fn key_finding(&self, test: &Test, offset: usize, message: String) -> Diagnostic {
-        // What Buildkite makes of the steps of a matrix is not known here.
-        let is_matrix = test.forwarded.contains_key("matrix");
-        let severity = if is_matrix { Severity::Warning } else { Severity::Error };
-        match (&self.overrides, test.patch) {
-            (Some(source), Some(patch)) => source.finding(severity, patch.offset, message),
-            _ => self.source.finding(severity, offset, message),
-        }
-    }
-
-    /// An error about a test's command, where the command comes from.
-    pub(crate) fn command_error(&self, test: &Test, message: String) -> Diagnostic {
-        match (&self.overrides, test.patch) {
-            (Some(source), Some(PatchRef { offset, changes_command: true })) => {
-                source.error(offset, message)
-            }
-            _ => self.source.error(test.command_offset, message),
-        }
-    }
 }
 
 /// The entries of a description's list of tests, and the timeout of those that have none.
@@ -194,8 +159,7 @@ impl Test {
         if let Some(field) = get("crate") {
             field.report_key(Severity::Warning, "the key `crate` has no effect");
         }
-        let crate_path =
-            |field: Field<'_>| Some(CratePath { path: field.string()?, offset: field.node.offset });
+        let crate_path = get("crate_path");
         let hypervisor = |field: Field<'_>| field.choice("hypervisor", &Hypervisor::NAMED);
         let mut test = Test {
             command_offset: command.map_or(0, |field| field.node.offset),
@@ -209,7 +173,8 @@ impl Test {
             timeout_minutes: get("timeout_in_minutes").and_then(Field::minutes),
             queue: get("queue").and_then(Field::string),
             scope: get("scope").and_then(scope).unwrap_or_default(),
-            crate_path: get("crate_path").and_then(crate_path),
+            crate_path: crate_path.and_then(Field::string),
+            crate_path_offset: crate_path.map_or(0, |field| field.node.offset),
             label: get("label").and_then(Field::string),
             retry: get("retry").and_then(Field::map),
             agents: get("agents").and_then(Field::map).unwrap_or_default(),

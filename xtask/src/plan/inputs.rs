@@ -36,6 +36,21 @@ impl Inputs {
         self.shared.iter().chain(crates.filter_map(|member| member.own_description.as_deref()))
     }
 
+    /// The tests of a description that give steps.
+    pub(crate) fn wanted<'a>(
+        &'a self,
+        description: &'a TestDescription,
+    ) -> impl Iterator<Item = &'a Test> {
+        description.tests.iter().filter(|test| self.reason_to_skip(test).is_none())
+    }
+
+    pub(crate) fn reason_to_skip(&self, test: &Test) -> Option<&'static str> {
+        if self.environment.skips(&test.name) {
+            return Some("TESTS_TO_SKIP");
+        }
+        test.is_skipped.then_some("skipped by .buildkite/overrides.json")
+    }
+
     /// Returns what to say about descriptions that were written for the predecessor of this tool,
     /// whose default timeout was longer. `has_predecessor` says whether the repository still uses
     /// it.

@@ -1,7 +1,7 @@
 //! Pure. The plan: which steps there are, in order. `pipeline` prints it, `ci` runs it.
 //!
-//! A plan is rows that refer to tests, platforms and crates. A step is rendered from its row when
-//! it is written (`step`, `local_step`), so that a plan of a hundred thousand steps stays small.
+//! A step refers to its test, platform and crate, and is rendered when it is written (`step`,
+//! `local_step`), so that a plan of a hundred thousand steps stays small.
 
 pub(crate) mod buildkite;
 pub(crate) mod consumer;
@@ -15,231 +15,173 @@ pub(crate) mod platform;
 pub(crate) mod step;
 pub(crate) mod workspace;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::plan::description::{Scope, Test, TestDescription};
 use crate::plan::inputs::Inputs;
 use crate::plan::platform::Platform;
 use crate::plan::step::Step;
 use crate::plan::workspace::Crate;
-use crate::text::diagnostic::Diagnostics;
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::text::nearest;
 use crate::text::shell::unescape_dollars;
-
-/// One step: a test on a platform, for a crate. Indices, because plans are large and tests are
-/// shared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Row {
-    /// Which of the shared descriptions has the test; `None` if the crate's own has it.
-    shared: Option<u32>,
-    test: u32,
-    krate: Option<u32>,
-    /// `None` for a test that runs once, whatever the platform.
-    platform: Option<Platform>,
-}
-
-impl Row {
-    /// What decides about a step of a shared test but for its crate.
-    pub(crate) fn without_crate(self) -> Row {
-        Row { krate: None, ..self }
-    }
-
-    /// What belongs together in an upload: the steps of a shared test, or all that a crate has of
-    /// its own.
-    pub(crate) fn group(&self) -> (Option<u32>, Option<u32>) {
-        (self.shared, if self.shared.is_some() { Some(self.test) } else { self.krate })
-    }
-}
 
 /// The ordered list of steps.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) inputs: &'a Inputs,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) steps: Vec<Step<'a>>,
 }
 
 impl<'a> Plan<'a> {
     /// Decides which steps there are. What makes one impossible is an error among `found`.
     pub(crate) fn build(inputs: &'a Inputs, found: &Diagnostics) -> Plan<'a> {
-        let mut plan = Plan { inputs, rows: Vec::new() };
-        for (index, description) in inputs.shared.iter().enumerate() {
-            plan.add_shared_tests(index, description, found);
+        let mut plan = Plan { inputs, steps: Vec::new() };
+        for description in &inputs.shared {
+            plan.add_shared_tests(description, found);
         }
-        for (index, member) in inputs.workspace.iter().flat_map(|it| &it.crates).enumerate() {
-            let own = member.own_description.as_deref().map(|it| plan.wanted(it));
-            for (number, test) in own.unwrap_or_default() {
-                let krate = Some(index_u32(index));
-                let row = Row { shared: None, test: index_u32(number), krate, platform: None };
-                plan.add(row, test, &member.platforms);
+        for (index, krate) in inputs.workspace.iter().flat_map(|it| &it.crates).enumerate() {
+            let Some(description) = krate.own_description.as_deref() else { continue };
+            for test in inputs.wanted(description) {
+                let member = Some(index);
+                let step = Step { inputs, description, test, platform: None, member, is_own: true };
+                plan.add(step, &krate.platforms);
             }
         }
         plan.check_placeholders(found);
         plan
     }
 
-    pub(crate) fn steps(&self) -> impl ExactSizeIterator<Item = Step<'_>> {
-        self.rows.iter().map(|row| self.step(*row))
-    }
-
     /// The tests that give no step, and why.
     pub(crate) fn left_out(&self) -> Vec<(&'a str, &'static str)> {
-        let mut left_out: Vec<(&str, &str)> = self
-            .inputs
-            .tests()
-            .filter_map(|test| Some((test.name.as_str(), self.reason_to_skip(test)?)))
-            .collect();
+        let inputs = self.inputs;
+        let reason = |test: &'a Test| Some((test.name.as_str(), inputs.reason_to_skip(test)?));
+        let mut left_out: Vec<(&str, &str)> = inputs.tests().filter_map(reason).collect();
         left_out.dedup();
         left_out
     }
 
-    pub(crate) fn step(&self, row: Row) -> Step<'_> {
-        let member = row.krate.map(|index| index as usize);
-        let own = || {
-            let workspace = self.inputs.workspace.as_ref()?;
-            workspace.crates[member?].own_description.as_deref()
-        };
-        let description = match row.shared {
-            Some(index) => &self.inputs.shared[index as usize],
-            None => own().expect("a row without a shared description is of a crate with its own"),
-        };
-        Step {
-            inputs: self.inputs,
-            description,
-            test: &description.tests[row.test as usize],
-            platform: row.platform,
-            member,
-            is_own: row.shared.is_none(),
-        }
-    }
-
-    fn reason_to_skip(&self, test: &Test) -> Option<&'static str> {
-        if self.inputs.environment.skips(&test.name) {
-            return Some("TESTS_TO_SKIP");
-        }
-        test.is_skipped.then_some("skipped by .buildkite/overrides.json")
-    }
-
-    /// The tests that give steps, with their indices.
-    fn wanted(&self, description: &'a TestDescription) -> Vec<(usize, &'a Test)> {
-        let tests = description.tests.iter().enumerate();
-        tests.filter(|(_, test)| self.reason_to_skip(test).is_none()).collect()
-    }
-
-    fn add_shared_tests(
-        &mut self,
-        index: usize,
-        description: &'a TestDescription,
-        found: &Diagnostics,
-    ) {
-        for (number, test) in self.wanted(description) {
-            let shared = Some(index_u32(index));
-            let row = Row { shared, test: index_u32(number), krate: None, platform: None };
-            let workspace = self.inputs.workspace.as_ref();
-            let Some(workspace) = workspace.filter(|_| test.scope == Scope::Crate) else {
-                self.add(row, test, &self.inputs.platforms);
+    fn add_shared_tests(&mut self, description: &'a TestDescription, found: &Diagnostics) {
+        let inputs = self.inputs;
+        for test in inputs.wanted(description) {
+            let step =
+                Step { inputs, description, test, platform: None, member: None, is_own: false };
+            let workspace = inputs.workspace.as_ref().filter(|_| test.scope == Scope::Crate);
+            let Some(workspace) = workspace else {
+                self.add(step, &inputs.platforms);
                 continue;
             };
             let members = match &test.crate_path {
                 None => 0..workspace.crates.len(),
-                Some(own) => {
-                    let Some(member) = workspace.crate_of(&own.path) else {
-                        let path = &own.path;
+                Some(path) => {
+                    let Some(member) = workspace.crate_of(path) else {
                         let message =
                             format!("`crate_path`: no workspace member contains `{path}`");
-                        found.push(description.source.error(own.offset, message));
+                        found.push(step.finding(Severity::Error, test.crate_path_offset, message));
                         continue;
                     };
                     member..member + 1
                 }
             };
-            let does_test = |member: &usize| {
-                let member = &workspace.crates[*member];
-                !description.is_shipped || step::tests_crate(&test.command, member)
-            };
-            for member in members.filter(does_test) {
-                let row = Row { krate: Some(index_u32(member)), ..row };
-                self.add(row, test, &workspace.crates[member].platforms);
+            for member in members {
+                let krate = &workspace.crates[member];
+                if !description.is_shipped || step::tests_crate(&test.command, krate) {
+                    self.add(Step { member: Some(member), ..step }, &krate.platforms);
+                }
             }
         }
     }
 
-    /// Adds a row for each platform of the test that is allowed.
-    fn add(&mut self, row: Row, test: &Test, allowed: &[Platform]) {
-        if test.platforms.is_empty() {
-            self.rows.push(row);
+    /// Adds a step for each platform of the test that is allowed.
+    fn add(&mut self, step: Step<'a>, allowed: &[Platform]) {
+        if step.test.platforms.is_empty() {
+            self.steps.push(step);
         }
-        let platforms = test.platforms.iter().filter(|platform| allowed.contains(platform));
-        self.rows.extend(platforms.map(|platform| Row { platform: Some(*platform), ..row }));
+        let platforms = step.test.platforms.iter().filter(|platform| allowed.contains(platform));
+        self.steps.extend(platforms.map(|platform| Step { platform: Some(*platform), ..step }));
+    }
+
+    /// The steps of each test.
+    fn by_test(&self) -> impl Iterator<Item = &[Step<'a>]> {
+        self.steps.chunk_by(|one, other| std::ptr::eq(one.test, other.test))
     }
 
     /// Reports each test once, whatever the number of its steps.
     fn check_placeholders(&self, found: &Diagnostics) {
-        let mut reported = HashSet::new();
-        let mut checked = HashSet::new();
-        for row in &self.rows {
-            let step = self.step(*row);
-            // All crates are alike here, but for names that need quotes.
-            let is_alike = row.shared.is_some() && step.member().is_none_or(Crate::is_plain);
-            let own = if is_alike { None } else { row.krate };
-            if !checked.insert((row.shared, own, row.test, row.platform, row.krate.is_some())) {
-                continue;
-            }
-            let test = step.test;
-            for message in problems(&step) {
-                if reported.insert((row.shared, own, row.test, message.clone())) {
-                    found.push(step.description.command_error(test, message));
+        for steps in self.by_test() {
+            let mut checked = HashSet::new();
+            let mut reported = HashSet::new();
+            for step in steps {
+                // All crates are alike here, but for names that need quotes.
+                if !checked.insert(step.platform) && step.member().is_none_or(Crate::is_plain) {
+                    continue;
+                }
+                for message in problems(step) {
+                    if reported.insert(message.clone()) {
+                        found.push(step.finding(
+                            Severity::Error,
+                            step.test.command_offset,
+                            message,
+                        ));
+                    }
                 }
             }
         }
     }
 
-    /// Reports keys that more than one step has, and dependencies on steps that are not there. The plan
-    /// is that of a pipeline: `ci`, which runs a part of it, ignores both.
+    /// Reports keys that more than one step has, and dependencies on steps that are not there, for each
+    /// test once. The plan is that of a pipeline: `ci`, which runs a part of it, ignores both.
     pub(crate) fn check_keys(&self, found: &Diagnostics) {
         let labels = self.labels_by_key(found);
         let known: Vec<&str> = labels.keys().map(String::as_str).collect();
-        let mut reported = HashSet::new();
-        for step in self.steps() {
+        for steps in self.by_test() {
             // What Buildkite interpolates is not known yet.
-            let wanted =
-                buildkite::dependencies(&step.test.forwarded).filter(|it| !it.contains('$'));
-            for key in wanted.map(|text| filled(&step, text)) {
-                let is_known = labels.contains_key(&key);
-                if is_known || !reported.insert((std::ptr::from_ref(step.test), key.clone())) {
-                    continue;
-                }
-                let hint = nearest::hint(&key, &known);
+            let wanted = |step: &Step<'_>| -> Vec<String> {
+                let keys = buildkite::dependencies(&step.test.forwarded);
+                keys.filter(|key| !key.contains('$')).map(|key| filled(step, key)).collect()
+            };
+            let wanted: BTreeSet<String> = steps.iter().flat_map(wanted).collect();
+            for key in wanted.iter().filter(|key| !labels.contains_key(*key)) {
+                let hint = nearest::hint(key, &known);
                 let message =
                     format!("`depends_on`: no step of the pipeline has the key `{key}`{hint}");
-                let offset = step.test.depends_on_offset;
-                found.push(step.description.key_finding(step.test, offset, message));
+                found.push(key_finding(&steps[0], steps[0].test.depends_on_offset, message));
             }
         }
     }
 
     /// The label of the step with each key. Reports keys that more than one step has.
-    fn labels_by_key(&self, found: &Diagnostics) -> HashMap<String, String> {
-        let mut labels: HashMap<String, String> = HashMap::new();
-        let mut reported = HashSet::new();
-        for step in self.steps() {
-            for key in buildkite::own_keys(&step.test.forwarded).map(|key| filled(&step, key)) {
-                let label = step.label();
-                let Some(other) = labels.get(&key) else {
-                    labels.insert(key, label);
-                    continue;
-                };
-                if reported.insert(std::ptr::from_ref(step.test)) {
-                    let message = format!(
-                        "the steps `{other}` and `{label}` have the same key `{key}`; \
-                         `{{target_platform}}` and `{{crate}}` in a key make it unique"
-                    );
-                    let offset = step.test.key_offset;
-                    found.push(step.description.key_finding(step.test, offset, message));
+    fn labels_by_key(&self, found: &Diagnostics) -> BTreeMap<String, String> {
+        let mut labels: BTreeMap<String, String> = BTreeMap::new();
+        for steps in self.by_test() {
+            let mut duplicate = None;
+            for step in steps {
+                for key in buildkite::own_keys(&step.test.forwarded).map(|key| filled(step, key)) {
+                    let label = step.label();
+                    if let Some(other) = labels.get(&key) {
+                        duplicate.get_or_insert(format!(
+                            "the steps `{other}` and `{label}` have the same key `{key}`; \
+                             `{{target_platform}}` and `{{crate}}` in a key make it unique"
+                        ));
+                    } else {
+                        labels.insert(key, label);
+                    }
                 }
+            }
+            if let Some(message) = duplicate {
+                found.push(key_finding(&steps[0], steps[0].test.key_offset, message));
             }
         }
         labels
     }
+}
+
+/// A finding about a `key` or `depends_on`.
+fn key_finding(step: &Step<'_>, offset: usize, message: String) -> Diagnostic {
+    // What Buildkite makes of the steps of a matrix is not known here.
+    let is_matrix = step.test.forwarded.contains_key("matrix");
+    let severity = if is_matrix { Severity::Warning } else { Severity::Error };
+    step.finding(severity, offset, message)
 }
 
 /// What is wrong with the placeholders of a step.
@@ -278,11 +220,6 @@ fn filled(step: &Step<'_>, text: &str) -> String {
     placeholder::fill_unquoted(text, &step.placeholders(""))
 }
 
-/// More than four thousand million tests do not fit into memory in the first place.
-fn index_u32(index: usize) -> u32 {
-    u32::try_from(index).expect("fewer than 2^32 tests")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,7 +230,7 @@ mod tests {
         let found = Diagnostics::default();
         let plan = Plan::build(inputs, &found);
         assert!(!found.has_errors(), "{found:?}");
-        plan.steps().map(|step| step.label()).collect()
+        plan.steps.iter().map(Step::label).collect()
     }
 
     #[test]
@@ -376,7 +313,7 @@ mod tests {
         inputs.workspace = Some(workspace::Workspace { crates, ..Default::default() });
         let found = Diagnostics::default();
         let plan = Plan::build(&inputs, &found);
-        let steps = plan.steps();
+        let steps = plan.steps.iter();
         let mut lines: Vec<String> = steps
             .map(|step| format!("{}: {}", step.label(), step.uploaded_command("cargo xtask")))
             .collect();

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::plan::description::{self, CratePath, PatchRef, Test, TestDescription};
+use crate::plan::description::{self, Test, TestDescription};
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field};
 use crate::text::nearest;
@@ -128,14 +128,11 @@ impl Patch {
         // Extra arguments are words and no shell text: nothing in them is expanded on the way.
         let words = self.extra_args.iter().map(|argument| shell::quote_for_upload(argument));
         let words = words.collect::<Vec<_>>().join(" ");
-        // Offsets in the merged text mean nothing to a reader.
-        let offset = entry.node.offset;
-        let changes_command = self.changes.contains_key("command") || !self.extra_args.is_empty();
         Some(Test {
             command: shell::with_words(&test.command, &words),
-            command_offset: offset,
-            crate_path: test.crate_path.map(|own| CratePath { offset, ..own }),
-            patch: Some(PatchRef { offset: self.offset, changes_command }),
+            // Offsets in the merged text mean nothing to a reader.
+            command_offset: entry.node.offset,
+            patch_offset: Some(self.offset),
             ..test
         })
     }

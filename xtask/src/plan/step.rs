@@ -14,6 +14,7 @@ use crate::plan::inputs::Inputs;
 use crate::plan::placeholder::{self, Values};
 use crate::plan::platform::Platform;
 use crate::plan::workspace::{Chunk, Crate};
+use crate::text::diagnostic::{Diagnostic, Severity};
 use crate::text::shell as shell_text;
 
 /// A test on a platform, with all that decides what the step looks like.
@@ -37,6 +38,14 @@ impl<'a> Step<'a> {
         let prefix = self.member().map(|member| format!("{}: ", member.name)).unwrap_or_default();
         let suffix = self.platform.map(|platform| format!("-{platform}")).unwrap_or_default();
         format!("{prefix}{}{suffix}", self.test.name)
+    }
+
+    /// A finding about the test, which stands at `offset` unless the overrides change the test.
+    pub(crate) fn finding(&self, severity: Severity, offset: usize, message: String) -> Diagnostic {
+        match (&self.description.overrides, self.test.patch_offset) {
+            (Some(source), Some(offset)) => source.finding(severity, offset, message),
+            _ => self.description.source.finding(severity, offset, message),
+        }
     }
 
     /// What a change has to touch for the step to run; `None` if nothing is asked. A test's own
@@ -84,7 +93,7 @@ impl<'a> Step<'a> {
     where
         'a: 'v,
     {
-        let own_path = self.test.crate_path.as_ref().map(|own| own.path.as_str());
+        let own_path = self.test.crate_path.as_deref();
         Values {
             target_platform: self.platform.map(Platform::name),
             crate_name: self.member().map(|member| &*member.name),
@@ -243,7 +252,7 @@ mod tests {
     fn check(test: &str, platform: Platform, variables: &[(&str, &str)], want: &Expect) {
         let inputs = inputs(&format!(r#"{{"tests": [{test}]}}"#), &[platform], variables);
         let plan = Plan::build(&inputs, &Diagnostics::default());
-        let step = plan.steps().next().unwrap();
+        let step = plan.steps[0];
         let label = format!("label: {}", json!(step.label()));
         let command = format!("command: {}", json!(step.uploaded_command("cargo xtask")));
         let body = step.body();
@@ -351,7 +360,8 @@ mod tests {
         let unavailable = json!({"automatic": [{"exit_status": 75, "limit": 2}]});
         inputs.settings.retry = unavailable.as_object().unwrap().clone();
         let plan = Plan::build(&inputs, &Diagnostics::default());
-        let retries: Vec<Value> = plan.steps().map(|step| step.body()["retry"].clone()).collect();
+        let retries: Vec<Value> =
+            plan.steps.iter().map(|step| step.body()["retry"].clone()).collect();
         assert_eq!(retries, [unavailable, json!({"manual": false})]);
     }
 

@@ -82,7 +82,7 @@ fn pipeline(description: &Value, overrides: Option<&Value>) -> String {
     };
     let plan = Plan::build(&inputs, &found);
     assert!(!found.has_errors(), "{found:?}");
-    written(&Pipeline { plan: &plan, rows: &plan.rows, xtask: "cargo xtask" }, Format::Json)
+    written(&Pipeline { steps: &plan.steps, xtask: "cargo xtask" }, Format::Json)
 }
 
 #[test]

@@ -355,7 +355,7 @@ fn yaml_and_json_have_the_steps_that_were_asked_for_and_no_other_word() {
         let found = Diagnostics::default();
         let plan = Plan::build(&inputs, &found);
         assert!(!found.has_errors(), "{found:?}");
-        let pipeline = Pipeline { plan: &plan, rows: &plan.rows, xtask: &world.xtask };
+        let pipeline = Pipeline { steps: &plan.steps, xtask: &world.xtask };
         let wanted = json!({"steps": world.steps()});
         assert_eq!(written(&pipeline, Format::Yaml), Format::Yaml.text(&wanted).unwrap());
         let json = Format::Json.text(&wanted).unwrap();
