@@ -23,30 +23,20 @@ pub(crate) struct Pipeline<'a> {
 impl Pipeline<'_> {
     /// Writes the whole pipeline, step by step.
     pub(crate) fn write(&self, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
-        let frame = format.frame();
-        if self.steps.is_empty() {
-            out.write_all(format.list(&[])?.as_bytes())?;
-        } else {
-            out.write_all(frame.opening.as_bytes())?;
-            let mut cache = Cache::default();
-            for (number, step) in self.steps.iter().enumerate() {
-                let between = if number == 0 { "" } else { frame.between };
-                out.write_all(between.as_bytes())?;
-                let Frame { step_opening, label_key, command_key, joint, .. } = frame;
-                let label = format.string(&step.label())?;
-                let command = format.string(&step.uploaded_command(self.xtask))?;
-                let body = cache.body(format, step)?;
-                write!(
-                    out,
-                    "{step_opening}{label_key}{label}{joint}{command_key}{command}{joint}{body}"
-                )?;
-                if let Some(gate) = cache.gate(format, step)? {
-                    write!(out, "{joint}{gate}")?;
-                }
-                out.write_all(frame.step_closing.as_bytes())?;
+        let Frame { opening, joint, between, closing } = format.frame();
+        let mut cache = Cache::default();
+        for (number, step) in self.steps.iter().enumerate() {
+            let before = if number == 0 { opening } else { between };
+            let label = format.pair("label", &step.label())?;
+            let command = format.pair("command", &step.uploaded_command(self.xtask))?;
+            let body = cache.body(format, step)?;
+            write!(out, "{before}{label}{joint}{command}{joint}{body}")?;
+            if let Some(gate) = cache.gate(format, step)? {
+                write!(out, "{joint}{gate}")?;
             }
-            out.write_all(frame.closing.as_bytes())?;
         }
+        let end = if self.steps.is_empty() { &format.list(&[])? } else { closing };
+        out.write_all(end.as_bytes())?;
         if format == Format::Json {
             writeln!(out)?;
         }
@@ -61,41 +51,28 @@ impl Pipeline<'_> {
     }
 }
 
-/// The text between steps, and between the parts of one.
+/// The text around the keys of a pipeline's steps.
 struct Frame {
+    /// Before the first step.
     opening: &'static str,
-    step_opening: &'static str,
-    label_key: &'static str,
-    command_key: &'static str,
     /// Between two keys of a step.
     joint: &'static str,
-    step_closing: &'static str,
     between: &'static str,
+    /// After the last step.
     closing: &'static str,
 }
 
 impl Format {
     fn frame(self) -> Frame {
         match self {
-            Format::Yaml => Frame {
-                opening: "steps:\n",
-                step_opening: "- ",
-                label_key: "label: ",
-                command_key: "command: ",
-                joint: "  ",
-                step_closing: "",
-                between: "",
-                closing: "",
-            },
+            Format::Yaml => {
+                Frame { opening: "steps:\n- ", joint: "  ", between: "- ", closing: "" }
+            }
             Format::Json => Frame {
-                opening: "{\n  \"steps\": [\n",
-                step_opening: "    {\n",
-                label_key: "      \"label\": ",
-                command_key: "      \"command\": ",
+                opening: "{\n  \"steps\": [\n    {\n",
                 joint: ",\n",
-                step_closing: "\n    }",
-                between: ",\n",
-                closing: "\n  ]\n}",
+                between: "\n    },\n    {\n",
+                closing: "\n    }\n  ]\n}",
             },
         }
     }
@@ -117,25 +94,21 @@ impl Format {
         self.text(&Steps(steps))
     }
 
-    /// A string as the value of its key.
-    fn string(self, text: &str) -> anyhow::Result<String> {
-        match self {
+    /// A key of a step with its text.
+    fn pair(self, key: &str, text: &str) -> anyhow::Result<String> {
+        Ok(match self {
             // In a list a text is written as it is after a key.
-            Format::Yaml => Ok(self.text(&[text])?.split_off("- ".len())),
-            Format::Json => self.text(&text),
-        }
+            Format::Yaml => format!("{key}: {}", &self.text(&[text])?["- ".len()..]),
+            Format::Json => format!("      \"{key}\": {}", self.text(&text)?),
+        })
     }
 
     /// Some keys of a step, without what stands before and after them.
     fn keys(self, keys: &Map<String, Value>) -> anyhow::Result<Rc<str>> {
         let text = self.list(&[keys])?;
-        let Frame { opening, step_opening, step_closing, closing, .. } = self.frame();
-        let inner = text
-            .strip_prefix(opening)
-            .and_then(|text| text.strip_prefix(step_opening))
-            .and_then(|text| text.strip_suffix(closing))
-            .and_then(|text| text.strip_suffix(step_closing));
-        Ok(inner.expect("both serializers write a list of one step like this").into())
+        let Frame { opening, closing, .. } = self.frame();
+        let keys = text.strip_prefix(opening).and_then(|text| text.strip_suffix(closing));
+        Ok(keys.expect("both serializers write a list of one step like this").into())
     }
 }
 
