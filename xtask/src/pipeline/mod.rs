@@ -7,7 +7,7 @@ pub(crate) mod upload;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::cli::pipeline::{Destination, Format, Options};
 use crate::context::Context;
@@ -17,7 +17,6 @@ use crate::inputs as gather;
 use crate::inputs::Request;
 use crate::outcome::Outcome;
 use crate::pipeline::render::Pipeline;
-use crate::pipeline::upload::Progress;
 use crate::plan::Plan;
 use crate::text::diagnostic::{Diagnostics, Failure};
 use crate::text::fingerprint;
@@ -105,28 +104,55 @@ const NEW_BUILD: &str =
 /// Fails if the agent cannot be started or fails, or if an earlier attempt of the job ended before
 /// its upload was complete (exit code 75).
 fn upload_once(cx: &Context, parts: &[Pipeline<'_>]) -> anyhow::Result<()> {
-    let Some(record) = Record::of(cx, parts)? else { return upload_all(cx, parts) };
-    match record.read()? {
-        Progress::NotBegun => (),
-        Progress::Begun => {
+    let Some(key) = record_key(cx, parts)? else { return upload_all(cx, parts) };
+    let set = |state| {
+        let set = buildkite_agent::set_meta_data(&cx.sh, &key, state);
+        cx.process(set).tee_stderr().read()
+    };
+    match recorded(cx, &key).context("nothing was uploaded")?.as_str() {
+        upload::NOT_BEGUN => (),
+        upload::BEGUN => {
             let message = "nothing was uploaded: an earlier attempt of this job has begun to upload, \
                            and the build may have a part of the steps";
             return Err(Failure::new(message).help(NEW_BUILD).into());
         }
-        Progress::Complete => {
+        upload::COMPLETE => {
             terminal::say(
                 "nothing was uploaded: an earlier attempt of this job uploaded all steps",
             );
             return Ok(());
         }
+        state => bail!("nothing was uploaded: the meta-data `{key}` is `{}`", visible(state)),
     }
-    record.write(Progress::Begun).context("nothing was uploaded")?;
+    set(upload::BEGUN).context("nothing was uploaded")?;
     upload_all(cx, parts)?;
     // Where this fails, the record still keeps another attempt from uploading.
-    if let Err(error) = record.write(Progress::Complete) {
+    if let Err(error) = set(upload::COMPLETE) {
         terminal::say(&format!("warning: {error:#}"));
     }
     Ok(())
+}
+
+/// The key of the build's meta-data about this upload, which all attempts of the job share; `None`
+/// outside of a job. All attempts of a job are of one step; an upload of another plan by the same step
+/// has a record of its own.
+fn record_key(cx: &Context, parts: &[Pipeline<'_>]) -> anyhow::Result<Option<String>> {
+    let Some(step) = cx.lookup("BUILDKITE_STEP_ID") else { return Ok(None) };
+    let mut all = String::new();
+    for part in parts {
+        all += &fingerprint(&part.text(Format::Json)?);
+    }
+    Ok(Some(format!("rust-vmm-ci-upload:{step}:{}", fingerprint(all.as_bytes()))))
+}
+
+/// How far an earlier attempt of the job came.
+fn recorded(cx: &Context, key: &str) -> anyhow::Result<String> {
+    // The first attempt has no record, and the agent warns of meta-data that is not there.
+    if cx.lookup("BUILDKITE_RETRY_COUNT").as_deref() == Some("0") {
+        return Ok(upload::NOT_BEGUN.to_owned());
+    }
+    let get = buildkite_agent::meta_data(&cx.sh, key, upload::NOT_BEGUN);
+    cx.process(get).tee_stderr().read_text()
 }
 
 fn upload_all(cx: &Context, parts: &[Pipeline<'_>]) -> anyhow::Result<()> {
@@ -148,44 +174,6 @@ fn upload_all(cx: &Context, parts: &[Pipeline<'_>]) -> anyhow::Result<()> {
     });
     report_problems(cx, &log);
     result
-}
-
-/// The build's meta-data about this upload, which all attempts of the job share.
-struct Record<'a> {
-    cx: &'a Context,
-    key: String,
-}
-
-impl Record<'_> {
-    /// `None` outside of a job. All attempts of a job are of one step; an upload of another plan by
-    /// the same step has a record of its own.
-    fn of<'a>(cx: &'a Context, parts: &[Pipeline<'_>]) -> anyhow::Result<Option<Record<'a>>> {
-        let Some(step) = cx.lookup("BUILDKITE_STEP_ID") else { return Ok(None) };
-        let mut all = String::new();
-        for part in parts {
-            all += &fingerprint(&part.text(Format::Json)?);
-        }
-        let key = format!("rust-vmm-ci-upload:{step}:{}", fingerprint(all.as_bytes()));
-        Ok(Some(Record { cx, key }))
-    }
-
-    fn read(&self) -> anyhow::Result<Progress> {
-        // The first attempt has no record, and the agent warns of meta-data that is not there.
-        if self.cx.lookup("BUILDKITE_RETRY_COUNT").as_deref() == Some("0") {
-            return Ok(Progress::NotBegun);
-        }
-        let default = Progress::NotBegun.name();
-        let get = buildkite_agent::meta_data(&self.cx.sh, &self.key, default);
-        let name = self.cx.process(get).tee_stderr().read_text().context("nothing was uploaded")?;
-        Progress::from_name(&name).with_context(|| {
-            format!("nothing was uploaded: the meta-data `{}` is `{}`", self.key, visible(&name))
-        })
-    }
-
-    fn write(&self, progress: Progress) -> anyhow::Result<()> {
-        let set = buildkite_agent::set_meta_data(&self.cx.sh, &self.key, progress.name());
-        self.cx.process(set).tee_stderr().read().map(drop)
-    }
 }
 
 /// Repeats at the end what is easily missed in the middle of a log.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::plan::Plan;
 use crate::plan::step::Step;
-use crate::text::sanitize::visible;
+use crate::text::sanitize::{visible, without_escapes};
 
 /// Buildkite takes no more in one upload.
 ///
@@ -84,35 +84,16 @@ pub(crate) fn warnings(plan: &Plan<'_>, is_upload: bool) -> Vec<String> {
 
 /// What the build's meta-data says about an upload: a job that runs again must not upload what the
 /// build has already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    NotBegun,
-    /// The build has any number of the steps.
-    Begun,
-    Complete,
-}
-
-impl Progress {
-    const ALL: [Progress; 3] = [Progress::NotBegun, Progress::Begun, Progress::Complete];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Progress::NotBegun => "not begun",
-            Progress::Begun => "begun",
-            Progress::Complete => "complete",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Progress> {
-        Progress::ALL.into_iter().find(|progress| progress.name() == name)
-    }
-}
+pub(crate) const NOT_BEGUN: &str = "not begun";
+/// The build has any number of the steps.
+pub(crate) const BEGUN: &str = "begun";
+pub(crate) const COMPLETE: &str = "complete";
 
 /// The lines of the agent's log that are warnings or errors, each once, without colours.
 pub(crate) fn problems(log: &str) -> Vec<String> {
     const LEVELS: [&str; 3] = ["WARN", "ERROR", "FATAL"];
     let mut problems: Vec<String> = Vec::new();
-    for line in log.lines().map(without_colours) {
+    for line in without_escapes(log).lines().map(visible) {
         // `2026-11-26 16:32:08 ERROR  ...`
         let level = line.split_whitespace().take(3).any(|word| LEVELS.contains(&word));
         if !level && !line.starts_with("buildkite-agent: fatal: ") {
@@ -136,16 +117,6 @@ fn message(line: &str) -> &str {
 pub(crate) fn gates_off(problems: &[String]) -> Option<&str> {
     let is_it = |line: &&String| line.contains("not skipping any pipeline steps");
     problems.iter().find(is_it).map(|line| message(line).trim_start())
-}
-
-fn without_colours(line: &str) -> String {
-    let mut pieces = line.split("\u{1b}[");
-    let mut plain = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let end = piece.find(|c: char| c.is_ascii_alphabetic()).map_or(piece.len(), |end| end + 1);
-        plain.push_str(&piece[end..]);
-    }
-    visible(&plain)
 }
 
 #[cfg(test)]
@@ -210,7 +181,7 @@ mod tests {
             [
                 "2026-11-26 16:25:52 ERROR  Couldn't determine git diff from upstream, not skipping \
                  any pipeline steps: x",
-                "2026-11-26 16:25:53 WARN   a\u{fffd}b",
+                "2026-11-26 16:25:53 WARN   ab",
                 "buildkite-agent: fatal: no such job",
             ]
         );
