@@ -10,7 +10,7 @@ use xshell::Shell;
 
 use crate::context::Context;
 use crate::host::{cargo, files, terminal};
-use crate::plan::consumer::{self, AliasChoice, OurAlias};
+use crate::plan::consumer::{self, Alias, OurAlias};
 use crate::plan::description::TestDescription;
 use crate::plan::inputs::{self as plan_inputs, Environment, Inputs, Settings};
 use crate::plan::metadata::Metadata;
@@ -142,16 +142,16 @@ pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     if !inputs.tests().any(|test| placeholder::occurs(&test.command, placeholder::XTASK)) {
         return Ok(consumer::USUAL_ALIAS.to_owned());
     }
-    let choice = choose_alias(cx)?;
-    if let Some(problem) = choice.problem(&checkout_path(cx)?) {
+    let Alias { command, problem } = choose_alias(cx)?;
+    if let Some(problem) = problem {
         terminal::report_warnings(&[Diagnostic { severity: Severity::Warning, ..problem }]);
     }
-    Ok(choice.command())
+    Ok(command)
 }
 
 /// How this tool is called here, for messages.
 pub(crate) fn own_alias(cx: &Context) -> anyhow::Result<String> {
-    Ok(choose_alias(cx)?.command())
+    Ok(choose_alias(cx)?.command)
 }
 
 /// As [`own_alias`], outside of any command. Where it cannot be found out, it is the usual one: a
@@ -162,28 +162,21 @@ pub(crate) fn own_alias_or_usual() -> String {
 }
 
 /// Which alias of cargo's calls this tool.
-pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<AliasChoice> {
+pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Alias> {
+    let checkout = checkout_path(cx)?;
     let mut manifests = cx.project.own_manifests();
-    if cx.project.checkout_in_root().is_none() {
-        // Started from elsewhere, and the alias names the consumer's own submodule.
-        manifests.push(format!("{}/xtask/Cargo.toml", checkout_path(cx)?));
-    }
+    // Started from elsewhere, and the alias names the consumer's own submodule.
+    manifests.push(format!("{checkout}/xtask/Cargo.toml"));
     let ours = OurAlias { manifests, at_root: cx.project.is_own_consumer() };
-    if let Some(name) = configured_alias(cx, &ours)? {
-        return Ok(AliasChoice::Known(format!("cargo {name}")));
+    let is_alias = |name: &String| name.starts_with("CARGO_ALIAS_");
+    let is_all =
+        !cx.environment.keys().any(is_alias) && !cx.project.root.join(".cargo/config").exists();
+    let config = read(cx, ".cargo/config.toml")?.filter(|_| is_all);
+    if let Some(alias) = config.and_then(|it| consumer::configured_alias(&it, &ours, &checkout)) {
+        return Ok(alias);
     }
     let list = cx.process(cargo::list(&cx.sh)).read_text().unwrap_or_default();
-    Ok(consumer::choose_alias(&list, &ours))
-}
-
-/// The name of the alias, where the root's configuration alone decides about it.
-fn configured_alias(cx: &Context, ours: &OurAlias) -> anyhow::Result<Option<String>> {
-    let is_alias = |name: &String| name.starts_with("CARGO_ALIAS_");
-    if cx.environment.keys().any(is_alias) || cx.project.root.join(".cargo/config").exists() {
-        return Ok(None);
-    }
-    Ok(read(cx, ".cargo/config.toml")?
-        .and_then(|text| consumer::configured_alias(&text, ours).map(str::to_owned)))
+    Ok(consumer::choose_alias(&consumer::listed_aliases(&list), &ours, &checkout))
 }
 
 /// A description that the command line names.

@@ -110,8 +110,7 @@ impl Examination<'_> {
         self.findings.extend("cargo-config", finding);
         let config = old.or(new);
         if knows_aliases {
-            let checkout = gather::checkout_path(self.cx)?;
-            let problem = gather::choose_alias(self.cx)?.problem(&checkout);
+            let problem = gather::choose_alias(self.cx)?.problem;
             let problem = problem.map(|problem| repository::at_alias(problem, config.as_ref()));
             self.findings.extend("alias", problem);
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::plan::consumer::{self, OurAlias};
-use crate::text::{has_extension, toml};
+use crate::plan::consumer::{self, CargoConfig, OurAlias};
+use crate::text::has_extension;
 
 /// The repository as it is.
 #[derive(Debug, Default)]
@@ -40,39 +40,6 @@ pub(crate) struct Hook {
     pub(crate) is_in_tree: bool,
     /// The directory is outside of the repository, for several of them.
     pub(crate) is_shared: bool,
-}
-
-/// What a cargo configuration says about aliases and the target.
-#[derive(Debug, Default)]
-pub(crate) struct CargoConfig {
-    /// Each with what it stands for, as one line.
-    pub(crate) aliases: Vec<(String, String)>,
-    /// What cargo builds for unless it is told; empty is the host.
-    pub(crate) targets: Vec<String>,
-}
-
-impl CargoConfig {
-    /// The error is the byte at which a line starts that is not TOML.
-    pub(crate) fn parse(text: &str) -> Result<CargoConfig, usize> {
-        let mut config = CargoConfig::default();
-        for statement in toml::statements(text)? {
-            let Some(value) = statement.value else { continue };
-            match statement.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                ["alias", name] => {
-                    config.aliases.push((name.to_owned(), toml::strings(value).join(" ")));
-                }
-                ["build", "target"] => config.targets = toml::strings(value),
-                _ => (),
-            }
-        }
-        Ok(config)
-    }
-
-    /// The host in the compiler's version, where cargo builds for another target.
-    pub(crate) fn foreign_host(&self, version: &str) -> Option<String> {
-        let host = version.lines().find_map(|line| line.strip_prefix("host: "))?;
-        (!self.targets.is_empty() && self.targets != [host]).then(|| host.to_owned())
-    }
 }
 
 pub(crate) const CONFIG: &str = ".cargo/config.toml";

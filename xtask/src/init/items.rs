@@ -5,9 +5,9 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::init::answers::Answers;
-use crate::init::facts::{self, CargoConfig, Facts};
+use crate::init::facts::{self, Facts};
 use crate::init::predecessor::{self, Conversion};
-use crate::plan::consumer;
+use crate::plan::consumer::{self, CargoConfig};
 use crate::plan::platform::{self, Platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
 use crate::text::{has_extension, shell, toml};

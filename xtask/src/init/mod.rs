@@ -19,11 +19,12 @@ use crate::host::files::{self, Replacement};
 use crate::host::git::Git;
 use crate::host::terminal;
 use crate::init::answers::{Answers, Question};
-use crate::init::facts::{CargoConfig, Facts, Hook};
+use crate::init::facts::{Facts, Hook};
 use crate::init::items::Item;
 use crate::inputs;
 use crate::outcome::Outcome;
-use crate::plan::{consumer, workspace};
+use crate::plan::consumer::{self, CargoConfig};
+use crate::plan::workspace;
 use crate::project::RUST_VERSION;
 use crate::text::diagnostic::{Rejected, Source};
 

@@ -122,7 +122,7 @@ pub(crate) fn next_steps(facts: &Facts, answers: &Answers, items: &[Item]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::facts::CargoConfig;
+    use crate::plan::consumer::CargoConfig;
     use expect_test::expect;
 
     fn written(path: &str, state: State) -> Item {

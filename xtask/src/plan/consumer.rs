@@ -1,6 +1,8 @@
 //! Pure. What a consumer's repository has of this tool: the submodule, the cargo alias, the files that
 //! `init` copies, and the coverage configurations; and the toolchain that has to build it.
 
+use std::collections::BTreeMap;
+
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{shell, toml};
 
@@ -11,17 +13,16 @@ pub(crate) fn checkout_path(inside: Option<&str>, gitmodules: Option<&str>) -> S
     if let Some(path) = inside.filter(|path| !path.is_empty()) {
         return path.to_owned();
     }
-    let is_ours =
-        |value: &str| value.trim_end_matches('/').trim_end_matches(".git").ends_with(NAME);
-    let sections = gitmodules.unwrap_or_default().split("[submodule ").skip(1);
-    for section in sections {
-        let value_of = |key: &str| {
-            let pairs = section.lines().filter_map(|line| line.split_once('='));
-            pairs.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim()).next_back()
+    for section in gitmodules.unwrap_or_default().split("[submodule ").skip(1) {
+        let pairs = section.lines().filter_map(|line| line.split_once('='));
+        let values: BTreeMap<&str, &str> =
+            pairs.map(|(key, value)| (key.trim(), value.trim().trim_end_matches('/'))).collect();
+        let is_ours = |key: &&str| {
+            values.get(key).is_some_and(|it| it.trim_end_matches(".git").ends_with(NAME))
         };
-        let (path, url) = (value_of("path"), value_of("url"));
-        if let Some(path) = path.filter(|path| is_ours(path) || url.is_some_and(is_ours)) {
-            return path.trim_end_matches('/').to_owned();
+        let path = values.get("path").filter(|_| ["path", "url"].iter().any(is_ours));
+        if let Some(path) = path {
+            return (*path).to_owned();
         }
     }
     NAME.to_owned()
@@ -42,8 +43,7 @@ pub(crate) struct OurAlias {
 impl OurAlias {
     /// Whether an alias that stands for this calls this tool.
     pub(crate) fn is_named_by(&self, expansion: &str) -> bool {
-        let words = expansion.split(|c: char| c.is_whitespace() || "=\"',[]".contains(c));
-        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = expansion.split([' ', '=']).collect();
         let value_of =
             |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1]);
         let manifest = value_of("--manifest-path").map(|path| path.trim_start_matches("./"));
@@ -55,85 +55,94 @@ impl OurAlias {
     }
 }
 
-/// Which alias calls this tool.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AliasChoice {
-    /// The command line to use.
-    Known(String),
-    /// `cargo xtask` is another tool's and no other alias is ours.
-    Taken { expansion: String },
-    /// There is no alias for this tool.
-    Missing,
+/// What a cargo configuration says about aliases and the target.
+#[derive(Debug, Default)]
+pub(crate) struct CargoConfig {
+    /// Each with what it stands for, as one line.
+    pub(crate) aliases: Vec<(String, String)>,
+    /// What cargo builds for unless it is told; empty is the host.
+    pub(crate) targets: Vec<String>,
 }
 
-impl AliasChoice {
-    /// The command line to use, which may be a guess.
-    pub(crate) fn command(self) -> String {
-        match self {
-            AliasChoice::Known(command) => command,
-            AliasChoice::Taken { .. } | AliasChoice::Missing => USUAL_ALIAS.to_owned(),
+impl CargoConfig {
+    /// The error is the byte at which a line starts that is not TOML.
+    pub(crate) fn parse(text: &str) -> Result<CargoConfig, usize> {
+        let mut config = CargoConfig::default();
+        for statement in toml::statements(text)? {
+            let Some(value) = statement.value else { continue };
+            match statement.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                ["alias", name] => {
+                    config.aliases.push((name.to_owned(), toml::strings(value).join(" ")));
+                }
+                ["build", "target"] => config.targets = toml::strings(value),
+                _ => (),
+            }
         }
+        Ok(config)
     }
 
-    /// What is wrong, and how to mend it. `checkout` is where this repository is in the consumer's.
-    pub(crate) fn problem(&self, checkout: &str) -> Option<Diagnostic> {
-        let (message, alias) = match self {
-            AliasChoice::Known(_) => return None,
-            AliasChoice::Taken { expansion } => (
-                format!(
-                    "`{USUAL_ALIAS}` is an alias of another tool (`{expansion}`), and none points to \
-                     this one"
-                ),
-                "one of another name, for example `ci-xtask`,",
-            ),
-            AliasChoice::Missing => (
-                format!("no cargo alias points to this tool; steps will use `{USUAL_ALIAS}`"),
-                "one",
-            ),
-        };
-        Some(Diagnostic::error(message).help(format!(
-            "add {alias} with `cargo run --locked --target-dir target/xtask --manifest-path \
-             {checkout}/xtask/Cargo.toml -- init`"
-        )))
+    /// The host in the compiler's version, where cargo builds for another target.
+    pub(crate) fn foreign_host(&self, version: &str) -> Option<String> {
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "))?;
+        (!self.targets.is_empty() && self.targets != [host]).then(|| host.to_owned())
     }
 }
 
-/// Decides from what `cargo --list` prints.
-pub(crate) fn choose_alias(cargo_list: &str, ours: &OurAlias) -> AliasChoice {
-    let aliases: Vec<(&str, &str)> = cargo_list.lines().filter_map(parse_alias).collect();
-    let usual = aliases.iter().find(|(name, _)| *name == "xtask");
-    if usual.is_some_and(|(_, expansion)| ours.is_named_by(expansion)) {
-        return AliasChoice::Known(USUAL_ALIAS.to_owned());
+/// The aliases among the commands that `cargo --list` prints, each with what it stands for.
+pub(crate) fn listed_aliases(cargo_list: &str) -> Vec<(String, String)> {
+    let alias = |line: &str| {
+        let (name, rest) = line.trim().split_once(char::is_whitespace)?;
+        Some((name.to_owned(), rest.trim().strip_prefix("alias: ")?.to_owned()))
+    };
+    cargo_list.lines().filter_map(alias).collect()
+}
+
+/// The alias for this tool that a cargo configuration decides about, to save asking cargo: one further
+/// up may have what is not named here.
+pub(crate) fn configured_alias(
+    cargo_config: &str,
+    ours: &OurAlias,
+    checkout: &str,
+) -> Option<Alias> {
+    let aliases = CargoConfig::parse(cargo_config).ok()?.aliases;
+    let has_usual = aliases.iter().any(|(name, _)| name == "xtask");
+    let alias = choose_alias(&aliases, ours, checkout);
+    Some(alias).filter(|alias| has_usual && alias.problem.is_none())
+}
+
+/// How this tool is called.
+#[derive(Debug)]
+pub(crate) struct Alias {
+    /// The command line, a guess where there is a problem.
+    pub(crate) command: String,
+    /// Why no alias calls this tool, and how to add one.
+    pub(crate) problem: Option<Diagnostic>,
+}
+
+/// Decides which of cargo's aliases to use. `checkout` is where this repository is in the consumer's.
+pub(crate) fn choose_alias(aliases: &[(String, String)], ours: &OurAlias, checkout: &str) -> Alias {
+    let own = aliases.iter().filter(|(_, expansion)| ours.is_named_by(expansion));
+    if let Some((name, _)) = own.min_by_key(|(name, _)| name != "xtask") {
+        let command = format!("cargo {}", shell::quote_for_upload(name));
+        return Alias { command, problem: None };
     }
-    match (aliases.iter().find(|(_, expansion)| ours.is_named_by(expansion)), usual) {
-        (Some((name, _)), _) => {
-            AliasChoice::Known(format!("cargo {}", shell::quote_for_upload(name)))
+    let (message, alias) = match aliases.iter().find(|(name, _)| name == "xtask") {
+        Some((_, expansion)) => (
+            format!(
+                "`{USUAL_ALIAS}` is an alias of another tool (`{expansion}`), and none points to \
+                 this one"
+            ),
+            "one of another name, for example `ci-xtask`,",
+        ),
+        None => {
+            (format!("no cargo alias points to this tool; steps will use `{USUAL_ALIAS}`"), "one")
         }
-        (None, Some((_, expansion))) => AliasChoice::Taken { expansion: (*expansion).to_owned() },
-        (None, None) => AliasChoice::Missing,
-    }
-}
-
-/// The name of the alias for this tool that a cargo configuration has on one line, the usual name
-/// first. It saves asking cargo; any doubt is `None`.
-pub(crate) fn configured_alias<'c>(cargo_config: &'c str, ours: &OurAlias) -> Option<&'c str> {
-    let mut sections = cargo_config.lines().map(str::trim).skip_while(|line| *line != "[alias]");
-    let in_section = sections.by_ref().skip(1).take_while(|line| !line.starts_with('['));
-    let aliases = in_section.filter_map(|line| line.split_once('='));
-    let aliases: Vec<(&str, &str)> = aliases.map(|(name, value)| (name.trim(), value)).collect();
-    let count = |wanted: &str| aliases.iter().filter(|(name, _)| *name == wanted).count();
-    let is_plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-    let ours = aliases.iter().filter(|(_, value)| ours.is_named_by(value)).map(|(name, _)| *name);
-    let ours: Vec<&str> = ours.filter(|name| is_plain(name) && count(name) == 1).collect();
-    let usual = ours.iter().find(|name| **name == "xtask");
-    // Where `xtask` is not named here, a configuration further up may have it.
-    let other = ours.first().filter(|_| count("xtask") > 0);
-    usual.or(other).copied()
-}
-
-fn parse_alias(line: &str) -> Option<(&str, &str)> {
-    let (name, rest) = line.trim().split_once(char::is_whitespace)?;
-    Some((name, rest.trim().strip_prefix("alias: ")?))
+    };
+    let problem = Diagnostic::error(message).help(format!(
+        "add {alias} with `cargo run --locked --target-dir target/xtask --manifest-path \
+         {checkout}/xtask/Cargo.toml -- init`"
+    ));
+    Alias { command: USUAL_ALIAS.to_owned(), problem: Some(problem) }
 }
 
 pub(crate) const CARGO_CONFIG: &str = include_str!("../../../ci-template/cargo-config.toml");
@@ -234,18 +243,23 @@ mod tests {
     const OURS: &str =
         "alias: run --quiet --locked --manifest-path rust-vmm-ci/xtask/Cargo.toml --";
 
+    /// The command line, or why it is a guess.
+    fn chosen(cargo_list: &str, ours: &OurAlias) -> String {
+        let Alias { command, problem } = choose_alias(&listed_aliases(cargo_list), ours, "ci");
+        assert!(problem.is_none() || command == USUAL_ALIAS, "{command}");
+        problem.map_or(command, |problem| problem.message)
+    }
+
     #[test]
     fn the_alias_that_is_ours_is_used_whatever_its_name() {
-        assert_eq!(choose_alias("    build    Compile\n", &consumer()), AliasChoice::Missing);
-        let other_name = format!("    ci-xtask   {OURS}\n");
         assert_eq!(
-            choose_alias(&other_name, &consumer()),
-            AliasChoice::Known("cargo ci-xtask".to_owned())
+            chosen("    build    Compile\n", &consumer()),
+            "no cargo alias points to this tool; steps will use `cargo xtask`"
         );
-        assert_eq!(
-            choose_alias(&format!("    xtask   {OURS}\n"), &consumer()),
-            AliasChoice::Known(USUAL_ALIAS.to_owned())
-        );
+        assert_eq!(chosen(&format!("    ci-xtask   {OURS}\n"), &consumer()), "cargo ci-xtask");
+        assert_eq!(chosen(&format!("    xtask   {OURS}\n"), &consumer()), "cargo xtask");
+        let two = format!("    a   {OURS}\n    xtask   {OURS}\n");
+        assert_eq!(chosen(&two, &consumer()), "cargo xtask");
     }
 
     #[test]
@@ -253,17 +267,12 @@ mod tests {
         let list = format!(
             "    b      alias: build\n    ci-xtask   {OURS}\n    xtask   alias: run --package xtask --\n"
         );
-        assert_eq!(
-            choose_alias(&list, &consumer()),
-            AliasChoice::Known("cargo ci-xtask".to_owned())
-        );
+        assert_eq!(chosen(&list, &consumer()), "cargo ci-xtask");
         let odd = format!("    $(touch${{IFS}}CANARY)   {OURS}\n");
-        let quoted = "cargo '$$(touch$${IFS}CANARY)'".to_owned();
-        assert_eq!(choose_alias(&odd, &consumer()), AliasChoice::Known(quoted));
-        let list = "    xtask   alias: run --package xtask --\n";
+        assert_eq!(chosen(&odd, &consumer()), "cargo '$$(touch$${IFS}CANARY)'");
         assert_eq!(
-            choose_alias(list, &consumer()),
-            AliasChoice::Taken { expansion: "run --package xtask --".to_owned() }
+            chosen("    xtask   alias: run --package xtask --\n", &consumer()),
+            "`cargo xtask` is an alias of another tool (`run --package xtask --`), and none points to this one"
         );
     }
 
@@ -271,20 +280,19 @@ mod tests {
     fn in_this_repository_the_package_is_enough() {
         let ours = OurAlias { manifests: vec!["xtask/Cargo.toml".to_owned()], at_root: true };
         let list = "    xtask   alias: run --quiet --locked --package xtask --\n";
-        assert_eq!(choose_alias(list, &ours), AliasChoice::Known(USUAL_ALIAS.to_owned()));
+        assert_eq!(chosen(list, &ours), "cargo xtask");
     }
 
     #[test]
-    fn a_plain_configuration_needs_no_question() {
-        let template = include_str!("../../../ci-template/cargo-config.toml");
-        let name = |config| configured_alias(config, &consumer());
-        assert_eq!(name(template), Some("xtask"));
+    fn a_configuration_with_xtask_needs_no_question() {
+        let name = |config| configured_alias(config, &consumer(), "ci").map(|alias| alias.command);
+        assert_eq!(name(CARGO_CONFIG).as_deref(), Some("cargo xtask"));
         let list =
             "[alias]\nxtask = [\"run\", \"--manifest-path=rust-vmm-ci/xtask/Cargo.toml\", \"--\"]";
-        assert_eq!(name(list), Some("xtask"));
+        assert_eq!(name(list).as_deref(), Some("cargo xtask"));
         let other = "ci-xtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml --\"\n";
         let taken = format!("[alias]\nxtask = \"run -p xtask --\"\n{other}");
-        assert_eq!(name(&taken), Some("ci-xtask"));
+        assert_eq!(name(&taken).as_deref(), Some("cargo ci-xtask"));
         let alone = format!("[alias]\n{other}");
         assert_eq!(name(&alone), None, "`xtask` may be ours elsewhere");
         assert_eq!(name("[alias]\nxtask = \"run -p xtask --\"\n"), None);

@@ -97,8 +97,8 @@ fn read_all(text: &str) -> Diagnostics {
     coverage::config::Config::parse(&source(), &found);
     coverage::config::parse_score_file(&source(), &found);
     let ours = OurAlias { manifests: vec!["ci/xtask/Cargo.toml".to_owned()], at_root: true };
-    consumer::choose_alias(text, &ours);
-    consumer::configured_alias(text, &ours);
+    consumer::choose_alias(&consumer::listed_aliases(text), &ours, "ci");
+    consumer::configured_alias(text, &ours, "ci");
     consumer::checkout_path(None, Some(text));
     let _ = Metadata::read(text.as_bytes())
         .map(|metadata| workspace::crates(metadata.packages, Path::new("/r")));
