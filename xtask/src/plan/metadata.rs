@@ -72,7 +72,9 @@ impl Metadata {
     ///
     /// If it is not what cargo prints.
     pub(crate) fn read(json: impl io::Read) -> serde_json::Result<Metadata> {
-        let Kept(metadata): Kept<Metadata> = serde_json::from_reader(io::BufReader::new(json))?;
+        let mut reader = serde_json::Deserializer::from_reader(io::BufReader::new(json));
+        let metadata = reader.deserialize_map(MetadataVisitor)?;
+        reader.end()?;
         if metadata.root.as_os_str().is_empty() {
             return Err(serde_json::Error::missing_field("workspace_root"));
         }
@@ -128,32 +130,27 @@ pub(crate) fn problem_of_feature<'p>(
     (!is_fine).then(|| format!("unknown feature `{feature}`{}", nearest::hint(feature, &known)))
 }
 
-/// An object of which some keys are kept.
-trait Record: Default {
-    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
-}
+struct MetadataVisitor;
 
-/// A record as it is read, also as an item of a list.
-struct Kept<T>(T);
-
-impl<'de, T: Record> Deserialize<'de> for Kept<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kept<T>, D::Error> {
-        deserializer.deserialize_map(Kept(T::default()))
-    }
-}
-
-impl<'de, T: Record> Visitor<'de> for Kept<T> {
-    type Value = Kept<T>;
+impl<'de> Visitor<'de> for MetadataVisitor {
+    type Value = Metadata;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Kept<T>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let mut metadata = Metadata::default();
         while let Some(key) = map.next_key::<String>()? {
-            self.0.read(&key, &mut map)?;
+            match key.as_str() {
+                "packages" => metadata.packages = map.next_value()?,
+                "target_directory" => metadata.target_directory = map.next_value()?,
+                "workspace_default_members" => metadata.default_members = map.next_value()?,
+                "workspace_root" => metadata.root = map.next_value()?,
+                _ => _ = map.next_value::<IgnoredAny>()?,
+            }
         }
-        Ok(self)
+        Ok(metadata)
     }
 }
 
@@ -163,97 +160,41 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-impl Record for Metadata {
-    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            "packages" => {
-                let packages: Vec<Kept<Package>> = map.next_value()?;
-                self.packages = packages.into_iter().map(|Kept(package)| package).collect();
-            }
-            "target_directory" => self.target_directory = map.next_value()?,
-            "workspace_default_members" => self.default_members = map.next_value()?,
-            "workspace_root" => self.root = map.next_value()?,
-            _ => _ = map.next_value::<IgnoredAny>()?,
-        }
-        Ok(())
-    }
-}
-
-impl Record for Package {
-    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            "name" => self.name = map.next_value()?,
-            "id" => self.id = map.next_value()?,
-            "manifest_path" => self.manifest = map.next_value()?,
-            "features" => {
-                let features: Map<String, Value> = map.next_value()?;
-                self.features = features.into_iter().map(|(name, _)| name).collect();
-            }
-            "targets" => {
-                let targets: Vec<Kept<Target>> = map.next_value()?;
-                let of_kind = |kind: &'static str| {
-                    targets.iter().filter(move |Kept(it)| it.kind.iter().any(|it| it == kind))
-                };
-                self.is_proc_macro = of_kind("proc-macro").next().is_some();
-                self.has_build_script = of_kind("custom-build").next().is_some();
-                self.benches = of_kind("bench").map(|Kept(target)| target.name.clone()).collect();
-                self.targets = targets.into_iter().map(|Kept(target)| target.name).collect();
-            }
-            "dependencies" => {
-                let dependencies: Vec<Kept<Dependency>> = map.next_value()?;
-                let is_criterion = |Kept(it): &Kept<Dependency>| {
-                    it.name == "criterion" || it.rename.as_deref() == Some("criterion")
-                };
-                self.depends_on_criterion = dependencies.iter().any(is_criterion);
-                let others = dependencies.iter().filter(|Kept(it)| it.path.is_none());
-                self.other_dependencies = others.map(|Kept(it)| Id::of(&it.name)).collect();
-                let paths = dependencies.into_iter().filter_map(|Kept(it)| it.path);
-                self.path_dependencies = paths.collect();
-            }
-            "metadata" => {
-                let metadata: Value = map.next_value()?;
-                let skip = metadata.pointer("/cargo-all-features/skip_package");
-                self.skips_all_features = skip == Some(&Value::Bool(true));
-            }
-            _ => _ = map.next_value::<IgnoredAny>()?,
-        }
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
-impl Record for Target {
-    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            "name" => self.name = map.next_value()?,
-            "kind" => self.kind = map.next_value()?,
-            _ => _ = map.next_value::<IgnoredAny>()?,
-        }
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct Dependency {
-    name: String,
-    rename: Option<String>,
-    path: Option<String>,
-}
-
-impl Record for Dependency {
-    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            "name" => self.name = map.next_value()?,
-            "rename" => self.rename = map.next_value()?,
-            "path" => self.path = map.next_value()?,
-            _ => _ = map.next_value::<IgnoredAny>()?,
-        }
-        Ok(())
+impl<'de> Deserialize<'de> for Package {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Package, D::Error> {
+        let json = Value::deserialize(deserializer)?;
+        let name = json["name"].as_str().ok_or_else(|| D::Error::missing_field("name"))?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let list = |key: &str| json[key].as_array().map(Vec::as_slice).unwrap_or_default();
+        let (targets, dependencies) = (list("targets"), list("dependencies"));
+        let of_kind = |kind: &'static str| {
+            let is_it = move |it: &&Value| {
+                it["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|it| it == kind))
+            };
+            targets.iter().filter(is_it)
+        };
+        let is_criterion = |it: &Value| it["name"] == "criterion" || it["rename"] == "criterion";
+        let (local, others): (Vec<&Value>, Vec<&Value>) =
+            dependencies.iter().partition(|it| it["path"].is_string());
+        Ok(Package {
+            name: name.to_owned(),
+            manifest: text(&json["manifest_path"]).into(),
+            targets: targets.iter().map(|it| text(&it["name"])).collect(),
+            benches: of_kind("bench").map(|it| text(&it["name"])).collect(),
+            features: json["features"]
+                .as_object()
+                .into_iter()
+                .flat_map(Map::keys)
+                .cloned()
+                .collect(),
+            path_dependencies: local.into_iter().map(|it| text(&it["path"])).collect(),
+            other_dependencies: others.into_iter().map(|it| Id::of(&text(&it["name"]))).collect(),
+            skips_all_features: json["metadata"]["cargo-all-features"]["skip_package"] == true,
+            depends_on_criterion: dependencies.iter().any(is_criterion),
+            is_proc_macro: of_kind("proc-macro").next().is_some(),
+            has_build_script: of_kind("custom-build").next().is_some(),
+            id: Id::of(&text(&json["id"])),
+        })
     }
 }
 
@@ -293,7 +234,7 @@ mod tests {
         assert_eq!(*root.other_dependencies, [Id::of("c"), Id::of("d")]);
         assert_eq!((root.skips_all_features, inner.skips_all_features), (false, true));
         assert_eq!((root.depends_on_criterion, inner.depends_on_criterion), (true, false));
-        for text in ["{}", "{", "error", "[]"] {
+        for text in ["{}", "{", "error", "[]", r#"{"workspace_root": "/r", "packages": [1]}"#] {
             assert!(Metadata::read(text.as_bytes()).is_err(), "{text}");
         }
     }
