@@ -1,7 +1,7 @@
 //! Pure. The crates of the consumer's workspace, and which of their steps a change concerns.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use crate::plan::description::TestDescription;
 use crate::plan::glob;
@@ -97,16 +97,18 @@ pub(crate) fn crates(mut packages: Vec<Package>, root: &Path) -> Result<Vec<Crat
 }
 
 impl Workspace {
-    /// The crate whose directory is the longest prefix of a path, which is relative to the root.
+    /// The crate whose directory is the longest prefix of a path, which is relative to the root; `None` if
+    /// it leaves the root.
     pub(crate) fn crate_of(&self, path: &str) -> Option<usize> {
-        let path = normal(path)?;
-        let holds = |dir: &str| {
-            let rest = if dir == "." { Some("") } else { path.strip_prefix(dir) };
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let depth = |dir: &str| if dir == "." { 0 } else { dir.len() };
-        let holders = self.crates.iter().enumerate().filter(|(_, member)| holds(&member.path));
-        holders.max_by_key(|(_, member)| depth(&member.path)).map(|(index, _)| index)
+        let parts = Path::new(path).components().filter(|part| *part != Component::CurDir);
+        let path: PathBuf = parts.collect();
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return None;
+        }
+        let is_root = |member: &Crate| member.path == ".";
+        let holders = self.crates.iter().enumerate();
+        let holders = holders.filter(|(_, it)| is_root(it) || path.starts_with(&it.path));
+        holders.max_by_key(|(_, it)| (!is_root(it), it.path.len())).map(|(index, _)| index)
     }
 
     /// How cargo-all-features selects the package at the root alone. It takes the members sorted by
@@ -167,16 +169,6 @@ impl Workspace {
         }
         chains.split_off(1)
     }
-}
-
-/// A path without `.` parts and slashes at its ends; `None` if it leaves the root.
-fn normal(path: &str) -> Option<String> {
-    if path.starts_with('/') {
-        return None;
-    }
-    let parts: Vec<&str> =
-        path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    (!parts.contains(&"..")).then(|| parts.join("/"))
 }
 
 #[cfg(test)]
