@@ -134,31 +134,28 @@ pub(crate) fn xtask_follows_cd(command: &str) -> bool {
 
 /// Whether the start of a command has changed the directory for what follows it.
 pub(crate) fn changes_directory(command: &str) -> bool {
-    let mut moved = vec![false];
-    let mut at_command = true;
     let mut quote = None;
-    for (at, c) in command.char_indices() {
-        if let Some(open) = quote {
-            // Text in quotes is no command, whatever it looks like.
-            quote = Some(open).filter(|open| *open != c);
-            continue;
-        }
-        let after = command[at..].strip_prefix("cd").filter(|_| at_command);
-        if after.is_some_and(|after| after.starts_with([' ', '\t']))
-            && let Some(current) = moved.last_mut()
-        {
-            *current = true;
-        }
-        match c {
-            '\'' | '"' => quote = Some(c),
-            // A subshell starts where its parent is, and what it does ends with it.
-            '(' => moved.push(moved.last().copied().unwrap_or_default()),
-            ')' if moved.len() > 1 => _ = moved.pop(),
+    let ends_command = |c: char| {
+        match quote {
+            None if c == '\'' || c == '"' => quote = Some(c),
+            Some(open) if open == c => quote = None,
             _ => (),
         }
-        at_command = ";&|({\n!".contains(c) || (at_command && [' ', '\t'].contains(&c));
+        // Text in quotes is no command, whatever it looks like.
+        quote.is_none() && ";&|(){\n!".contains(c)
+    };
+    // A subshell starts where its parent is, and what it does ends with it.
+    let mut outer = Vec::new();
+    let mut moved = false;
+    for part in command.split_inclusive(ends_command) {
+        moved |= part.trim_start().strip_prefix("cd").is_some_and(|it| it.starts_with([' ', '\t']));
+        if part.ends_with('(') {
+            outer.push(moved);
+        } else if part.ends_with(')') {
+            moved = outer.pop().unwrap_or(moved);
+        }
     }
-    moved.last() == Some(&true)
+    moved
 }
 
 /// Cuts a command into `{...}` groups and the text between them.
