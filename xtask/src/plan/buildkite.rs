@@ -90,7 +90,10 @@ fn docker_problem(key: &str, value: &Value) -> Option<(Severity, String)> {
 /// Adds the variables of the step's `env` to those that the docker plugin passes to the container.
 pub(crate) fn pass_on_env(env: Option<&Value>, docker: &mut Map<String, Value>) {
     let Some(Value::Object(env)) = env else { return };
-    if is_on(docker.get("propagate-environment")) {
+    // What the plugin takes as switched on.
+    let is_on =
+        |it: &Value| *it == true || *it == 1 || ["true", "on", "1"].iter().any(|on| it == on);
+    if docker.get("propagate-environment").is_some_and(is_on) {
         return;
     }
     let listed = docker.entry("environment").or_insert_with(|| Value::Array(Vec::new()));
@@ -102,16 +105,6 @@ pub(crate) fn pass_on_env(env: Option<&Value>, docker: &mut Map<String, Value>) 
         if !listed.iter().any(is_same) {
             listed.push(name.as_str().into());
         }
-    }
-}
-
-/// Whether the plugin takes a setting as switched on.
-fn is_on(value: Option<&Value>) -> bool {
-    match value {
-        Some(Value::Bool(flag)) => *flag,
-        Some(Value::String(text)) => ["true", "on", "1"].contains(&text.as_str()),
-        Some(Value::Number(number)) => number.as_u64() == Some(1),
-        _ => false,
     }
 }
 
