@@ -191,23 +191,21 @@ const ALL_FEATURES: &str = "cargo all-features ";
 /// cargo-all-features has no `--package`: it takes the package of its directory, and at the root of
 /// a workspace every member, of which there a chunk can be chosen.
 fn for_crate(command: &str, root: Option<Chunk>) -> Option<String> {
-    let (command, arguments) = match command.split_once(" -- ") {
-        Some((command, arguments)) => (command, format!(" -- {arguments}")),
+    let (line, arguments) = match command.split_once(" -- ") {
+        Some((line, arguments)) => (line, format!(" -- {arguments}")),
         None => (command, String::new()),
     };
-    let words = without_selection(command).0.join(" ");
-    let alone = if let Some((before, after)) = words.split_once(ALL_FEATURES) {
-        match root {
-            Some(Chunk { of: 1, .. }) => words,
-            Some(Chunk { number, of }) => {
-                format!("{before}{ALL_FEATURES}--n-chunks {of} --chunk {number} {after}")
-            }
-            None => format!("cd {{crate_path}} && {words}"),
+    let by_package = (!line.contains(ALL_FEATURES)).then_some("--package {crate}");
+    if by_package.is_some() && !line.contains(" --workspace") {
+        return None;
+    }
+    let words = select(line, by_package).0.join(" ");
+    let alone = match (words.split_once(ALL_FEATURES), root) {
+        (None, _) | (_, Some(Chunk { of: 1, .. })) => words,
+        (Some((before, after)), Some(Chunk { number, of })) => {
+            format!("{before}{ALL_FEATURES}--n-chunks {of} --chunk {number} {after}")
         }
-    } else {
-        let (before, after) = command.split_at(command.find(" --workspace")?);
-        let after = without_selection(after).0.join(" ");
-        format!("{before} --package {{crate}}{after}")
+        (Some(_), None) => format!("cd {{crate_path}} && {words}"),
     };
     Some(alone + &arguments)
 }
@@ -215,21 +213,19 @@ fn for_crate(command: &str, root: Option<Chunk>) -> Option<String> {
 /// Whether a shipped test has something to test in a crate.
 pub(crate) fn tests_crate(command: &str, member: &Crate) -> bool {
     let is_skipped = member.skips_all_features && command.contains(ALL_FEATURES);
-    let is_excluded = || {
-        command.contains("--exclude")
-            && without_selection(command).1.contains(&member.name.as_str())
-    };
+    let is_excluded =
+        || command.contains("--exclude") && select(command, None).1.contains(&member.name.as_str());
     !is_skipped && !is_excluded()
 }
 
-/// The words of a command but for those that select packages of a workspace, and the packages that
-/// these exclude.
-fn without_selection(command: &str) -> (Vec<&str>, Vec<&str>) {
+/// The words of a command with `selection` in place of `--workspace`, and the packages that it
+/// excludes.
+fn select<'c>(command: &'c str, selection: Option<&'c str>) -> (Vec<&'c str>, Vec<&'c str>) {
     let (mut kept, mut excluded) = (Vec::new(), Vec::new());
     let mut words = command.split(' ');
     while let Some(word) = words.next() {
         match word {
-            "--workspace" => (),
+            "--workspace" => kept.extend(selection),
             "--exclude" => excluded.extend(words.next()),
             _ => match word.strip_prefix("--exclude=") {
                 Some(name) => excluded.push(name),
