@@ -232,14 +232,11 @@ fn check_pairs(object: &Object<'_>) {
 fn warn_of_replaced_files(field: Field<'_>, command: &str) {
     for (file, replacement) in REPLACED_FILES {
         let Some((before, _)) = command.split_once(file) else { continue };
-        let instead = match (placeholder::changes_directory(before), replacement) {
-            (false, _) => "",
+        let instead = if placeholder::changes_directory(before) {
             // The alias works from the root only.
-            (true, "coverage" | "bench") => {
-                " without `cd`; `--package` names a crate of the workspace, `--manifest-path` another \
-                 workspace"
-            }
-            (true, _) => " without `cd`",
+            format!(" without `cd`, with the options that `{{xtask}} help {replacement}` shows")
+        } else {
+            String::new()
         };
         field.warn(format!("`{file}` is gone: use `{{xtask}} {replacement}`{instead}"));
     }
@@ -429,8 +426,8 @@ mod tests {
             &one(r#"{"test_name": "cov", "command": "cd staging; pytest ../ci/test_coverage.py"},
                 {"test_name": "format", "command": "cd x && pytest ../ci/test_commit_format.py"}"#),
             &expect![[r"
-                t.json:1:44: warning: `test_coverage.py` is gone: use `{xtask} coverage` without `cd`; `--package` names a crate of the workspace, `--manifest-path` another workspace
-                t.json:2:52: warning: `test_commit_format.py` is gone: use `{xtask} commit-format` without `cd`"]],
+                t.json:1:44: warning: `test_coverage.py` is gone: use `{xtask} coverage` without `cd`, with the options that `{xtask} help coverage` shows
+                t.json:2:52: warning: `test_commit_format.py` is gone: use `{xtask} commit-format` without `cd`, with the options that `{xtask} help commit-format` shows"]],
         );
     }
 

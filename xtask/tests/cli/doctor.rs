@@ -85,7 +85,7 @@ fn the_faults_of_real_repositories_are_found() {
         error coverage coverage_config_arm64.json:1:1 no CI machine reads this file: unknown platform `arm64`, expected one of `x86_64`, `aarch64` or `riscv64`
         warning copy .buildkite/copy.json:6:18 copy of the shipped description (12 of 12 tests), which misses its updates; changed commands: `style`
         warning timeout .buildkite/copy.json:84:18 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `doc`
-        warning description .buildkite/custom-tests.json:2:31 `test_coverage.py` is gone: use `{xtask} coverage` without `cd`; `--package` names a crate of the workspace, `--manifest-path` another workspace
+        warning description .buildkite/custom-tests.json:2:31 `test_coverage.py` is gone: use `{xtask} coverage` without `cd`, with the options that `{xtask} help coverage` shows
         warning timeout .buildkite/custom-tests.json:2:31 no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `a`
         warning variable .buildkite/custom-tests.json:2:37 Buildkite expands `$PWD` when the step is uploaded: to nothing, unless it is set there
         warning glob .buildkite/custom-tests.json:2:95 `*` does not match `/`: `src/*` misses 1 file further down, such as `src/mmap/windows.rs`
