@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use crate::ci::verdict::Verdict;
 use crate::plan::placeholder;
-use crate::plan::platform::Hypervisor;
 use crate::plan::step::Step;
 use crate::text::sanitize::{mask_secrets, visible};
 use crate::text::shell as shell_text;
@@ -192,7 +191,7 @@ fn notes(step: &Step<'_>) -> Vec<String> {
     if test.forwarded.get("depends_on").is_some_and(|value| !value.is_null()) {
         notes.push("runs in CI only after the steps that `depends_on` names".to_owned());
     }
-    if test.hypervisor == Some(Hypervisor::Mshv) {
+    if test.hypervisor == Some("mshv") {
         notes.push("runs on a machine with the hypervisor `mshv` in CI".to_owned());
     }
     let docker = step.docker_plugin();

@@ -1,14 +1,14 @@
 //! Pure. The test description: a JSON file with a list of `tests`, checked key by key.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::plan::buildkite;
 use crate::plan::glob;
 use crate::plan::placeholder;
-use crate::plan::platform::{Hypervisor, Platform};
+use crate::plan::platform::{HYPERVISORS, Platform};
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field, Object};
-use crate::text::json::{Kind, Node};
+use crate::text::json::{Entry, Kind};
 
 /// A test description that has been read and found valid.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Test {
     pub(crate) command_offset: usize,
     /// Empty for a test that runs once, whatever the platform.
     pub(crate) platforms: Vec<Platform>,
-    pub(crate) hypervisor: Option<Hypervisor>,
+    pub(crate) hypervisor: Option<&'static str>,
     pub(crate) queue: Option<String>,
     pub(crate) timeout_minutes: Option<u64>,
     /// Becomes the step's `if`.
@@ -160,7 +160,9 @@ impl Test {
             field.report_key(Severity::Warning, "the key `crate` has no effect");
         }
         let crate_path = get("crate_path");
-        let hypervisor = |field: Field<'_>| field.choice("hypervisor", &Hypervisor::NAMED);
+        let hypervisor = |field: Field<'_>| field.choice("hypervisor", &HYPERVISORS);
+        let scopes = [("workspace", Scope::Workspace), ("crate", Scope::Crate)];
+        let scope = |field: Field<'_>| field.choice("scope", &scopes);
         let mut test = Test {
             command_offset: command.map_or(0, |field| field.node.offset),
             platforms: get("platform").and_then(platforms).unwrap_or_default(),
@@ -254,17 +256,11 @@ fn platforms(field: Field<'_>) -> Option<Vec<Platform>> {
     Some(platforms)
 }
 
-fn scope(field: Field<'_>) -> Option<Scope> {
-    field.choice("scope", &[("workspace", Scope::Workspace), ("crate", Scope::Crate)])
-}
-
 /// Buildkite takes a list, or an object with one entry for each plugin.
 fn plugins(field: Field<'_>) -> Option<Vec<Value>> {
     if let Kind::Object(entries) = &field.node.kind {
-        let single = |key: &String, value: &Node| {
-            Value::Object(Map::from_iter([(key.clone(), value.to_value())]))
-        };
-        return Some(entries.iter().map(|entry| single(&entry.key, &entry.value)).collect());
+        let single = |entry: &Entry| json!({ entry.key.as_str(): entry.value.to_value() });
+        return Some(entries.iter().map(single).collect());
     }
     let plugin = |item: Field<'_>| match item.node.kind {
         Kind::Object(_) | Kind::Scalar(Value::String(_)) => Some(item.node.to_value()),

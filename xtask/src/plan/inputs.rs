@@ -1,11 +1,13 @@
 //! Pure. What a plan is built from, besides descriptions and the workspace: the settings that all
 //! steps share (`ci-template/pipeline.json`), and what environment variables change.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::plan::buildkite;
 use crate::plan::description::{REPLACED_FILES, Test, TestDescription};
-use crate::plan::platform::{Hypervisor, Platform};
+use crate::plan::platform::{HYPERVISORS, Platform};
 use crate::plan::workspace::Workspace;
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::fields::{self, Field, Object};
@@ -167,13 +169,13 @@ fn by_platform<'a>(
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     skipped_tests: Vec<String>,
-    /// A test and its minutes.
-    timeouts_minutes: Vec<(String, u64)>,
+    /// The minutes of each test.
+    timeouts_minutes: BTreeMap<String, u64>,
     docker_plugin: Targeted,
     x86_64_agents: Targeted,
     aarch64_agents: Targeted,
     /// For tests that name no hypervisor.
-    pub(crate) hypervisor: Hypervisor,
+    pub(crate) hypervisor: Option<&'static str>,
 }
 
 /// `{"tests": [names], "cfg": {…}}`.
@@ -206,7 +208,7 @@ impl Environment {
             fields::read(&source, found, |value| read_targeted(value, known, check))
         };
         let hypervisor = variable("DEFAULT_AGENT_TAG_HYPERVISOR").and_then(|source| {
-            let choice = nearest::choose("hypervisor", &source.text, &Hypervisor::NAMED);
+            let choice = nearest::choose("hypervisor", &source.text, &HYPERVISORS);
             choice.map_err(|message| found.push(source.error(0, message))).ok()
         });
         Environment {
@@ -220,7 +222,7 @@ impl Environment {
                 .unwrap_or_default(),
             x86_64_agents: targeted("X86_LINUX_AGENT_TAGS", |_| ()).unwrap_or_default(),
             aarch64_agents: targeted("AARCH64_LINUX_AGENT_TAGS", |_| ()).unwrap_or_default(),
-            hypervisor: hypervisor.unwrap_or_default(),
+            hypervisor,
         }
     }
 
@@ -229,8 +231,7 @@ impl Environment {
     }
 
     pub(crate) fn timeout_minutes(&self, test: &str) -> Option<u64> {
-        let of_test = self.timeouts_minutes.iter().find(|(name, _)| name == test);
-        of_test.map(|(_, minutes)| *minutes)
+        self.timeouts_minutes.get(test).copied()
     }
 
     /// What is merged into the docker plugin of a test.
@@ -262,7 +263,7 @@ fn test_names(value: Field<'_>, known: &[&str]) -> Option<Vec<String>> {
     Some(value.list("a list of test names")?.filter_map(name).collect())
 }
 
-fn timeouts(value: Field<'_>, known: &[&str]) -> Option<Vec<(String, u64)>> {
+fn timeouts(value: Field<'_>, known: &[&str]) -> Option<BTreeMap<String, u64>> {
     let minutes = |(name, field): (&str, Field<'_>)| {
         warn_of_unknown_test(field, name, known);
         Some((name.to_owned(), field.minutes()?))

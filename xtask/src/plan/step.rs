@@ -166,8 +166,8 @@ impl<'a> Step<'a> {
         }
         // An emulated guest has no hypervisor of the host's to ask for.
         if !self.platform.is_some_and(Platform::is_emulated) {
-            let hypervisor = self.test.hypervisor.unwrap_or(self.inputs.environment.hypervisor);
-            agents.insert("hypervisor".to_owned(), hypervisor.name().into());
+            let hypervisor = self.test.hypervisor.or(self.inputs.environment.hypervisor);
+            agents.insert("hypervisor".to_owned(), hypervisor.unwrap_or("kvm").into());
         }
         if let Some(queue) = &self.test.queue {
             agents.insert("queue".to_owned(), queue.as_str().into());
