@@ -19,8 +19,8 @@ pub(crate) struct Metadata {
     pub(crate) root: PathBuf,
     pub(crate) target_directory: PathBuf,
     pub(crate) packages: Vec<Package>,
-    /// Cargo before 1.71 does not name them.
-    pub(crate) default_members: Option<Vec<Id>>,
+    /// None of them is named by a cargo that is too old to build this tool.
+    pub(crate) default_members: Vec<Id>,
 }
 
 /// A member of a workspace.
@@ -95,13 +95,8 @@ impl Metadata {
 
     /// The packages that cargo takes where none is named.
     pub(crate) fn default_packages(&self) -> Vec<&Package> {
-        let root_package = self.packages.iter().find(|package| package.directory() == self.root);
-        let is_default = |package: &&Package| match (&self.default_members, root_package) {
-            (Some(ids), _) => ids.contains(&package.id),
-            (None, Some(root)) => *package == root,
-            (None, None) => true,
-        };
-        self.packages.iter().filter(is_default).collect()
+        let ids = &self.default_members;
+        self.packages.iter().filter(|it| ids.is_empty() || ids.contains(&it.id)).collect()
     }
 
     /// The package that a directory belongs to: the one whose own directory is the longest prefix.
@@ -247,10 +242,7 @@ mod tests {
             packages.map(|package| package.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(&metadata), ["in-a"]);
-        // An older cargo: the package at the root, or all where there is none.
-        metadata.default_members = None;
-        assert_eq!(names(&metadata), ["root"]);
-        metadata.root = "/elsewhere".into();
+        metadata.default_members.clear();
         assert_eq!(names(&metadata), ["root", "in-a"]);
     }
 
