@@ -133,23 +133,17 @@ pub(crate) fn dependencies(keys: &Map<String, Value>) -> impl Iterator<Item = &s
 
 /// Fills the placeholders of keys, where no shell reads them.
 pub(crate) fn fill_references(keys: &mut Map<String, Value>, values: &Values<'_>) {
-    let fill = |value: &mut Value| {
-        if let Value::String(text) = value {
-            *text = placeholder::fill_unquoted(text, values);
-        }
-    };
-    for key in KEYS {
-        keys.get_mut(key).into_iter().for_each(fill);
+    for key in KEYS.iter().chain([&DEPENDS_ON]) {
+        keys.get_mut(*key).into_iter().for_each(|value| fill(value, values));
     }
-    let items = match keys.get_mut(DEPENDS_ON) {
-        Some(Value::Array(items)) => items.as_mut_slice(),
-        value => value.map(std::slice::from_mut).unwrap_or_default(),
-    };
-    for item in items {
-        match item {
-            Value::Object(object) => object.get_mut("step").into_iter().for_each(fill),
-            key => fill(key),
-        }
+}
+
+fn fill(value: &mut Value, values: &Values<'_>) {
+    match value {
+        Value::String(text) => *text = placeholder::fill_unquoted(text, values),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, values)),
+        Value::Object(item) => item.get_mut("step").into_iter().for_each(|key| fill(key, values)),
+        _ => (),
     }
 }
 
