@@ -4,6 +4,7 @@
 //! Source: the parser of `drjosh.dev/zzglob`, which the agent uses.
 
 use std::collections::BTreeSet;
+use std::str::Chars;
 
 use serde_json::Value;
 
@@ -63,7 +64,7 @@ const MAX_DEPTH: usize = 128;
 /// Reads a glob once and matches it on the way, with the set of places in the path that it can have
 /// come to.
 struct Matcher<'a> {
-    rest: &'a str,
+    rest: Chars<'a>,
     path: &'a [char],
     /// Whether `**/` stands for no directory, too: at the start, and after a `/`.
     is_between_directories: bool,
@@ -71,18 +72,12 @@ struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     fn new(glob: &'a str, path: &'a [char]) -> Matcher<'a> {
-        Matcher { rest: glob, path, is_between_directories: true }
-    }
-
-    fn next(&mut self) -> Option<char> {
-        let next = self.rest.chars().next()?;
-        self.rest = &self.rest[next.len_utf8()..];
-        Some(next)
+        Matcher { rest: glob.chars(), path, is_between_directories: true }
     }
 
     fn eat(&mut self, wanted: &str) -> bool {
-        let rest = self.rest.strip_prefix(wanted);
-        self.rest = rest.unwrap_or(self.rest);
+        let rest = self.rest.as_str().strip_prefix(wanted);
+        self.rest = rest.map_or(self.rest.clone(), str::chars);
         rest.is_some()
     }
 
@@ -92,8 +87,8 @@ impl<'a> Matcher<'a> {
         depth: usize,
         mut reached: Vec<bool>,
     ) -> Result<Vec<bool>, &'static str> {
-        while depth == 0 || !self.rest.starts_with([',', '}']) {
-            let Some(c) = self.next() else { break };
+        while depth == 0 || !self.rest.as_str().starts_with([',', '}']) {
+            let Some(c) = self.rest.next() else { break };
             let is_between_directories = std::mem::take(&mut self.is_between_directories);
             match c {
                 '*' if is_between_directories && self.eat("*/") => {
@@ -113,7 +108,7 @@ impl<'a> Matcher<'a> {
                     self.step(&mut reached, |c| class.contains(&c) != is_negated);
                 }
                 '\\' => {
-                    let escaped = self.next().unwrap_or('\\');
+                    let escaped = self.rest.next().unwrap_or('\\');
                     self.is_between_directories = escaped == '/';
                     self.step(&mut reached, |c| c == escaped);
                 }
@@ -136,7 +131,7 @@ impl<'a> Matcher<'a> {
             let ends = self.sequence(depth + 1, from.to_vec())?;
             all.iter_mut().zip(ends).for_each(|(all, end)| *all |= end);
             self.is_between_directories = false;
-            match self.next() {
+            match self.rest.next() {
                 Some(',') => (),
                 Some(_) => return Ok(all),
                 None => return Err("`{` is not closed"),
@@ -148,9 +143,9 @@ impl<'a> Matcher<'a> {
     fn class(&mut self) -> Result<Vec<char>, &'static str> {
         let mut class = Vec::new();
         loop {
-            match self.next() {
+            match self.rest.next() {
                 Some(']') => return Ok(class),
-                Some('\\') => class.extend(self.next()),
+                Some('\\') => class.extend(self.rest.next()),
                 Some(c) => class.push(c),
                 None => return Err("`[` is not closed"),
             }
