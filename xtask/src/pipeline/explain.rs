@@ -56,9 +56,9 @@ fn reasons(step: &Step<'_>) -> Vec<String> {
     let reasons = [
         Some(format!("{}:{}", source.name, source.line_at(test.command_offset))),
         when(test.patch_offset.is_some(), "changed by .buildkite/overrides.json"),
-        when(environment.timeout_minutes(&test.name).is_some(), "timeout by TIMEOUTS_MIN"),
+        when(environment.timeouts_minutes.contains_key(&test.name), "timeout by TIMEOUTS_MIN"),
         when(
-            environment.docker_plugin(&test.name).is_some(),
+            environment.docker_plugin.get(&test.name).is_some(),
             "docker plugin by DOCKER_PLUGIN_CONFIG",
         ),
         when(environment.agents(&test.name, step.platform).is_some(), "agent tags by variable"),

@@ -47,7 +47,7 @@ impl Inputs {
     }
 
     pub(crate) fn reason_to_skip(&self, test: &Test) -> Option<&'static str> {
-        if self.environment.skips(&test.name) {
+        if self.environment.skipped_tests.contains(&test.name) {
             return Some("TESTS_TO_SKIP");
         }
         test.is_skipped.then_some("skipped by .buildkite/overrides.json")
@@ -102,12 +102,13 @@ pub(crate) struct Settings {
     pub(crate) timeout_minutes: u64,
     /// Agent tags that every step has.
     pub(crate) agents: Map<String, Value>,
-    agent_platform: ByPlatform,
+    /// The `platform` tag of the agents that run a platform's steps.
+    pub(crate) agent_platform: ByPlatform,
     pub(crate) retry: Map<String, Value>,
 }
 
 /// A text for each platform that has one.
-type ByPlatform = [Option<String>; Platform::NAMED.len()];
+pub(crate) type ByPlatform = [Option<String>; Platform::NAMED.len()];
 
 impl Settings {
     /// Reads the settings; those that cannot be used are missing, and an error among `found`.
@@ -148,11 +149,6 @@ impl Settings {
             platform.and_then(|platform| self.image_tag_suffix[platform as usize].as_deref());
         format!("{}:{}{}", self.image, self.image_tag, suffix.unwrap_or_default())
     }
-
-    /// The `platform` tag of the agents that run a platform's steps.
-    pub(crate) fn agent_platform(&self, platform: Platform) -> Option<&str> {
-        self.agent_platform[platform as usize].as_deref()
-    }
 }
 
 fn by_platform<'a>(
@@ -170,8 +166,9 @@ fn by_platform<'a>(
 pub(crate) struct Environment {
     skipped_tests: Vec<String>,
     /// The minutes of each test.
-    timeouts_minutes: BTreeMap<String, u64>,
-    docker_plugin: Targeted,
+    pub(crate) timeouts_minutes: BTreeMap<String, u64>,
+    /// What is merged into the docker plugin.
+    pub(crate) docker_plugin: Targeted,
     x86_64_agents: Targeted,
     aarch64_agents: Targeted,
     /// For tests that name no hypervisor.
@@ -180,13 +177,13 @@ pub(crate) struct Environment {
 
 /// `{"tests": [names], "cfg": {…}}`.
 #[derive(Debug, Default)]
-struct Targeted {
+pub(crate) struct Targeted {
     tests: Vec<String>,
     cfg: Map<String, Value>,
 }
 
 impl Targeted {
-    fn get(&self, test: &str) -> Option<&Map<String, Value>> {
+    pub(crate) fn get(&self, test: &str) -> Option<&Map<String, Value>> {
         self.tests.iter().any(|name| name == test).then_some(&self.cfg)
     }
 }
@@ -224,19 +221,6 @@ impl Environment {
             aarch64_agents: targeted("AARCH64_LINUX_AGENT_TAGS", |_| ()).unwrap_or_default(),
             hypervisor,
         }
-    }
-
-    pub(crate) fn skips(&self, test: &str) -> bool {
-        self.skipped_tests.iter().any(|name| name == test)
-    }
-
-    pub(crate) fn timeout_minutes(&self, test: &str) -> Option<u64> {
-        self.timeouts_minutes.get(test).copied()
-    }
-
-    /// What is merged into the docker plugin of a test.
-    pub(crate) fn docker_plugin(&self, test: &str) -> Option<&Map<String, Value>> {
-        self.docker_plugin.get(test)
     }
 
     /// What replaces all agent tags of a test's step on a platform. riscv64 has no variable of its
@@ -360,7 +344,7 @@ pub(crate) mod tests {
         assert_eq!(problem, "");
         assert_eq!(settings.image_for(None), "rustvmm/dev:g8b11be7");
         assert_eq!(settings.image_for(Some(Platform::Riscv64)), "rustvmm/dev:g8b11be7-riscv");
-        assert_eq!(settings.agent_platform(Platform::Aarch64), Some("arm.metal"));
+        assert_eq!(settings.agent_platform[1].as_deref(), Some("arm.metal"));
     }
 
     #[test]
@@ -403,8 +387,8 @@ pub(crate) mod tests {
     fn timeouts_are_read_from_the_lookup() {
         let variables = [("TIMEOUTS_MIN", r#"{"style": 30}"#)];
         let environment = read_variables(&variables, &Diagnostics::default());
-        assert_eq!(environment.timeout_minutes("style"), Some(30));
-        assert_eq!(environment.timeout_minutes("coverage"), None);
+        assert_eq!(environment.timeouts_minutes.get("style"), Some(&30));
+        assert_eq!(environment.timeouts_minutes.get("coverage"), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::plan::step::Step;
 use crate::plan::workspace::Crate;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::text::nearest;
-use crate::text::shell::unescape_dollars;
+use crate::text::shell;
 
 /// The ordered list of steps.
 #[derive(Debug)]
@@ -108,12 +108,13 @@ impl<'a> Plan<'a> {
 
     /// Reports each test once, whatever the number of its steps.
     fn check_placeholders(&self, found: &Diagnostics) {
+        let is_plain = |it: &Crate| shell::is_plain(&it.name) && shell::is_plain(&it.path);
         for steps in self.by_test() {
             let mut checked = HashSet::new();
             let mut reported = HashSet::new();
             for step in steps {
                 // All crates are alike here, but for names that need quotes.
-                if !checked.insert(step.platform) && step.member().is_none_or(Crate::is_plain) {
+                if !checked.insert(step.platform) && step.member().is_none_or(is_plain) {
                     continue;
                 }
                 for message in problems(step) {
@@ -193,7 +194,7 @@ fn problems(step: &Step<'_>) -> Vec<String> {
     let mut problems: Vec<String> = missing
         .map(|(key, reason)| format!("`{key}` has no value: the test `{name}` {reason}"))
         .collect();
-    let shell_text = unescape_dollars(&step.command());
+    let shell_text = shell::unescape_dollars(&step.command());
     problems.extend(placeholder::unquotable(&shell_text, &values).map(|(key, value)| {
         format!(
             "`{key}` cannot stand in quotes in the test `{name}`: its value `{value}` needs quotes of \

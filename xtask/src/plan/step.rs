@@ -66,7 +66,7 @@ impl<'a> Step<'a> {
     }
 
     pub(crate) fn timeout_minutes(&self) -> u64 {
-        let overridden = self.inputs.environment.timeout_minutes(&self.test.name);
+        let overridden = self.inputs.environment.timeouts_minutes.get(&self.test.name).copied();
         overridden.or(self.test.timeout_minutes).unwrap_or(self.inputs.settings.timeout_minutes)
     }
 
@@ -110,7 +110,7 @@ impl<'a> Step<'a> {
         docker.insert("image".to_owned(), settings.image_for(self.platform).into());
         docker.extend(settings.docker_plugin_config.clone());
         docker.extend(self.test.docker_plugin.clone());
-        if let Some(cfg) = self.inputs.environment.docker_plugin(&self.test.name) {
+        if let Some(cfg) = self.inputs.environment.docker_plugin.get(&self.test.name) {
             docker.extend(cfg.clone());
         }
         // The environment does not reach an emulated guest.
@@ -161,8 +161,8 @@ impl<'a> Step<'a> {
         }
         let mut agents = self.inputs.settings.agents.clone();
         if let Some(platform) = self.platform {
-            let tag = self.inputs.settings.agent_platform(platform);
-            agents.insert("platform".to_owned(), tag.into());
+            let tag = &self.inputs.settings.agent_platform[platform as usize];
+            agents.insert("platform".to_owned(), tag.as_deref().into());
         }
         // An emulated guest has no hypervisor of the host's to ask for.
         if !self.platform.is_some_and(Platform::is_emulated) {

@@ -7,7 +7,6 @@ use crate::plan::description::TestDescription;
 use crate::plan::glob;
 use crate::plan::metadata::{Id, Package};
 use crate::plan::platform::Platform;
-use crate::text::shell;
 
 /// Files at the root that change what every crate's tests do, besides the manifest and the CI's own.
 const SHARED_FILES: [&str; 7] = [
@@ -53,13 +52,6 @@ pub(crate) struct Chunk {
     /// Counted from 1.
     pub(crate) number: usize,
     pub(crate) of: usize,
-}
-
-impl Crate {
-    /// Whether name and path are words of a shell as they are.
-    pub(crate) fn is_plain(&self) -> bool {
-        shell::is_plain(&self.name) && shell::is_plain(&self.path)
-    }
 }
 
 /// The members with their paths relative to `root`, sorted by name, dependencies resolved.
