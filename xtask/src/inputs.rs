@@ -187,9 +187,10 @@ fn description(cx: &Context, path: &Path, found: &Diagnostics) -> anyhow::Result
     let name = cx.project.shipped_name("test_description.json");
     let source = Source::new(name, SHIPPED_DESCRIPTION);
     // What the consumer changes about the shipped tests is not for other descriptions.
+    let shipped = TestDescription { is_shipped: true, ..TestDescription::parse(source, found) };
     Ok(match read(cx, Project::OVERRIDES)? {
-        Some(text) => overrides::apply(source, Source::new(Project::OVERRIDES, text), found),
-        None => TestDescription { is_shipped: true, ..TestDescription::parse(source, found) },
+        Some(text) => overrides::apply(shipped, Source::new(Project::OVERRIDES, text), found),
+        None => shipped,
     })
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn lost_minutes(
     default_minutes: u64,
     is_inherited: bool,
 ) -> Option<Diagnostic> {
-    let tests = description.tests.iter().filter(|test| test.timeout_minutes.is_none());
+    let tests = description.without_timeout();
     let tests: Vec<&Test> = tests.filter(|test| takes_time(&test.command)).collect();
     let first = tests.first()?;
     let message = format!(

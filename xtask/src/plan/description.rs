@@ -15,6 +15,8 @@ use crate::text::json::{Entry, Kind};
 pub(crate) struct TestDescription {
     pub(crate) source: Source,
     pub(crate) tests: Vec<Test>,
+    /// For tests that have none.
+    pub(crate) timeout_minutes: Option<u64>,
     /// Whether it is the one that comes with this tool.
     pub(crate) is_shipped: bool,
     /// Where a consumer changes the shipped tests.
@@ -108,23 +110,23 @@ impl TestDescription {
     /// Reads a description; all that is wrong with it goes to `found`, and a test that cannot be
     /// used is left out.
     pub(crate) fn parse(source: Source, found: &Diagnostics) -> TestDescription {
+        let mut timeout_minutes = None;
         let tests = fields::read(&source, found, |file| {
-            let (entries, timeout_minutes) = entries(file)?;
-            let tests = entries.filter_map(Test::read);
-            Some(tests.map(|test| test.or_timeout(timeout_minutes)).collect())
+            let mut object = file.object("an object with a list `tests`")?;
+            let tests = object.require("tests");
+            timeout_minutes = object.get("timeout_in_minutes").and_then(Field::minutes);
+            object.finish_with(|_| Some(Severity::Warning));
+            Some(tests?.list("a list of tests")?.filter_map(Test::read).collect())
         });
         let tests = tests.unwrap_or_default();
-        TestDescription { source, tests, is_shipped: false, overrides: None }
+        TestDescription { source, tests, timeout_minutes, is_shipped: false, overrides: None }
     }
-}
 
-/// The entries of a description's list of tests, and the timeout of those that have none.
-pub(crate) fn entries(file: Field<'_>) -> Option<(impl Iterator<Item = Field<'_>>, Option<u64>)> {
-    let mut object = file.object("an object with a list `tests`")?;
-    let tests = object.require("tests");
-    let timeout_minutes = object.get("timeout_in_minutes").and_then(Field::minutes);
-    object.finish_with(|_| Some(Severity::Warning));
-    Some((tests?.list("a list of tests")?, timeout_minutes))
+    /// The tests that get the default timeout.
+    pub(crate) fn without_timeout(&self) -> impl Iterator<Item = &Test> {
+        let has_timeout = |test: &Test| self.timeout_minutes.or(test.timeout_minutes).is_some();
+        self.tests.iter().filter(move |test| !has_timeout(test))
+    }
 }
 
 impl Test {
@@ -139,11 +141,6 @@ impl Test {
         }
         let test = Test::read_keys(&mut object);
         Some(Test { name: name?, command: command?, ..test })
-    }
-
-    /// The test with this timeout, if it has none of its own.
-    pub(crate) fn or_timeout(self, minutes: Option<u64>) -> Test {
-        Test { timeout_minutes: self.timeout_minutes.or(minutes), ..self }
     }
 
     /// Reads the keys that a patch may have as well.
@@ -321,8 +318,8 @@ mod tests {
         let text = r#"{"timeout_in_minutes": 15, "tests": [{"test_name": "a", "command": "c"},
             {"test_name": "b", "command": "c", "timeout_in_minutes": 5}]}"#;
         let (description, found) = parse(text);
-        let minutes: Vec<_> = description.tests.iter().map(|test| test.timeout_minutes).collect();
-        assert_eq!((minutes, found.headlines()), (vec![Some(15), Some(5)], String::new()));
+        assert_eq!((description.timeout_minutes, found.headlines()), (Some(15), String::new()));
+        assert_eq!(description.without_timeout().count(), 0);
         check(
             r#"{"timeout_in_minutes": "15", "tests": []}"#,
             &expect![

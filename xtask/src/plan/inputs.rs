@@ -57,18 +57,14 @@ impl Inputs {
     /// whose default timeout was longer. `has_predecessor` says whether the repository still uses
     /// it.
     pub(crate) fn note_on_timeouts(&self, has_predecessor: bool) -> Option<String> {
-        let without = |description: &TestDescription| {
-            let tests = description.tests.iter();
-            tests.filter(|test| test.timeout_minutes.is_none()).count()
-        };
         let is_affected = |description: &&TestDescription| {
             !description.is_shipped
                 && (has_predecessor || names_predecessor(&description.source.text))
-                && without(description) > 0
+                && description.without_timeout().next().is_some()
         };
         let affected: Vec<&TestDescription> = self.descriptions().filter(is_affected).collect();
         let first = &affected.first()?.source.name;
-        let tests: usize = affected.iter().map(|it| without(it)).sum();
+        let tests: usize = affected.iter().map(|it| it.without_timeout().count()).sum();
         let others = match affected.len() - 1 {
             0 => String::new(),
             more => format!(" and {more} more"),

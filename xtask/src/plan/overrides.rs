@@ -4,18 +4,21 @@
 //! For each test a JSON merge patch (RFC 7396) over every entry of that name, `extra_args` for its
 //! command, a list of tests to skip, and a timeout for tests that have none.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
-use crate::plan::description::{self, Test, TestDescription};
+use crate::plan::description::{Test, TestDescription};
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
-use crate::text::fields::{self, Field};
+use crate::text::fields::{self, Field, Object};
 use crate::text::nearest;
 use crate::text::shell;
 
 /// The file, read.
 #[derive(Debug, Default)]
 struct Overrides {
-    patches: Vec<Patch>,
+    /// By the name of the test.
+    patches: BTreeMap<String, Patch>,
     skipped: Vec<String>,
     timeout_minutes: Option<u64>,
 }
@@ -23,7 +26,6 @@ struct Overrides {
 /// What changes about the entries of one name.
 #[derive(Debug)]
 struct Patch {
-    test_name: String,
     /// Byte offset of the name.
     offset: usize,
     changes: Map<String, Value>,
@@ -32,26 +34,33 @@ struct Patch {
     is_valid: bool,
 }
 
-/// Reads the shipped description as a consumer's overrides change it.
-pub(crate) fn apply(shipped: Source, overrides: Source, found: &Diagnostics) -> TestDescription {
-    let tests = fields::read(&shipped, found, |file| {
-        let (entries, timeout_minutes) = description::entries(file)?;
-        let entries: Vec<Field<'_>> = entries.collect();
-        let mut known: Vec<&str> = entries.iter().filter_map(|entry| name_of(*entry)).collect();
-        known.sort_unstable();
-        known.dedup();
-        let changes = fields::read(&overrides, found, |file| Overrides::read(file, &known));
-        let changes = changes.unwrap_or_default();
-        let tests = entries.into_iter().filter_map(|entry| changes.test(entry, &overrides));
-        let timeout_minutes = changes.timeout_minutes.or(timeout_minutes);
-        Some(tests.map(|test| test.or_timeout(timeout_minutes)).collect())
-    });
-    let (tests, overrides) = (tests.unwrap_or_default(), Some(overrides));
-    TestDescription { source: shipped, tests, is_shipped: true, overrides }
-}
-
-fn name_of(entry: Field<'_>) -> Option<&str> {
-    entry.node.get("test_name")?.as_str()
+/// Changes the shipped description as a consumer's overrides say.
+pub(crate) fn apply(
+    shipped: TestDescription,
+    overrides: Source,
+    found: &Diagnostics,
+) -> TestDescription {
+    let mut known: Vec<&str> = shipped.tests.iter().map(|test| test.name.as_str()).collect();
+    known.sort_unstable();
+    known.dedup();
+    let changes = fields::read(&overrides, found, |file| Overrides::read(file, &known));
+    let changes = changes.unwrap_or_default();
+    let file: Value = serde_json::from_str(&shipped.source.text).unwrap_or_default();
+    // Where one of them gave no test, there are errors already.
+    let entries = file["tests"].as_array().into_iter().flatten();
+    let with_patch = |(mut test, entry): (Test, &Value)| {
+        if let Some(patch) = changes.patches.get(&test.name) {
+            test = patch.apply(&test, entry, &overrides, found)?;
+        }
+        test.is_skipped = changes.skipped.contains(&test.name);
+        Some(test)
+    };
+    TestDescription {
+        tests: shipped.tests.into_iter().zip(entries).filter_map(with_patch).collect(),
+        timeout_minutes: changes.timeout_minutes.or(shipped.timeout_minutes),
+        overrides: Some(overrides),
+        ..shipped
+    }
 }
 
 impl Overrides {
@@ -59,30 +68,17 @@ impl Overrides {
         const SHAPE: &str = "an object with `tests` (patches by test name) and `skip` (a list)";
         let mut object = file.object(SHAPE)?;
         let patches = object.get("tests").and_then(|tests| tests.object("an object of patches"));
-        let patches = patches.into_iter().flat_map(|patches| patches.fields());
-        let patches = patches.filter_map(|(name, patch)| Patch::read(name, patch, known)).collect();
+        let patch = |(name, patch): (&str, Field<'_>)| {
+            check_name(patch, name, known);
+            Some((name.to_owned(), Patch::read(patch)?))
+        };
+        let patches = patches.iter().flat_map(Object::fields).filter_map(patch).collect();
         let skipped = object.get("skip").and_then(|skip| skip.list("a list of test names"));
-        let skipped = skipped.into_iter().flatten().filter_map(|item| {
-            let name = item.string()?;
-            check_name(item, &name, known);
-            Some(name)
-        });
-        let skipped = skipped.collect();
+        let name = |item: Field<'_>| item.string().inspect(|name| check_name(item, name, known));
+        let skipped = skipped.into_iter().flatten().filter_map(name).collect();
         let timeout_minutes = object.get("timeout_in_minutes").and_then(Field::minutes);
         object.finish();
         Some(Overrides { patches, skipped, timeout_minutes })
-    }
-
-    /// The test of an entry, as it is with its patch.
-    fn test(&self, entry: Field<'_>, source: &Source) -> Option<Test> {
-        let name = name_of(entry);
-        let patch = self.patches.iter().find(|patch| Some(patch.test_name.as_str()) == name);
-        let mut test = match patch {
-            Some(patch) => patch.apply(entry, source)?,
-            None => Test::read(entry)?,
-        };
-        test.is_skipped = self.skipped.contains(&test.name);
-        Some(test)
     }
 }
 
@@ -95,9 +91,8 @@ fn check_name(field: Field<'_>, name: &str, known: &[&str]) {
 }
 
 impl Patch {
-    fn read(name: &str, field: Field<'_>, known: &[&str]) -> Option<Patch> {
+    fn read(field: Field<'_>) -> Option<Patch> {
         let errors_before = field.found.errors();
-        check_name(field, name, known);
         let mut object = field.object("an object")?;
         let extra_args = object.get("extra_args").and_then(|it| it.strings("a list of strings"));
         let extra_args = extra_args.unwrap_or_default();
@@ -108,32 +103,37 @@ impl Patch {
         }
         Test::read_keys(&mut object.with_blank_as_absent());
         let is_valid = field.found.errors() == errors_before;
-        let offset = field.key_offset();
-        Some(Patch { test_name: name.to_owned(), offset, changes, extra_args, is_valid })
+        Some(Patch { offset: field.key_offset(), changes, extra_args, is_valid })
     }
 
-    /// The test of an entry with the patch. The patch's own faults are known already; what is wrong
-    /// now comes from both together, and is reported where the patch is.
-    fn apply(&self, entry: Field<'_>, source: &Source) -> Option<Test> {
-        let mut merged = entry.map()?;
+    /// The test with the patch, which `entry` describes without it. The patch's own faults are known
+    /// already; what is wrong now comes from both together, and is reported where the patch is.
+    fn apply(
+        &self,
+        test: &Test,
+        entry: &Value,
+        source: &Source,
+        found: &Diagnostics,
+    ) -> Option<Test> {
+        let mut merged = entry.as_object()?.clone();
         merge(&mut merged, &self.changes);
-        let merged = Source::new(entry.source.name.as_str(), Value::from(merged).to_string());
+        let merged = Source::new(source.name.as_str(), Value::from(merged).to_string());
         let findings = Diagnostics::default();
-        let test = fields::read(&merged, &findings, Test::read);
+        let patched = fields::read(&merged, &findings, Test::read);
         let errors = findings.into_items().into_iter().filter(|it| it.severity == Severity::Error);
         for error in errors.filter(|_| self.is_valid) {
-            entry.found.push(source.error(self.offset, error.message));
+            found.push(source.error(self.offset, error.message));
         }
-        let test = test?;
+        let patched = patched?;
         // Extra arguments are words and no shell text: nothing in them is expanded on the way.
         let words = self.extra_args.iter().map(|argument| shell::quote_for_upload(argument));
         let words = words.collect::<Vec<_>>().join(" ");
         Some(Test {
-            command: shell::with_words(&test.command, &words),
+            command: shell::with_words(&patched.command, &words),
             // Offsets in the merged text mean nothing to a reader.
-            command_offset: entry.node.offset,
+            command_offset: test.command_offset,
             patch_offset: Some(self.offset),
-            ..test
+            ..patched
         })
     }
 }
@@ -166,10 +166,14 @@ mod tests {
         {"test_name": "style", "command": "{xtask} x", "queue": "q"}
     ]}"#;
 
+    fn description(overrides: &str, found: &Diagnostics) -> TestDescription {
+        let shipped = TestDescription::parse(Source::new("shipped.json", SHIPPED), found);
+        apply(shipped, Source::new("overrides.json", overrides), found)
+    }
+
     fn patched(overrides: &str) -> (Vec<Test>, String) {
         let found = Diagnostics::default();
-        let overrides = Source::new("overrides.json", overrides);
-        let tests = apply(Source::new("shipped.json", SHIPPED), overrides, &found).tests;
+        let tests = description(overrides, &found).tests;
         (tests, found.headlines())
     }
 
@@ -199,11 +203,13 @@ mod tests {
 
     #[test]
     fn a_timeout_is_for_tests_that_have_none() {
-        let (tests, found) = patched(
-            r#"{"timeout_in_minutes": 30, "tests": {"style": {"timeout_in_minutes": 40}}}"#,
-        );
-        let minutes: Vec<_> = tests.iter().map(|test| test.timeout_minutes).collect();
-        assert_eq!((minutes, found), (vec![Some(15), Some(30), Some(40)], String::new()));
+        let found = Diagnostics::default();
+        let overrides =
+            r#"{"timeout_in_minutes": 30, "tests": {"style": {"timeout_in_minutes": 40}}}"#;
+        let description = description(overrides, &found);
+        let minutes: Vec<_> = description.tests.iter().map(|test| test.timeout_minutes).collect();
+        assert_eq!((minutes, found.headlines()), (vec![Some(15), None, Some(40)], String::new()));
+        assert_eq!(description.timeout_minutes, Some(30));
     }
 
     #[test]

@@ -66,8 +66,10 @@ impl<'a> Step<'a> {
     }
 
     pub(crate) fn timeout_minutes(&self) -> u64 {
-        let overridden = self.inputs.environment.timeouts_minutes.get(&self.test.name).copied();
-        overridden.or(self.test.timeout_minutes).unwrap_or(self.inputs.settings.timeout_minutes)
+        let Step { inputs, description, test, .. } = self;
+        let variable = inputs.environment.timeouts_minutes.get(&test.name).copied();
+        let own = test.timeout_minutes.or(description.timeout_minutes);
+        variable.or(own).unwrap_or(inputs.settings.timeout_minutes)
     }
 
     /// The test's command with its placeholders filled.

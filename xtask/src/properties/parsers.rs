@@ -89,7 +89,8 @@ fn read_all(text: &str) -> Diagnostics {
     let found = Diagnostics::default();
     let source = || Source::new("input", text);
     TestDescription::parse(source(), &found);
-    overrides::apply(Source::new("shipped", SHIPPED), source(), &found);
+    let shipped = TestDescription::parse(Source::new("shipped", SHIPPED), &found);
+    overrides::apply(shipped, source(), &found);
     Settings::parse(&source(), &found);
     Environment::from_lookup(|_| Some(text.to_owned()), &["style"], &found);
     platform::parse_platform_file(&source(), &found);

@@ -69,10 +69,11 @@ fn merge_patch(target: Value, patch: &Value) -> Value {
 fn pipeline(description: &Value, overrides: Option<&Value>) -> String {
     let found = Diagnostics::default();
     let source = Source::new("t.json", description.to_string());
-    let description = match overrides {
-        Some(value) => overrides::apply(source, Source::new("o.json", value.to_string()), &found),
-        None => TestDescription::parse(source, &found),
-    };
+    let mut description = TestDescription::parse(source, &found);
+    if let Some(value) = overrides {
+        let overrides = Source::new("o.json", value.to_string());
+        description = overrides::apply(description, overrides, &found);
+    }
     let inputs = Inputs {
         settings: Settings::parse(&Source::new("p.json", SETTINGS), &found),
         environment: Environment::default(),
