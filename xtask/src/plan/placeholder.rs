@@ -32,17 +32,6 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The value of a placeholder as a command takes it.
-    fn word(&self, placeholder: &str) -> Option<Cow<'a, str>> {
-        let value = self.get(placeholder)?;
-        Some(match placeholder {
-            // Several words, where it is an alias.
-            XTASK => value.into(),
-            _ if self.is_uploaded => shell::quote_for_upload(value).into(),
-            _ => shell::quote(value).into(),
-        })
-    }
-
     /// Why placeholders of a command have no value, with each.
     pub(crate) fn missing(
         &self,
@@ -69,7 +58,14 @@ const ALL: [&str; 4] = [TARGET_PLATFORM, CRATE, CRATE_PATH, XTASK];
 /// Replaces the placeholders of a command, in one pass: a value is never searched for placeholders
 /// again. One without a value stays, see [`Values::missing`].
 pub(crate) fn fill(command: &str, values: &Values<'_>) -> String {
-    Parts(command).map(|part| values.word(part).unwrap_or(part.into())).collect()
+    let word = |part| match values.get(part) {
+        None => Cow::from(part),
+        // Several words, where it is an alias.
+        Some(value) if part == XTASK => value.into(),
+        Some(value) if values.is_uploaded => shell::quote_for_upload(value).into(),
+        Some(value) => shell::quote(value).into(),
+    };
+    Parts(command).map(word).collect()
 }
 
 /// Replaces the placeholders of a text that no shell reads.

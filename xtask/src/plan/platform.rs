@@ -56,17 +56,15 @@ pub(crate) fn parse_platform_file(source: &Source, found: &Diagnostics) -> Vec<P
     for (start, line) in source.lines() {
         // Editors of another system put a byte order mark there, which cannot be seen.
         let rest = line.strip_prefix('\u{feff}').filter(|_| start == 0).unwrap_or(line);
-        let name = rest.trim_start();
-        let at = start + line.len() - name.len();
-        match name.trim_end() {
-            "" => (),
-            name => match Platform::from_name(name) {
-                Ok(platform) if platforms.contains(&platform) => {
-                    found.push(source.warning(at, format!("`{name}` is already listed")));
-                }
-                Ok(platform) => platforms.push(platform),
-                Err(message) => found.push(source.error(at, message)),
-            },
+        let at = start + line.len() - rest.trim_start().len();
+        let name = rest.trim();
+        match Platform::from_name(name) {
+            _ if name.is_empty() => (),
+            Ok(platform) if platforms.contains(&platform) => {
+                found.push(source.warning(at, format!("`{name}` is already listed")));
+            }
+            Ok(platform) => platforms.push(platform),
+            Err(message) => found.push(source.error(at, message)),
         }
     }
     if platforms.is_empty() && !found.has_errors() {
