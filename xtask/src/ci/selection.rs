@@ -60,7 +60,7 @@ impl Changed {
 
     /// Whether the step would run for this change. A test's own gate alone decides about its steps.
     pub(crate) fn concerns(&self, step: &Step<'_>) -> bool {
-        match (step.test.has_own_gate, step.member) {
+        match (step.test.has_own_gate, step.member_index()) {
             (true, _) => step.gate().is_none_or(|gate| glob::gate_matches(&gate, &self.paths)),
             (false, Some(member)) => self.members[member][usize::from(step.is_own)],
             (false, None) => true,

@@ -72,7 +72,7 @@ fn reasons(step: &Step<'_>) -> Vec<String> {
 /// `needs a > b`: the chains that the gate follows.
 fn dependencies(step: &Step<'_>) -> Option<String> {
     let workspace = step.inputs.workspace.as_ref().filter(|it| it.with_dependents)?;
-    let chains = workspace.dependency_chains(step.member?);
+    let chains = workspace.dependency_chains(step.member_index()?);
     let name = |index: &usize| workspace.crates[*index].name.as_str();
     let shown = chains.iter().map(|chain| chain.iter().map(name).collect::<Vec<_>>().join(" > "));
     let shown: Vec<String> = shown.collect();

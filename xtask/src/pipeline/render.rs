@@ -175,7 +175,9 @@ impl Cache {
     }
 
     fn gate(&mut self, format: Format, step: &Step<'_>) -> anyhow::Result<Option<Rc<str>>> {
-        let Some(member) = step.member.filter(|_| !step.test.has_own_gate) else { return Ok(None) };
+        let Some(member) = step.member_index().filter(|_| !step.test.has_own_gate) else {
+            return Ok(None);
+        };
         let part = (!step.is_own).then_some(Part::Gate(member));
         let key = || step.gate().map(|gate| ("if_changed".to_owned(), gate));
         self.text(format, part, || key().into_iter().collect()).map(Some)

@@ -40,7 +40,7 @@ impl<'a> Plan<'a> {
         for description in &inputs.shared {
             plan.add_shared_tests(description, found);
         }
-        for (index, krate) in inputs.workspace.iter().flat_map(|it| &it.crates).enumerate() {
+        for (index, krate) in (0..).zip(inputs.workspace.iter().flat_map(|it| &it.crates)) {
             let Some(description) = krate.own_description.as_deref() else { continue };
             for test in inputs.wanted(description) {
                 let member = Some(index);
@@ -71,21 +71,15 @@ impl<'a> Plan<'a> {
                 self.add(step, &inputs.platforms);
                 continue;
             };
-            let members = match &test.crate_path {
-                None => 0..workspace.crates.len(),
-                Some(path) => {
-                    let Some(member) = workspace.crate_of(path) else {
-                        let message =
-                            format!("`crate_path`: no workspace member contains `{path}`");
-                        found.push(step.finding(Severity::Error, test.crate_path_offset, message));
-                        continue;
-                    };
-                    member..member + 1
-                }
-            };
-            for member in members {
-                let krate = &workspace.crates[member];
-                if !description.is_shipped || step::tests_crate(&test.command, krate) {
+            let chosen = test.crate_path.as_ref().map(|path| workspace.crate_of(path));
+            if let (Some(None), Some(path)) = (chosen, &test.crate_path) {
+                let message = format!("`crate_path`: no workspace member contains `{path}`");
+                found.push(step.finding(Severity::Error, test.crate_path_offset, message));
+            }
+            for (member, krate) in (0..).zip(&workspace.crates) {
+                let is_chosen = chosen.is_none_or(|chosen| chosen == Some(member as usize));
+                let is_tested = !description.is_shipped || step::tests_crate(&test.command, krate);
+                if is_chosen && is_tested {
                     self.add(Step { member: Some(member), ..step }, &krate.platforms);
                 }
             }

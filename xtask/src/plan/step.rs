@@ -24,8 +24,9 @@ pub(crate) struct Step<'a> {
     pub(crate) description: &'a TestDescription,
     pub(crate) test: &'a Test,
     pub(crate) platform: Option<Platform>,
-    /// Index of the crate that the step is for.
-    pub(crate) member: Option<usize>,
+    /// Index of the crate that the step is for. A plan may have a hundred thousand steps, so it is
+    /// not wider than it has to be.
+    pub(crate) member: Option<u32>,
     /// Whether the test is one of the crate's own description.
     pub(crate) is_own: bool,
 }
@@ -55,14 +56,18 @@ impl<'a> Step<'a> {
             return self.test.forwarded.get("if_changed").cloned();
         }
         let workspace = self.inputs.workspace.as_ref()?;
-        let member = self.member?;
+        let member = self.member_index()?;
         let gate =
             if self.is_own { workspace.own_gate(member) } else { workspace.shared_gate(member) };
         Some(gate.into())
     }
 
     pub(crate) fn member(&self) -> Option<&'a Crate> {
-        Some(&self.inputs.workspace.as_ref()?.crates[self.member?])
+        Some(&self.inputs.workspace.as_ref()?.crates[self.member_index()?])
+    }
+
+    pub(crate) fn member_index(&self) -> Option<usize> {
+        self.member.map(|index| index as usize)
     }
 
     pub(crate) fn timeout_minutes(&self) -> u64 {
@@ -85,7 +90,7 @@ impl<'a> Step<'a> {
         let alone = || {
             let workspace =
                 self.inputs.workspace.as_ref().filter(|_| self.description.is_shipped)?;
-            for_crate(command, workspace.chunk(self.member?))
+            for_crate(command, workspace.chunk(self.member_index()?))
         };
         alone().map_or(command.into(), Cow::from)
     }
