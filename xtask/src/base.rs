@@ -180,7 +180,7 @@ fn last_fetched(
 ) -> anyhow::Result<Option<(String, Base)>> {
     let text =
         |cmd| anyhow::Ok(String::from_utf8_lossy(&cx.process(cmd).output()?.stdout).into_owned());
-    let remotes = text(cx.git().remotes())?;
+    let remotes = text(cx.git().settings(r"^remote\..*\.url$"))?;
     let heads = text(cx.git().remote_heads())?;
     for reference in upstream.tracking_references(&remotes, &heads).iter().chain(others) {
         let Some(id) = commit(cx, reference)? else { continue };

@@ -86,7 +86,7 @@ impl Context {
 
     /// Git in the project's root.
     pub(crate) fn git(&self) -> Git<'_> {
-        Git { sh: &self.sh, root: &self.project.root }
+        Git::new(&self.sh, &self.project.root)
     }
 
     /// The same, with one more variable that children get.

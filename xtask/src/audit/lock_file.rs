@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use crate::cli::audit::Options;
 use crate::context::Context;
 use crate::host::directories::{self, Scratch};
-use crate::host::git::GitDir;
+use crate::host::git::Git;
 use crate::host::{cargo, files, terminal};
 use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
@@ -133,11 +133,9 @@ impl<'a> Workspace<'a> {
         }
         let index = self.scratch.dir().join("base.index");
         let git_dir = cx.project.root.join(".git");
-        let from = GitDir(&git_dir);
         files::create_dir(&dir)?;
-        for step in [from.read_tree(&cx.sh, &index, &dir, id), from.export(&cx.sh, &index, &dir)] {
-            cx.process(step).read()?;
-        }
+        let export = Git::with_git_dir(&cx.sh, &git_dir).export(id, &index, &dir);
+        cx.process(export).read()?;
         self.generate(&dir).map(Some)
     }
 

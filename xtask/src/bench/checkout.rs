@@ -12,7 +12,7 @@ use anyhow::bail;
 use crate::base;
 use crate::bench::criterion::Side;
 use crate::context::Context;
-use crate::host::git::{Git, GitDir};
+use crate::host::git::Git;
 use crate::host::{cargo, files, terminal};
 use crate::text::diagnostic::Failure;
 
@@ -48,10 +48,10 @@ impl Checkout {
     ) -> anyhow::Result<()> {
         source.check_out(cx, commit, dir)?;
         let git_dir = dir.join(".git");
-        let git_dir = GitDir(&git_dir);
-        let listing = cx.process(git_dir.list_tree(&cx.sh, commit)).read()?;
+        let git = Git::with_git_dir(&cx.sh, &git_dir);
+        let listing = cx.process(git.list_tree(commit)).read()?;
         // Without `.gitmodules` git fails, and no submodule has a name.
-        let names = cx.process(git_dir.submodule_paths(&cx.sh, commit)).output()?.stdout;
+        let names = cx.process(git.submodule_paths(commit)).output()?.stdout;
         for submodule in submodules(&listing) {
             let path = dir.join(OsStr::from_bytes(&submodule.path));
             let Some(submodule_source) = source.find(cx, &submodule, &names)? else {
@@ -124,7 +124,7 @@ struct Repository {
 impl Repository {
     /// `git clone --shared` would do most of this, but refuses shallow clones.
     fn check_out(&self, cx: &Context, commit: &str, dir: &Path) -> anyhow::Result<()> {
-        cx.process(Git { sh: &cx.sh, root: dir }.init(commit)).read()?;
+        cx.process(Git::new(&cx.sh, dir).init(commit)).read()?;
         let own = dir.join(".git");
         files::create_dir(&own.join("objects/info"))?;
         let objects = quoted(&self.git_dir.join("objects"));
@@ -134,15 +134,14 @@ impl Repository {
             files::copy(&shallow, &own.join("shallow"))?;
         }
         // Build scripts name versions after tags.
-        let tags = cx.process(GitDir(&self.git_dir).list_tags(&cx.sh)).read()?;
+        let tags = cx.process(Git::with_git_dir(&cx.sh, &self.git_dir).list_tags()).read()?;
         files::write_atomically(&own.join("packed-refs"), &tags)?;
         let config = files::read_bytes(&own.join("config"), "config")?;
         let config = [&config, &self.inherited_config(dir)[..]].concat();
         files::write_atomically(&own.join("config"), &config)?;
         // A partial clone fetches what it does not have from its remote now.
-        cx.process(Git { sh: &cx.sh, root: dir }.check_out(commit))
-            .timeout(base::FETCH_TIMEOUT)
-            .read()?;
+        let check_out = Git::new(&cx.sh, dir).check_out(commit);
+        cx.process(check_out).timeout(base::FETCH_TIMEOUT).read()?;
         Ok(())
     }
 
@@ -177,7 +176,8 @@ impl Repository {
             places.push(self.git_dir.join("modules").join(OsStr::from_bytes(name)));
         }
         for git_dir in places {
-            let has_commit = GitDir(&git_dir).has_commit(&cx.sh, &submodule.commit);
+            let commit = format!("{}^{{commit}}", submodule.commit);
+            let has_commit = Git::with_git_dir(&cx.sh, &git_dir).has_object(&commit);
             if git_dir.is_dir() && cx.process(has_commit).succeeds()? {
                 return Ok(Some(Repository { git_dir, tree }));
             }
@@ -187,7 +187,7 @@ impl Repository {
 }
 
 fn common_dir(cx: &Context, tree: &Path) -> anyhow::Result<PathBuf> {
-    let output = cx.process(Git { sh: &cx.sh, root: tree }.common_dir()).read()?;
+    let output = cx.process(Git::new(&cx.sh, tree).common_dir()).read()?;
     let path = output.strip_suffix(b"\n").unwrap_or(&output);
     Ok(PathBuf::from(OsStr::from_bytes(path)))
 }

@@ -126,9 +126,8 @@ fn bots(cx: &Context) -> anyhow::Result<Vec<String>> {
 /// If the history ends inside the branch, its own commits cannot be determined.
 fn check_history_is_complete(cx: &Context, commits: &[Commit], base: &Base) -> anyhow::Result<()> {
     let is_own = |id: &str| commits.iter().any(|commit| !commit.is_boundary && commit.id == id);
-    let path = cx.process(cx.git().shallow_file()).read_text()?;
-    let path = cx.project.root.join(path);
-    let shallow = files::read_text_if_exists(&path, "shallow")?.unwrap_or_default();
+    let path = cx.process(cx.git().git_path("shallow")).read_text()?;
+    let shallow = files::read_text_if_exists(Path::new(&path), "shallow")?.unwrap_or_default();
     if shallow.lines().any(is_own) {
         let message = format!(
             "this clone is shallow and its history ends before the branch left `{}`",

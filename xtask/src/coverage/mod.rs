@@ -111,7 +111,7 @@ fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<(Stri
     let scratch = build_dir.join(measure::INDEX);
     if !new_files.is_empty() {
         // Announced in an index, a new file takes part in the search for renames.
-        let index = cx.process(cx.git().index_path()).read_text()?;
+        let index = cx.process(cx.git().git_path("index")).read_text()?;
         // A git that was killed may have left its lock.
         files::remove(&scratch.with_extension("lock"))?;
         files::copy(Path::new(&index), &scratch)?;

@@ -126,7 +126,7 @@ impl Examination<'_> {
         if !subdirectory.is_empty() {
             self.findings.extend("subdirectory", [repository::in_subdirectory(&subdirectory)]);
         }
-        let hook = self.cx.git().hook_path("commit-msg");
+        let hook = self.cx.git().git_path("hooks/commit-msg");
         let hook = PathBuf::from(self.cx.process(hook).read_text()?);
         if !self.cx.is_ci() && !hook.exists() {
             let is_own = self.cx.project.is_own_consumer();

@@ -2,6 +2,7 @@
 //! configuration is never written, and a mount that another user owns works.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 
 use xshell::{Cmd, Shell, cmd};
@@ -10,25 +11,35 @@ use xshell::{Cmd, Shell, cmd};
 const OUTPUT_VARIABLES: &str = "GIT_DIFF_OPTS GIT_EXTERNAL_DIFF GIT_GLOB_PATHSPECS \
      GIT_ICASE_PATHSPECS GIT_LITERAL_PATHSPECS GIT_NOGLOB_PATHSPECS";
 
-/// `git`, ready for a subcommand.
-fn git<'sh>(sh: &'sh Shell, root: &Path) -> Cmd<'sh> {
-    let mut allowed = std::ffi::OsString::from("safe.directory=");
-    allowed.push(root);
-    // What replace objects show is not what is pushed.
-    let cmd = cmd!(sh, "git --no-replace-objects -c {allowed}").env("GIT_TERMINAL_PROMPT", "0");
-    OUTPUT_VARIABLES.split(' ').fold(cmd, Cmd::env_remove)
-}
-
 /// `git` in a working tree. Its methods are command lines that do not run yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Git<'a> {
-    pub(crate) sh: &'a Shell,
-    pub(crate) root: &'a Path,
+    sh: &'a Shell,
+    root: &'a Path,
+    repository: Option<&'a Path>,
 }
 
 impl<'a> Git<'a> {
+    /// `git` in a working tree.
+    pub(crate) fn new(sh: &'a Shell, root: &'a Path) -> Git<'a> {
+        Git { sh, root, repository: None }
+    }
+
+    /// `git` with a repository by its own directory, whatever tree belongs to it. Git does not check
+    /// who owns the directory.
+    pub(crate) fn with_git_dir(sh: &'a Shell, git_dir: &'a Path) -> Git<'a> {
+        Git { repository: Some(git_dir), ..Git::new(sh, git_dir) }
+    }
+
+    /// Ready for a subcommand.
     fn cmd(self) -> Cmd<'a> {
-        git(self.sh, self.root)
+        let mut allowed = OsString::from("safe.directory=");
+        allowed.push(self.root);
+        // What replace objects show is not what is pushed.
+        let cmd = cmd!(self.sh, "git --no-replace-objects -c {allowed}");
+        let cmd = cmd.env("GIT_TERMINAL_PROMPT", "0");
+        let cmd = OUTPUT_VARIABLES.split(' ').fold(cmd, Cmd::env_remove);
+        self.repository.into_iter().fold(cmd, |cmd, dir| cmd.arg("--git-dir").arg(dir))
     }
 
     /// The ids of a remote's references, and what its `HEAD` stands for.
@@ -56,7 +67,7 @@ impl<'a> Git<'a> {
         self.object_id(&format!("{name}^{{commit}}"))
     }
 
-    /// Succeeds if an object is here; `id` is its full id.
+    /// Succeeds if an object is here; `id` is its full id, or a commit's with `^{commit}`.
     pub(crate) fn has_object(self, id: &str) -> Cmd<'a> {
         self.cmd().args(["cat-file", "-e", id])
     }
@@ -64,12 +75,6 @@ impl<'a> Git<'a> {
     /// The remote-tracking branches that `refs/remotes/*/HEAD` stand for: the default branches.
     pub(crate) fn remote_heads(self) -> Cmd<'a> {
         self.cmd().args(["for-each-ref", "--format=%(symref)", "refs/remotes/*/HEAD"])
-    }
-
-    /// The difference between a file and standard input, tracked or not.
-    pub(crate) fn diff_to_stdin(self, file: &Path) -> Cmd<'a> {
-        let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--"];
-        self.cmd().args(options).arg(file).arg("-")
     }
 
     /// The commits of `HEAD` that are not in `base`, newest first, with the commits of the base that
@@ -84,12 +89,14 @@ impl<'a> Git<'a> {
             .args(["HEAD", "--"])
     }
 
-    /// The commits at which the history of a shallow clone ends are in this file of the repository.
-    pub(crate) fn shallow_file(self) -> Cmd<'a> {
-        self.cmd().args(["rev-parse", "--git-path", "shallow"])
+    /// Where a file of the repository is, whether it exists or not: the `index`, one of the `hooks`, or
+    /// `shallow`, which has the commits at which the history of a shallow clone ends.
+    pub(crate) fn git_path(self, name: &str) -> Cmd<'a> {
+        self.cmd().args(["rev-parse", "--path-format=absolute", "--git-path", name])
     }
 
-    /// The user's settings whose lower-case names match, one per line; the last of a name wins.
+    /// The settings whose lower-case names match, a key and a value on each line; the last of a name
+    /// wins.
     pub(crate) fn settings(self, names: &str) -> Cmd<'a> {
         self.cmd().args(["config", "--get-regexp", names])
     }
@@ -113,12 +120,6 @@ impl<'a> Git<'a> {
             .args(paths)
     }
 
-    /// Where a hook of that name is, whether it exists or not.
-    pub(crate) fn hook_path(self, name: &str) -> Cmd<'a> {
-        let cmd = self.cmd().args(["rev-parse", "--path-format=absolute", "--git-path"]);
-        cmd.arg(format!("hooks/{name}"))
-    }
-
     /// All commits that branches and remote branches reach, newest first, each followed by a zero
     /// byte. Names and e-mail addresses are those of the mailmap.
     pub(crate) fn history(self, format: &str) -> Cmd<'a> {
@@ -133,8 +134,9 @@ impl<'a> Git<'a> {
         self.cmd().args(["hash-object", "--stdin"])
     }
 
-    /// The difference between two directories, which need not be in a repository.
-    pub(crate) fn diff_directories(self, from: &str, to: &str) -> Cmd<'a> {
+    /// The difference between two directories or files, which need not be in a repository; `-` is
+    /// standard input.
+    pub(crate) fn diff_paths(self, from: &Path, to: &Path) -> Cmd<'a> {
         let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--no-prefix", "--"];
         self.cmd().args(["-c", "core.quotePath=false"]).args(options).args([from, to])
     }
@@ -154,11 +156,6 @@ impl<'a> Git<'a> {
         self.cmd().args(["cat-file", "blob"]).arg(format!("{commit}:{name}"))
     }
 
-    /// The URLs of the remotes, a key and a value on each line.
-    pub(crate) fn remotes(self) -> Cmd<'a> {
-        self.cmd().args(["config", "--get-regexp", r"^remote\..*\.url$"])
-    }
-
     /// What the working tree changes since a commit. Every setting of the user's that changes the
     /// output is overridden. Nothing is written, not even fresher times in the index.
     pub(crate) fn diff(self, id: &str) -> Cmd<'a> {
@@ -174,11 +171,6 @@ impl<'a> Git<'a> {
     /// Untracked files of these names that are not ignored, each followed by a zero byte.
     pub(crate) fn untracked(self, names: &[&str]) -> Cmd<'a> {
         self.cmd().args(["ls-files", "--others", "--exclude-standard", "-z", "--"]).args(names)
-    }
-
-    /// Where the index of this working tree is.
-    pub(crate) fn index_path(self) -> Cmd<'a> {
-        self.cmd().args(["rev-parse", "--path-format=absolute", "--git-path", "index"])
     }
 
     /// Tells an index, not the objects, that files will be added: those of standard input, each ended
@@ -236,63 +228,34 @@ impl<'a> Git<'a> {
         let options = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
         self.cmd().arg("-C").arg(self.root).args(options)
     }
-}
-
-/// A repository by its own directory, whatever tree belongs to it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GitDir<'a>(pub(crate) &'a Path);
-
-impl GitDir<'_> {
-    /// With `--git-dir` git does not check who owns the directory.
-    fn git<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
-        git(sh, self.0).arg("--git-dir").arg(self.0)
-    }
 
     /// Everything that a commit holds; among it the commits that submodules stand at.
-    pub(crate) fn list_tree<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
-        self.git(sh).args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", id])
+    pub(crate) fn list_tree(self, id: &str) -> Cmd<'a> {
+        self.cmd().args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", id])
     }
 
     /// The paths of a commit's submodules by their names: a key, a line end, a value and a zero
     /// byte for each.
-    pub(crate) fn submodule_paths<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
+    pub(crate) fn submodule_paths(self, id: &str) -> Cmd<'a> {
         let blob = format!("--blob={id}:.gitmodules");
-        self.git(sh).args(["config", "-z", &blob, "--get-regexp", r"^submodule\..*\.path$"])
+        self.cmd().args(["config", "-z", &blob, "--get-regexp", r"^submodule\..*\.path$"])
     }
 
     /// The tags in the form of git's file `packed-refs`.
-    pub(crate) fn list_tags<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
-        self.git(sh).args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"])
+    pub(crate) fn list_tags(self) -> Cmd<'a> {
+        self.cmd().args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"])
     }
 
     /// When the last commit was made, in seconds since 1970.
-    pub(crate) fn commit_time<'sh>(&self, sh: &'sh Shell) -> Cmd<'sh> {
-        self.git(sh).args(["log", "-1", "--format=%ct"])
+    pub(crate) fn commit_time(self) -> Cmd<'a> {
+        self.cmd().args(["log", "-1", "--format=%ct"])
     }
 
-    /// Succeeds if a commit is here.
-    pub(crate) fn has_commit<'sh>(&self, sh: &'sh Shell, id: &str) -> Cmd<'sh> {
-        self.git(sh).args(["cat-file", "-e"]).arg(format!("{id}^{{commit}}"))
-    }
-
-    /// Reads a commit's tree into an index. `into` is where its files will be.
-    pub(crate) fn read_tree<'sh>(
-        &self,
-        sh: &'sh Shell,
-        index: &Path,
-        into: &Path,
-        id: &str,
-    ) -> Cmd<'sh> {
-        self.with_index(sh, index, into).args(["read-tree", id])
-    }
-
-    /// Writes the files of an index into a directory.
-    pub(crate) fn export<'sh>(&self, sh: &'sh Shell, index: &Path, into: &Path) -> Cmd<'sh> {
-        self.with_index(sh, index, into).args(["checkout-index", "--all"])
-    }
-
-    fn with_index<'sh>(&self, sh: &'sh Shell, index: &Path, into: &Path) -> Cmd<'sh> {
-        self.git(sh).arg("--work-tree").arg(into).env("GIT_INDEX_FILE", index)
+    /// Writes the files of a commit into a directory, with an index of its own.
+    pub(crate) fn export(self, id: &str, index: &Path, into: &Path) -> Cmd<'a> {
+        let cmd = self.cmd().arg("--work-tree").arg(into).env("GIT_INDEX_FILE", index);
+        let cmd = cmd.args(["read-tree", "--reset", "-u", "--no-sparse-checkout"]);
+        cmd.args(["--no-recurse-submodules", id])
     }
 }
 
@@ -308,7 +271,7 @@ mod tests {
     #[test]
     fn hostile_names_are_arguments_and_never_options() {
         let sh = Shell::new().unwrap();
-        let git = Git { sh: &sh, root: Path::new("/r") };
+        let git = Git::new(&sh, Path::new("/r"));
         assert_eq!(
             line(git.fetch("--upload-pack=x", "refs/heads/main;touch${IFS}x")),
             "GIT_TERMINAL_PROMPT=0 git --no-replace-objects -c safe.directory=/r fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules \

@@ -157,7 +157,7 @@ fn commands(cx: &Context) -> anyhow::Result<BTreeSet<String>> {
 
 fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
     let root = &cx.project.root;
-    let path = cx.process(cx.git().hook_path("commit-msg")).read_text()?;
+    let path = cx.process(cx.git().git_path("hooks/commit-msg")).read_text()?;
     let git_dir = cx.process(cx.git().common_dir()).read_text()?;
     let is_own = Path::new(&path).starts_with(&git_dir);
     let below = Path::new(&path).strip_prefix(root).ok().and_then(Path::to_str);
@@ -174,7 +174,7 @@ fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
 fn older(cx: &Context, facts: &Facts) -> anyhow::Result<BTreeSet<String>> {
     let checkout = cx.project.root.join(&facts.checkout);
     let _there = cx.sh.push_dir(&checkout);
-    let git = Git { sh: &cx.sh, root: &checkout };
+    let git = Git::new(&cx.sh, &checkout);
     let mut older = BTreeSet::new();
     for (path, text) in &facts.files {
         let text = consumer::as_shipped(text, facts.alias().unwrap_or("xtask"));
@@ -294,6 +294,6 @@ fn patch<'a>(
         }
     }
     let _there = cx.sh.push_dir(scratch.dir());
-    let git = Git { sh: &cx.sh, root: scratch.dir() };
-    Ok(cx.process(git.diff_directories("a", "b")).output()?.stdout)
+    let diff = Git::new(&cx.sh, scratch.dir()).diff_paths(Path::new("a"), Path::new("b"));
+    Ok(cx.process(diff).output()?.stdout)
 }

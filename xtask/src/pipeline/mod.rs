@@ -78,7 +78,7 @@ fn check(
         return Ok(Outcome::Pass);
     }
     let text = pipeline.text(format)?;
-    let diff = cx.git().diff_to_stdin(&file);
+    let diff = cx.git().diff_paths(&file, Path::new("-"));
     let output = cx.process(diff).stdin(text).output()?;
     terminal::write_data(|out| Ok(out.write_all(&output.stdout)?))?;
     terminal::say(&format!(

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::bail;
 
 use crate::context::Context;
-use crate::host::git::GitDir;
+use crate::host::git::Git;
 use crate::host::{directories, files, terminal};
 use crate::text::diagnostic::{Failure, Rejected, Source};
 use crate::text::sanitize::mask_secrets;
@@ -132,7 +132,8 @@ impl AdvisoryDatabase {
 
     /// How old its newest commit is; none if it is a plain copy.
     pub(crate) fn age_days(&self, cx: &Context) -> Option<u64> {
-        let cmd = GitDir(&self.dir.join(".git")).commit_time(&cx.sh);
+        let git_dir = self.dir.join(".git");
+        let cmd = Git::with_git_dir(&cx.sh, &git_dir).commit_time();
         let seconds: u64 = cx.process(cmd).read_text().ok()?.parse().ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Some(now.saturating_sub(seconds) / (24 * 60 * 60))
