@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use crate::audit::advisory::{Advisory, Finding, NOTICE};
-use crate::text::style::{Align, Columns};
+use crate::text::style;
 
 /// How a finding counts for the verdict, as the table says it.
 const ERROR: &str = "error";
@@ -58,18 +58,17 @@ impl AuditReport {
     /// The table, a summary and the repair.
     pub(crate) fn render(&self) -> String {
         let header = ["", "advisory", "crate", "fixed in", "dependency path"].map(str::to_owned);
-        let rows: Vec<([String; 5], String)> = self.rows.iter().map(Row::describe).collect();
-        let mut columns = Columns::new(&[Align::Left; 5]);
-        columns.fit(&header);
-        for (cells, _) in &rows {
-            columns.fit(cells);
+        let (mut cells, what): (Vec<[String; 5]>, Vec<String>) =
+            self.rows.iter().map(Row::describe).unzip();
+        cells.insert(0, header);
+        let table = style::table(&cells, &[]);
+        let mut table = table.lines().map(str::to_owned);
+        let mut lines = Vec::new();
+        if !what.is_empty() {
+            lines.extend(table.next());
         }
-        let mut lines: Vec<String> = Vec::new();
-        if !rows.is_empty() {
-            lines.push(columns.line(&header));
-        }
-        for (cells, what) in &rows {
-            lines.extend([columns.line(cells), format!("       {what}")]);
+        for (line, what) in table.zip(&what) {
+            lines.extend([line, format!("       {what}")]);
         }
         lines.push(self.summary());
         lines.extend(self.repair());

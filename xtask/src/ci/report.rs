@@ -8,7 +8,7 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::verdict::{Ended, Verdict};
 use crate::outcome::Outcome;
 use crate::text::sanitize;
-use crate::text::style::{Align, Columns, cut, paint};
+use crate::text::style::{self, cut, paint};
 
 /// What is known of a test at the end of the run.
 #[derive(Clone, Debug)]
@@ -149,27 +149,16 @@ pub(crate) fn has_run(reports: &[Report]) -> bool {
 
 /// The table of all tests. The share of the timeout is shown from a half on.
 pub(crate) fn table(reports: &[Report], is_coloured: bool) -> String {
-    let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Left]);
     let cells = |report: &Report| {
         let own_time = report.shared_time.or(report.elapsed).unwrap_or_default();
+        let verdict = paint(&report.verdict.cell(), report.verdict.kind().1, is_coloured);
         let time = report.elapsed.map(duration).unwrap_or_default();
         let minutes = report.timeout_minutes;
         let percent = own_time.as_millis() * 100 / (u128::from(minutes.max(1)) * 60_000);
         let share = (percent >= 50).then(|| format!("{percent} % of {minutes} min"));
-        [report.label.clone(), report.verdict.cell(), time, share.unwrap_or_default()]
+        [report.label.clone(), verdict, time, share.unwrap_or_default()]
     };
-    let rows: Vec<[String; 4]> = reports.iter().map(cells).collect();
-    for row in &rows {
-        columns.fit(row);
-    }
-    let mut text = String::new();
-    for (report, [label, verdict, time, share]) in reports.iter().zip(rows) {
-        // Painted only now: the codes take no room on a terminal.
-        let verdict = paint(&columns.cell(1, &verdict), report.verdict.kind().1, is_coloured);
-        text += &columns.line(&[columns.cell(0, &label), verdict, columns.cell(2, &time), share]);
-        text.push('\n');
-    }
-    text
+    style::table(&reports.iter().map(cells).collect::<Vec<_>>(), &[2])
 }
 
 /// A time for people: `0.3 s`, `2m 30s`.

@@ -2,7 +2,7 @@
 
 use crate::coverage::diff::relative;
 use crate::coverage::llvm_cov::{File, Lines};
-use crate::text::style::{Align, Columns};
+use crate::text::style;
 
 /// A table of files, those with the most uncovered lines first, and their sum.
 pub(crate) fn table(files: &[File], root: &str) -> String {
@@ -16,24 +16,14 @@ pub(crate) fn table(files: &[File], root: &str) -> String {
     let total = files.iter().map(|file| file.lines).sum();
     let header = ["uncovered", "lines", "covered", "file"].map(str::to_owned);
     let files = files.iter().map(|file| row(relative(&file.path, root), file.lines));
-    let rows: Vec<[String; 4]> =
-        [header].into_iter().chain(files).chain([row("all", total)]).collect();
-    lines(&rows, &[Align::Right, Align::Right, Align::Right, Align::Left])
+    let rows = [header].into_iter().chain(files).chain([row("all", total)]);
+    style::table(&rows.collect::<Vec<_>>(), &[0, 1, 2])
 }
 
 /// A table of crates.
 pub(crate) fn crates(rows: Vec<[String; 5]>) -> String {
     let header = ["crate", "lines", "covered", "recorded", ""].map(str::to_owned);
-    let rows: Vec<[String; 5]> = [header].into_iter().chain(rows).collect();
-    lines(&rows, &[Align::Left, Align::Right, Align::Right, Align::Right, Align::Left])
-}
-
-fn lines<const N: usize>(rows: &[[String; N]], aligns: &[Align; N]) -> String {
-    let mut columns = Columns::new(aligns);
-    for row in rows {
-        columns.fit(row);
-    }
-    rows.iter().map(|row| columns.line(row) + "\n").collect()
+    style::table(&[vec![header], rows].concat(), &[1, 2, 3])
 }
 
 /// Lines around the change, as git has it.

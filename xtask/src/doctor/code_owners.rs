@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::text::diagnostic::Source;
 use crate::text::sanitize;
-use crate::text::style::{Align, Columns};
+use crate::text::style;
 
 /// Where GitHub looks for the file, in this order.
 pub(crate) const FILES: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
@@ -246,12 +246,8 @@ fn section(owners: &[Value], heading: &str, statuses: &[&str]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut columns = Columns::new(&[Align::Left; 5]);
-    for row in &rows {
-        columns.fit(row);
-    }
-    let lines = rows.iter().map(|row| format!("  {}\n", columns.line(row)));
-    format!("{heading}:\n") + &lines.collect::<String>()
+    let table = style::table(&rows, &[]);
+    table.lines().fold(format!("{heading}:\n"), |text, line| text + "  " + line + "\n")
 }
 
 fn row(owner: &Value) -> [String; 5] {

@@ -7,17 +7,17 @@ use serde_json::Value;
 use crate::plan::Plan;
 use crate::plan::step::Step;
 use crate::text::sanitize::visible;
-use crate::text::style::{Align, Columns};
+use crate::text::style::Columns;
 
 /// Writes one line for each step: its label, platform, timeout, gate, and where they come from.
 pub(crate) fn write(plan: &Plan<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-    const TITLES: [&str; 5] = ["step", "platform", "timeout", "gate", "why"];
-    let mut columns = Columns::new(&[Align::Left; 5]);
-    columns.fit(&TITLES[..4]);
+    let titles = ["step", "platform", "timeout", "gate", "why"].map(str::to_owned);
+    let mut columns = Columns::default();
+    columns.fit(&titles);
     for step in &plan.steps {
         columns.fit(&cells(step));
     }
-    writeln!(out, "{}", columns.line(&TITLES))?;
+    writeln!(out, "{}", columns.line(&titles))?;
     for step in &plan.steps {
         let [label, platform, timeout, gate] = cells(step);
         let row = [label, platform, timeout, gate, reasons(step).join("; ")];

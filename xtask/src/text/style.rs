@@ -1,6 +1,8 @@
 //! Pure. How text looks on a terminal: whether it is coloured, the colours, and columns that are as
 //! wide as their widest cell.
 
+use crate::text::sanitize::without_escapes;
+
 /// The colours that terminals of every age have, with their codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
@@ -48,57 +50,49 @@ pub(crate) fn has_progress(lookup: impl Fn(&str) -> Option<String>, is_terminal:
     }
 }
 
-/// On which side a column is padded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
-    Left,
-    Right,
+/// A table, one row a line. The columns of these numbers are aligned to the right.
+pub(crate) fn table<const N: usize>(rows: &[[String; N]], right: &[usize]) -> String {
+    let mut columns = Columns { right: right.to_vec(), ..Columns::default() };
+    for row in rows {
+        columns.fit(row);
+    }
+    rows.iter().map(|row| columns.line(row) + "\n").collect()
 }
 
-/// The columns of a table. Rows are written one at a time, so that a table of many rows need not be
-/// held in memory: first all are fitted, then each is written.
-#[derive(Debug)]
+/// The columns of a table of many rows, which need not be held in memory: first all are fitted, then
+/// each is written.
+#[derive(Debug, Default)]
 pub(crate) struct Columns {
-    aligns: Vec<Align>,
+    right: Vec<usize>,
     /// In columns of a terminal.
     widths: Vec<usize>,
 }
 
 impl Columns {
-    pub(crate) fn new(aligns: &[Align]) -> Columns {
-        Columns { aligns: aligns.to_vec(), widths: vec![0; aligns.len()] }
-    }
-
     /// Makes room for a row.
-    pub(crate) fn fit(&mut self, cells: &[impl AsRef<str>]) {
+    pub(crate) fn fit(&mut self, cells: &[String]) {
+        self.widths.resize(cells.len().max(self.widths.len()), 0);
         for (width, cell) in self.widths.iter_mut().zip(cells) {
-            *width = (*width).max(self::width(cell.as_ref()));
+            *width = (*width).max(self::width(cell));
         }
     }
 
     /// One row, without blanks at its end.
-    pub(crate) fn line(&self, cells: &[impl AsRef<str>]) -> String {
-        let padded: Vec<String> =
-            (0..cells.len()).map(|at| self.cell(at, cells[at].as_ref())).collect();
-        padded.join("  ").trim_end().to_owned()
-    }
-
-    /// One cell, padded to the width of its column.
-    pub(crate) fn cell(&self, column: usize, text: &str) -> String {
-        let padding = " ".repeat(self.widths[column].saturating_sub(width(text)));
-        match self.aligns[column] {
-            Align::Left => format!("{text}{padding}"),
-            Align::Right => format!("{padding}{text}"),
-        }
+    pub(crate) fn line(&self, cells: &[String]) -> String {
+        let padded = cells.iter().zip(&self.widths).enumerate().map(|(at, (cell, width))| {
+            let padding = " ".repeat(width.saturating_sub(self::width(cell)));
+            if self.right.contains(&at) { padding + cell } else { format!("{cell}{padding}") }
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     }
 }
 
 /// How many columns of a terminal a text takes: East Asian characters and pictures take two,
-/// combining marks none.
+/// combining marks and colours none.
 ///
 /// Source: the wide ranges of Unicode's `EastAsianWidth.txt`, in coarse blocks.
-pub(crate) fn width(text: &str) -> usize {
-    text.chars().map(char_width).sum()
+fn width(text: &str) -> usize {
+    without_escapes(text).chars().map(char_width).sum()
 }
 
 fn char_width(c: char) -> usize {
@@ -150,24 +144,22 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut columns = Columns::new(&[Align::Left, Align::Right, Align::Left]);
-        let rows = [["a", "10", "x"], ["größer", "9", ""]];
-        for row in &rows {
-            columns.fit(row);
-        }
-        assert_eq!(rows.map(|row| columns.line(&row)), ["a       10  x", "größer   9"]);
+        let rows = [["a", "10", "x"], ["größer", "9", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows, &[1]), "a       10  x\ngrößer   9\n");
     }
 
     #[test]
     fn wide_characters_count_twice() {
         assert_eq!(width("日本e\u{301}🦀"), 7);
         assert_eq!(cut("日本語", 5), "日本");
-        let mut columns = Columns::new(&[Align::Left, Align::Left]);
-        let rows = [["日本", "x"], ["abcde", "y"]];
-        for row in &rows {
-            columns.fit(row);
-        }
-        assert_eq!(rows.map(|row| columns.line(&row)), ["日本   x", "abcde  y"]);
+        let rows = [["日本", "x"], ["abcde", "y"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows, &[]), "日本   x\nabcde  y\n");
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        let rows = [[paint("a", Colour::Red, true), "x".to_owned()], ["bcd", "y"].map(str::to_owned)];
+        assert_eq!(table(&rows, &[]), "\x1b[31ma\x1b[0m    x\nbcd  y\n");
     }
 
     #[test]
