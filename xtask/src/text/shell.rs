@@ -1,8 +1,6 @@
 //! Pure. Text on its way to a shell: quoting, and what Buildkite does to `$` before a shell sees
 //! it.
 
-use std::cell::RefCell;
-
 /// One word of a POSIX shell, quoted always: `a'b` gives `'a'\''b'`.
 pub(crate) fn quote_always(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -34,46 +32,40 @@ const MAX_EXPANSION_DEPTH: usize = 64;
 /// After `${` it takes a name and `}`, `:-text}`, `-text}`, `?text}`, `:integer}` or
 /// `:integer:integer}`. Source: the parser of `github.com/buildkite/interpolate`.
 pub(crate) fn refused_expansion(text: &str) -> Option<usize> {
-    text_length(text, 0).err()
+    after_text(text, 0).err().map(|refused| text.len() - refused.len())
 }
 
-/// The length of a text: up to its end, or up to the `}` that closes the expansion around it.
-fn text_length(text: &str, depth: usize) -> Result<usize, usize> {
-    let mut at = 0;
-    while let Some(first) = text[at..].chars().next().filter(|c| depth == 0 || *c != '}') {
-        let rest = &text[at..];
-        at += match rest.as_bytes() {
-            [b'\\', b'\\' | b'$', ..] | [b'$', b'$' | b'(', ..] => 2,
-            [b'$', b'{', ..] if depth == MAX_EXPANSION_DEPTH => return Err(at),
-            [b'$', b'{', ..] => expansion_length(rest, depth).map_err(|inner| at + inner)?,
-            _ => first.len_utf8(),
+/// What follows a text that ends at the `}` of the expansion around it. The error starts with a refused
+/// expansion.
+fn after_text(mut rest: &str, depth: usize) -> Result<&str, &str> {
+    while let Some(first) = rest.chars().next().filter(|c| depth == 0 || *c != '}') {
+        rest = match rest.as_bytes() {
+            [b'\\', b'\\' | b'$', ..] | [b'$', b'$' | b'(', ..] => &rest[2..],
+            [b'$', b'{', ..] => after_expansion(rest, depth)?,
+            _ => &rest[first.len_utf8()..],
         };
     }
-    Ok(at)
+    Ok(rest)
 }
 
-/// The length of a text's first expansion, which starts with `${`.
-fn expansion_length(text: &str, depth: usize) -> Result<usize, usize> {
+/// What follows the expansion that a text starts with.
+fn after_expansion(text: &str, depth: usize) -> Result<&str, &str> {
     let inner = &text["${".len()..];
-    if !inner.starts_with(char::is_alphabetic) {
-        return Err(0);
+    if depth == MAX_EXPANSION_DEPTH || !inner.starts_with(char::is_alphabetic) {
+        return Err(text);
     }
-    let end = inner.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inner.len());
-    let (start, operation) = ("${".len() + end, &inner[end..]);
-    let length = if operation.starts_with('}') {
-        0
-    } else if let Some(operator) = [":-", "-", "?"].iter().find(|it| operation.starts_with(**it)) {
-        let word = text_length(&operation[operator.len()..], depth + 1);
-        operator.len() + word.map_err(|inner| start + operator.len() + inner)?
+    let operation = inner.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+    let word = [":-", "-", "?"].iter().find_map(|operator| operation.strip_prefix(*operator));
+    let rest = if let Some(word) = word {
+        after_text(word, depth + 1)?
+    } else if let Some(numbers) = operation.strip_prefix(':') {
+        let is_number = |number: &str| number.trim().parse::<i64>().is_ok();
+        let end = numbers.find('}').filter(|end| numbers[..*end].splitn(2, ':').all(is_number));
+        &numbers[end.ok_or(text)?..]
     } else {
-        let numbers =
-            operation.strip_prefix(':').and_then(|it| it.split_once('}')).ok_or(0_usize)?.0;
-        if !numbers.splitn(2, ':').all(|number| number.trim().parse::<i64>().is_ok()) {
-            return Err(0);
-        }
-        ":".len() + numbers.len()
+        operation
     };
-    if operation[length..].starts_with('}') { Ok(start + length + "}".len()) } else { Err(0) }
+    rest.strip_prefix('}').ok_or(text)
 }
 
 /// What Buildkite's interpolation makes of the escapes `$$` and `\$`, each of which stands for one
@@ -86,7 +78,7 @@ pub(crate) fn unescape_dollars(text: &str) -> String {
 
 /// Replaces the escapes, and what `value` makes of a text that starts with a dollar or a backslash:
 /// the value, and the length of what it stands for.
-fn replaced(text: &str, value: impl Fn(&str) -> Option<(String, usize)>) -> String {
+fn replaced(text: &str, mut value: impl FnMut(&str) -> Option<(String, usize)>) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['$', '\\']) {
@@ -126,22 +118,24 @@ fn is_variable(name: &str) -> bool {
 /// What Buildkite makes of a value that no shell reads: besides its escapes, `$NAME`, `${NAME}` and
 /// `${NAME:-default}` are replaced. Anything else that starts with a dollar stays.
 pub(crate) fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
-    replaced(text, |from| variable(from, lookup))
+    replaced(text, |from| {
+        let (name, default, length) = variable(from)?;
+        let value = lookup(name).filter(|value| !value.is_empty());
+        Some((value.unwrap_or_else(|| default.unwrap_or_default().to_owned()), length))
+    })
 }
 
 /// The variables that Buildkite replaces and where they start. One with a default is meant.
 pub(crate) fn variables(text: &str) -> Vec<(usize, String)> {
-    let names = RefCell::new(Vec::new());
+    let mut names = Vec::new();
     replaced(text, |from| {
-        let add = |name: &str| {
-            if !from.starts_with(&format!("${{{name}:-")) {
-                names.borrow_mut().push((text.len() - from.len(), name.to_owned()));
-            }
-            None
-        };
-        variable(from, &add)
+        let (name, default, _) = variable(from)?;
+        if default.is_none() {
+            names.push((text.len() - from.len(), name.to_owned()));
+        }
+        None
     });
-    names.into_inner()
+    names
 }
 
 /// Whether the value depends on a variable.
@@ -155,19 +149,20 @@ pub(crate) fn double_quote(text: &str) -> String {
     format!("\"{}\"", escaped.replace('"', r#"\""#).replace('`', r"\`"))
 }
 
-/// The value of the variable that a text starts with, and how much of the text names it.
-fn variable(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
+/// The variable that a text starts with: its name, its default, and how much of the text they take.
+fn variable(text: &str) -> Option<(&str, Option<&str>, usize)> {
     let text = text.strip_prefix('$')?;
-    if let Some(inner) = text.strip_prefix('{') {
+    let (name, default, length) = if let Some(inner) = text.strip_prefix('{') {
         let (inner, _) = inner.split_once('}')?;
-        let (name, default) = inner.split_once(":-").unwrap_or((inner, ""));
-        let value = || lookup(name).filter(|value| !value.is_empty());
-        return is_variable(name)
-            .then(|| (value().unwrap_or_else(|| default.to_owned()), inner.len() + "${}".len()));
-    }
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-    let name = &text[..end];
-    is_variable(name).then(|| (lookup(name).unwrap_or_default(), name.len() + "$".len()))
+        let (name, default) =
+            inner.split_once(":-").map_or((inner, None), |(name, text)| (name, Some(text)));
+        (name, default, inner.len() + "${}".len())
+    } else {
+        let after = text.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let length = text.len() - after.len();
+        (&text[..length], None, length + "$".len())
+    };
+    is_variable(name).then_some((name, default, length))
 }
 
 #[cfg(test)]

@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn colours_take_no_room() {
-        let rows = [[paint("a", Colour::Red, true), "x".to_owned()], ["bcd", "y"].map(str::to_owned)];
+        let rows =
+            [[paint("a", Colour::Red, true), "x".to_owned()], ["bcd", "y"].map(str::to_owned)];
         assert_eq!(table(&rows, &[]), "\x1b[31ma\x1b[0m    x\nbcd  y\n");
     }
 
