@@ -24,8 +24,7 @@ use crate::text::diagnostic::{Failure, Rejected};
 use crate::text::sanitize::mask_secrets;
 use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::buildkite_agent;
-use crate::tools::requirement;
-use crate::tools::{InstallPolicy, Installer};
+use crate::tools::{Installer, requirement};
 
 /// An advisory database to which nothing was added for so long misses new advisories.
 const MAX_AGE_DAYS: u64 = 90;
@@ -98,7 +97,7 @@ fn report_age(days: Option<u64>) {
 /// Installs cargo-audit if it is missing. As that takes minutes, it checks first that there is a
 /// database.
 fn install_cargo_audit(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
-    let mut installer = Installer::new(cx, InstallPolicy::Allowed);
+    let mut installer = Installer::new(cx);
     let needs = requirement::of_command(&["audit", "--offline"]);
     if !installer.has_tools(&needs) {
         database.check_reachable(cx)?;

@@ -27,9 +27,9 @@ use crate::inputs;
 use crate::outcome::{self, Outcome};
 use crate::plan::metadata::Metadata;
 use crate::text::diagnostic::Failure;
+use crate::tools::Installer;
 use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::requirement;
-use crate::tools::{InstallPolicy, Installer};
 
 const NO_TARGET_HELP: &str = "add a criterion benchmark `benches/main.rs`, with `name = \"main\"` and `harness = false` in a \
      `[[bench]]` section of Cargo.toml, or name a package that has one with `--package`";
@@ -76,7 +76,7 @@ fn bench(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         files::check_destination(&cx.project.resolve(path), &path.display().to_string())?;
     }
     let needs = requirement::of_command(&["bench"]);
-    Installer::new(cx, InstallPolicy::Allowed).ensure_all(&needs)?;
+    Installer::new(cx).ensure_all(&needs)?;
     let mut base = base::find(cx)?;
     if options.against == Against::MergeBase {
         base = base::merge_base(cx, &base)?;

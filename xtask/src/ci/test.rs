@@ -21,9 +21,9 @@ use crate::host::process::Process;
 use crate::host::{files, lock, supervision, terminal};
 use crate::text::sanitize;
 use crate::text::shell as shell_text;
+use crate::tools::Installer;
 use crate::tools::llvm;
 use crate::tools::requirement::{self, Requirement};
-use crate::tools::{InstallPolicy, Installer};
 
 /// What the tests of a run have in common.
 pub(crate) struct Session<'a> {
@@ -65,9 +65,8 @@ impl Test<'_> {
         let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
         let toolchain = toolchain.map(|(_, value)| value.as_str());
         let needs = requirement::of_line(&step.described_command, toolchain);
-        let Options { no_install, .. } = session.options;
-        let policy = if *no_install { InstallPolicy::Forbidden } else { InstallPolicy::Allowed };
-        Installer::new(cx, policy).ensure_all(&needs).map_err(|missing| {
+        let mut installer = Installer::new(cx).installing(!session.options.no_install);
+        installer.ensure_all(&needs).map_err(|missing| {
             let fix = missing.help.map(|help| format!("; {help}")).unwrap_or_default();
             Verdict::Unavailable(missing.message + &fix)
         })?;

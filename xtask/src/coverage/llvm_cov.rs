@@ -20,6 +20,7 @@ pub(crate) struct Measurement<'a> {
     pub(crate) sh: &'a Shell,
     /// Built and measured there, apart from every other build.
     pub(crate) build_dir: PathBuf,
+    /// LLVM's tools, if they are not the toolchain's.
     pub(crate) tools: Option<Tools>,
     pub(crate) workspace: &'a Metadata,
     /// Whose tests run and whose lines count, if these are not all members.
@@ -74,7 +75,7 @@ impl<'a> Measurement<'a> {
             // It would ask on a terminal whether to install what is missing.
             .env_remove("CARGO_LLVM_COV_SETUP");
         match &self.tools {
-            Some(Tools::Programs { llvm_cov, llvm_profdata }) => {
+            Some((llvm_cov, llvm_profdata)) => {
                 cmd.env("LLVM_COV", llvm_cov).env("LLVM_PROFDATA", llvm_profdata)
             }
             _ => cmd.env_remove("LLVM_COV").env_remove("LLVM_PROFDATA"),
@@ -304,10 +305,7 @@ mod tests {
         let workspace = two_members();
         let measurement = Measurement {
             tested: Some(&package),
-            tools: Some(Tools::Programs {
-                llvm_cov: "/bin/llvm-cov-19".into(),
-                llvm_profdata: "/bin/llvm-profdata-19".into(),
-            }),
+            tools: Some(("/bin/llvm-cov-19".into(), "/bin/llvm-profdata-19".into())),
             ..measurement(&sh, &workspace)
         };
         let excluded = ["/r/$(a) b.rs", "/r/c"].map(str::to_owned);

@@ -26,8 +26,7 @@ use crate::outcome::Outcome;
 use crate::text::Percent;
 use crate::tools::buildkite_agent::{self, Style};
 use crate::tools::llvm::Tools;
-use crate::tools::requirement;
-use crate::tools::{InstallPolicy, Installer};
+use crate::tools::{Installer, requirement};
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let sh = inputs::shell_at_manifest(cx, options.manifest_path.as_deref())?;
@@ -124,13 +123,13 @@ fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<(Stri
     Ok((base, diff::added_lines(&String::from_utf8_lossy(&diff?))))
 }
 
-/// Provides cargo-llvm-cov and LLVM's tools.
+/// Provides cargo-llvm-cov and returns LLVM's tools, if they are not the toolchain's.
 fn tools(cx: &Context) -> anyhow::Result<Option<Tools>> {
-    let mut installer = Installer::new(cx, InstallPolicy::Allowed);
+    let mut installer = Installer::new(cx);
     installer.ensure_all(&requirement::of_command(&["coverage"]))?;
     let tools = installer.into_llvm_tools();
-    let is_named = ["LLVM_COV", "LLVM_PROFDATA"].iter().any(|name| cx.lookup(name).is_some());
-    if is_named && tools == Some(Tools::OfToolchain) {
+    let is_named = cx.lookup("LLVM_COV").or_else(|| cx.lookup("LLVM_PROFDATA")).is_some();
+    if tools.is_none() && is_named {
         terminal::note(
             "note: LLVM_COV and LLVM_PROFDATA are not used, the toolchain has LLVM's tools",
         );

@@ -21,8 +21,8 @@ use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severi
 use crate::text::fields::Field;
 use crate::text::has_extension;
 use crate::text::json::{self, Node};
+use crate::tools::Installer;
 use crate::tools::requirement::{self, Requirement};
-use crate::tools::{InstallPolicy, Installer};
 
 /// Checks everything; `fix` installs the tools that are missing.
 ///
@@ -307,8 +307,7 @@ impl Examination<'_> {
 
     /// Everything that the tests of this machine need.
     fn tools(&mut self, fix: bool) {
-        let policy = if fix { InstallPolicy::Allowed } else { InstallPolicy::Forbidden };
-        let mut installer = Installer::new(self.cx, policy);
+        let mut installer = Installer::new(self.cx).installing(fix);
         // The database needs the network.
         self.needs.remove(&Requirement::AdvisoryDatabase);
         for (need, test) in &self.needs {

@@ -8,14 +8,8 @@ use xshell::{Cmd, cmd};
 use crate::context::Context;
 use crate::host::{directories, files, terminal};
 
-/// Where the tools come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Tools {
-    /// The component of the toolchain: `cargo llvm-cov` finds it by itself.
-    OfToolchain,
-    /// These programs.
-    Programs { llvm_cov: PathBuf, llvm_profdata: PathBuf },
-}
+/// `llvm-cov` and `llvm-profdata`.
+pub(crate) type Tools = (PathBuf, PathBuf);
 
 /// Where the toolchain has programs that are not for users: its linker and, with the component,
 /// LLVM's tools.
@@ -24,16 +18,16 @@ pub(crate) fn toolchain_bin(cx: &Context) -> Option<PathBuf> {
     Some(Path::new(&libdir).with_file_name("bin"))
 }
 
-/// Finds the component of the toolchain.
-pub(crate) fn of_toolchain(cx: &Context) -> Option<Tools> {
-    let bin = toolchain_bin(cx)?;
-    let is_there = ["llvm-cov", "llvm-profdata"].iter().all(|name| bin.join(name).is_file());
-    is_there.then_some(Tools::OfToolchain)
+/// Whether the toolchain has the component with the tools: `cargo llvm-cov` finds it by itself.
+pub(crate) fn has_component(cx: &Context) -> bool {
+    let has_tools =
+        |bin: PathBuf| ["llvm-cov", "llvm-profdata"].iter().all(|name| bin.join(name).is_file());
+    toolchain_bin(cx).is_some_and(has_tools)
 }
 
 /// Finds what `LLVM_COV` and `LLVM_PROFDATA` name, if it reads the profiles of this toolchain.
 pub(crate) fn named(cx: &Context) -> Option<Tools> {
-    let (llvm_cov, llvm_profdata) = match (cx.lookup("LLVM_COV"), cx.lookup("LLVM_PROFDATA")) {
+    let tools = match (cx.lookup("LLVM_COV"), cx.lookup("LLVM_PROFDATA")) {
         (Some(llvm_cov), Some(llvm_profdata)) => (llvm_cov.into(), llvm_profdata.into()),
         (None, None) => return None,
         _ => {
@@ -41,7 +35,7 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
             return None;
         }
     };
-    let tools = Probe::build(cx).and_then(|probe| probe.read_with(cx, llvm_cov, llvm_profdata));
+    let tools = Probe::build(cx).and_then(|probe| probe.read_with(cx, tools));
     if tools.is_none() {
         terminal::say(
             "warning: LLVM_COV and LLVM_PROFDATA name tools that cannot read the profiles of this toolchain",
@@ -60,7 +54,7 @@ pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
     let probe = Probe::build(cx)?;
     numbers.into_iter().find_map(|number| {
         let find = |tool: &str| cx.find_program(&format!("{tool}-{number}"));
-        probe.read_with(cx, find("llvm-cov")?, find("llvm-profdata")?)
+        probe.read_with(cx, (find("llvm-cov")?, find("llvm-profdata")?))
     })
 }
 
@@ -92,15 +86,16 @@ impl Probe {
         (succeeds(cx, compile) && succeeds(cx, run)).then_some(Probe { program, profile })
     }
 
-    fn read_with(&self, cx: &Context, llvm_cov: PathBuf, llvm_profdata: PathBuf) -> Option<Tools> {
+    fn read_with(&self, cx: &Context, tools: Tools) -> Option<Tools> {
         let Probe { program, profile } = self;
+        let (llvm_cov, llvm_profdata) = &tools;
         let merged = profile.with_extension("profdata");
         let mut option = OsString::from("-instr-profile=");
         option.push(&merged);
         let merge = cmd!(cx.sh, "{llvm_profdata} merge -sparse -o {merged} {profile}");
         let export = cmd!(cx.sh, "{llvm_cov} export -summary-only {option} {program}");
         let reads = succeeds(cx, merge) && succeeds(cx, export);
-        reads.then_some(Tools::Programs { llvm_cov, llvm_profdata })
+        reads.then_some(tools)
     }
 }
 

@@ -19,23 +19,22 @@ use crate::tools::advisory_database::AdvisoryDatabase;
 use crate::tools::llvm::Tools;
 use crate::tools::requirement::{Requirement, Tool};
 
-/// Whether missing tools may be installed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InstallPolicy {
-    Allowed,
-    Forbidden,
-}
-
 /// Provides what commands need.
 pub(crate) struct Installer<'a> {
     cx: &'a Context,
-    policy: InstallPolicy,
+    /// Whether what is missing is installed.
+    may_install: bool,
     llvm_tools: Option<Tools>,
 }
 
 impl<'a> Installer<'a> {
-    pub(crate) fn new(cx: &'a Context, policy: InstallPolicy) -> Installer<'a> {
-        Installer { cx, policy, llvm_tools: None }
+    pub(crate) fn new(cx: &'a Context) -> Installer<'a> {
+        Installer { cx, may_install: true, llvm_tools: None }
+    }
+
+    /// Whether it installs anything.
+    pub(crate) fn installing(self, may_install: bool) -> Installer<'a> {
+        Installer { may_install, ..self }
     }
 
     /// Provides all that a command needs, in the given order.
@@ -55,7 +54,7 @@ impl<'a> Installer<'a> {
         })
     }
 
-    /// Where LLVM's tools are, once they were ensured.
+    /// Where LLVM's tools are, once they were ensured, if they are not the toolchain's.
     pub(crate) fn into_llvm_tools(self) -> Option<Tools> {
         self.llvm_tools
     }
@@ -97,8 +96,8 @@ impl<'a> Installer<'a> {
         }
         let ask = || self.cx.process(probe(version(&self.cx.sh, None, None))).output();
         let is_there = || !ask().is_ok_and(|output| is_refused(&output));
-        let install = || cmd!(self.cx.sh, "rustup toolchain install");
-        self.add_with_rustup("the toolchain of this directory", is_there, install)
+        let install = cmd!(self.cx.sh, "rustup toolchain install");
+        self.provide("the toolchain of this directory", &is_there, install)
     }
 
     fn subcommand(&self, name: &str) -> Result<(), Failure> {
@@ -124,8 +123,8 @@ impl<'a> Installer<'a> {
     fn component(&self, name: &str, toolchain: Option<&str>) -> Result<(), Failure> {
         let subcommand = name.strip_prefix("rust").unwrap_or(name);
         let is_there = || self.read(version(&self.cx.sh, toolchain, Some(subcommand))).is_some();
-        let add = || add(&self.cx.sh, "component", name, toolchain);
-        self.add_with_rustup(&format!("the component `{name}`"), is_there, add)
+        let add = add(&self.cx.sh, "component", name, toolchain);
+        self.provide(&format!("the component `{name}`"), &is_there, add)
     }
 
     fn target(&self, triple: &str, toolchain: Option<&str>) -> Result<(), Failure> {
@@ -135,24 +134,24 @@ impl<'a> Installer<'a> {
             let cmd = cmd!(sh, "rustc {toolchain...} --print target-libdir --target {triple}");
             self.read(cmd).is_some_and(|path| Path::new(&path).is_dir())
         };
-        let add = || add(sh, "target", triple, toolchain);
-        self.add_with_rustup(&format!("the target `{triple}`"), is_there, add)
+        let add = add(sh, "target", triple, toolchain);
+        self.provide(&format!("the target `{triple}`"), &is_there, add)
     }
 
     /// The component of the toolchain, else what the user names, else a distribution's own.
     fn llvm_tools(&mut self) -> Result<(), Failure> {
-        self.llvm_tools = llvm::of_toolchain(self.cx).or_else(|| llvm::named(self.cx));
+        if llvm::has_component(self.cx) {
+            return Ok(());
+        }
+        self.llvm_tools = llvm::named(self.cx);
         if self.llvm_tools.is_some() {
             return Ok(());
         }
-        let add = || add(&self.cx.sh, "component", "llvm-tools", None);
-        let is_there = || llvm::of_toolchain(self.cx).is_some();
-        let added = self.add_with_rustup("the component `llvm-tools`", is_there, add);
-        self.llvm_tools = match added {
-            Ok(()) => Some(Tools::OfToolchain),
-            Err(_) => llvm::numbered(self.cx),
-        };
+        let add = add(&self.cx.sh, "component", "llvm-tools", None);
+        let is_there = || llvm::has_component(self.cx);
+        let added = self.provide("the component `llvm-tools`", &is_there, add);
         added.or_else(|missing| {
+            self.llvm_tools = llvm::numbered(self.cx);
             let help = format!(
                 "{}, or install a package `llvm-N` that can read the profiles of this toolchain, or \
                  set LLVM_COV and LLVM_PROFDATA",
@@ -163,59 +162,43 @@ impl<'a> Installer<'a> {
     }
 
     fn tool(&self, Tool { package, version }: &Tool) -> Result<(), Failure> {
-        if self.has_program(package) {
-            return Ok(());
-        }
         let dir = self.cx.project.tools_dir();
-        let missing = |reason: &str| {
-            let help = format!("run `cargo install --locked {package}@{version}`");
-            Err(Failure::new(format!("`{package}` is missing{reason}")).help(help))
-        };
-        if self.policy == InstallPolicy::Forbidden {
-            return missing("");
-        }
-        let _one_at_a_time = lock(&INSTALLING);
-        if self.has_program(package) {
-            return Ok(());
-        }
-        terminal::note(&format!(
-            "`{package}` is missing: installing {package}@{version} into {}",
-            dir.display()
-        ));
         // In the root directory no toolchain file of the consumer decides who builds the tool.
-        let _root = self.cx.sh.push_dir("/");
-        let install = cmd!(self.cx.sh, "cargo install --locked --root {dir} {package}@{version}");
-        if self.install(install) {
-            return Ok(());
-        }
-        missing(" and cannot be installed")
+        let sh = self.cx.sh.clone();
+        sh.change_dir("/");
+        let install = cmd!(sh, "cargo install --locked --root {dir} {package}@{version}");
+        self.provide(&format!("`{package}`"), &|| self.has_program(package), install).map_err(
+            |missing| missing.help(format!("run `cargo install --locked {package}@{version}`")),
+        )
     }
 
-    fn add_with_rustup<'c>(
+    /// Installs something, where it is missing and that is allowed.
+    fn provide(
         &self,
         what: &str,
-        is_there: impl Fn() -> bool,
-        add: impl Fn() -> Cmd<'c>,
+        is_there: &dyn Fn() -> bool,
+        install: Cmd<'_>,
     ) -> Result<(), Failure> {
         if is_there() {
             return Ok(());
         }
-        let line = add().to_string();
-        let missing = |reason: &str| {
-            Err(Failure::new(format!("{what} is missing{reason}")).help(format!("run `{line}`")))
-        };
-        if self.policy == InstallPolicy::Forbidden {
+        let help = format!("run `{install}`");
+        let missing =
+            |reason: &str| Err(Failure::new(format!("{what} is missing{reason}")).help(&help));
+        if !self.may_install {
             return missing("");
         }
         let _one_at_a_time = lock(&INSTALLING);
         if is_there() {
             return Ok(());
         }
-        terminal::note(&format!("{what} is missing: adding it with rustup"));
-        if self.install(add()) && is_there() {
-            return Ok(());
+        terminal::note(&format!("{what} is missing: installing it"));
+        match self.cx.process(install).shown().stream().succeeds() {
+            Ok(true) if is_there() => return Ok(()),
+            Ok(_) => (),
+            Err(error) => terminal::report_error(&error),
         }
-        missing(" and rustup cannot add it")
+        missing(" and cannot be installed")
     }
 
     /// Whether a program is on PATH, among cargo's own or among those installed here.
@@ -228,14 +211,6 @@ impl<'a> Installer<'a> {
     /// What a probe prints, if it succeeds.
     fn read(&self, cmd: Cmd<'_>) -> Option<String> {
         self.cx.process(probe(cmd)).read_text().ok()
-    }
-
-    fn install(&self, cmd: Cmd<'_>) -> bool {
-        let installed = self.cx.process(cmd).shown().stream().succeeds();
-        installed.unwrap_or_else(|error| {
-            terminal::report_error(&error);
-            false
-        })
     }
 }
 

@@ -545,7 +545,7 @@ fn where_no_llvm_fits_all_three_ways_are_named() {
     sandbox.set("PATH", stubs.to_str().unwrap());
     let run = sandbox.xtask(&["coverage"]).assert_code(75);
     expect![[r"
-        error: the component `llvm-tools` is missing and rustup cannot add it
+        error: the component `llvm-tools` is missing and cannot be installed
         help: run `rustup component add llvm-tools`, or install a package `llvm-N` that can read the profiles of this toolchain, or set LLVM_COV and LLVM_PROFDATA"]].assert_eq(&said(&run));
 }
 
