@@ -81,7 +81,7 @@ impl Context {
 
     /// A program on `PATH`.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
-        files::find_program(self.path.as_deref()?, name)
+        files::find_program(self.path.as_deref()?, name.as_ref())
     }
 
     /// Git in the project's root.

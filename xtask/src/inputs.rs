@@ -117,13 +117,13 @@ fn workspace(cx: &Context, request: Request<'_>, found: &Diagnostics) -> anyhow:
     // A description that the command line names is shared; its crate does not read it once more.
     let given = request.descriptions.iter().map(|path| cx.project.resolve(path));
     let shared = given.chain([cx.project.shipped_description()]);
-    let shared: Vec<PathBuf> = shared.filter_map(|path| files::canonical(&path)).collect();
+    let shared: Vec<PathBuf> = shared.filter_map(|path| path.canonicalize().ok()).collect();
     for member in &mut crates {
         let [platform_file, description] = Project::member_files(&member.path);
         member.platforms = platforms(cx, &platform_file, found)?;
         let Some(text) = read(cx, &description)? else { continue };
-        let path = files::canonical(&cx.project.root.join(&description));
-        if !path.is_some_and(|path| shared.contains(&path)) {
+        let path = cx.project.root.join(&description).canonicalize();
+        if !path.is_ok_and(|path| shared.contains(&path)) {
             let source = Source::new(description, text);
             member.own_description = Some(Box::new(TestDescription::parse(source, found)));
         }

@@ -1,5 +1,6 @@
 //! Runs the tests with `cargo llvm-cov` in a build directory that stays warm.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -49,9 +50,9 @@ impl Session<'_> {
     /// Fails if the build does not start, or is killed or interrupted (exit code 75).
     pub(crate) fn test(&self) -> anyhow::Result<Result<(), &'static str>> {
         let names = llvm_cov::rerun(self.measurement.workspace);
-        let is_fingerprint = |path: &Path| llvm_cov::is_fingerprint(path, &names);
-        for fingerprint in directories::directories_below(self.build_dir(), 6, is_fingerprint) {
-            files::remove_dir(&fingerprint)?;
+        let dirs: Vec<PathBuf> = directories::directories_below(self.build_dir(), 6).collect();
+        for dir in dirs.iter().filter(|dir| llvm_cov::is_fingerprint(dir, &names)) {
+            files::remove_dir(dir)?;
         }
         let strays = self.stray_profiles();
         let (status, messages) = run_with_messages(self.cx, self.measurement.test())?;
@@ -81,8 +82,9 @@ impl Session<'_> {
     /// Profiles that a program leaves in its directory if it does not get `LLVM_PROFILE_FILE`.
     fn stray_profiles(&self) -> Vec<PathBuf> {
         let is_stray = |name: &str| name.starts_with("default_") && name.ends_with(".profraw");
-        let root = &self.cx.project.root;
-        directories::files_below(root, &self.measurement.workspace.target_directory, is_stray)
+        let target_dir = &self.measurement.workspace.target_directory;
+        let files = directories::files_below(&self.cx.project.root, target_dir);
+        files.filter(|it| it.file_name().and_then(OsStr::to_str).is_some_and(is_stray)).collect()
     }
 
     fn remove_stray_profiles(&self, before: &[PathBuf]) -> anyhow::Result<()> {
@@ -114,7 +116,8 @@ impl Session<'_> {
         let unreadable = llvm_cov::unreadable_profiles(&stderr);
         let is_unreadable = |name: &&String| {
             let path = self.build_dir().join(name);
-            files::is_empty(&path) || unreadable.contains(&*path.to_string_lossy())
+            path.metadata().is_ok_and(|it| it.len() == 0)
+                || unreadable.contains(&*path.to_string_lossy())
         };
         let left_out: Vec<&str> =
             profiles.iter().filter(is_unreadable).map(String::as_str).collect();

@@ -112,46 +112,34 @@ pub(crate) fn is_empty_dir(path: &Path) -> bool {
 /// The names of what is in a directory except further directories, sorted. A directory that cannot
 /// be read has none.
 pub(crate) fn names_in(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
-    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()));
-    let mut names: Vec<String> =
-        files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names
+    let files = entries(directory).filter(|entry| !entry.file_type().is_dir());
+    files.filter_map(|entry| entry.file_name().to_str().map(str::to_owned)).collect()
 }
 
 /// The directories in a directory, sorted, except those that are repositories of their own: a
 /// submodule is another project. A directory that cannot be read is taken for empty.
 pub(crate) fn directories_in(directory: &Path) -> Vec<PathBuf> {
-    let walk = WalkDir::new(directory).min_depth(1).max_depth(1).sort_by_file_name();
-    let entries = walk.into_iter().filter_map(Result::ok);
     let is_ours =
         |entry: &DirEntry| entry.file_type().is_dir() && !entry.path().join(".git").exists();
-    entries.filter(is_ours).map(DirEntry::into_path).collect()
+    entries(directory).filter(is_ours).map(DirEntry::into_path).collect()
 }
 
-/// Every directory below another, down to some levels, that is wanted.
-pub(crate) fn directories_below(
-    dir: &Path,
-    levels: usize,
-    is_wanted: impl Fn(&Path) -> bool,
-) -> Vec<PathBuf> {
-    let walk = WalkDir::new(dir).max_depth(levels).into_iter().filter_map(Result::ok);
-    let directories = walk.filter(|entry| entry.file_type().is_dir()).map(DirEntry::into_path);
-    directories.filter(|path| is_wanted(path)).collect()
+fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> {
+    let walk = WalkDir::new(directory).min_depth(1).max_depth(1).sort_by_file_name();
+    walk.into_iter().filter_map(Result::ok)
 }
 
-/// Every file of a working tree with a wanted name, except in git's own directories and in one more.
-pub(crate) fn files_below(
-    root: &Path,
-    skipped: &Path,
-    is_wanted: impl Fn(&str) -> bool,
-) -> Vec<PathBuf> {
-    let is_entered = |entry: &DirEntry| entry.path() != skipped && entry.file_name() != ".git";
+/// A directory and every one below it, down to some levels.
+pub(crate) fn directories_below(dir: &Path, levels: usize) -> impl Iterator<Item = PathBuf> {
+    let entries = WalkDir::new(dir).max_depth(levels).into_iter().filter_map(Result::ok);
+    entries.filter(|entry| entry.file_type().is_dir()).map(DirEntry::into_path)
+}
+
+/// Every file of a working tree, except in git's own directories and in one more.
+pub(crate) fn files_below(root: &Path, skipped: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_entered = move |entry: &DirEntry| entry.path() != skipped && entry.file_name() != ".git";
     let entries = WalkDir::new(root).into_iter().filter_entry(is_entered).filter_map(Result::ok);
-    let files = entries.filter(|entry| entry.file_type().is_file());
-    let wanted = files.filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted));
-    wanted.map(DirEntry::into_path).collect()
+    entries.filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path)
 }
 
 /// Returns the executable files below one of cargo's build directories with their device and inode,
@@ -172,10 +160,4 @@ pub(crate) fn executables_below(build_dir: &Path) -> Vec<(PathBuf, (u64, u64))> 
         is_executable.then(|| (entry.into_path(), (metadata.dev(), metadata.ino())))
     };
     entries.filter_map(Result::ok).filter_map(executable).collect()
-}
-
-/// Whether there is a directory of that name anywhere below another.
-pub(crate) fn has_dir_below(dir: &Path, name: &str) -> bool {
-    let mut entries = WalkDir::new(dir).into_iter().flatten();
-    entries.any(|entry| entry.file_type().is_dir() && entry.file_name() == name)
 }

@@ -48,7 +48,7 @@ fn open_regular(path: &Path, name: &str) -> anyhow::Result<File> {
     let file = file.map_err(|error| unreadable(name, &error))?;
     let metadata = file.metadata().map_err(|error| unreadable(name, &error))?;
     if metadata.is_dir() {
-        return Err(unreadable(name, &ErrorKind::IsADirectory.into()));
+        bail!(Rejected::new(format!("`{name}` is a directory, expected a file")));
     }
     if !metadata.is_file() {
         bail!(Rejected::new(format!("`{name}` is not a regular file")));
@@ -66,11 +66,6 @@ pub(crate) fn read_text_if_exists(path: &Path, name: &str) -> anyhow::Result<Opt
     }
 }
 
-/// A path without links, if the file exists.
-pub(crate) fn canonical(path: &Path) -> Option<PathBuf> {
-    fs::canonicalize(path).ok()
-}
-
 /// A path without links; what does not exist of it stays as it is written.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     let exists = |above: &&Path| fs::symlink_metadata(above).is_ok();
@@ -84,14 +79,14 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
 /// Replaces a file's content: written beside it, then renamed over it, so that a reader and a
 /// sudden end see either the old or the new content. The permissions stay; a link is followed.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    stream_atomically(path, |out| Ok(out.write_all(content)?))
+    stream_atomically(path, &|out| Ok(out.write_all(content)?))
 }
 
+/// Writes the content of a file.
+type Writer<'a> = &'a dyn Fn(&mut dyn Write) -> anyhow::Result<()>;
+
 /// As [`write_atomically`], for content that is too large to be held in memory.
-pub(crate) fn stream_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+pub(crate) fn stream_atomically(path: &Path, write: Writer<'_>) -> anyhow::Result<()> {
     let target = followed(path);
     // A rename over `/dev/null` or a pipe would replace it.
     if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
@@ -99,7 +94,7 @@ pub(crate) fn stream_atomically(
         let mut special = BufWriter::new(special);
         return write(&mut special).and_then(|()| Ok(special.flush()?));
     }
-    let written = Beside::write(target, None, write).and_then(Beside::commit);
+    let written = Beside::write(target, false, write).and_then(Beside::commit);
     written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
@@ -121,23 +116,16 @@ pub(crate) fn link_target(path: &Path) -> Option<PathBuf> {
 struct Beside {
     path: PathBuf,
     target: PathBuf,
-    is_committed: bool,
 }
 
 impl Beside {
-    /// A new file gets `mode`, if one is given; otherwise the permissions of the old one stay.
-    fn write(
-        target: PathBuf,
-        mode: Option<u32>,
-        write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Beside> {
-        let name = target
-            .file_name()
-            .with_context(|| format!("`{}` is no file name", target.display()))?;
+    /// The permissions of the old file stay, except that a program can be executed.
+    fn write(target: PathBuf, is_program: bool, write: Writer<'_>) -> anyhow::Result<Beside> {
+        let name = target.file_name().unwrap_or_default();
         let prefix = format!(".{}.", name.to_string_lossy());
         remove_orphans(target.parent().unwrap_or(Path::new("")), &prefix, ".new");
         let path = target.with_file_name(format!("{prefix}{}.new", std::process::id()));
-        let beside = Beside { path, target, is_committed: false };
+        let beside = Beside { path, target };
         let mut file = BufWriter::new(File::create(&beside.path)?);
         write(&mut file)?;
         file.flush()?;
@@ -147,26 +135,22 @@ impl Beside {
             let _ =
                 std::os::unix::fs::chown(&beside.path, Some(metadata.uid()), Some(metadata.gid()));
         }
-        if let Some(mode) = mode {
-            fs::set_permissions(&beside.path, fs::Permissions::from_mode(mode))?;
+        if is_program {
+            fs::set_permissions(&beside.path, fs::Permissions::from_mode(0o755))?;
         }
         file.get_ref().sync_all()?;
         Ok(beside)
     }
 
-    fn commit(mut self) -> anyhow::Result<()> {
-        fs::rename(&self.path, &self.target)?;
-        self.is_committed = true;
-        Ok(())
+    fn commit(self) -> anyhow::Result<()> {
+        Ok(fs::rename(&self.path, &self.target)?)
     }
 }
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        if !self.is_committed {
-            // A partial file is of no use.
-            let _ = fs::remove_file(&self.path);
-        }
+        // What has taken its place is there no more; a partial file is of no use.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -217,8 +201,8 @@ pub(crate) fn replace_all(files: &[Replacement]) -> anyhow::Result<()> {
         let dir = file.path.parent().unwrap_or(Path::new(""));
         new_dirs.extend(dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_path_buf));
         create_dir(dir)?;
-        let mode = file.is_program.then_some(0o755);
-        Beside::write(followed(&file.path), mode, |out| Ok(out.write_all(&file.content)?))
+        let target = followed(&file.path);
+        Beside::write(target, file.is_program, &|out| Ok(out.write_all(&file.content)?))
             .with_context(|| format!("cannot write `{}`", file.name))
     };
     let written: anyhow::Result<Vec<Beside>> = files.iter().map(&mut write).collect();
@@ -236,8 +220,7 @@ pub(crate) fn replace_all(files: &[Replacement]) -> anyhow::Result<()> {
 
 /// Adds to the end of a file, which is created if need be.
 pub(crate) fn append(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let file = File::options().create(true).append(true).open(path);
-    let written = file.and_then(|mut file| file.write_all(content));
+    let written = open_to_append(path)?.write_all(content);
     written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
@@ -257,11 +240,7 @@ pub(crate) fn check_destination(path: &Path, name: &str) -> anyhow::Result<()> {
 }
 
 /// Whether a file has the content that `write` writes. Neither is held in memory.
-pub(crate) fn has_content(
-    path: &Path,
-    name: &str,
-    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
-) -> anyhow::Result<bool> {
+pub(crate) fn has_content(path: &Path, name: &str, write: Writer<'_>) -> anyhow::Result<bool> {
     let file = open_regular(path, name)?;
     let mut comparison = Comparison { file: BufReader::new(file), is_equal: true };
     write(&mut comparison)?;
@@ -277,14 +256,10 @@ struct Comparison {
 
 impl Write for Comparison {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let there = self.file.fill_buf()?;
-        let compared = there.len().min(bytes.len());
-        if compared == 0 || there[..compared] != bytes[..compared] {
-            self.is_equal = false;
-            return Ok(bytes.len());
-        }
-        self.file.consume(compared);
-        Ok(compared)
+        let mut there = Vec::new();
+        self.file.by_ref().take(bytes.len() as u64).read_to_end(&mut there)?;
+        self.is_equal &= there == bytes;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -306,9 +281,6 @@ pub(crate) fn age(path: &Path) -> Option<Duration> {
 fn unreadable(name: &str, error: &io::Error) -> anyhow::Error {
     match error.kind() {
         ErrorKind::NotFound => Rejected::new(format!("`{name}` does not exist")).into(),
-        ErrorKind::IsADirectory => {
-            Rejected::new(format!("`{name}` is a directory, expected a file")).into()
-        }
         _ => anyhow!("cannot read `{name}`: {error}"),
     }
 }
@@ -334,11 +306,6 @@ fn if_exists(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-/// Whether a path is a file without content.
-pub(crate) fn is_empty(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
-}
-
 /// Whether a path is a plain file and no link to one.
 pub(crate) fn is_plain_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
@@ -350,8 +317,8 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 }
 
 /// A program in the directories of a `PATH` variable.
-pub(crate) fn find_program(path: &OsStr, name: impl AsRef<Path>) -> Option<PathBuf> {
-    let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name.as_ref()));
+pub(crate) fn find_program(path: &OsStr, name: &OsStr) -> Option<PathBuf> {
+    let mut candidates = std::env::split_paths(path).map(|dir| dir.join(name));
     candidates.find(|candidate| is_executable(candidate))
 }
 
@@ -369,7 +336,7 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
 
 /// Locks a file, which is created if need be; `None` if another process holds the lock.
 pub(crate) fn try_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
-    let file = open_lock(path)?;
+    let file = open_to_append(path)?;
     Ok(file.try_lock().is_ok().then_some(file))
 }
 
@@ -379,7 +346,7 @@ pub(crate) type Lock = File;
 /// Locks a file, which is created if it is missing. If another process holds the lock, calls
 /// `on_wait` and waits.
 pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> {
-    let file = open_lock(path)?;
+    let file = open_to_append(path)?;
     if file.try_lock().is_err() {
         on_wait();
         file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
@@ -387,7 +354,7 @@ pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> 
     Ok(file)
 }
 
-fn open_lock(path: &Path) -> anyhow::Result<File> {
+fn open_to_append(path: &Path) -> anyhow::Result<File> {
     let file = File::options().create(true).append(true).open(path);
     file.with_context(|| format!("cannot create `{}`", path.display()))
 }

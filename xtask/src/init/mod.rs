@@ -80,7 +80,7 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     let fixed = [facts::PLATFORMS, facts::GITIGNORE, facts::PUBLISH, facts::PIPELINE];
     let fixed = fixed.into_iter().chain(facts::DEPENDABOT).chain(facts::TOOLCHAINS);
     let configs = [facts::CONFIG, facts::OLD_CONFIG];
-    let [new, old] = configs.map(|name| files::canonical(&cx.project.root.join(name)));
+    let [new, old] = configs.map(|name| cx.project.root.join(name).canonicalize().ok());
     // A link from one to the other is one file.
     let configs = configs.into_iter().take(if new == old { 1 } else { 2 });
     let mut paths: BTreeSet<String> = fixed.chain(configs).map(str::to_owned).collect();

@@ -51,7 +51,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         }
         Destination::Write(path) => {
             let write = |out: &mut dyn Write| pipeline.write(options.format, out);
-            files::stream_atomically(&cx.project.resolve(path), write)?;
+            files::stream_atomically(&cx.project.resolve(path), &write)?;
         }
         Destination::Check(path) => {
             return check(cx, path, &pipeline, options.format);
@@ -74,7 +74,7 @@ fn check(
 ) -> anyhow::Result<Outcome> {
     let name = path.display().to_string();
     let file = cx.project.resolve(path);
-    if files::has_content(&file, &name, |out| pipeline.write(format, out))? {
+    if files::has_content(&file, &name, &|out| pipeline.write(format, out))? {
         return Ok(Outcome::Pass);
     }
     let text = pipeline.text(format)?;
