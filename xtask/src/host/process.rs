@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
+use std::io::{self, PipeReader, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -42,7 +43,10 @@ impl Runner {
     /// As [`Runner::process`]; the command line shows these texts as the values of variables.
     pub(crate) fn process_showing(&self, cmd: Cmd<'_>, shown: &[(String, String)]) -> Process {
         let mut command = Command::from(cmd);
-        let line = self.shown_line(&command, shown);
+        let mut line = line_showing(&command, shown);
+        if let Some(dir) = command.get_current_dir().filter(|dir| **dir != self.shown_from) {
+            line = format!("(cd {} && {line})", quote(&dir.to_string_lossy()));
+        }
         // What the command sets itself wins.
         let own: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
         let is_own = |name: &String| own.iter().any(|own| own == OsStr::new(name));
@@ -57,18 +61,10 @@ impl Runner {
             is_shown: false,
             stdin: None,
             stdout: Stream::Capture,
-            stderr: Stream::Capture,
+            stderr: Some(Stream::Capture),
             timeout: None,
             is_supervised: false,
             kill: None,
-        }
-    }
-
-    fn shown_line(&self, command: &Command, shown: &[(String, String)]) -> String {
-        let line = line_showing(command, shown);
-        match command.get_current_dir().filter(|dir| **dir != self.shown_from) {
-            Some(dir) => format!("(cd {} && {line})", quote(&dir.to_string_lossy())),
-            None => line,
         }
     }
 }
@@ -78,14 +74,10 @@ enum Stream {
     Capture,
     /// To our standard error: what a tool prints is not data of ours.
     Stderr,
-    /// To the same stream of ours.
-    Inherit,
     /// To our standard error as it comes, and captured.
     Tee,
     /// To a function that reads it in a thread of its own.
     Reader(Reader),
-    /// Into the pipe that standard output goes to.
-    Merged,
 }
 
 type Reader = Box<dyn FnOnce(PipeReader) -> io::Result<()> + Send>;
@@ -98,7 +90,8 @@ pub(crate) struct Process {
     is_shown: bool,
     stdin: Option<Vec<u8>>,
     stdout: Stream,
-    stderr: Stream,
+    /// `None` for the pipe that standard output goes to.
+    stderr: Option<Stream>,
     timeout: Option<Duration>,
     is_supervised: bool,
     kill: Option<Arc<AtomicBool>>,
@@ -123,17 +116,17 @@ impl Process {
 
     /// Passes standard error on as it comes, instead of capturing it.
     pub(crate) fn stream_stderr(self) -> Self {
-        Process { stderr: Stream::Inherit, ..self }
+        Process { stderr: Some(Stream::Stderr), ..self }
     }
 
     /// Passes standard error on as it comes, and captures it too.
     pub(crate) fn tee_stderr(self) -> Self {
-        Process { stderr: Stream::Tee, ..self }
+        Process { stderr: Some(Stream::Tee), ..self }
     }
 
     /// Passes both streams on as they come, to our standard error.
     pub(crate) fn stream(self) -> Self {
-        Process { stdout: Stream::Stderr, stderr: Stream::Inherit, ..self }
+        Process { stdout: Stream::Stderr, ..self.stream_stderr() }
     }
 
     /// Has standard output read by a function in a thread of its own. Something that the process
@@ -151,7 +144,7 @@ impl Process {
         self,
         reader: impl FnOnce(PipeReader) -> io::Result<()> + Send + 'static,
     ) -> Self {
-        Process { stderr: Stream::Merged, ..self.stdout_to(reader) }
+        Process { stderr: None, ..self.stdout_to(reader) }
     }
 
     /// Kills the process as soon as this is set.
@@ -177,21 +170,18 @@ impl Process {
             self.command = supervision::supervised(&self.command)?;
         }
         self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        let pipe = matches!(self.stdout, Stream::Reader(_)).then(io::pipe).transpose()?;
-        let writer = pipe.as_ref().map(|(_, writer)| writer);
-        self.command.stdout(self.stdout.stdio(writer)?);
-        self.command.stderr(self.stderr.stdio(writer)?);
-        let streams = [&self.stdout, &self.stderr];
-        let is_shared = streams.iter().any(|it| matches!(it, Stream::Inherit | Stream::Stderr));
+        let is_shared =
+            matches!(self.stdout, Stream::Stderr) || matches!(self.stderr, Some(Stream::Stderr));
         let _shared = is_shared.then(terminal::share);
-        let (group, mut child) = Group::spawn(&mut self.command)?;
-        // What the command keeps of the pipe would hold it open.
-        self.command.stdout(Stdio::null()).stderr(Stdio::null());
-        let stdout = match (pipe, self.stdout) {
-            (Some((reader, _)), Stream::Reader(read)) => Pipe::read(reader, read),
-            _ => Pipe::capture(child.stdout.take(), false),
+        let (out, stdout) = self.stdout.open()?;
+        let (err, stderr) = match self.stderr {
+            Some(stream) => stream.open()?,
+            None => (out.try_clone()?, Pipe::default()),
         };
-        let stderr = Pipe::capture(child.stderr.take(), matches!(self.stderr, Stream::Tee));
+        self.command.stdout(out).stderr(err);
+        let (group, mut child) = Group::spawn(&mut self.command)?;
+        // What the command keeps of the pipes would hold them open.
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.stdin) {
             // A child may answer before it has read everything. One that does not read at all
             // reports that by its exit status.
@@ -200,8 +190,8 @@ impl Process {
         let end = group.ended(self.timeout, self.kill.as_deref());
         match end {
             GroupEnd::Ended => (),
-            GroupEnd::TimedOut | GroupEnd::Killed if self.is_supervised => group.stop(),
-            GroupEnd::TimedOut | GroupEnd::Killed | GroupEnd::WantsTerminal => group.kill(),
+            _ if self.is_supervised => group.stop(),
+            _ => group.kill(),
         }
         let status = child.wait()?;
         match end {
@@ -297,13 +287,34 @@ fn succeeded(program: &str, output: Output) -> anyhow::Result<Vec<u8>> {
 }
 
 impl Stream {
-    fn stdio(&self, pipe: Option<&PipeWriter>) -> io::Result<Stdio> {
-        Ok(match (self, pipe) {
-            (Stream::Reader(_) | Stream::Merged, Some(writer)) => writer.try_clone()?.into(),
-            (Stream::Stderr, _) => io::stderr().into(),
-            (Stream::Inherit, _) => Stdio::inherit(),
-            _ => Stdio::piped(),
-        })
+    /// What the child writes to, and what reads that.
+    fn open(self) -> io::Result<(OwnedFd, Pipe)> {
+        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let captured = Arc::clone(&bytes);
+        let read: Reader = match self {
+            Stream::Stderr => {
+                return Ok((io::stderr().as_fd().try_clone_to_owned()?, Pipe::default()));
+            }
+            Stream::Capture => Box::new(move |pipe| capture(pipe, &captured, false)),
+            Stream::Tee => Box::new(move |pipe| capture(pipe, &captured, true)),
+            Stream::Reader(read) => read,
+        };
+        let (pipe, writer) = io::pipe()?;
+        Ok((writer.into(), Pipe { bytes, reader: Some(thread::spawn(move || read(pipe))) }))
+    }
+}
+
+fn capture(mut pipe: PipeReader, bytes: &Mutex<Vec<u8>>, is_passed_on: bool) -> io::Result<()> {
+    let mut chunk = [0; 8192];
+    loop {
+        let count = pipe.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(());
+        }
+        lock(bytes).extend_from_slice(&chunk[..count]);
+        if is_passed_on {
+            let _ = io::stderr().write_all(&chunk[..count]);
+        }
     }
 }
 
@@ -327,17 +338,18 @@ fn line_showing(command: &Command, shown: &[(String, String)]) -> String {
 
 /// How many rows and columns the terminal of standard output has; 24 and 80 where that is unknown.
 pub(crate) fn terminal_size() -> (usize, usize) {
-    static KNOWN: Mutex<Option<(usize, usize)>> = Mutex::new(None);
+    static KNOWN: Mutex<(usize, usize)> = Mutex::new((24, 80));
     static HAS_CHANGED: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
-        let flag = Arc::default();
+        let flag = Arc::new(AtomicBool::new(true));
         // If that fails, the first answer stays.
         let _ = signal_hook::flag::register(Signal::SIGWINCH as i32, Arc::clone(&flag));
         flag
     });
     let mut known = lock(&KNOWN);
-    let has_changed = HAS_CHANGED.swap(false, Ordering::Relaxed);
-    let size = known.filter(|_| !has_changed);
-    *known.insert(size.unwrap_or_else(|| asked_terminal_size().unwrap_or((24, 80))))
+    if HAS_CHANGED.swap(false, Ordering::Relaxed) {
+        *known = asked_terminal_size().unwrap_or(*known);
+    }
+    *known
 }
 
 /// Asks `stty`, since the system call is out of reach of safe code.
@@ -351,35 +363,13 @@ fn asked_terminal_size() -> Option<(usize, usize)> {
 }
 
 /// A pipe that a thread reads, as far as it has come.
+#[derive(Default)]
 struct Pipe {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Pipe {
-    fn read(pipe: PipeReader, read: Reader) -> Pipe {
-        Pipe { bytes: Arc::default(), reader: Some(thread::spawn(move || read(pipe))) }
-    }
-
-    fn capture<R: Read + Send + 'static>(pipe: Option<R>, is_passed_on: bool) -> Pipe {
-        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let shared = Arc::clone(&bytes);
-        let read = move |mut pipe: R| {
-            let mut chunk = [0; 8192];
-            loop {
-                let count = pipe.read(&mut chunk)?;
-                if count == 0 {
-                    return Ok(());
-                }
-                lock(&shared).extend_from_slice(&chunk[..count]);
-                if is_passed_on {
-                    let _ = io::stderr().write_all(&chunk[..count]);
-                }
-            }
-        };
-        Pipe { bytes, reader: pipe.map(|pipe| thread::spawn(move || read(pipe))) }
-    }
-
     /// After the child has ended. Something that it has left running may hold the pipe for ever.
     fn take(self) -> Vec<u8> {
         let deadline = Instant::now() + Duration::from_secs(2);
