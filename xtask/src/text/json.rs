@@ -152,16 +152,13 @@ impl Reader<'_, '_> {
         let kind = match text.as_bytes().first() {
             Some(b'[') => {
                 let items: Vec<&RawValue> = self.accept(offset, serde_json::from_str(text))?;
-                items
-                    .into_iter()
-                    .map(|item| self.node(item))
-                    .collect::<Option<_>>()
-                    .map(Kind::Array)
+                let items = items.into_iter().map(|item| self.node(item));
+                Kind::Array(items.collect::<Option<_>>()?)
             }
-            Some(b'{') => self.object(text, offset),
-            _ => self.accept(offset, serde_json::from_str(text)).map(Kind::Scalar),
+            Some(b'{') => self.object(text, offset)?,
+            _ => Kind::Scalar(self.accept(offset, serde_json::from_str(text))?),
         };
-        Some(Node { offset, kind: kind? })
+        Some(Node { offset, kind })
     }
 
     fn object(&self, text: &str, offset: usize) -> Option<Kind> {
@@ -172,17 +169,16 @@ impl Reader<'_, '_> {
             let key_offset = raw_key.get().as_ptr().addr() - self.source.text.as_ptr().addr();
             let key: String = self.accept(key_offset, serde_json::from_str(raw_key.get()))?;
             let value = self.node(raw_value)?;
-            let entry = Entry { key, key_offset, value };
-            if let Some(&index) = seen.get(&entry.key) {
-                let (key, line) = (&entry.key, self.source.line_at(entries[index].key_offset));
-                let message =
-                    format!("duplicate key `{key}`, first on line {line}; this value is used");
-                self.found.push(self.source.warning(key_offset, message));
-                entries[index] = entry;
-            } else {
-                seen.insert(entry.key.clone(), entries.len());
-                entries.push(entry);
-            }
+            let index = *seen.entry(key.clone()).or_insert(entries.len());
+            let Some(first) = entries.get_mut(index) else {
+                entries.push(Entry { key, key_offset, value });
+                continue;
+            };
+            let line = self.source.line_at(first.key_offset);
+            let message =
+                format!("duplicate key `{key}`, first on line {line}; this value is used");
+            self.found.push(self.source.warning(key_offset, message));
+            *first = Entry { key, key_offset, value };
         }
         Some(Kind::Object(entries))
     }
