@@ -245,9 +245,9 @@ fn annotate(cx: &Context, heading: &Heading<'_>, comparison: &Comparison, outcom
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     let context = parts.join("-");
     let style = match (outcome, heading.schedule.fail_above_percent) {
-        (Outcome::Fail | Outcome::Unavailable, _) => Style::Error,
-        (Outcome::Pass, Some(_)) => Style::Success,
-        (Outcome::Pass, None) => Style::Info,
+        (Outcome::Fail | Outcome::Unavailable, _) => Style::ERROR,
+        (Outcome::Pass, Some(_)) => Style::SUCCESS,
+        (Outcome::Pass, None) => Style::INFO,
     };
     buildkite_agent::annotate(cx, &context, style, &report::markdown(heading, comparison));
 }

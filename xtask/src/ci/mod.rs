@@ -206,7 +206,7 @@ fn write_reports(cx: &Context, reports: &[Report], options: &Options) -> anyhow:
         }
     }
     let has_failed = reports.iter().any(|report| report.verdict.fails_the_run());
-    let style = if has_failed { Style::Error } else { Style::Success };
+    let style = if has_failed { Style::ERROR } else { Style::SUCCESS };
     buildkite_agent::annotate(cx, "ci", style, &markdown);
     if let Some(file) = cx.lookup("GITHUB_STEP_SUMMARY") {
         files::append(Path::new(&file), markdown.as_bytes())?;

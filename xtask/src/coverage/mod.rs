@@ -180,7 +180,7 @@ fn report(
     }
     let passed = !verdict.is_failed && added.is_none_or(Patch::passes);
     let (style, outcome) =
-        if passed { (Style::Success, Outcome::Pass) } else { (Style::Error, Outcome::Fail) };
+        if passed { (Style::SUCCESS, Outcome::Pass) } else { (Style::ERROR, Outcome::Fail) };
     let (place, title) = verdict::place(options.package.as_deref(), std::env::consts::ARCH);
     buildkite_agent::annotate(cx, &place, style, &verdict::page(&title, verdict, added));
     Ok(outcome)

@@ -190,6 +190,6 @@ fn report_problems(cx: &Context, log: &str) {
         terminal::say("warning: all steps run, whatever the change touches: gates are off");
         let heading = "All steps run, whatever the change touches: gates (`if_changed`) are off";
         let text = sanitize::headed_code_block(heading, reason);
-        buildkite_agent::annotate(cx, "pipeline-gates", Style::Warning, &text);
+        buildkite_agent::annotate(cx, "pipeline-gates", Style::WARNING, &text);
     }
 }

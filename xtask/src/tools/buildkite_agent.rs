@@ -13,29 +13,19 @@ use crate::text::sanitize;
 const ANNOTATION_LIMIT_BYTES: usize = 1 << 20;
 
 /// How Buildkite shows an annotation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    Info,
-    Success,
-    Warning,
-    Error,
-}
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style(&'static str);
 
 impl Style {
-    fn name(self) -> &'static str {
-        match self {
-            Style::Info => "info",
-            Style::Success => "success",
-            Style::Warning => "warning",
-            Style::Error => "error",
-        }
-    }
+    pub(crate) const INFO: Style = Style("info");
+    pub(crate) const SUCCESS: Style = Style("success");
+    pub(crate) const WARNING: Style = Style("warning");
+    pub(crate) const ERROR: Style = Style("error");
 }
 
 /// Puts the Markdown of its standard input on the build's page. A later annotation with the same
 /// context replaces the earlier one.
-fn annotation<'sh>(sh: &'sh Shell, context: &str, style: Style) -> Cmd<'sh> {
-    let style = style.name();
+fn annotation<'sh>(sh: &'sh Shell, context: &str, Style(style): Style) -> Cmd<'sh> {
     cmd!(sh, "buildkite-agent annotate --context={context} --style={style}")
 }
 
@@ -86,7 +76,7 @@ pub(crate) fn report_check(
 ) -> anyhow::Result<Outcome> {
     terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))?;
     let is_retry = cx.lookup("BUILDKITE_RETRY_COUNT").is_some_and(|count| count != "0");
-    let style = if has_failed { Style::Error } else { Style::Success };
+    let style = if has_failed { Style::ERROR } else { Style::SUCCESS };
     if has_failed || is_retry {
         annotate(cx, context, style, &sanitize::headed_code_block(heading, text));
     }
@@ -101,7 +91,7 @@ mod tests {
     fn a_context_is_never_taken_for_an_option() {
         let sh = Shell::new().unwrap();
         assert_eq!(
-            annotation(&sh, "-coverage", Style::Error).to_string(),
+            annotation(&sh, "-coverage", Style::ERROR).to_string(),
             "buildkite-agent annotate --context=-coverage --style=error"
         );
     }
