@@ -75,7 +75,7 @@ impl Source {
         let start = self.line_starts()[line - 1];
         let end = self.line_starts().get(line).map_or(self.text.len(), |next| next - 1);
         let column = self.column_at(offset, start);
-        let excerpt = Excerpt::new(&self.text[start..end.max(start)], offset.max(start) - start);
+        let excerpt = excerpt(&self.text[start..end.max(start)], offset.max(start) - start);
         Place { name: self.name.clone(), line, column, excerpt }
     }
 
@@ -142,35 +142,26 @@ pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) line: usize,
     pub(crate) column: usize,
-    excerpt: Excerpt,
+    excerpt: (String, usize),
 }
 
-/// The offending line, cut to a window around the column: descriptions of one long line exist.
-#[derive(Clone, Debug, PartialEq)]
-struct Excerpt {
-    text: String,
-    caret_at: usize,
-}
-
-impl Excerpt {
+/// The offending line, cut to a window around the column, and where the caret is below it: descriptions
+/// of one long line exist.
+fn excerpt(line: &str, at: usize) -> (String, usize) {
     const WIDTH_CHARS: usize = 100;
-
-    fn new(line: &str, at: usize) -> Excerpt {
-        let line = line.trim_end_matches('\r');
-        let (before, after) = line.split_at(at.min(line.len()));
-        let fits = line.chars().take(Self::WIDTH_CHARS + 1).count() <= Self::WIDTH_CHARS;
-        let kept = if fits { Self::WIDTH_CHARS } else { Self::WIDTH_CHARS * 2 / 3 };
-        let start =
-            before.char_indices().rev().take(kept).last().map_or(before.len(), |(at, _)| at);
-        // A tab would move the caret; `visible` takes care of the rest.
-        let visible = |c: char| if c.is_control() { ' ' } else { c };
-        let mut text = if start > 0 { "...".to_owned() } else { String::new() };
-        text.extend(before[start..].chars().map(visible));
-        let caret_at = text.chars().count();
-        let rest = Self::WIDTH_CHARS.saturating_sub(caret_at);
-        text.extend(after.chars().take(rest).map(visible));
-        Excerpt { text, caret_at }
-    }
+    let line = line.trim_end_matches('\r');
+    let (before, after) = line.split_at(at.min(line.len()));
+    let fits = line.chars().take(WIDTH_CHARS + 1).count() <= WIDTH_CHARS;
+    let kept = if fits { WIDTH_CHARS } else { WIDTH_CHARS * 2 / 3 };
+    let start = before.char_indices().rev().take(kept).last().map_or(before.len(), |(at, _)| at);
+    // A tab would move the caret; `visible` takes care of the rest.
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    let mut text = if start > 0 { "...".to_owned() } else { String::new() };
+    text.extend(before[start..].chars().map(visible));
+    let caret_at = text.chars().count();
+    let rest = WIDTH_CHARS.saturating_sub(caret_at);
+    text.extend(after.chars().take(rest).map(visible));
+    (text, caret_at)
 }
 
 impl fmt::Display for Diagnostic {
@@ -179,13 +170,13 @@ impl fmt::Display for Diagnostic {
         let message = indented(&self.message);
         match &self.place {
             None => write!(f, "{severity}: {message}")?,
-            Some(Place { name, line, column, excerpt }) => {
+            Some(Place { name, line, column, excerpt: (excerpt, caret_at) }) => {
                 let name = visible(name);
                 writeln!(f, "{name}:{line}:{column}: {severity}: {message}")?;
                 let number = line.to_string();
                 let margin = " ".repeat(number.len());
-                let indent = " ".repeat(excerpt.caret_at);
-                write!(f, " {number} | {}\n {margin} | {indent}^", excerpt.text)?;
+                let indent = " ".repeat(*caret_at);
+                write!(f, " {number} | {excerpt}\n {margin} | {indent}^")?;
             }
         }
         self.help.iter().try_for_each(|help| write!(f, "\nhelp: {}", indented(help)))
