@@ -187,7 +187,7 @@ impl Args {
         {
             let option = option.to_string_lossy();
             let name = option.split('=').next().unwrap_or_default();
-            let hint = nearest::did_you_mean(name, self.options());
+            let hint = nearest::did_you_mean(name, &self.options().collect::<Vec<_>>());
             return self.error(format!("unknown option `{option}`{hint}"));
         }
         Ok((self.utf8(&self.words)?, self.utf8(&self.after_dashes)?))

@@ -76,7 +76,7 @@ fn docker_problem(key: &str, value: &Value) -> Option<(Severity, String)> {
         _ if has(DOCKER_SCALARS) => (is_scalar(value), "a string, a number or a boolean"),
         _ => {
             let known = DOCKER_LISTS.split(' ').chain(DOCKER_SCALARS.split(' '));
-            let hint = nearest::did_you_mean(key, known);
+            let hint = nearest::did_you_mean(key, &known.collect::<Vec<_>>());
             let message = format!("the docker plugin has no setting `{key}`{hint}");
             return Some((Severity::Warning, message));
         }

@@ -266,7 +266,7 @@ fn read_targeted(value: Field<'_>, known: &[&str], check: fn(Field<'_>)) -> Opti
 
 fn warn_of_unknown_test(field: Field<'_>, name: &str, known: &[&str]) {
     if !known.contains(&name) {
-        let hint = nearest::did_you_mean(name, known.iter().copied());
+        let hint = nearest::did_you_mean(name, known);
         field.report_key(Severity::Warning, format!("there is no test `{name}` here{hint}"));
     }
 }

@@ -37,7 +37,7 @@ fn known_keys() -> Vec<&'static str> {
 fn any_forwarded_key(random: &mut Random) -> String {
     let key = any_text(random);
     let known = known_keys();
-    let is_near = nearest::slip_of(&key, known.iter().copied()).is_some();
+    let is_near = nearest::is_slip(&key, &known);
     if is_near || known.contains(&key.as_str()) { "k1".to_owned() } else { key }
 }
 

@@ -188,7 +188,7 @@ impl<'a> Object<'a> {
         // Editors find the schema of a file by that key.
         let is_ours = |key: &str| key != "$schema" || self.whole.entry.is_some();
         for (key, field) in self.rest().filter(|(key, _)| is_ours(key)) {
-            let is_slip = nearest::slip_of(key, self.known.iter().copied()).is_some();
+            let is_slip = nearest::is_slip(key, &self.known);
             if let Some(severity) = severity(is_slip) {
                 let hint = nearest::hint(key, &self.known);
                 field.report_key(severity, format!("unknown key `{key}`{hint}"));

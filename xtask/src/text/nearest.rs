@@ -28,17 +28,15 @@ pub(crate) fn edits_between(one: &str, other: &str) -> usize {
 
 /// The candidate closest to `word`, or the one that has the closest beginning, if it is close enough
 /// to be worth suggesting: at most a third of the letters differ. Of two letters any would do.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     // A word of thousands of letters is no typo, and the comparison is quadratic.
     if word.len() > 200 {
         return None;
     }
     let lowercase = word.to_lowercase();
     candidates
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|candidate| beginnings(candidate).map(move |beginning| (beginning, candidate)))
         .map(|(beginning, candidate)| {
             let edits = edits_between(&lowercase, &beginning.to_lowercase());
@@ -56,39 +54,25 @@ fn beginnings(name: &str) -> impl Iterator<Item = &str> {
     ends.chain([name.len()]).map(|end| &name[..end])
 }
 
-/// The candidate that `word` is a slip of: one edit away, or two where the candidate is long enough
+/// Whether `word` is a slip of a candidate: one edit away, or two where the candidate is long enough
 /// that two edits do not make another word of it. Narrower than [`nearest`], for words that may
 /// well be another program's.
-pub(crate) fn slip_of<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn is_slip(word: &str, candidates: &[&str]) -> bool {
     const LONG_NAME_CHARS: usize = 6;
-    if word.len() > 100 {
-        return None;
-    }
-    candidates
-        .into_iter()
-        .map(|candidate| (edits_between(word, candidate), candidate))
-        .filter(|(edits, candidate)| {
-            *edits <= if candidate.len() < LONG_NAME_CHARS { 1 } else { 2 }
-        })
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
+    let limit = |candidate: &str| if candidate.len() < LONG_NAME_CHARS { 1 } else { 2 };
+    let is_near = |candidate: &&str| edits_between(word, candidate) <= limit(candidate);
+    word.len() <= 100 && candidates.iter().any(is_near)
 }
 
 /// `, did you mean `x`?` for the nearest candidate, if one is near.
-pub(crate) fn did_you_mean<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> String {
+pub(crate) fn did_you_mean(word: &str, candidates: &[&str]) -> String {
     let name = nearest(word, candidates);
     name.map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }
 
 /// As [`did_you_mean`], or the list of all candidates if none is near and there are few.
 pub(crate) fn hint(word: &str, candidates: &[&str]) -> String {
-    let near = did_you_mean(word, candidates.iter().copied());
+    let near = did_you_mean(word, candidates);
     let names: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
     match names.as_slice() {
         [] => near,
@@ -128,18 +112,18 @@ mod tests {
     #[test]
     fn a_beginning_of_a_name_counts_and_the_whole_name_comes_first() {
         let names = ["unittests-gnu", "unittests-musl", "style"];
-        assert_eq!(nearest("unitests", names), Some("unittests-gnu"));
-        assert_eq!(nearest("unittests", names), Some("unittests-gnu"));
-        assert_eq!(nearest("build", ["build-gnu", "built"]), Some("build-gnu"));
-        assert_eq!(nearest("built", ["build-gnu", "built"]), Some("built"));
-        assert_eq!(nearest("tests-gnu", ["unit-gnu"]), None);
+        assert_eq!(nearest("unitests", &names), Some("unittests-gnu"));
+        assert_eq!(nearest("unittests", &names), Some("unittests-gnu"));
+        assert_eq!(nearest("build", &["build-gnu", "built"]), Some("build-gnu"));
+        assert_eq!(nearest("built", &["build-gnu", "built"]), Some("built"));
+        assert_eq!(nearest("tests-gnu", &["unit-gnu"]), None);
     }
 
     #[test]
     fn a_name_of_two_letters_has_no_neighbours() {
-        assert_eq!(nearest("-v", ["-t", "--verbose"]), None);
-        assert_eq!(nearest("cl", ["ci"]), None);
-        assert_eq!(nearest("cii", ["ci"]), Some("ci"));
+        assert_eq!(nearest("-v", &["-t", "--verbose"]), None);
+        assert_eq!(nearest("cl", &["ci"]), None);
+        assert_eq!(nearest("cii", &["ci"]), Some("ci"));
     }
 
     #[test]
