@@ -112,12 +112,8 @@ fn path(text: &str) -> Option<Vec<String>> {
         let end = unquoted(rest, '.');
         let name = rest[..end.unwrap_or(rest.len())].trim();
         let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let unquoted = match string_length(name) {
-            Some(length) if length == name.len() => strings(name).pop(),
-            Some(_) => None,
-            None => (!name.is_empty() && name.chars().all(is_bare)).then(|| name.to_owned()),
-        };
-        names.push(unquoted?);
+        let bare = || Some(name).filter(|it| !it.is_empty() && it.chars().all(is_bare));
+        names.push(as_string(name).or_else(|| bare().map(str::to_owned))?);
         match end {
             Some(end) => rest = &rest[end + 1..],
             None => return Some(names),
