@@ -87,7 +87,7 @@ type Writer<'a> = &'a dyn Fn(&mut dyn Write) -> anyhow::Result<()>;
 
 /// As [`write_atomically`], for content that is too large to be held in memory.
 pub(crate) fn stream_atomically(path: &Path, write: Writer<'_>) -> anyhow::Result<()> {
-    let target = followed(path);
+    let target = link_target(path).unwrap_or_else(|| path.to_path_buf());
     // A rename over `/dev/null` or a pipe would replace it.
     if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         let special = File::options().write(true).open(&target)?;
@@ -98,15 +98,7 @@ pub(crate) fn stream_atomically(path: &Path, write: Writer<'_>) -> anyhow::Resul
     written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// What a link leads to, whether or not that exists.
-fn followed(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {
-        Ok(to) => path.parent().unwrap_or(Path::new("")).join(to),
-        Err(_) => path.to_path_buf(),
-    })
-}
-
-/// What a symbolic link leads to, without links. `None` for anything else.
+/// What a symbolic link leads to, without links, whether or not that exists. `None` for anything else.
 pub(crate) fn link_target(path: &Path) -> Option<PathBuf> {
     let to = fs::read_link(path).ok()?;
     Some(resolved(&path.parent()?.join(to)))
@@ -201,7 +193,7 @@ pub(crate) fn replace_all(files: &[Replacement]) -> anyhow::Result<()> {
         let dir = file.path.parent().unwrap_or(Path::new(""));
         new_dirs.extend(dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_path_buf));
         create_dir(dir)?;
-        let target = followed(&file.path);
+        let target = link_target(&file.path).unwrap_or_else(|| file.path.clone());
         Beside::write(target, file.is_program, &|out| Ok(out.write_all(&file.content)?))
             .with_context(|| format!("cannot write `{}`", file.name))
     };
