@@ -1,5 +1,6 @@
 //! Finds LLVM's tools that read coverage profiles.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,7 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
             return None;
         }
     };
-    let tools = Probe::build(cx).and_then(|probe| probe.read_with(cx, tools));
+    let tools = probe(cx).and_then(|probe| read_with(cx, &probe, tools));
     if tools.is_none() {
         terminal::say(
             "warning: LLVM_COV and LLVM_PROFDATA name tools that cannot read the profiles of this toolchain",
@@ -47,56 +48,44 @@ pub(crate) fn named(cx: &Context) -> Option<Tools> {
 /// Finds the newest `llvm-cov-N` on `PATH` that reads the profiles of this toolchain.
 pub(crate) fn numbered(cx: &Context) -> Option<Tools> {
     let dirs = cx.path.iter().flat_map(std::env::split_paths);
-    let numbers = newest_first(dirs.flat_map(|dir| directories::names_in(&dir)));
+    let numbers = numbers(dirs.flat_map(|dir| directories::names_in(&dir)));
     if numbers.is_empty() {
         return None;
     }
-    let probe = Probe::build(cx)?;
-    numbers.into_iter().find_map(|number| {
+    let probe = probe(cx)?;
+    numbers.into_iter().rev().find_map(|number| {
         let find = |tool: &str| cx.find_program(&format!("{tool}-{number}"));
-        probe.read_with(cx, (find("llvm-cov")?, find("llvm-profdata")?))
+        read_with(cx, &probe, (find("llvm-cov")?, find("llvm-profdata")?))
     })
 }
 
 /// The numbers of `llvm-cov-N` among the names of programs.
-fn newest_first(names: impl Iterator<Item = String>) -> Vec<u32> {
-    let number = |name: String| name.strip_prefix("llvm-cov-")?.parse().ok();
-    let mut numbers: Vec<u32> = names.filter_map(number).collect();
-    numbers.sort_unstable_by(|one, other| other.cmp(one));
-    numbers.dedup();
-    numbers
+fn numbers(names: impl Iterator<Item = String>) -> BTreeSet<u32> {
+    names.filter_map(|name| name.strip_prefix("llvm-cov-")?.parse().ok()).collect()
 }
 
-/// A small program and its profile: version numbers do not tell whether one LLVM reads the profiles
-/// of another.
-struct Probe {
-    program: PathBuf,
-    profile: PathBuf,
+/// Builds a small program that has left a profile beside it: version numbers do not tell whether one
+/// LLVM reads the profiles of another.
+fn probe(cx: &Context) -> Option<PathBuf> {
+    let dir = cx.project.tools_dir().join("llvm-probe");
+    files::create_dir(&dir).ok()?;
+    let source = dir.join("probe.rs");
+    files::write_atomically(&source, b"fn main() {}\n").ok()?;
+    let program = dir.join("probe");
+    let compile = cmd!(cx.sh, "rustc -C instrument-coverage -o {program} {source}");
+    let run = cmd!(cx.sh, "{program}").env("LLVM_PROFILE_FILE", dir.join("probe.profraw"));
+    (succeeds(cx, compile) && succeeds(cx, run)).then_some(program)
 }
 
-impl Probe {
-    fn build(cx: &Context) -> Option<Probe> {
-        let dir = cx.project.tools_dir().join("llvm-probe");
-        files::create_dir(&dir).ok()?;
-        let source = dir.join("probe.rs");
-        files::write_atomically(&source, b"fn main() {}\n").ok()?;
-        let (program, profile) = (dir.join("probe"), dir.join("probe.profraw"));
-        let compile = cmd!(cx.sh, "rustc -C instrument-coverage -o {program} {source}");
-        let run = cmd!(cx.sh, "{program}").env("LLVM_PROFILE_FILE", &profile);
-        (succeeds(cx, compile) && succeeds(cx, run)).then_some(Probe { program, profile })
-    }
-
-    fn read_with(&self, cx: &Context, tools: Tools) -> Option<Tools> {
-        let Probe { program, profile } = self;
-        let (llvm_cov, llvm_profdata) = &tools;
-        let merged = profile.with_extension("profdata");
-        let mut option = OsString::from("-instr-profile=");
-        option.push(&merged);
-        let merge = cmd!(cx.sh, "{llvm_profdata} merge -sparse -o {merged} {profile}");
-        let export = cmd!(cx.sh, "{llvm_cov} export -summary-only {option} {program}");
-        let reads = succeeds(cx, merge) && succeeds(cx, export);
-        reads.then_some(tools)
-    }
+/// Returns the tools if they read the profile of the probe.
+fn read_with(cx: &Context, probe: &Path, tools: Tools) -> Option<Tools> {
+    let (llvm_cov, llvm_profdata) = &tools;
+    let (profile, merged) = (probe.with_extension("profraw"), probe.with_extension("profdata"));
+    let mut option = OsString::from("-instr-profile=");
+    option.push(&merged);
+    let merge = cmd!(cx.sh, "{llvm_profdata} merge -sparse -o {merged} {profile}");
+    let export = cmd!(cx.sh, "{llvm_cov} export -summary-only {option} {probe}");
+    (succeeds(cx, merge) && succeeds(cx, export)).then_some(tools)
 }
 
 fn succeeds(cx: &Context, cmd: Cmd<'_>) -> bool {
@@ -108,8 +97,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_comes_first_and_9_is_older_than_19() {
+    fn the_newest_comes_last_and_9_is_older_than_19() {
         let names = ["llvm-cov-9", "ls", "llvm-cov", "llvm-cov-19", "llvm-cov-19", "llvm-cov-x"];
-        assert_eq!(newest_first(names.map(str::to_owned).into_iter()), [19, 9]);
+        assert!(numbers(names.map(str::to_owned).into_iter()).into_iter().eq([9, 19]));
     }
 }
