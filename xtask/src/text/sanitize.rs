@@ -1,8 +1,6 @@
 //! Pure. Foreign text on its way to a terminal, a table or an annotation: names and values from
 //! files and variables, and what other programs print.
 
-use std::borrow::Cow;
-
 /// Replaces every character that could drive a terminal, reorder a line or start a new one.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
@@ -138,17 +136,17 @@ pub(crate) fn code_span(text: &str) -> String {
 }
 
 /// Cuts a text to whole lines within a limit and says that the rest is in the log.
-pub(crate) fn cut_to_lines(text: &str, limit_bytes: usize) -> Cow<'_, str> {
+pub(crate) fn cut_to_lines(text: &str, limit_bytes: usize) -> String {
     const REST: &str = "\n(The rest is in the log of the job.)\n";
     if text.len() <= limit_bytes {
-        return Cow::Borrowed(text);
+        return text.to_owned();
     }
     let mut kept = limit_bytes.saturating_sub(REST.len());
     while !text.is_char_boundary(kept) {
         kept -= 1;
     }
     let line_end = text[..kept].rfind('\n').unwrap_or(kept);
-    Cow::Owned(format!("{}{REST}", &text[..line_end]))
+    format!("{}{REST}", &text[..line_end])
 }
 
 #[cfg(test)]

@@ -53,12 +53,9 @@ pub(crate) fn annotate(cx: &Context, context: &str, style: Style, markdown: &str
     let text = sanitize::mask_secrets(&sanitize::visible_lines(markdown));
     let text = sanitize::cut_to_lines(&text, ANNOTATION_LIMIT_BYTES);
     let cmd = annotation(&cx.sh, context, style);
-    let problem = match cx.process(cmd).stdin(text.as_bytes()).output() {
-        Ok(output) if output.status.success() => return,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => format!("{error:#}"),
-    };
-    terminal::say(&format!("warning: cannot annotate the build: {problem}"));
+    if let Err(error) = cx.process(cmd).stdin(text).read() {
+        terminal::say(&format!("warning: cannot annotate the build: {error:#}"));
+    }
 }
 
 /// Prints the report of a check. A failed one also annotates the build; one that passes only where it

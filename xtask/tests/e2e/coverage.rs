@@ -485,7 +485,8 @@ fn the_builds_page_shows_the_summary_where_there_is_one() {
     "#]].assert_eq(&shown);
     sandbox.stub("buildkite-agent", "echo no such job >&2; exit 1");
     let run = sandbox.run("env", &["BUILDKITE=true", XTASK, "coverage"]).assert_code(1);
-    assert!(run.stderr.contains("warning: cannot annotate the build: no such job"));
+    let warning = "warning: cannot annotate the build: `buildkite-agent` failed: no such job";
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
 }
 
 /// A toolchain without LLVM's tools, and a rustup that cannot add them.
