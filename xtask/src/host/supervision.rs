@@ -18,7 +18,6 @@
 //! everywhere, and neither reaches the command's own children; cgroups need privileges.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
@@ -241,9 +240,7 @@ pub(crate) fn supervised(command: &Command) -> anyhow::Result<Command> {
     // Without a PATH, the C library looks here.
     let path = path.unwrap_or_else(|| "/bin:/usr/bin".into());
     if !program.as_bytes().contains(&b'/') && files::find_program(&path, program).is_none() {
-        let program = program.to_string_lossy();
-        return Err(io::Error::from(ErrorKind::NotFound))
-            .with_context(|| format!("cannot start `{program}`"));
+        bail!("cannot start `{}`: there is no such program", program.display());
     }
     // Not by path: a command may rebuild this very executable.
     let mut supervisor = Command::new("/proc/self/exe");
