@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::args::Args;
-use crate::text::diagnostic::Rejected;
+use crate::text::diagnostic::{Diagnostics, Rejected};
 
 /// Returns a parser for lines of words, from that of a command's arguments and its usage.
 pub(crate) fn words_parser<T>(
@@ -15,6 +15,15 @@ pub(crate) fn words_parser<T>(
     move |line| {
         let words = line.split_whitespace().map(OsString::from).collect();
         parse(Args::new(command, usage, words)).map_err(|error| error.to_string())
+    }
+}
+
+impl Diagnostics {
+    /// The first line of each finding.
+    pub(crate) fn headlines(self) -> String {
+        let items = self.into_items().into_iter().map(|item| item.to_string());
+        let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        items.map(first_line).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -56,11 +56,7 @@ impl Source {
 
     /// Each line with the byte offset at which it starts; its ending belongs to it.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.split_inclusive('\n').scan(0, |next, line| {
-            let start = *next;
-            *next += line.len();
-            Some((start, line))
-        })
+        self.line_starts().iter().copied().zip(self.text.split_inclusive('\n'))
     }
 
     fn line_starts(&self) -> &[usize] {
@@ -73,9 +69,9 @@ impl Source {
     fn place(&self, offset: usize) -> Place {
         let line = self.line_at(offset);
         let start = self.line_starts()[line - 1];
-        let end = self.line_starts().get(line).map_or(self.text.len(), |next| next - 1);
         let column = self.column_at(offset, start);
-        let excerpt = excerpt(&self.text[start..end.max(start)], offset.max(start) - start);
+        let text = self.text[start..].lines().next().unwrap_or_default();
+        let excerpt = excerpt(text, offset - start);
         Place { name: self.name.clone(), line, column, excerpt }
     }
 
@@ -83,7 +79,7 @@ impl Source {
         let (known, before) = self.last_column.get();
         let is_known = (line_start..=offset).contains(&known);
         let (from, before) = if is_known { (known, before) } else { (line_start, 0) };
-        let before = before + self.text[from..offset.max(from)].chars().count();
+        let before = before + self.text[from..offset].chars().count();
         self.last_column.set((offset, before));
         before + 1
     }
@@ -235,14 +231,6 @@ impl Diagnostics {
     /// If there are any, with all findings: exit code 2.
     pub(crate) fn into_warnings(self) -> Result<Vec<Diagnostic>, Rejected> {
         if self.has_errors() { Err(Rejected(self.into_items())) } else { Ok(self.into_items()) }
-    }
-
-    /// The first line of each finding.
-    #[cfg(test)]
-    pub(crate) fn headlines(self) -> String {
-        let items = self.into_items().into_iter().map(|item| item.to_string());
-        let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-        items.map(first_line).collect::<Vec<_>>().join("\n")
     }
 }
 
