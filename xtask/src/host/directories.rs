@@ -57,10 +57,8 @@ pub(crate) fn mirror<'a>(
         if is_known || !source.exists() {
             continue;
         }
-        let parent = target.parent().unwrap_or(to);
-        let is_manifest = source.file_name() == Some(OsStr::new("Cargo.toml"));
-        files::create_dir(parent)?;
-        let shown = if is_manifest {
+        files::create_dir(target.parent().unwrap_or(to))?;
+        let shown = if source.ends_with("Cargo.toml") {
             fs::copy(&source, &target).map(|_| ())
         } else {
             symlink(&source, &target)

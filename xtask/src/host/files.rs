@@ -165,10 +165,9 @@ pub(crate) fn remove_orphans(dir: &Path, prefix: &str, suffix: &str) {
 /// A file and what it becomes.
 #[derive(Debug)]
 pub(crate) struct Replacement {
-    pub(crate) path: PathBuf,
-    /// For messages.
+    /// Relative to the root, or absolute.
     pub(crate) name: String,
-    pub(crate) content: Vec<u8>,
+    pub(crate) content: String,
     pub(crate) is_program: bool,
 }
 
@@ -179,9 +178,10 @@ pub(crate) struct Replacement {
 ///
 /// Rejects files and directories that are read-only (exit code 2). Fails if one cannot be written
 /// (exit code 75).
-pub(crate) fn replace_all(files: &[Replacement]) -> anyhow::Result<()> {
+pub(crate) fn replace_all(root: &Path, files: &[Replacement]) -> anyhow::Result<()> {
     for file in files {
-        let existing = file.path.ancestors().find(|path| path.exists());
+        let path = root.join(&file.name);
+        let existing = path.ancestors().find(|path| path.exists());
         let is_read_only =
             |path: &Path| fs::metadata(path).is_ok_and(|it| it.permissions().readonly());
         if existing.is_some_and(is_read_only) {
@@ -190,11 +190,12 @@ pub(crate) fn replace_all(files: &[Replacement]) -> anyhow::Result<()> {
     }
     let mut new_dirs = Vec::new();
     let mut write = |file: &Replacement| {
-        let dir = file.path.parent().unwrap_or(Path::new(""));
+        let path = root.join(&file.name);
+        let dir = path.parent().unwrap_or(root);
         new_dirs.extend(dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_path_buf));
         create_dir(dir)?;
-        let target = link_target(&file.path).unwrap_or_else(|| file.path.clone());
-        Beside::write(target, file.is_program, &|out| Ok(out.write_all(&file.content)?))
+        let target = link_target(&path).unwrap_or(path);
+        Beside::write(target, file.is_program, &|out| Ok(out.write_all(file.content.as_bytes())?))
             .with_context(|| format!("cannot write `{}`", file.name))
     };
     let written: anyhow::Result<Vec<Beside>> = files.iter().map(&mut write).collect();

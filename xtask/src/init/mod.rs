@@ -234,13 +234,12 @@ fn act(
         return Ok(Outcome::Pass);
     }
     let replacement = |item: &Item| Replacement {
-        path: cx.project.root.join(&item.path),
         name: item.path.clone(),
-        content: item.text.clone().unwrap_or_default().into_bytes(),
+        content: item.text.clone().unwrap_or_default(),
         is_program: facts.is_hook(&item.path),
     };
     let replacements: Vec<Replacement> = written(items).map(replacement).collect();
-    files::replace_all(&replacements)?;
+    files::replace_all(&cx.project.root, &replacements)?;
     terminal::say(&format!("wrote {} files", replacements.len()));
     terminal::say("next:");
     for line in report::next_steps(facts, answers, items) {
