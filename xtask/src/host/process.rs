@@ -188,22 +188,17 @@ impl Process {
             thread::spawn(move || stdin.write_all(&input));
         }
         let end = group.ended(self.timeout, self.kill.as_deref());
-        match end {
-            GroupEnd::Ended => (),
-            _ if self.is_supervised => group.stop(),
-            _ => group.kill(),
+        if end != GroupEnd::Ended {
+            if self.is_supervised { group.stop() } else { group.kill() }
         }
         let status = child.wait()?;
+        let limit = self.timeout.unwrap_or_default().as_secs();
         match end {
+            GroupEnd::Ended => Ok(Output { status, stdout: stdout.take(), stderr: stderr.take() }),
             GroupEnd::Killed => bail!("`{program}` was killed"),
-            GroupEnd::Ended => (),
-            GroupEnd::TimedOut => {
-                let limit = self.timeout.unwrap_or_default().as_secs();
-                bail!("`{program}` did not finish within {limit} s")
-            }
+            GroupEnd::TimedOut => bail!("`{program}` did not finish within {limit} s"),
             GroupEnd::WantsTerminal => bail!("`{program}` asked for input at the terminal"),
         }
-        Ok(Output { status, stdout: stdout.take(), stderr: stderr.take() })
     }
 
     /// Runs the process to its end.
