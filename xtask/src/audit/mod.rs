@@ -98,11 +98,10 @@ fn report_age(days: Option<u64>) {
 /// database.
 fn install_cargo_audit(cx: &Context, database: &AdvisoryDatabase) -> anyhow::Result<()> {
     let mut installer = Installer::new(cx);
-    let needs = requirement::of_command(&["audit", "--offline"]);
-    if !installer.has_tools(&needs) {
+    if !installer.has_program("cargo-audit") {
         database.check_reachable(cx)?;
     }
-    Ok(installer.ensure_all(&needs)?)
+    Ok(installer.ensure_all(&requirement::of_command(&["audit", "--offline"]))?)
 }
 
 struct Audit<'a> {

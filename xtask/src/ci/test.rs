@@ -65,7 +65,8 @@ impl Test<'_> {
         let toolchain = step.environment.iter().find(|(name, _)| name == "RUSTUP_TOOLCHAIN");
         let toolchain = toolchain.map(|(_, value)| value.as_str());
         let needs = requirement::of_line(&step.described_command, toolchain);
-        let mut installer = Installer::new(cx).installing(!session.options.no_install);
+        let mut installer = Installer::new(cx);
+        installer.may_install = !session.options.no_install;
         installer.ensure_all(&needs).map_err(|missing| {
             let fix = missing.help.map(|help| format!("; {help}")).unwrap_or_default();
             Verdict::Unavailable(missing.message + &fix)

@@ -127,7 +127,7 @@ fn added(cx: &Context, options: &Diff, build_dir: &Path) -> anyhow::Result<(Stri
 fn tools(cx: &Context) -> anyhow::Result<Option<Tools>> {
     let mut installer = Installer::new(cx);
     installer.ensure_all(&requirement::of_command(&["coverage"]))?;
-    let tools = installer.into_llvm_tools();
+    let tools = installer.llvm_tools;
     let is_named = cx.lookup("LLVM_COV").or_else(|| cx.lookup("LLVM_PROFDATA")).is_some();
     if tools.is_none() && is_named {
         terminal::note(

@@ -307,7 +307,8 @@ impl Examination<'_> {
 
     /// Everything that the tests of this machine need.
     fn tools(&mut self, fix: bool) {
-        let mut installer = Installer::new(self.cx).installing(fix);
+        let mut installer = Installer::new(self.cx);
+        installer.may_install = fix;
         // The database needs the network.
         self.needs.remove(&Requirement::AdvisoryDatabase);
         for (need, test) in &self.needs {

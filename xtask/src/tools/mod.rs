@@ -7,7 +7,6 @@ pub(crate) mod llvm;
 pub(crate) mod requirement;
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::sync::Mutex;
 
 use xshell::{Cmd, Shell, cmd};
@@ -23,18 +22,14 @@ use crate::tools::requirement::{Requirement, Tool};
 pub(crate) struct Installer<'a> {
     cx: &'a Context,
     /// Whether what is missing is installed.
-    may_install: bool,
-    llvm_tools: Option<Tools>,
+    pub(crate) may_install: bool,
+    /// LLVM's tools, once they were ensured, if they are not the toolchain's.
+    pub(crate) llvm_tools: Option<Tools>,
 }
 
 impl<'a> Installer<'a> {
     pub(crate) fn new(cx: &'a Context) -> Installer<'a> {
         Installer { cx, may_install: true, llvm_tools: None }
-    }
-
-    /// Whether it installs anything.
-    pub(crate) fn installing(self, may_install: bool) -> Installer<'a> {
-        Installer { may_install, ..self }
     }
 
     /// Provides all that a command needs, in the given order.
@@ -44,19 +39,6 @@ impl<'a> Installer<'a> {
     /// Fails at the first requirement that is missing and is not installed (exit code 75).
     pub(crate) fn ensure_all(&mut self, needs: &[Requirement]) -> Result<(), Failure> {
         needs.iter().try_for_each(|need| self.ensure(need))
-    }
-
-    /// Whether the tools among some requirements are there. Installs nothing.
-    pub(crate) fn has_tools(&self, needs: &[Requirement]) -> bool {
-        needs.iter().all(|need| match need {
-            Requirement::Tool(tool) => self.has_program(tool.package),
-            _ => true,
-        })
-    }
-
-    /// Where LLVM's tools are, once they were ensured, if they are not the toolchain's.
-    pub(crate) fn into_llvm_tools(self) -> Option<Tools> {
-        self.llvm_tools
     }
 
     fn ensure(&mut self, need: &Requirement) -> Result<(), Failure> {
@@ -85,17 +67,15 @@ impl<'a> Installer<'a> {
 
     /// A toolchain file may name one that is not installed; rustup would install it unasked.
     fn active_toolchain(&self) -> Result<(), Failure> {
-        // Whatever else is wrong with cargo, the command reports itself.
-        let is_refused = |output: &Output| {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            !output.status.success() && stderr.contains("is not installed")
-        };
         if self.cx.find_program("cargo").is_none() {
             return Err(Failure::new("there is no `cargo` on PATH")
                 .help("install Rust, as https://rustup.rs says, or correct PATH"));
         }
-        let ask = || self.cx.process(probe(version(&self.cx.sh, None, None))).output();
-        let is_there = || !ask().is_ok_and(|output| is_refused(&output));
+        let is_there = || {
+            let asked = self.cx.process(probe(version(&self.cx.sh, None, None))).read();
+            // Whatever else is wrong with cargo, the command reports itself.
+            !asked.is_err_and(|error| error.to_string().contains("is not installed"))
+        };
         let install = cmd!(self.cx.sh, "rustup toolchain install");
         self.provide("the toolchain of this directory", &is_there, install)
     }
@@ -202,7 +182,7 @@ impl<'a> Installer<'a> {
     }
 
     /// Whether a program is on PATH, among cargo's own or among those installed here.
-    fn has_program(&self, name: &str) -> bool {
+    pub(crate) fn has_program(&self, name: &str) -> bool {
         let dirs: [PathBuf; 2] = [self.cx.cargo_home(), self.cx.project.tools_dir()];
         self.cx.find_program(name).is_some()
             || dirs.iter().any(|dir| files::is_executable(&dir.join("bin").join(name)))
