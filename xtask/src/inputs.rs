@@ -91,7 +91,7 @@ pub(crate) fn shell_at_manifest(cx: &Context, named: Option<&Path>) -> anyhow::R
 pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
     let (sender, receiver) = mpsc::channel();
     let pass_on = move |stdout| sender.send(stdout).map_err(io::Error::other);
-    let cargo = cx.process(cargo::metadata(sh)).stdout_to(pass_on);
+    let cargo = cx.process(cargo::metadata(sh)).stdout_to(Box::new(pass_on));
     let (output, metadata) = thread::scope(|scope| {
         let cargo = scope.spawn(|| cargo.output());
         // Read as it comes: ten thousand crates make ten megabytes.

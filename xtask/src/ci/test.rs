@@ -85,7 +85,7 @@ impl Test<'_> {
         let (written, echo) = (Arc::clone(&log), session.shown.is_streamed);
         let kill = lock(&session.schedule).start_clock(self.index);
         let process = self.process(linker).kill_when(Arc::clone(&kill));
-        let process = process.output_to(move |pipe| copy(pipe, &written, echo));
+        let process = process.output_to(Box::new(move |pipe| copy(pipe, &written, echo)));
         let started = Instant::now();
         let output = process.output();
         let elapsed = started.elapsed();

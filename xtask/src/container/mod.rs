@@ -47,8 +47,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let cmd = cx.sh.cmd(program).args(container.arguments(&words)?);
     let process = cx.process(cmd).shown();
     if options.dry_run {
-        let line = process.line().to_owned();
-        terminal::write_data(|out| Ok(writeln!(out, "{line}")?))?;
+        terminal::write_data(|out| Ok(writeln!(out, "{}", process.line)?))?;
         return Ok(Outcome::Pass);
     }
     provide_image(cx, program, &image, options.pull)?;

@@ -187,8 +187,8 @@ impl Session<'_> {
 /// command, and of the tests that it runs, goes to our standard error.
 fn run_with_messages(cx: &Context, cmd: Cmd<'_>) -> anyhow::Result<(ExitStatus, String)> {
     let (sender, messages) = mpsc::channel();
-    let process = cx.process(cmd).shown().stream();
-    let status = process.stdout_to(move |stdout| split_messages(stdout, &sender)).status()?;
+    let split = Box::new(move |stdout| split_messages(stdout, &sender));
+    let status = cx.process(cmd).shown().stream().stdout_to(split).status()?;
     Ok((status, messages.try_iter().collect()))
 }
 

@@ -60,8 +60,8 @@ impl Runner {
             line,
             is_shown: false,
             stdin: None,
-            stdout: Stream::Capture,
-            stderr: Some(Stream::Capture),
+            stdout: Stream::Capture { is_passed_on: false },
+            stderr: Some(Stream::Capture { is_passed_on: false }),
             timeout: None,
             is_supervised: false,
             kill: None,
@@ -71,22 +71,22 @@ impl Runner {
 
 /// Where a stream of a child goes.
 enum Stream {
-    Capture,
+    /// Into memory and, if it is passed on, to our standard error as it comes.
+    Capture { is_passed_on: bool },
     /// To our standard error: what a tool prints is not data of ours.
     Stderr,
-    /// To our standard error as it comes, and captured.
-    Tee,
     /// To a function that reads it in a thread of its own.
     Reader(Reader),
 }
 
-type Reader = Box<dyn FnOnce(PipeReader) -> io::Result<()> + Send>;
+pub(crate) type Reader = Box<dyn FnOnce(PipeReader) -> io::Result<()> + Send>;
 
 /// A command and how it runs.
 #[must_use]
 pub(crate) struct Process {
     command: Command,
-    line: String,
+    /// The command line as it is shown.
+    pub(crate) line: String,
     is_shown: bool,
     stdin: Option<Vec<u8>>,
     stdout: Stream,
@@ -121,7 +121,7 @@ impl Process {
 
     /// Passes standard error on as it comes, and captures it too.
     pub(crate) fn tee_stderr(self) -> Self {
-        Process { stderr: Some(Stream::Tee), ..self }
+        Process { stderr: Some(Stream::Capture { is_passed_on: true }), ..self }
     }
 
     /// Passes both streams on as they come, to our standard error.
@@ -131,19 +131,13 @@ impl Process {
 
     /// Has standard output read by a function in a thread of its own. Something that the process
     /// leaves running may hold the pipe open for ever, so the function is not waited for long.
-    pub(crate) fn stdout_to(
-        self,
-        reader: impl FnOnce(PipeReader) -> io::Result<()> + Send + 'static,
-    ) -> Self {
-        Process { stdout: Stream::Reader(Box::new(reader)), ..self }
+    pub(crate) fn stdout_to(self, reader: Reader) -> Self {
+        Process { stdout: Stream::Reader(reader), ..self }
     }
 
     /// As [`Process::stdout_to`], with standard error in the same pipe, so that the order of what is
     /// written to both stays.
-    pub(crate) fn output_to(
-        self,
-        reader: impl FnOnce(PipeReader) -> io::Result<()> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn output_to(self, reader: Reader) -> Self {
         Process { stderr: None, ..self.stdout_to(reader) }
     }
 
@@ -212,11 +206,6 @@ impl Process {
 
     fn program(&self) -> String {
         self.command.get_program().to_string_lossy().into_owned()
-    }
-
-    /// The command line as it is shown.
-    pub(crate) fn line(&self) -> &str {
-        &self.line
     }
 
     /// Becomes the program: it gets the terminal, the signals and the exit code. Returns only if
@@ -290,8 +279,9 @@ impl Stream {
             Stream::Stderr => {
                 return Ok((io::stderr().as_fd().try_clone_to_owned()?, Pipe::default()));
             }
-            Stream::Capture => Box::new(move |pipe| capture(pipe, &captured, false)),
-            Stream::Tee => Box::new(move |pipe| capture(pipe, &captured, true)),
+            Stream::Capture { is_passed_on } => {
+                Box::new(move |pipe| capture(pipe, &captured, is_passed_on))
+            }
             Stream::Reader(read) => read,
         };
         let (pipe, writer) = io::pipe()?;
