@@ -336,15 +336,13 @@ fn end_descendants() {
 /// the last parenthesis.
 fn children() -> Vec<Pid> {
     let own = std::process::id().to_string();
-    let is_child = |stat: &str| {
-        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
-        fields.and_then(|mut fields| fields.nth(1)) == Some(own.as_str())
-    };
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let child = |entry: std::fs::DirEntry| {
         let id: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read(entry.path().join("stat")).ok()?;
-        is_child(&String::from_utf8_lossy(&stat)).then(|| Pid::from_raw(id))
+        let stat = String::from_utf8_lossy(&stat);
+        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+        (parent == own).then(|| Pid::from_raw(id))
     };
     entries.filter_map(child).collect()
 }
