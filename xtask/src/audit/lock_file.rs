@@ -108,7 +108,7 @@ impl<'a> Workspace<'a> {
         let names = listing.split(|byte| *byte == 0);
         // Through a link, cargo would write the one of the working tree.
         let names = names.filter(|it| !it.is_empty() && *it != name.as_os_str().as_bytes());
-        let dir = self.scratch.dir().join("tree");
+        let dir = self.scratch.dir.join("tree");
         directories::mirror(&cx.project.root, names, &dir)?;
         self.generate(&dir)
     }
@@ -120,7 +120,7 @@ impl<'a> Workspace<'a> {
     /// Rejects manifests that cargo cannot read (exit code 2).
     pub(crate) fn lock_file_of(&self, id: &str) -> anyhow::Result<Option<PathBuf>> {
         let cx = self.cx;
-        let dir = self.scratch.dir().join("base");
+        let dir = self.scratch.dir.join("base");
         if self.has_file(id, "Cargo.lock")? {
             let name = self.dir.join("Cargo.lock");
             let content = cx.process(cx.git().file_at(id, &name.to_string_lossy())).read()?;
@@ -131,7 +131,7 @@ impl<'a> Workspace<'a> {
         if !self.has_file(id, "Cargo.toml")? {
             return Ok(None);
         }
-        let index = self.scratch.dir().join("base.index");
+        let index = self.scratch.dir.join("base.index");
         let git_dir = cx.project.root.join(".git");
         files::create_dir(&dir)?;
         let export = Git::with_git_dir(&cx.sh, &git_dir).export(id, &index, &dir);

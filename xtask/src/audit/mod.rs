@@ -67,7 +67,7 @@ fn audit(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         },
     };
     let lock = files::read_text(&lock_file, &lock_file.display().to_string())?;
-    let is_generated = lock_file.starts_with(scratch.dir());
+    let is_generated = lock_file.starts_with(&scratch.dir);
     let update_options = (!is_generated).then(|| workspace.manifest_option());
     let graph = DependencyGraph::parse(&lock);
     let report = AuditReport::new(findings, known.as_deref(), &graph, update_options);

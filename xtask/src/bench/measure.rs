@@ -161,7 +161,7 @@ fn failure(manifests: Vec<PathBuf>) -> Problem {
 
 /// Two runs at the same time would disturb each other.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
-    files::lock(path, || terminal::note("waiting for another run of benchmarks to end"))
+    files::lock(path, "waiting for another run of benchmarks to end")
 }
 
 /// Bases move on: older measurements are of no use.

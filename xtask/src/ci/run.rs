@@ -217,7 +217,7 @@ impl JobServer {
     /// Fails if the pipe cannot be made, or if its path has a blank, which clients do not take.
     fn create(cx: &Context) -> anyhow::Result<JobServer> {
         let scratch = Scratch::new(&directories::temporary_dir(), "jobserver")?;
-        let path = scratch.dir().join("fifo");
+        let path = scratch.dir.join("fifo");
         ensure!(!path.to_string_lossy().contains(char::is_whitespace), "a blank in the path");
         cx.process(cmd!(cx.sh, "mkfifo {path}")).read()?;
         let mut pipe = File::options().read(true).write(true).open(&path)?;

@@ -30,9 +30,7 @@ const PAGES: &str = "html";
 /// Fails if the directory cannot be written (exit code 75).
 pub(crate) fn lock(build_dir: &Path) -> anyhow::Result<files::Lock> {
     files::create_dir(build_dir)?;
-    files::lock(&build_dir.join(".lock"), || {
-        terminal::note("waiting for another coverage run to finish");
-    })
+    files::lock(&build_dir.join(".lock"), "waiting for another coverage run to finish")
 }
 
 /// A measurement in progress. The build directory is locked.

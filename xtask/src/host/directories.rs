@@ -15,7 +15,7 @@ use crate::host::files;
 /// A new directory, removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 impl Scratch {
@@ -27,10 +27,6 @@ impl Scratch {
         files::remove_dir(&dir)?;
         files::create_dir(&dir)?;
         Ok(Scratch { dir })
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
     }
 }
 
@@ -91,10 +87,9 @@ pub(crate) fn temporary_dir() -> PathBuf {
 
 /// Removes all but the newest files of a directory. What cannot be removed stays.
 pub(crate) fn keep_newest(dir: &Path, count: usize) {
-    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
+    let dated =
+        |entry: DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.into_path()));
+    let mut files: Vec<_> = entries(dir).filter_map(dated).collect();
     files.sort();
     let surplus = files.len().saturating_sub(count);
     for (_, path) in &files[..surplus] {

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
+use crate::host::terminal;
 use crate::text::diagnostic::{Rejected, Source};
 
 /// Reads a text file; errors call it `name`.
@@ -199,16 +200,13 @@ pub(crate) fn replace_all(root: &Path, files: &[Replacement]) -> anyhow::Result<
             .with_context(|| format!("cannot write `{}`", file.name))
     };
     let written: anyhow::Result<Vec<Beside>> = files.iter().map(&mut write).collect();
-    match written {
-        Ok(written) => written.into_iter().try_for_each(Beside::commit),
-        Err(error) => {
-            for dir in new_dirs {
-                // One that is not empty is not only ours.
-                let _ = fs::remove_dir(dir);
-            }
-            Err(error)
+    if written.is_err() {
+        for dir in new_dirs {
+            // One that is not empty is not only ours.
+            let _ = fs::remove_dir(dir);
         }
     }
+    written?.into_iter().try_for_each(Beside::commit)
 }
 
 /// Adds to the end of a file, which is created if need be.
@@ -336,12 +334,12 @@ pub(crate) fn try_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
 /// A lock on a file, held until it is dropped or the process ends, however it ends.
 pub(crate) type Lock = File;
 
-/// Locks a file, which is created if it is missing. If another process holds the lock, calls
-/// `on_wait` and waits.
-pub(crate) fn lock(path: &Path, on_wait: impl FnOnce()) -> anyhow::Result<Lock> {
+/// Locks a file, which is created if it is missing. If another process holds the lock, notes that
+/// this one waits, and waits.
+pub(crate) fn lock(path: &Path, note: &str) -> anyhow::Result<Lock> {
     let file = open_to_append(path)?;
     if file.try_lock().is_err() {
-        on_wait();
+        terminal::note(note);
         file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
     }
     Ok(file)

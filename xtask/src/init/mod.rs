@@ -281,18 +281,18 @@ fn patch<'a>(
     directories::create_private_dir(&parent)?;
     let scratch = Scratch::new(&parent, "init")?;
     for side in ["a", "b"] {
-        files::create_dir(&scratch.dir().join(side))?;
+        files::create_dir(&scratch.dir.join(side))?;
     }
     for Item { path, text, .. } in items {
         for (side, text) in [("a", facts.files.get(path)), ("b", text.as_ref())] {
             let Some(text) = text else { continue };
             // A hook may be anywhere.
-            let file = scratch.dir().join(side).join(path.trim_start_matches('/'));
+            let file = scratch.dir.join(side).join(path.trim_start_matches('/'));
             files::create_dir(file.parent().unwrap_or(&file))?;
             files::write_atomically(&file, text.as_bytes())?;
         }
     }
-    let _there = cx.sh.push_dir(scratch.dir());
-    let diff = Git::new(&cx.sh, scratch.dir()).diff_paths(Path::new("a"), Path::new("b"));
+    let _there = cx.sh.push_dir(&scratch.dir);
+    let diff = Git::new(&cx.sh, &scratch.dir).diff_paths(Path::new("a"), Path::new("b"));
     Ok(cx.process(diff).output()?.stdout)
 }
