@@ -38,13 +38,13 @@ fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
         .iter()
         .copied()
         .flat_map(|candidate| beginnings(candidate).map(move |beginning| (beginning, candidate)))
-        .map(|(beginning, candidate)| {
+        .filter_map(|(beginning, candidate)| {
             let edits = edits_between(&lowercase, &beginning.to_lowercase());
             let limit = word.len().max(beginning.len()) / 3;
-            (edits, limit, candidate.len() - beginning.len(), candidate)
+            let left_out = candidate.len() - beginning.len();
+            (edits <= limit).then_some((edits, left_out, candidate))
         })
-        .filter(|(edits, limit, ..)| edits <= limit)
-        .min_by_key(|(edits, _, left_out, _)| (*edits, *left_out))
+        .min_by_key(|(edits, left_out, _)| (*edits, *left_out))
         .map(|(.., candidate)| candidate)
 }
 

@@ -59,10 +59,8 @@ impl<'a> Installer<'a> {
     /// Cheap, and asked before `cargo-audit` is compiled for minutes. A configuration that cannot be
     /// read is left to the command to report.
     fn advisory_database(&self) -> Result<(), Failure> {
-        let Ok(database) = AdvisoryDatabase::configured(self.cx, None, false) else {
-            return Ok(());
-        };
-        database.check_reachable(self.cx)
+        let database = AdvisoryDatabase::configured(self.cx, None, false);
+        database.map_or(Ok(()), |database| database.check_reachable(self.cx))
     }
 
     /// A toolchain file may name one that is not installed; rustup would install it unasked.

@@ -72,6 +72,9 @@ fn fetched_database(words: &[&str]) -> Option<Requirement> {
 const BUILT_IN: &str = "add b bench build c check clean clippy d doc fetch fix fmt \
      generate-lockfile metadata miri package publish r run rustc rustdoc t test tree update";
 
+/// Subcommands and the components of a toolchain that bring them.
+const COMPONENTS: [(&str, &str); 3] = [("fmt", "rustfmt"), ("clippy", "clippy"), ("miri", "miri")];
+
 /// Returns everything that a command with its `{xtask}` still in place needs, cheap things first.
 /// `toolchain` is the value of the step's own `RUSTUP_TOOLCHAIN`.
 pub(crate) fn of_line(command: &str, toolchain: Option<&str>) -> Vec<Requirement> {
@@ -114,10 +117,8 @@ fn of_cargo(words: &[&str], toolchain: Option<String>, needs: &mut Vec<Requireme
     if toolchain.as_ref().is_some_and(|name| !is_name(name)) {
         return;
     }
-    needs.push(match &toolchain {
-        Some(name) => Requirement::Toolchain { name: name.clone() },
-        None => Requirement::ActiveToolchain,
-    });
+    let named = toolchain.clone().map(|name| Requirement::Toolchain { name });
+    needs.push(named.unwrap_or(Requirement::ActiveToolchain));
     let mut subcommands = words.iter().copied().take_while(|word| !word.starts_with('-'));
     let Some(subcommand) = subcommands.next() else { return };
     let program = match subcommand {
@@ -139,14 +140,10 @@ fn of_cargo(words: &[&str], toolchain: Option<String>, needs: &mut Vec<Requireme
     }
     // `cargo all-features clippy` needs what `cargo clippy` needs.
     let inner = if subcommand == "all-features" { subcommands.next() } else { Some(subcommand) };
-    let component = match inner {
-        Some("fmt") => Some("rustfmt"),
-        Some("clippy") => Some("clippy"),
-        Some("miri") => Some("miri"),
-        _ => None,
-    };
     let toolchain = || toolchain.clone();
-    needs.extend(component.map(|name| Requirement::Component { name, toolchain: toolchain() }));
+    for (_, name) in COMPONENTS.iter().filter(|(subcommand, _)| Some(*subcommand) == inner) {
+        needs.push(Requirement::Component { name, toolchain: toolchain() });
+    }
     let target = |triple| Requirement::Target { triple, toolchain: toolchain() };
     needs.extend(targets(words).into_iter().map(target));
 }
