@@ -180,18 +180,14 @@ pub(crate) struct Replacement {
 /// Rejects files and directories that are read-only (exit code 2). Fails if one cannot be written
 /// (exit code 75).
 pub(crate) fn replace_all(root: &Path, files: &[Replacement]) -> anyhow::Result<()> {
-    for file in files {
-        let path = root.join(&file.name);
-        let existing = path.ancestors().find(|path| path.exists());
-        let is_read_only =
-            |path: &Path| fs::metadata(path).is_ok_and(|it| it.permissions().readonly());
-        if existing.is_some_and(is_read_only) {
-            bail!(Rejected::new(format!("`{}` is read-only", file.name)));
-        }
-    }
+    let is_read_only = |path: &Path| fs::metadata(path).is_ok_and(|it| it.permissions().readonly());
     let mut new_dirs = Vec::new();
     let mut write = |file: &Replacement| {
         let path = root.join(&file.name);
+        let existing = path.ancestors().find(|path| path.exists());
+        if existing.is_some_and(is_read_only) {
+            bail!(Rejected::new(format!("`{}` is read-only", file.name)));
+        }
         let dir = path.parent().unwrap_or(root);
         new_dirs.extend(dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_path_buf));
         create_dir(dir)?;
