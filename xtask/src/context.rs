@@ -98,7 +98,7 @@ impl Context {
 
     /// A process that is not started yet.
     pub(crate) fn process(&self, cmd: Cmd<'_>) -> Process {
-        self.runner.process(cmd)
+        self.runner.process(cmd, &[])
     }
 
     /// Where cargo keeps what it downloads and installs.

@@ -144,7 +144,7 @@ impl Test<'_> {
         let variables = step.environment.iter().map(|(name, value)| (name, value));
         let cmd = cmd!(cx.sh, "sh -e -c {line}").envs(variables);
         let cmd = cmd.envs([makeflags, colour, linker].into_iter().flatten());
-        cx.runner.process_showing(cmd, &step.shown).supervised()
+        cx.runner.process(cmd, &step.shown).supervised()
     }
 
     /// Doctests are linked one by one, and on musl GNU `ld` takes twice as long for each as the

@@ -35,13 +35,9 @@ pub(crate) struct Runner {
 
 impl Runner {
     /// A process that is not started yet. By default its command line is shown with `--verbose`
-    /// only, and both of its streams are captured.
-    pub(crate) fn process(&self, cmd: Cmd<'_>) -> Process {
-        self.process_showing(cmd, &[])
-    }
-
-    /// As [`Runner::process`]; the command line shows these texts as the values of variables.
-    pub(crate) fn process_showing(&self, cmd: Cmd<'_>, shown: &[(String, String)]) -> Process {
+    /// only, with the texts in `shown` as the values of variables, and both of its streams are
+    /// captured.
+    pub(crate) fn process(&self, cmd: Cmd<'_>, shown: &[(String, String)]) -> Process {
         let mut command = Command::from(cmd);
         let mut line = line_showing(&command, shown);
         if let Some(dir) = command.get_current_dir().filter(|dir| **dir != self.shown_from) {
