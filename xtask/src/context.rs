@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -146,13 +147,13 @@ impl Context {
 
     /// Whether what goes to standard output is coloured.
     pub(crate) fn colours_stdout(&self) -> bool {
-        style::is_coloured(|name| self.lookup(name), terminal::is_stdout_terminal())
+        style::is_coloured(|name| self.lookup(name), io::stdout().is_terminal())
     }
 
     /// Whether lines at the bottom of the terminal show what runs.
     pub(crate) fn has_live_lines(&self) -> bool {
         !terminal::is_quiet()
-            && style::has_progress(|name| self.lookup(name), terminal::is_stdout_terminal())
+            && style::has_progress(|name| self.lookup(name), io::stdout().is_terminal())
     }
 
     /// Whether this is a job of Buildkite's, whose log has groups.

@@ -155,11 +155,6 @@ pub(crate) fn is_quiet() -> bool {
     verbosity() == Verbosity::Quiet
 }
 
-/// Whether standard output goes to a terminal.
-pub(crate) fn is_stdout_terminal() -> bool {
-    io::stdout().is_terminal()
-}
-
 /// Reports an error.
 pub(crate) fn report_error(error: &anyhow::Error) {
     write_lines(&error_text(error));

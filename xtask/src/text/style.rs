@@ -113,12 +113,10 @@ fn char_width(c: char) -> usize {
 
 /// As much of a text as fits into some columns.
 pub(crate) fn cut(text: &str, columns: usize) -> String {
-    let mut left = columns;
+    let mut left = Some(columns);
     let fits = |c: &char| {
-        let width = char_width(*c);
-        let has_room = width <= left;
-        left = left.saturating_sub(width);
-        has_room
+        left = left.and_then(|left| left.checked_sub(char_width(*c)));
+        left.is_some()
     };
     text.chars().take_while(fits).collect()
 }
