@@ -53,7 +53,7 @@ pub(crate) fn find(cx: &Context) -> anyhow::Result<Base> {
     let Some((reference, base)) = last_fetched(cx, &upstream, &[])? else {
         bail!(Failure::new(failed(&problem)).help(FIX));
     };
-    let age = cx.process(cx.git().commit_age(&base.id)).read_text()?;
+    let age = cx.process(cx.git().commit_date(&base.id, "%cr")).read_text()?;
     terminal::say(&format!(
         "warning: {problem}; using `{reference}` as it was last fetched, a commit of {age}"
     ));
@@ -181,7 +181,8 @@ fn last_fetched(
     let text =
         |cmd| anyhow::Ok(String::from_utf8_lossy(&cx.process(cmd).output()?.stdout).into_owned());
     let remotes = text(cx.git().settings(r"^remote\..*\.url$"))?;
-    let heads = text(cx.git().remote_heads())?;
+    // Each `HEAD` stands for the default branch of its remote.
+    let heads = text(cx.git().references("refs/remotes/*/HEAD", "%(symref)"))?;
     for reference in upstream.tracking_references(&remotes, &heads).iter().chain(others) {
         let Some(id) = commit(cx, reference)? else { continue };
         let prefixes = ["refs/remotes/", "refs/heads/"];

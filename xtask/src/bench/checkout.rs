@@ -134,7 +134,9 @@ impl Repository {
             files::copy(&shallow, &own.join("shallow"))?;
         }
         // Build scripts name versions after tags.
-        let tags = cx.process(Git::with_git_dir(&cx.sh, &self.git_dir).list_tags()).read()?;
+        let git = Git::with_git_dir(&cx.sh, &self.git_dir);
+        let tags = git.references("refs/tags", "%(objectname) %(refname)");
+        let tags = cx.process(tags).read()?;
         files::write_atomically(&own.join("packed-refs"), &tags)?;
         let config = files::read_bytes(&own.join("config"), "config")?;
         let config = [&config, &self.inherited_config(dir)[..]].concat();

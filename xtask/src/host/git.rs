@@ -72,9 +72,9 @@ impl<'a> Git<'a> {
         self.cmd().args(["cat-file", "-e", id])
     }
 
-    /// The remote-tracking branches that `refs/remotes/*/HEAD` stand for: the default branches.
-    pub(crate) fn remote_heads(self) -> Cmd<'a> {
-        self.cmd().args(["for-each-ref", "--format=%(symref)", "refs/remotes/*/HEAD"])
+    /// The references that match a pattern, each on a line in a format.
+    pub(crate) fn references(self, pattern: &str, format: &str) -> Cmd<'a> {
+        self.cmd().arg("for-each-ref").arg(format!("--format={format}")).arg(pattern)
     }
 
     /// The commits of `HEAD` that are not in `base`, newest first, with the commits of the base that
@@ -180,9 +180,10 @@ impl<'a> Git<'a> {
         cmd.args(["--pathspec-from-file=-", "--pathspec-file-nul"])
     }
 
-    /// The age of a commit, as git words it.
-    pub(crate) fn commit_age(self, id: &str) -> Cmd<'a> {
-        self.cmd().args(["log", "-1", "--format=%cr", "--end-of-options", id, "--"])
+    /// When a commit was made: `%cr` is its age as git words it, `%ct` the seconds since 1970.
+    pub(crate) fn commit_date(self, id: &str, format: &str) -> Cmd<'a> {
+        let format = format!("--format={format}");
+        self.cmd().args(["log", "-1", &format, "--end-of-options", id, "--"])
     }
 
     /// The newest commit that two commits have in common.
@@ -239,16 +240,6 @@ impl<'a> Git<'a> {
     pub(crate) fn submodule_paths(self, id: &str) -> Cmd<'a> {
         let blob = format!("--blob={id}:.gitmodules");
         self.cmd().args(["config", "-z", &blob, "--get-regexp", r"^submodule\..*\.path$"])
-    }
-
-    /// The tags in the form of git's file `packed-refs`.
-    pub(crate) fn list_tags(self) -> Cmd<'a> {
-        self.cmd().args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"])
-    }
-
-    /// When the last commit was made, in seconds since 1970.
-    pub(crate) fn commit_time(self) -> Cmd<'a> {
-        self.cmd().args(["log", "-1", "--format=%ct"])
     }
 
     /// Writes the files of a commit into a directory, with an index of its own.

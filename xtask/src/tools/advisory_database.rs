@@ -133,7 +133,7 @@ impl AdvisoryDatabase {
     /// How old its newest commit is; none if it is a plain copy.
     pub(crate) fn age_days(&self, cx: &Context) -> Option<u64> {
         let git_dir = self.dir.join(".git");
-        let cmd = Git::with_git_dir(&cx.sh, &git_dir).commit_time();
+        let cmd = Git::with_git_dir(&cx.sh, &git_dir).commit_date("HEAD", "%ct");
         let seconds: u64 = cx.process(cmd).read_text().ok()?.parse().ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Some(now.saturating_sub(seconds) / (24 * 60 * 60))
