@@ -121,6 +121,9 @@ pub(crate) fn lines(comparison: &Comparison, fail_above_percent: Option<f64>) ->
 
 fn summary(comparison: &Comparison, limit: f64) -> String {
     let (slower, compared) = (comparison.slower().count(), comparison.compared());
+    if compared == 0 {
+        return "no benchmark was compared".to_owned();
+    }
     format!("{slower} of {compared} benchmarks slower by more than {limit} % and the noise")
 }
 
@@ -266,7 +269,7 @@ mod tests {
         .assert_eq(&lines(&renamed, Some(10.0)).join("\n"));
         assert_eq!(outcome(&renamed, Some(10.0)), Outcome::Unavailable);
         assert_eq!(outcome(&renamed, None), Outcome::Pass);
-        assert!(shown(markdown, &renamed).contains("**0 of 0 benchmarks slower"));
+        assert!(shown(markdown, &renamed).contains("**no benchmark was compared**"));
         for base in [&[][..], &new[..1]] {
             let unknown = Comparison::of(base, &new, Some(10.0));
             assert_eq!(outcome(&unknown, Some(10.0)), Outcome::Unavailable);
