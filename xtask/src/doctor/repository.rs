@@ -99,10 +99,13 @@ pub(crate) fn at_alias(problem: Diagnostic, config: Option<&Source>) -> Diagnost
 
 /// `.cargo/config` without the ending that cargo wants.
 pub(crate) fn old_cargo_config(old: &Source, has_new: bool) -> Diagnostic {
-    let severity = if has_new { Severity::Error } else { Severity::Warning };
-    let message =
-        "cargo reads this file, whose name is deprecated, and ignores `.cargo/config.toml`";
-    old.finding(severity, 0, message).help("move its content to `.cargo/config.toml` and remove it")
+    if has_new {
+        let message = "cargo reads this file and ignores `.cargo/config.toml`";
+        let help = "move its content to `.cargo/config.toml` and remove it";
+        return old.error(0, message).help(help);
+    }
+    let message = "this name is deprecated: cargo would ignore a `.cargo/config.toml` beside it";
+    old.warning(0, message).help("run `git mv .cargo/config .cargo/config.toml`")
 }
 
 /// A `[build] target` that the alias would build this tool for.
@@ -262,8 +265,18 @@ mod tests {
     #[test]
     fn the_old_configuration_hides_the_new_one() {
         let old = Source::new(".cargo/config", "[build]\n");
-        assert_eq!(old_cargo_config(&old, true).severity, Severity::Error);
-        assert_eq!(old_cargo_config(&old, false).severity, Severity::Warning);
+        expect![[r"
+            .cargo/config:1:1: error: cargo reads this file and ignores `.cargo/config.toml`
+             1 | [build]
+               | ^
+            help: move its content to `.cargo/config.toml` and remove it"]]
+        .assert_eq(&old_cargo_config(&old, true).to_string());
+        expect![[r"
+            .cargo/config:1:1: warning: this name is deprecated: cargo would ignore a `.cargo/config.toml` beside it
+             1 | [build]
+               | ^
+            help: run `git mv .cargo/config .cargo/config.toml`"]]
+        .assert_eq(&old_cargo_config(&old, false).to_string());
     }
 
     #[test]

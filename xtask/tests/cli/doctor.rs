@@ -79,7 +79,7 @@ fn the_faults_of_real_repositories_are_found() {
         error description .buildkite/custom-tests.json:3:70 unknown key `plarform`, did you mean `platform`?
         error description .buildkite/overrides.json:1:12 the shipped description has no test `stlye`, did you mean `style`?
         error predecessor .buildkite/pipeline.yml:2:14 `autogenerate_pipeline.py` no longer exists
-        error cargo-config .cargo/config:1:1 cargo reads this file, whose name is deprecated, and ignores `.cargo/config.toml`
+        error cargo-config .cargo/config:1:1 cargo reads this file and ignores `.cargo/config.toml`
         error alias .cargo/config:2:1 `cargo xtask` is an alias of another tool (`run --package xtask --`), and none points to this one
         error description .platform:2:1 unknown platform `riscv`, did you mean `riscv64`?
         error coverage coverage_config_arm64.json:1:1 no CI machine reads this file: unknown platform `arm64`, expected one of `x86_64`, `aarch64` or `riscv64`
