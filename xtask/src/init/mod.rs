@@ -72,7 +72,6 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     let mut facts = Facts {
         checkout: checkout(cx)?,
         architecture: std::env::consts::ARCH,
-        commands: commands(cx)?,
         hook: hook(cx)?,
         ..Facts::default()
     };
@@ -99,6 +98,8 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     let packages = inputs::metadata(cx, &cx.sh)?.packages;
     let members = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     facts.crates = members.into_iter().map(|member| (member.name, member.path)).collect();
+    // After the workspace, whose error names what rejected it.
+    facts.commands = commands(cx)?;
     let version = cx.process(cargo::compiler_version(&cx.sh)).read_text()?;
     facts.host = facts.cargo_config.foreign_host(&version);
     facts.older = older(cx, &facts)?;

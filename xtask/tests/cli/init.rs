@@ -307,6 +307,12 @@ fn files_that_do_not_parse_are_named_with_their_line() {
     assert!(stderr.contains("error: cargo cannot read the workspace"), "{stderr}");
 
     let sandbox = new_consumer();
+    sandbox.stub("cargo", "printf 'error: no toolchain\\nhelp: install it\\n' >&2; exit 1");
+    let stderr = refused(&sandbox, &["--yes"]);
+    assert!(stderr.contains("error: cargo cannot read the workspace"), "{stderr}");
+    assert!(stderr.contains(": no toolchain\n    help: install it\n"), "{stderr}");
+
+    let sandbox = new_consumer();
     sandbox.write(".platform", b"x86_64\n\xff\n");
     assert!(refused(&sandbox, &["--yes"]).contains(".platform:2:1: error: not UTF-8 text"));
 }
