@@ -127,7 +127,8 @@ fn local_steps(
     }
     for name in &unmet {
         let reason = plan.left_out().into_iter().find(|(test, _)| test == name);
-        let reason = reason.map_or("not for this platform, or `--skip`", |(_, reason)| reason);
+        let reason =
+            reason.map_or("not for this platform, or left out by `--skip`", |(_, reason)| reason);
         terminal::say(&format!("warning: `{name}` has no step here: {reason}"));
     }
     if steps.is_empty() && left_out.is_empty() && !options.tests.is_empty() {
