@@ -29,8 +29,8 @@ pub fn accepts_description(text: &str) -> bool {
 /// Whether these are valid overrides of a shipped description that has the test `a`.
 pub fn accepts_overrides(text: &str) -> bool {
     let found = Diagnostics::default();
-    let shipped =
-        Source::new("t.json", r#"{"tests": [{"test_name": "a", "command": "c", "queue": "q"}]}"#);
+    let shipped = r#"{"tests": [{"test_name": "a", "command": "c", "queue": "q"}]}"#;
+    let shipped = TestDescription::parse(Source::new("t.json", shipped), &found);
     overrides::apply(shipped, Source::new("o.json", text), &found);
     is_clean(found)
 }
@@ -55,7 +55,7 @@ pub fn known_keys() -> Vec<&'static str> {
 /// Whether the key is passed on to Buildkite as it is, and is no slip of a known one.
 pub fn is_free_key(key: &str) -> bool {
     let known = known_keys();
-    !known.contains(&key) && nearest::slip_of(key, known).is_none()
+    !known.contains(&key) && !nearest::is_slip(key, &known)
 }
 
 /// Whether nothing is wrong that a schema could tell: it cannot know which tests there are.
