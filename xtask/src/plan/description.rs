@@ -208,6 +208,8 @@ impl Test {
             field.report_key(Severity::Error, message);
         } else if key == "if_changed" {
             check_globs(field);
+        } else if key == "env" && !field.node.to_value().is_null() {
+            field.object("an object of names and values");
         } else if KEYS_OF_OTHER_KINDS.contains(&key) {
             let message = format!("`{key}` makes a step of another kind, which has no `command`");
             field.report_key(Severity::Error, message);
@@ -482,6 +484,15 @@ mod tests {
         expect!["t.json:2:104: error: `exclusive` must be true or false, not a string"]
             .assert_eq(&found.headlines());
         assert!(description.tests[0].is_exclusive && description.tests[0].forwarded.is_empty());
+    }
+
+    #[test]
+    fn variables_of_a_step_are_an_object() {
+        check(
+            &one(r#"{"test_name": "a", "command": "c", "env": ["A=b"]}"#),
+            &expect!["t.json:1:54: error: `env` must be an object of names and values, not a list"],
+        );
+        check(&one(r#"{"test_name": "a", "command": "c", "env": null}"#), &expect![""]);
     }
 
     #[test]

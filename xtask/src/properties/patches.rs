@@ -19,7 +19,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 fn any_member(random: &mut Random) -> (String, Value) {
     let (keys, value): (&[&str], Value) = match random.below(8) {
         0..3 => (
-            &["env", "k1", "k2"],
+            &["cache", "k1", "k2"],
             if random.flag() { any_object(random) } else { any_value(random, 3) },
         ),
         3..5 => (&["docker_plugin", "agents", "retry"], any_object(random)),
