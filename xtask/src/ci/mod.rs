@@ -49,15 +49,15 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let alias = inputs::alias(cx, &inputs)?;
     let changed = options.changed.as_ref().map(|base| changed(cx, base, &inputs)).transpose()?;
     let mut steps = local_steps(cx, &plan, options, &alias, changed.as_ref())?;
-    if options.action != Action::Run {
-        list(&steps, options.action)?;
-        return Ok(Outcome::Pass);
-    }
     let dir = cx.project.ci_dir();
     let record = dir.join("last.json");
     let text = files::read_text_if_exists(&record, "last.json").ok().flatten();
     let mut history = History::parse(&text.unwrap_or_default());
     steps.retain(|step| !options.failed || history.has_failed(&step.label));
+    if options.action != Action::Run {
+        list(&steps, options.action)?;
+        return Ok(Outcome::Pass);
+    }
     files::create_dir(&dir)?;
     // A test may run `ci` itself, so that waiting for the other run could last for ever.
     let lock = files::try_lock(&dir.join("lock"))?;

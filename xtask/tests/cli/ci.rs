@@ -743,6 +743,8 @@ fn failed_runs_what_did_not_pass_the_last_time() {
            {"test_name": "bad", "command": "echo bad >> runs; test -e fixed"}"#,
     );
     serial(&sandbox, &[]).assert_code(1);
+    let list = serial(&sandbox, &["--failed", "--list"]).assert_code(0);
+    assert!(list.stdout.starts_with("bad ") && list.stdout.lines().count() == 1, "{}", list.stdout);
     sandbox.write("fixed", "");
     serial(&sandbox, &["--failed"]).assert_code(0);
     assert_eq!(sandbox.read("runs"), "good\nbad\nbad\n");
