@@ -120,7 +120,7 @@ impl Session<'_> {
         let left_out: Vec<&str> =
             profiles.iter().filter(is_unreadable).map(String::as_str).collect();
         let all = profiles.len();
-        ensure!(left_out.len() < all, "failed to read any profile, out of {all}");
+        ensure!(left_out.len() < all, "none of {all} profiles could be read");
         ensure!(output.status.success(), "llvm-cov failed: {}", stderr.trim());
         if !left_out.is_empty() {
             terminal::note(&format!(

@@ -54,6 +54,9 @@ impl<'w> Request<'w> {
         }
         if let Some(package) = package {
             command += &format!(" --package {}", quote(&package.name));
+            if tested.is_none() {
+                command += " --test-scope workspace";
+            }
         }
         Ok(Request { workspace, package, tested, command })
     }
@@ -271,13 +274,13 @@ fn nearest(
         let mut candidates = Vec::new();
         for (path, name) in names {
             let problem = match config::problem_of_name(&name) {
-                Some(problem) => problem,
-                None if name != file_name => continue,
-                None if files::is_plain_file(&path) => {
+                _ if name == file_name && files::is_plain_file(&path) => {
                     candidates.push(path);
                     continue;
                 }
-                None => "symbolic links are not followed".to_owned(),
+                _ if name == file_name => "symbolic links are not followed".to_owned(),
+                Some(problem) => problem,
+                None => continue,
             };
             let message = format!("`{}`: {problem}", cx.project.relative(&path));
             found.push(Diagnostic::new(Severity::Warning, message));

@@ -641,7 +641,7 @@ fn without_a_readable_profile_there_is_no_verdict() {
                 panic!(\"{}\", std::process::Command::new(\"true\").exec());\n}\n";
     sandbox.write("tests/add.rs", test);
     let run = sandbox.xtask(&["coverage"]).assert_code(75);
-    assert_eq!(said(&run), "error: failed to read any profile, out of 1");
+    assert_eq!(said(&run), "error: none of 1 profiles could be read");
 }
 
 #[test]
