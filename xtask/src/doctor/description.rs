@@ -233,9 +233,10 @@ fn problem_of_glob(
             );
             return (!is_matched(path)).then(|| warning(message).help(format!("add `{path}`")));
         }
-        let wider = format!("{}/**", glob.trim_end_matches(['/', '*']));
-        let is_directory = !matched(&wider).is_empty();
-        let help = is_directory.then(|| format!("use `{wider}` for what is in the directory"));
+        let directory = glob.trim_end_matches(['/', '*']);
+        let is_directory = !matched(&format!("{directory}/**")).is_empty();
+        let help = is_directory
+            .then(|| format!("`{directory}/**` matches what is in the directory `{directory}`"));
         let problem = warning(format!("`{glob}` matches no tracked file"));
         return Some(Diagnostic { help, ..problem });
     }
@@ -485,7 +486,7 @@ mod tests {
         check(
             r#""if_changed": ["vm-memory", "scr/**", "vm-memory/src/x.rs", "rust-vmm-ci/**"]"#,
             &expect![[r"
-                t.json:2:16: warning: `vm-memory` matches no tracked file [use `vm-memory/**` for what is in the directory]
+                t.json:2:16: warning: `vm-memory` matches no tracked file [`vm-memory/**` matches what is in the directory `vm-memory`]
                 t.json:2:29: warning: `scr/**` matches no tracked file
                 t.json:2:39: warning: `vm-memory/src/x.rs` matches no tracked file
                 t.json:2:61: warning: `rust-vmm-ci/**` matches no change: git lists the submodule as one file, `rust-vmm-ci` [add `rust-vmm-ci`]"]],
