@@ -43,7 +43,9 @@ pub(crate) struct OurAlias {
 impl OurAlias {
     /// Whether an alias that stands for this calls this tool.
     pub(crate) fn is_named_by(&self, expansion: &str) -> bool {
-        let words: Vec<&str> = expansion.split([' ', '=']).collect();
+        // As cargo splits an alias that is one string, with `--option=value` in two.
+        let words = expansion.split(|c: char| c.is_whitespace() || c == '=');
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         let value_of =
             |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1]);
         let manifest = value_of("--manifest-path").map(|path| path.trim_start_matches("./"));
@@ -290,6 +292,8 @@ mod tests {
         let list =
             "[alias]\nxtask = [\"run\", \"--manifest-path=rust-vmm-ci/xtask/Cargo.toml\", \"--\"]";
         assert_eq!(name(list).as_deref(), Some("cargo xtask"));
+        let wide = "[alias]\nxtask = \"run\t --manifest-path  rust-vmm-ci/xtask/Cargo.toml --\"";
+        assert_eq!(name(wide).as_deref(), Some("cargo xtask"));
         let other = "ci-xtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml --\"\n";
         let taken = format!("[alias]\nxtask = \"run -p xtask --\"\n{other}");
         assert_eq!(name(&taken).as_deref(), Some("cargo ci-xtask"));
