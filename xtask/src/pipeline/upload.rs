@@ -93,7 +93,8 @@ pub(crate) const COMPLETE: &str = "complete";
 pub(crate) fn problems(log: &str) -> Vec<String> {
     const LEVELS: [&str; 3] = ["WARN", "ERROR", "FATAL"];
     let mut problems: Vec<String> = Vec::new();
-    for line in without_escapes(log).lines().map(visible) {
+    // Line by line: an escape sequence without an end must not take the next lines with it.
+    for line in log.lines().map(|line| visible(&without_escapes(line))) {
         // `2026-11-26 16:32:08 ERROR  ...`
         let level = line.split_whitespace().take(3).any(|word| LEVELS.contains(&word));
         if !level && !line.starts_with("buildkite-agent: fatal: ") {
@@ -173,7 +174,7 @@ mod tests {
             upstream, not skipping any pipeline steps: x\u{1b}[0m\n\
             2026-11-26 16:25:53 ERROR  Couldn't determine git diff from upstream, not skipping any \
             pipeline steps: x\n\
-            2026-11-26 16:25:53 WARN   a\u{7}b\n\
+            2026-11-26 16:25:53 WARN   a\u{7}b\u{1b}]\n\
             buildkite-agent: fatal: no such job\n";
         let problems = problems(log);
         assert_eq!(
