@@ -58,8 +58,11 @@ impl Args {
     /// An option whose value is a boolean: a next word that is neither an option nor a boolean is
     /// an error and not something else's argument.
     pub(crate) fn boolean_option(&mut self, name: &'static str) -> Result<bool, Rejected> {
-        let value = self.optional_value(name, "true")?;
-        value.map_or(Ok(false), |value| self.boolean(name, value.as_ref()))
+        let mut result = false;
+        for value in self.optional_values(name, "true")? {
+            result = self.boolean(name, value.as_ref())?;
+        }
+        Ok(result)
     }
 
     /// The values of an option, in order: `-t X`, `-tX`, `--long X` and `--long=X` all count. Here and
@@ -88,7 +91,15 @@ impl Args {
         name: &'static str,
         implied: &str,
     ) -> Result<Option<String>, Rejected> {
-        let mut result = None;
+        Ok(self.optional_values(name, implied)?.pop())
+    }
+
+    fn optional_values(
+        &mut self,
+        name: &'static str,
+        implied: &str,
+    ) -> Result<Vec<String>, Rejected> {
+        let mut values = Vec::new();
         while let Some((at, joined)) = self.take(name) {
             let has_value =
                 self.words.get(at).is_some_and(|next| !next.as_bytes().starts_with(b"-"));
@@ -96,9 +107,9 @@ impl Args {
             if value.as_ref().is_some_and(|value| value.is_empty()) {
                 return self.error(format!("`{name}` needs a value that is not empty"));
             }
-            result = self.utf8(&[value.unwrap_or_else(|| implied.into())])?.pop();
+            values.push(value.unwrap_or_else(|| implied.into()));
         }
-        Ok(result)
+        self.utf8(&values)
     }
 
     /// An option that names a revision, or stands for the upstream branch if it names none.

@@ -129,6 +129,17 @@ mod tests {
     }
 
     #[test]
+    fn every_value_of_a_repeated_boolean_is_read() {
+        let selective =
+            |line: &str| words_parser(parse, USAGE)(line).map(|it| it.workspace_selective);
+        let name = "--workspace-selective";
+        assert_eq!(selective(&format!("{name} {name}=False")), Ok(false));
+        assert!(
+            selective(&format!("{name}=flase {name} true")).unwrap_err().contains("not `flase`")
+        );
+    }
+
+    #[test]
     fn an_unknown_option_names_the_nearest() {
         let parse_words = words_parser(parse, USAGE);
         assert_eq!(
