@@ -98,7 +98,14 @@ pub(crate) fn of_line(command: &str, toolchain: Option<&str>) -> Vec<Requirement
             // What follows may need what this installs.
             ["rustup" | "rustup-init", ..] | ["cargo", "install" | "binstall", ..] => break,
             ["cargo", words @ ..] => of_cargo(words, toolchain, &mut needs),
-            [placeholder::XTASK, words @ ..] => needs.extend(of_command(words)),
+            [placeholder::XTASK, words @ ..] => {
+                let own = of_command(words);
+                if !own.is_empty() {
+                    // The command runs cargo.
+                    of_cargo(&[], toolchain, &mut needs);
+                }
+                needs.extend(own);
+            }
             [name, ..] => needs.extend(tool(name)),
             [] => (),
         }
@@ -262,6 +269,11 @@ mod tests {
         }
         assert_eq!(of_line("cargo +nightly test", None).len(), 1);
         assert_eq!(of_line("cargo test", None), [Requirement::ActiveToolchain]);
+        for command in ["coverage", "audit", "bench"] {
+            let needs = of_line(&format!("{{xtask}} {command}"), None);
+            assert_eq!(needs[0], Requirement::ActiveToolchain, "{command}");
+        }
+        assert!(of_line("{xtask} commit-format", None).is_empty());
     }
 
     #[test]
