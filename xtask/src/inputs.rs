@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use xshell::Shell;
 
 use crate::context::Context;
@@ -86,8 +86,8 @@ pub(crate) fn shell_at_manifest(cx: &Context, named: Option<&Path>) -> anyhow::R
 ///
 /// # Errors
 ///
-/// If cargo cannot be asked or answers something unexpected (exit code 75), or if it refuses the
-/// manifests (2).
+/// If cargo cannot be asked, is killed or answers something unexpected (exit code 75), or if it refuses
+/// the manifests (2).
 pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
     let (sender, receiver) = mpsc::channel();
     let pass_on = move |stdout| sender.send(stdout).map_err(io::Error::other);
@@ -99,6 +99,7 @@ pub(crate) fn metadata(cx: &Context, sh: &Shell) -> anyhow::Result<Metadata> {
         (cargo.join(), metadata)
     });
     let output = output.expect("no panic while cargo runs")?;
+    ensure!(output.status.code().is_some(), "`cargo metadata` was killed ({})", output.status);
     if !output.status.success() {
         let directory = sh.current_dir();
         let words = String::from_utf8_lossy(&output.stderr);

@@ -496,3 +496,11 @@ fn a_set_of_steps_that_buildkite_would_refuse_is_an_error_at_its_place() {
         "#]],
     );
 }
+
+#[test]
+fn a_killed_cargo_does_not_refuse_the_manifests() {
+    let sandbox = Sandbox::new();
+    sandbox.stub("cargo", "kill -9 $$").write("t.json", ONE);
+    let run = sandbox.xtask(&["pipeline", "-t", "t.json", "--workspace-selective"]).assert_code(75);
+    assert_eq!(run.stderr, "error: `cargo metadata` was killed (signal: 9 (SIGKILL))\n");
+}
