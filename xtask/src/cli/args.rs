@@ -186,7 +186,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// Rejects an option that is left over: it is unknown (exit code 2). So is text that is not UTF-8.
+    /// Rejects an option that is left over, which is unknown, and what is not UTF-8 (exit code 2).
     pub(crate) fn positional(&self) -> Result<Vec<String>, Rejected> {
         let (words, rest) = self.positional_and_rest()?;
         Ok([words, rest].concat())

@@ -73,7 +73,7 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     let existing = path.ancestors().find(exists).unwrap_or(path);
     let missing = path.strip_prefix(existing).unwrap_or(Path::new(""));
     let resolved = fs::canonicalize(existing).unwrap_or_else(|_| existing.to_path_buf());
-    // Without a slash at the end, with which a file would be none.
+    // `join` ends a path with a slash if nothing is missing; as that of a file it would not exist.
     resolved.join(missing).components().collect()
 }
 
@@ -142,7 +142,7 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // What has taken its place is there no more; a partial file is of no use.
+        // After a rename there is none; a partial file is of no use.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Metadata {
     pub(crate) root: PathBuf,
     pub(crate) target_directory: PathBuf,
     pub(crate) packages: Vec<Package>,
-    /// None of them is named by a cargo that is too old to build this tool.
+    /// Empty where cargo is older than 1.71, which is too old to build this tool.
     pub(crate) default_members: Vec<Id>,
 }
 

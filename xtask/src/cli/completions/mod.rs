@@ -177,7 +177,7 @@ Options:
         assert!(rows.iter().any(|row| row.starts_with("ci|-q||")), "{rows:?}");
     }
 
-    /// In quotes it is one for every shell but fish.
+    /// Between single quotes, every shell but fish takes a backslash as it is.
     #[test]
     fn no_help_text_has_a_backslash() {
         assert!(!rows(&crate::COMMANDS).concat().contains('\\'));
