@@ -23,7 +23,7 @@ pub(crate) struct Installer<'a> {
     cx: &'a Context,
     /// Whether what is missing is installed.
     pub(crate) may_install: bool,
-    /// LLVM's tools, once they were ensured, if they are not the toolchain's.
+    /// LLVM's tools that were found where the toolchain has no component of its own.
     pub(crate) llvm_tools: Option<Tools>,
 }
 
