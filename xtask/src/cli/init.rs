@@ -20,8 +20,8 @@ Modes:
 Answers:
       --alias NAME                cargo's name for this tool (default: xtask, or ci-xtask if taken)
       --platforms LIST            for `.platform`, separated by commas (default: x86_64,aarch64)
-      --coverage-score SCORE      for a new coverage configuration (default: 0, until
-                                  `cargo xtask coverage --devel` records it)
+      --coverage-score SCORE|measure
+                                  for a new coverage configuration (default: measure)
       --dependabot weekly|monthly|none
                                   Dependabot updates (default: weekly)
       --publish[=BOOL]            a GitHub workflow that publishes tagged versions (default: true,

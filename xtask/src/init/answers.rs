@@ -15,8 +15,8 @@ pub(crate) struct Answers {
     pub(crate) alias: String,
     /// `None` leaves the platform file alone.
     pub(crate) platforms: Option<Vec<Platform>>,
-    /// As it is written into the file.
-    pub(crate) coverage_score: String,
+    /// What a new configuration records, as it is written into the file; `None` is what is measured.
+    pub(crate) coverage_score: Option<String>,
     /// The template of the file; `None` is no file of ours.
     pub(crate) dependabot: Option<&'static str>,
     pub(crate) publish: bool,
@@ -30,6 +30,9 @@ pub(crate) struct Answers {
 /// How often Dependabot looks for updates, with the template of each.
 const INTERVALS: [(&str, Option<&str>); 3] =
     [("weekly", Some(WEEKLY)), ("monthly", Some(MONTHLY)), ("none", None)];
+
+/// The answer that has the coverage measured.
+pub(crate) const MEASURE: &str = "measure";
 
 /// A question, and what an empty answer means.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl Answers {
         Answers {
             alias: facts.alias().unwrap_or_else(|| facts.free_alias()).to_owned(),
             platforms: (!is_check && !has(PLATFORMS)).then(|| Platform::DEFAULT.to_vec()),
-            coverage_score: "0".to_owned(),
+            coverage_score: None,
             dependabot: match dependabot {
                 Some(text) if !text.contains("weekly") => Some(MONTHLY),
                 None if is_check => None,
@@ -149,9 +152,12 @@ fn platforms(text: &str) -> Result<Vec<Platform>, String> {
     if platforms.is_empty() { Err("no platform is named".to_owned()) } else { Ok(platforms) }
 }
 
-fn score(text: &str) -> Result<String, String> {
-    let percent = Percent::from_text(text).map(|percent| percent.to_string());
-    percent.ok_or_else(|| format!("expected a number from 0 to 100, not `{text}`"))
+fn score(text: &str) -> Result<Option<String>, String> {
+    if text == MEASURE {
+        return Ok(None);
+    }
+    let percent = Percent::from_text(text).map(|percent| Some(percent.to_string()));
+    percent.ok_or_else(|| format!("expected `{MEASURE}` or a number from 0 to 100, not `{text}`"))
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
@@ -238,7 +244,7 @@ mod tests {
         let problems = Answers::defaults(&facts, Mode::Yes).take(&facts, &given).unwrap_err();
         expect_test::expect![[r"
             error: `--platforms`: unknown platform `x86-64`, did you mean `x86_64`?
-            error: `--coverage-score`: expected a number from 0 to 100, not `101`
+            error: `--coverage-score`: expected `measure` or a number from 0 to 100, not `101`
             error: `--dependabot`: unknown interval `daily`, expected one of `weekly`, `monthly` or `none`
             error: `--hooks`: expected `true` or `false`, not `perhaps`
             error: `--alias`: `a b` cannot be the name of an alias"]]
@@ -254,6 +260,8 @@ mod tests {
         answers.set(&facts, Key::Publish, "N\n").unwrap();
         assert!(!answers.publish);
         answers.set(&facts, Key::CoverageScore, "85.5").unwrap();
-        assert_eq!(answers.coverage_score, "85.50");
+        assert_eq!(answers.coverage_score.as_deref(), Some("85.50"));
+        answers.set(&facts, Key::CoverageScore, "measure").unwrap();
+        assert_eq!(answers.coverage_score, None);
     }
 }

@@ -199,9 +199,13 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
     if is_elsewhere || facts.names.contains("tests/coverage") {
         return Vec::new();
     }
-    let text = format!(
-        "{{\n  \"coverage_score\": {},\n  \"exclude_path\": \"\"\n}}\n",
-        answers.coverage_score
+    // What was recorded for one architecture is the best guess for another.
+    let text = recorded(facts).filter(|_| answers.coverage_score.is_none()).map_or_else(
+        || {
+            let score = answers.coverage_score.as_deref().unwrap_or("0");
+            format!("{{\n  \"coverage_score\": {score},\n  \"exclude_path\": \"\"\n}}\n")
+        },
+        str::to_owned,
     );
     let measured = platforms.iter().filter(|platform| !platform.is_emulated()).map(name);
     let item = |path: String| {
@@ -210,6 +214,25 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
         Item::new(&path, state, (!is_there).then(|| text.clone()))
     };
     measured.map(item).collect()
+}
+
+/// A coverage configuration at the root.
+fn recorded(facts: &Facts) -> Option<&str> {
+    let mut files = facts.files.iter();
+    let (_, text) = files.find(|(path, _)| consumer::coverage_architecture(path).is_some())?;
+    Some(text)
+}
+
+/// The new coverage configuration of this machine, where what it records has to be measured.
+pub(crate) fn unmeasured<'a>(
+    facts: &Facts,
+    answers: &Answers,
+    items: &'a [Item],
+) -> Option<&'a str> {
+    let is_open = answers.coverage_score.is_none() && recorded(facts).is_none();
+    let mut new = items.iter().filter(|item| is_open && item.text.is_some());
+    let is_here = |path| consumer::coverage_architecture(path) == Some(facts.architecture);
+    new.find(|item| is_here(&item.path)).map(|item| &*item.path)
 }
 
 fn gitignore(facts: &Facts) -> Item {
@@ -286,7 +309,10 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
 /// Test descriptions that call the Python tool set, or that relied on its default timeout.
 fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<Item> {
     let is_new = facts.alias().is_none() || answers.convert == Some(true);
-    let files = facts.files.iter().filter(|(path, _)| has_extension(path, &["json"]));
+    let is_description = |path: &str| {
+        has_extension(path, &["json"]) && consumer::coverage_architecture(path).is_none()
+    };
+    let files = facts.files.iter().filter(|(path, _)| is_description(path));
     let own = files.filter(|(path, _)| !facts.links.contains_key(*path));
     let mut items = Vec::new();
     for (path, text) in own {

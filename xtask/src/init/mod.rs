@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
+use xshell::cmd;
 
 use crate::cli::init::{Mode, Options};
 use crate::context::Context;
@@ -47,9 +48,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         }
     }
     let mut items = items::items(&facts, &answers)?;
-    let conflict = report::overwrite_question(&items, &options.answers);
-    if let Some(question) = conflict.filter(|_| options.mode == Mode::Ask) {
-        ask(&facts, &mut answers, &question)?;
+    if options.mode == Mode::Ask {
+        for question in report::questions(&facts, &answers, &items, &options.answers) {
+            ask(&facts, &mut answers, &question)?;
+        }
         items = items::items(&facts, &answers)?;
     }
     for warning in report::warnings(&facts, &items, RUST_VERSION) {
@@ -57,7 +59,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     match options.mode {
         Mode::Check => Ok(check(&items)?),
-        Mode::DryRun => rehearse(cx, &facts, &items),
+        Mode::DryRun => rehearse(cx, &facts, &answers, &items),
         Mode::Ask | Mode::Yes => act(cx, options.mode, &facts, &answers, &items),
     }
 }
@@ -194,13 +196,23 @@ fn check(items: &[Item]) -> anyhow::Result<Outcome> {
 }
 
 /// Prints the changes in the form that `git apply` takes.
-fn rehearse(cx: &Context, facts: &Facts, items: &[Item]) -> anyhow::Result<Outcome> {
+fn rehearse(
+    cx: &Context,
+    facts: &Facts,
+    answers: &Answers,
+    items: &[Item],
+) -> anyhow::Result<Outcome> {
     let (in_tree, outside): (Vec<_>, Vec<_>) =
         written(items).partition(|item| facts.is_in_tree(&item.path));
     let patch = patch(cx, facts, in_tree)?;
     terminal::write_data(|out| Ok(out.write_all(&patch)?))?;
     for item in outside {
         terminal::say(&format!("not in the patch: {}", item.path));
+    }
+    if items::unmeasured(facts, answers, items).is_some() {
+        terminal::say(
+            "not in the patch: the line coverage, which is measured when this is written",
+        );
     }
     Ok(Outcome::Pass)
 }
@@ -242,11 +254,42 @@ fn act(
     let replacements: Vec<Replacement> = written(items).map(replacement).collect();
     files::replace_all(&cx.project.root, &replacements)?;
     terminal::say(&format!("wrote {} files", replacements.len()));
+    let config = items::unmeasured(facts, answers, items);
+    let is_measured =
+        config.map(|config| measure(cx, &answers.alias, config, replacements)).transpose()?;
     terminal::say("next:");
-    for line in report::next_steps(facts, answers, items) {
+    for line in report::next_steps(facts, answers, items, is_measured == Some(false)) {
         terminal::say(&format!("  {line}"));
     }
     Ok(Outcome::Pass)
+}
+
+/// Measures the line coverage and records it in `config`, and in those that were written with it:
+/// until it is measured on another architecture, this is the best that is known. Returns whether it
+/// could be measured.
+fn measure(
+    cx: &Context,
+    alias: &str,
+    config: &str,
+    written: Vec<Replacement>,
+) -> anyhow::Result<bool> {
+    terminal::say("measuring the line coverage, to record it; an interrupt leaves it at 0");
+    let executable = &cx.project.executable;
+    let quiet = terminal::is_quiet().then_some("--quiet");
+    let cmd = cmd!(cx.sh, "{executable} coverage --devel {quiet...}");
+    let mut process = cx.process(cmd).shown().stream();
+    process.line = format!("cargo {alias} coverage --devel");
+    if !process.succeeds()? {
+        terminal::say("warning: the line coverage could not be measured: 0 is recorded");
+        return Ok(false);
+    }
+    let content = files::read_text(&cx.project.root.join(config), config)?;
+    let is_config = |file: &Replacement| consumer::coverage_architecture(&file.name).is_some();
+    let configs = written.into_iter().filter(is_config);
+    let configs: Vec<Replacement> =
+        configs.map(|file| Replacement { content: content.clone(), ..file }).collect();
+    files::replace_all(&cx.project.root, &configs)?;
+    Ok(true)
 }
 
 /// Asks until the answer can be used.

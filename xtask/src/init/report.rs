@@ -1,9 +1,9 @@
 //! Pure. What `init` says: findings of a check, warnings, and what comes next.
 
 use crate::cli::init::Key;
-use crate::init::answers::{Answers, Question};
+use crate::init::answers::{self, Answers, Question};
 use crate::init::facts::{self, Facts};
-use crate::init::items::{Item, State};
+use crate::init::items::{self, Item, State};
 use crate::text::shell::quote;
 
 /// A line for each file that is not as it should be.
@@ -12,16 +12,28 @@ pub(crate) fn drift(items: &[Item]) -> String {
     drifted.flat_map(|Item { path, state, .. }| [path.clone(), format!(": {state}\n")]).collect()
 }
 
-/// Asks about files that are in a template's place.
-pub(crate) fn overwrite_question(items: &[Item], given: &[(Key, String)]) -> Option<Question> {
+/// What is asked about the files that the other answers lead to: whether to measure the coverage, and
+/// whether to replace files that are in a template's place.
+pub(crate) fn questions(
+    facts: &Facts,
+    answers: &Answers,
+    items: &[Item],
+    given: &[(Key, String)],
+) -> Vec<Question> {
+    let coverage = items::unmeasured(facts, answers, items).map(|_| Question {
+        key: Key::CoverageScore,
+        text: "line coverage to record, in percent, or `measure` to build and test now".to_owned(),
+        default: answers::MEASURE.to_owned(),
+    });
     let differs = |item: &&Item| matches!(item.state, State::Edited | State::Own);
     let paths: Vec<&str> = items.iter().filter(differs).map(|item| &*item.path).collect();
-    let is_open = !paths.is_empty() && given.iter().all(|(key, _)| *key != Key::Overwrite);
-    is_open.then(|| Question {
+    let overwrite = (!paths.is_empty()).then(|| Question {
         key: Key::Overwrite,
         text: format!("replace files that differ from the template ({})?", paths.join(", ")),
         default: "no".to_owned(),
-    })
+    });
+    let questions = coverage.into_iter().chain(overwrite);
+    questions.filter(|question| given.iter().all(|(key, _)| *key != question.key)).collect()
 }
 
 /// What the user has to know besides the files that change.
@@ -89,8 +101,13 @@ fn remarks(facts: &Facts, Item { path, state, text }: &Item) -> Vec<String> {
     vec![format!("`{path}` {origin} and was kept; {next}")]
 }
 
-/// The commands that come next.
-pub(crate) fn next_steps(facts: &Facts, answers: &Answers, items: &[Item]) -> Vec<String> {
+/// The commands that come next; with `to_measure`, the score that is recorded is none yet.
+pub(crate) fn next_steps(
+    facts: &Facts,
+    answers: &Answers,
+    items: &[Item],
+    to_measure: bool,
+) -> Vec<String> {
     let (alias, is_new) = (&answers.alias, facts.alias().is_none());
     let in_tree = |item: &&Item| item.text.is_some() && facts.is_in_tree(&item.path);
     let mut paths: Vec<&str> = items.iter().filter(in_tree).map(|item| &*item.path).collect();
@@ -106,8 +123,7 @@ pub(crate) fn next_steps(facts: &Facts, answers: &Answers, items: &[Item]) -> Ve
         renamed.for_each(|path| *path = facts::CONFIG);
     }
     let paths: Vec<String> = paths.into_iter().map(quote).collect();
-    let coverage = format!("coverage_config_{}.json", facts.architecture);
-    if items.iter().any(|item| item.path == coverage && item.text.is_some()) {
+    if to_measure {
         lines.push(format!("cargo {alias} coverage --devel   # records the current coverage"));
     }
     if !paths.is_empty() {
@@ -149,11 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn the_score_is_recorded_where_this_machine_can_measure_it() {
+    fn what_could_not_be_measured_comes_next() {
         let facts = facts(&[(facts::OLD_CONFIG, "")]);
         let answers = Answers::defaults(&facts, crate::cli::init::Mode::Yes);
         let here = written("coverage_config_x86_64.json", State::Missing);
-        let elsewhere = written("coverage_config_aarch64.json", State::Missing);
         let config = written(facts::OLD_CONFIG, State::Missing);
         expect![[r"
             git mv .cargo/config .cargo/config.toml
@@ -161,8 +176,8 @@ mod tests {
             git add .cargo/config.toml coverage_config_x86_64.json .gitmodules rust-vmm-ci
             git commit -s -m 'Use rust-vmm-ci'
             cargo xtask ci"]]
-        .assert_eq(&next_steps(&facts, &answers, &[config, here]).join("\n"));
-        let steps = next_steps(&facts, &answers, &[elsewhere]).join("\n");
+        .assert_eq(&next_steps(&facts, &answers, &[config, here], true).join("\n"));
+        let steps = next_steps(&facts, &answers, &[], false).join("\n");
         assert!(!steps.contains("coverage --devel"), "{steps}");
     }
 
