@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use xshell::Shell;
 
 use crate::context::Context;
+use crate::host::git::Git;
 use crate::host::{cargo, files, terminal};
 use crate::plan::consumer::{self, Alias, OurAlias};
 use crate::plan::description::TestDescription;
@@ -178,6 +179,21 @@ pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Alias> {
     }
     let list = cx.process(cargo::list(&cx.sh)).read_text().unwrap_or_default();
     Ok(consumer::choose_alias(&consumer::listed_aliases(&list), &ours, &checkout))
+}
+
+/// Whether a copy of a template is as an earlier commit of this repository shipped it: git knows its
+/// text then. `alias` is this tool's name for cargo.
+///
+/// # Errors
+///
+/// Fails if git cannot be asked (exit code 75).
+pub(crate) fn was_shipped(cx: &Context, copy: &str, alias: &str) -> anyhow::Result<bool> {
+    let checkout = cx.project.root.join(checkout_path(cx)?);
+    let _there = cx.sh.push_dir(&checkout);
+    let git = Git::new(&cx.sh, &checkout);
+    let hash = git.hash_object();
+    let id = cx.process(hash).stdin(consumer::as_shipped(copy, alias)).read_text()?;
+    cx.process(git.has_object(&id)).succeeds()
 }
 
 /// A description that the command line names.

@@ -128,10 +128,27 @@ impl Examination<'_> {
         }
         let hook = self.cx.git().git_path("hooks/commit-msg");
         let hook = PathBuf::from(self.cx.process(hook).read_text()?);
-        if !self.cx.is_ci() && !hook.exists() {
+        if hook.exists() {
+            let hook = self.read(&self.cx.project.relative(&hook))?;
+            hook.map(|hook| self.copy_of_template(&hook)).transpose()?;
+        } else if !self.cx.is_ci() {
             let is_own = self.cx.project.is_own_consumer();
             let checkout = if is_own { ".".to_owned() } else { gather::checkout_path(self.cx)? };
             self.findings.extend("hook", [repository::missing_hook(&checkout)]);
+        }
+        Ok(())
+    }
+
+    /// A file that may be a copy of a template, as it would not be copied now.
+    fn copy_of_template(&mut self, file: &Source) -> anyhow::Result<()> {
+        if !consumer::is_copy(&file.text) || self.cx.project.is_own_consumer() {
+            return Ok(());
+        }
+        let alias = gather::own_alias(self.cx)?;
+        let alias = alias.strip_prefix("cargo ").unwrap_or(&alias);
+        if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != file.text) {
+            let is_older = gather::was_shipped(self.cx, &file.text, alias)?;
+            self.findings.extend("template", [repository::stale_copy(file, is_older)]);
         }
         Ok(())
     }
@@ -183,7 +200,7 @@ impl Examination<'_> {
     }
 
     fn descriptions(&mut self, mut inputs: Option<Inputs>) -> anyhow::Result<()> {
-        let scripts = self.scripts();
+        let scripts = self.scripts()?;
         let files = self.tree.in_directory(".buildkite");
         let files = files.filter(|name| has_extension(name, &["json"]));
         let files = files.filter_map(|name| self.read(name).transpose());
@@ -232,7 +249,7 @@ impl Examination<'_> {
     }
 
     /// Scripts and pipelines, which may call the predecessor's files.
-    fn scripts(&mut self) -> Vec<Source> {
+    fn scripts(&mut self) -> anyhow::Result<Vec<Source>> {
         let directories = [".buildkite", ".github"].map(|name| self.tree.in_directory(name));
         let is_script = |name: &&str| !has_extension(name, &["json", "md"]);
         let mut scripts = Vec::new();
@@ -242,9 +259,10 @@ impl Examination<'_> {
             let Ok(bytes) = bytes else { continue };
             let source = Source::new(name, String::from_utf8_lossy(&bytes));
             self.findings.extend("predecessor", description::predecessors_calls(&source));
+            self.copy_of_template(&source)?;
             scripts.push(source);
         }
-        scripts
+        Ok(scripts)
     }
 
     /// Checks the single keys, which the reader has read before: of equal findings its own is kept.

@@ -146,6 +146,21 @@ pub(crate) fn missing_hook(checkout: &str) -> Diagnostic {
     ))
 }
 
+/// A copy of a template that differs from it; `is_older` says that an earlier commit of the submodule
+/// shipped it so.
+pub(crate) fn stale_copy(copy: &Source, is_older: bool) -> Diagnostic {
+    let (severity, message, help) = if is_older {
+        let message = "copy of an older template of rust-vmm-ci";
+        (Severity::Warning, message, "update it with `cargo xtask init`")
+    } else {
+        let message = "edited copy of a template of rust-vmm-ci, which misses its updates";
+        let help = "remove the line that names the template to keep the file as it is, or replace it \
+                    with `cargo xtask init --overwrite`";
+        (Severity::Info, message, help)
+    };
+    copy.finding(severity, 0, message).help(help)
+}
+
 /// The alias works from the root only.
 pub(crate) fn in_subdirectory(directory: &str) -> Diagnostic {
     let message =

@@ -28,6 +28,7 @@ use crate::plan::consumer::{self, CargoConfig};
 use crate::plan::workspace;
 use crate::project::RUST_VERSION;
 use crate::text::diagnostic::{Rejected, Source};
+use crate::text::has_extension;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     if options.mode == Mode::Ask && !terminal::is_interactive() {
@@ -173,16 +174,12 @@ fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
     Ok((!path.contains(char::REPLACEMENT_CHARACTER)).then_some(hook))
 }
 
-/// The files that are a template as an earlier commit of the submodule had it: git knows their text.
+/// The files that are a template as an earlier commit of the submodule had it.
 fn older(cx: &Context, facts: &Facts) -> anyhow::Result<BTreeSet<String>> {
-    let checkout = cx.project.root.join(&facts.checkout);
-    let _there = cx.sh.push_dir(&checkout);
-    let git = Git::new(&cx.sh, &checkout);
     let mut older = BTreeSet::new();
-    for (path, text) in &facts.files {
-        let text = consumer::as_shipped(text, facts.alias().unwrap_or("xtask"));
-        let id = cx.process(git.hash_object()).stdin(text).read_text()?;
-        if cx.process(git.has_object(&id)).succeeds()? {
+    let is_template = |path: &str| has_extension(path, &["yml", "yaml"]) || facts.is_hook(path);
+    for (path, text) in facts.files.iter().filter(|(path, _)| is_template(path)) {
+        if inputs::was_shipped(cx, text, facts.alias().unwrap_or("xtask"))? {
             older.insert(path.clone());
         }
     }

@@ -157,9 +157,31 @@ pub(crate) const HOOK: &str = include_str!("../../../ci-template/commit-msg");
 /// What every copy of a template has in its first lines. A file without it is not compared.
 const MARK: &str = "Copied from rust-vmm-ci/ci-template/";
 
+/// The files that are copied into a repository, by their names in `ci-template/`.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("dependabot-weekly.yml", WEEKLY),
+    ("dependabot-monthly.yml", MONTHLY),
+    ("publish.yml", PUBLISH),
+    ("bootstrap.yml", BOOTSTRAP),
+    ("commit-msg", HOOK),
+];
+
 /// Whether a text says that it was copied from a template.
 pub(crate) fn is_copy(text: &str) -> bool {
-    text.lines().take(5).any(|line| line.contains(MARK))
+    template_name(text).is_some()
+}
+
+fn template_name(text: &str) -> Option<&str> {
+    let (_, rest) = text.lines().take(5).find_map(|line| line.split_once(MARK))?;
+    // A sentence goes on after it.
+    Some(rest.split_whitespace().next().unwrap_or_default().trim_end_matches('.'))
+}
+
+/// What a text that was copied from a template would be now.
+pub(crate) fn as_copied_now(text: &str, alias: &str) -> Option<String> {
+    let name = template_name(text)?;
+    let (_, template) = TEMPLATES.into_iter().find(|(it, _)| *it == name)?;
+    Some(with_pipeline_options(&with_alias(template, alias), pipeline_options(text)))
 }
 
 /// A template for a repository where cargo knows this tool by another name.
@@ -315,9 +337,13 @@ mod tests {
 
     #[test]
     fn every_template_that_is_compared_has_the_mark() {
-        for template in [WEEKLY, MONTHLY, PUBLISH, BOOTSTRAP, HOOK] {
-            assert!(is_copy(template), "{template}");
+        for (name, template) in TEMPLATES {
+            assert_eq!(template_name(template), Some(name));
+            let copy = with_pipeline_options(&with_alias(template, "ci-xtask"), "-t a.json");
+            assert_eq!(as_copied_now(&copy, "ci-xtask").as_deref(), Some(&*copy));
+            assert_ne!(as_copied_now(&format!("{copy}# more\n"), "ci-xtask"), None);
         }
+        assert_eq!(as_copied_now("on: push\n", "xtask"), None);
     }
 
     #[test]

@@ -101,6 +101,30 @@ fn the_faults_of_real_repositories_are_found() {
 }
 
 #[test]
+fn a_copy_of_an_older_template_is_told_from_an_edited_one() {
+    let sandbox = consumer();
+    let template =
+        |name: &str| std::fs::read_to_string(checkout().join("ci-template").join(name)).unwrap();
+    let (hook, dependabot) = (template("commit-msg"), template("dependabot-weekly.yml"));
+    sandbox.write(".git/hooks/commit-msg", &hook).write(".github/dependabot.yml", &dependabot);
+    assert_eq!(findings(&sandbox, 0), "");
+
+    let hook = format!("{hook}true # as it was\n");
+    // A repository of its own, as a submodule is.
+    sandbox.write("rust-vmm-ci/commit-msg", &hook);
+    sandbox.git(&["-C", "rust-vmm-ci", "init", "--quiet"]);
+    sandbox.git(&["-C", "rust-vmm-ci", "add", "--all"]);
+    sandbox.git(&["-C", "rust-vmm-ci", "commit", "--quiet", "--message", "Start"]);
+    sandbox.write(".git/hooks/commit-msg", &hook);
+    sandbox.write(".github/dependabot.yml", dependabot.replace("monday", "friday"));
+    sandbox.write(".github/workflows/own.yml", "on: push # friday\n");
+    expect![[r"
+        warning template .git/hooks/commit-msg:1:1 copy of an older template of rust-vmm-ci
+        info template .github/dependabot.yml:1:1 edited copy of a template of rust-vmm-ci, which misses its updates"]]
+    .assert_eq(&findings(&sandbox, 0));
+}
+
+#[test]
 fn a_toolchain_that_is_too_old_is_found_and_not_installed() {
     let sandbox = consumer();
     sandbox.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.8.0\"\n");
