@@ -86,7 +86,8 @@ impl Container<'_> {
         }
         arguments.push(self.image.into());
         let script = self.script();
-        arguments.extend(["sh", "-c", &script, "sh"].map(OsString::from));
+        arguments.extend(["sh", "-c", &script].map(OsString::from));
+        arguments.push(self.git_dir.map_or_else(|| "sh".into(), Into::into));
         arguments.extend(words.iter().map(OsString::from));
         Ok(arguments)
     }
@@ -102,9 +103,11 @@ impl Container<'_> {
         };
         // A file that is made within the same tick of the clock as the mark is not newer than it.
         let Some(owner) = &self.owner else { return format!("{run}; exit $status") };
+        // The name of the shell is a directory there, which need not be text.
+        let git_dir = if self.git_dir.is_some() { " \"$0\"" } else { "" };
         format!(
-            "touch -d '1 second ago' /tmp/started; {run}; find {WORKDIR} -path {WORKDIR}/target -prune -o -user 0 \
-             -cnewer /tmp/started -exec chown -h {owner} {{}} +; exit $status"
+            "touch -d '1 second ago' /tmp/started; {run}; find {WORKDIR}{git_dir} -path {WORKDIR}/target -prune \
+             -o -user 0 -cnewer /tmp/started -exec chown -h {owner} {{}} +; exit $status"
         )
     }
 }
@@ -206,31 +209,31 @@ mod tests {
             &container,
             &["bash"],
             &expect![[r#"
-            run
-            --rm
-            --interactive
-            --tty
-            --security-opt=seccomp=unconfined
-            --security-opt=label=disable
-            --workdir
-            /workdir
-            --mount=type=bind,source=/home/me/a crate,target=/workdir
-            --mount=type=bind,source=/home/me/main/.git,target=/home/me/main/.git
-            --mount=type=bind,source=/home/me/.ssh,target=/root/.ssh,readonly
-            --mount=type=volume,source=rust-vmm-ci-registry,target=/root/.cargo/registry
-            --mount=type=volume,source=rust-vmm-ci-target-13fa564f89ca999f,target=/workdir/target
-            --env
-            GIT_CONFIG_COUNT=1
-            --env
-            GIT_CONFIG_KEY_0=safe.directory
-            --env
-            GIT_CONFIG_VALUE_0=*
-            rustvmm/dev:g1
-            sh
-            -c
-            "$@"; status=$?; exit $status
-            sh
-            bash"#]],
+                run
+                --rm
+                --interactive
+                --tty
+                --security-opt=seccomp=unconfined
+                --security-opt=label=disable
+                --workdir
+                /workdir
+                --mount=type=bind,source=/home/me/a crate,target=/workdir
+                --mount=type=bind,source=/home/me/main/.git,target=/home/me/main/.git
+                --mount=type=bind,source=/home/me/.ssh,target=/root/.ssh,readonly
+                --mount=type=volume,source=rust-vmm-ci-registry,target=/root/.cargo/registry
+                --mount=type=volume,source=rust-vmm-ci-target-13fa564f89ca999f,target=/workdir/target
+                --env
+                GIT_CONFIG_COUNT=1
+                --env
+                GIT_CONFIG_KEY_0=safe.directory
+                --env
+                GIT_CONFIG_VALUE_0=*
+                rustvmm/dev:g1
+                sh
+                -c
+                "$@"; status=$?; exit $status
+                /home/me/main/.git
+                bash"#]],
         );
     }
 

@@ -64,6 +64,23 @@ fn a_command_sees_the_repository_and_its_files_belong_to_its_owner() {
 
 #[test]
 #[ignore = "needs podman and runc; .ci/run installs and runs it"]
+fn what_git_writes_for_a_linked_worktree_belongs_to_its_owner_too() {
+    let sandbox = sandbox();
+    sandbox.write("input", "").commit_all("Start");
+    let (tree, git_dir) = (sandbox.beside("my tree"), sandbox.root().join(".git"));
+    sandbox.git(&["worktree", "add", "--quiet", "--detach", tree.to_str().unwrap()]);
+    sandbox.run("chown", &["-R", "1234:1234", ".", tree.to_str().unwrap()]).assert_code(0);
+    let script = format!("echo made > '{}/made'", git_dir.display());
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
+    let fixed = ["container", "--engine=podman", "--image=localhost/ci:1", "--", "sh", "-c"];
+    let status = command.args(fixed).arg(script).current_dir(&tree).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let owner = sandbox.run("stat", &["-c", "%u:%g", ".git/made"]).stdout;
+    assert_eq!(owner, "1234:1234\n");
+}
+
+#[test]
+#[ignore = "needs podman and runc; .ci/run installs and runs it"]
 fn a_signal_ends_the_command_in_the_container() {
     let sandbox = sandbox();
     let fixed = ["container", "--engine=podman", "--image=localhost/ci:1"];
