@@ -34,11 +34,48 @@ pub(crate) fn statements(text: &str) -> Result<Vec<Statement<'_>>, usize> {
             let value = Some(content[at + 1..].trim()).filter(|value| !value.is_empty());
             let value = Some(value.ok_or(start)?);
             let path = [table.clone(), key].concat();
-            statements.push(Statement { path, value, start, end });
+            let entries = value.and_then(|value| entries(&path, value));
+            let entries = entries.unwrap_or_else(|| vec![(path, value)]);
+            let statement = |(path, value)| Statement { path, value, start, end };
+            statements.extend(entries.into_iter().map(statement));
         }
         start = end;
     }
     Ok(statements)
+}
+
+/// What is in an inline table; any other value and an empty table have no entries.
+fn entries<'a>(path: &[String], value: &'a str) -> Option<Vec<(Vec<String>, Option<&'a str>)>> {
+    let mut rest = value.strip_prefix('{')?.strip_suffix('}')?.trim();
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let (entry, others) = rest.split_at(item_length(rest)?);
+        let at = unquoted(entry, '=')?;
+        let path = [path, &self::path(&entry[..at])?].concat();
+        let value = entry[at + 1..].trim();
+        found.extend(entries(&path, value).unwrap_or_else(|| vec![(path, Some(value))]));
+        rest = others.trim_start_matches(',').trim_start();
+    }
+    Some(found).filter(|found| !found.is_empty())
+}
+
+/// Where the first item of a list ends: at a comma that is in no brackets, or with the text.
+fn item_length(text: &str) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(c) = text[at..].chars().next() {
+        match c {
+            ',' if depth == 0 => break,
+            '"' | '\'' => {
+                at += string_length(&text[at..])?;
+                continue;
+            }
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.checked_sub(1)?,
+            _ => (),
+        }
+        at += c.len_utf8();
+    }
+    Some(at)
 }
 
 /// The string that a value is.
@@ -184,6 +221,20 @@ mod tests {
         ] {
             assert_eq!(statements(&format!("{before}{rest}")), Err(before.len()), "{rest:?}");
         }
+    }
+
+    #[test]
+    fn an_inline_table_has_its_entries() {
+        check(
+            "alias = { b = \"build\", 'c'.d = [\"x, {y\", 1], e = { f = 1 }, }\nempty = {}\nodd = { # it's\n}\n",
+            &expect![[r#"
+                alias / b = "build"
+                alias / c / d = ["x, {y", 1]
+                alias / e / f = 1
+                empty = {}
+                odd = { # it's
+                }"#]],
+        );
     }
 
     #[test]
