@@ -181,8 +181,8 @@ pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Alias> {
     Ok(consumer::choose_alias(&consumer::listed_aliases(&list), &ours, &checkout))
 }
 
-/// Whether a copy of a template is as an earlier commit of this repository shipped it: git knows its
-/// text then. `alias` is this tool's name for cargo.
+/// Whether a copy of a template is as some commit of this repository shipped it. `alias` is this
+/// tool's name for cargo.
 ///
 /// # Errors
 ///
@@ -193,7 +193,12 @@ pub(crate) fn was_shipped(cx: &Context, copy: &str, alias: &str) -> anyhow::Resu
     let git = Git::new(&cx.sh, &checkout);
     let hash = git.hash_object();
     let id = cx.process(hash).stdin(consumer::as_shipped(copy, alias)).read_text()?;
-    cx.process(git.has_object(&id)).succeeds()
+    // Git refuses to look for an object that it does not have.
+    if !cx.process(git.has_object(&id)).succeeds()? {
+        return Ok(false);
+    }
+    let commit = git.commit_with_object(&id, &Project::TEMPLATES);
+    Ok(!cx.process(commit).read()?.is_empty())
 }
 
 /// A description that the command line names.

@@ -34,6 +34,10 @@ impl Project {
     /// What the consumer changes about the shipped tests, relative to the root.
     pub(crate) const OVERRIDES: &str = ".buildkite/overrides.json";
 
+    /// Where the templates are in this checkout; those at its top were the Python tool set's.
+    pub(crate) const TEMPLATES: [&str; 4] =
+        ["ci-template", "dependabot-monthly.yml", "dependabot-weekly.yml", "publish.yml"];
+
     /// Where Buildkite finds a repository's pipeline, relative to the root.
     pub(crate) const PIPELINES: [&str; 4] = [
         ".buildkite/pipeline.yml",

@@ -146,6 +146,18 @@ impl<'a> Git<'a> {
         self.cmd().args(["check-ignore", "--quiet", "--"]).arg(name)
     }
 
+    /// The pattern that decides whether git ignores a file, after the file that has it and the line:
+    /// `.gitignore:1:/target`. Exits with 1 if there is none.
+    pub(crate) fn ignoring_pattern(self, name: &str) -> Cmd<'a> {
+        self.cmd().args(["check-ignore", "--verbose", "--", name])
+    }
+
+    /// A commit that added or removed an object at one of these paths, whatever branch it is on.
+    pub(crate) fn commit_with_object(self, id: &str, paths: &[&str]) -> Cmd<'a> {
+        let find = format!("--find-object={id}");
+        self.cmd().args(["log", "--all", "--max-count=1", "--format=%H", &find, "--"]).args(paths)
+    }
+
     /// The name of a file if a commit has it; `commit` is an id.
     pub(crate) fn list_path(self, commit: &str, name: &Path) -> Cmd<'a> {
         self.cmd().args(["ls-tree", "--name-only", "--full-tree", commit, "--"]).arg(name)

@@ -111,7 +111,7 @@ fn a_copy_of_an_older_template_is_told_from_an_edited_one() {
 
     let hook = format!("{hook}true # as it was\n");
     // A repository of its own, as a submodule is.
-    sandbox.write("rust-vmm-ci/commit-msg", &hook);
+    sandbox.write("rust-vmm-ci/ci-template/commit-msg", &hook);
     sandbox.git(&["-C", "rust-vmm-ci", "init", "--quiet"]);
     sandbox.git(&["-C", "rust-vmm-ci", "add", "--all"]);
     sandbox.git(&["-C", "rust-vmm-ci", "commit", "--quiet", "--message", "Start"]);

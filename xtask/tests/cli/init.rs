@@ -22,11 +22,13 @@ fn new_consumer() -> Sandbox {
     sandbox.write(".gitmodules", submodule);
     // A repository of its own, as a submodule is.
     sandbox.write("rust-vmm-ci/xtask/Cargo.toml", "");
-    sandbox.write("rust-vmm-ci/dependabot.yml", "version: 2 # as it was\n");
+    let older = "rust-vmm-ci/ci-template/dependabot-weekly.yml";
+    sandbox.write(older, "version: 2 # as it was\n");
+    sandbox.write("rust-vmm-ci/other.yml", "steps: [] # no template\n");
     sandbox.git(&["-C", "rust-vmm-ci", "init", "--quiet"]);
     sandbox.git(&["-C", "rust-vmm-ci", "add", "--all"]);
     sandbox.git(&["-C", "rust-vmm-ci", "commit", "--quiet", "--message", "Start"]);
-    fs::remove_file(sandbox.root().join("rust-vmm-ci/dependabot.yml")).unwrap();
+    fs::remove_file(sandbox.root().join(older)).unwrap();
     sandbox
 }
 
@@ -136,6 +138,8 @@ fn a_check_tells_older_copies_from_edited_and_missing_ones() {
     sandbox.write(".github/dependabot.yml", "version: 2 # as it was\n");
     fs::remove_file(sandbox.root().join("coverage_config_aarch64.json")).unwrap();
     sandbox.write(".gitignore", "");
+    // The submodule's history has more than templates.
+    sandbox.write(".buildkite/pipeline.yml", "steps: [] # no template\n");
     let run = init(&sandbox, &["--check"]).assert_code(1);
     expect![[r"
         coverage_config_aarch64.json: missing
