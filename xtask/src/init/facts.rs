@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::plan::consumer::{self, CargoConfig, OurAlias};
-use crate::text::has_extension;
+use crate::plan::inputs::names_predecessor;
+use crate::text::shell::quote;
+use crate::text::{has_extension, toml};
 
 /// The repository as it is.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// Where the submodule is, relative to the root.
     pub(crate) checkout: String,
+    /// The submodule is part of the commit that is checked out.
+    pub(crate) is_committed: bool,
     /// The members of the workspace: name, and path relative to the root.
     pub(crate) crates: Vec<(String, String)>,
     /// What this machine is, by Rust's name of it.
@@ -103,6 +107,28 @@ impl Facts {
         self.files.get(path).map_or("", String::as_str)
     }
 
+    /// The JSON files that may be test descriptions, each with its text.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = (&String, &String)> {
+        let is_description = |path: &str| {
+            has_extension(path, &["json"]) && consumer::coverage_architecture(path).is_none()
+        };
+        self.files.iter().filter(move |(path, _)| is_description(path))
+    }
+
+    /// The manifests that are no member's.
+    pub(crate) fn manifests_of_others(&self) -> Vec<String> {
+        let is_other = |name: &&String| {
+            let dir = name.strip_suffix("/Cargo.toml");
+            dir.is_some_and(|dir| self.crates.iter().all(|(_, path)| path != dir))
+        };
+        self.names.iter().filter(is_other).cloned().collect()
+    }
+
+    /// Whether a description or a pipeline calls what the Python tool set had.
+    pub(crate) fn calls_predecessor(&self) -> bool {
+        self.files.values().any(|text| names_predecessor(text))
+    }
+
     /// Whether a file is the hook.
     pub(crate) fn is_hook(&self, path: &str) -> bool {
         self.hook.as_ref().is_some_and(|hook| hook.path == path)
@@ -113,11 +139,18 @@ impl Facts {
         !self.is_hook(path) || self.hook.as_ref().is_some_and(|hook| hook.is_in_tree)
     }
 
-    /// The package in a directory of the repository.
-    pub(crate) fn package_in(&self, dir: &str) -> Option<String> {
+    /// The options, with a space before them, that measure what is in a directory of the repository: a
+    /// member, or a workspace of its own.
+    pub(crate) fn scope_of(&self, dir: &str) -> Option<String> {
         let dir = dir.trim_start_matches("./").trim_end_matches('/');
-        let member = self.crates.iter().find(|(_, path)| path == dir);
-        member.map(|(name, _)| name.clone())
+        if let Some((name, _)) = self.crates.iter().find(|(_, path)| path == dir) {
+            return Some(format!(" --package {name}"));
+        }
+        let manifest = format!("{dir}/Cargo.toml");
+        let statements = toml::statements(self.files.get(&manifest)?).ok()?;
+        let is_workspace =
+            statements.iter().any(|it| it.path.first().is_some_and(|it| it == "workspace"));
+        is_workspace.then(|| format!(" --manifest-path {}", quote(&manifest)))
     }
 
     /// Workflows besides ours that publish crates.

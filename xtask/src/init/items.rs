@@ -8,6 +8,7 @@ use crate::init::answers::Answers;
 use crate::init::facts::{self, Facts};
 use crate::init::predecessor::{self, Conversion};
 use crate::plan::consumer::{self, CargoConfig};
+use crate::plan::inputs::names_predecessor;
 use crate::plan::platform::{self, Platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
 use crate::text::{has_extension, shell, toml};
@@ -308,17 +309,17 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
 
 /// Test descriptions that call the Python tool set, or that relied on its default timeout.
 fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<Item> {
-    let is_new = facts.alias().is_none() || answers.convert == Some(true);
-    let is_description = |path: &str| {
-        has_extension(path, &["json"]) && consumer::coverage_architecture(path).is_none()
-    };
-    let files = facts.files.iter().filter(|(path, _)| is_description(path));
-    let own = files.filter(|(path, _)| !facts.links.contains_key(*path));
+    let relied = answers.convert == Some(true)
+        || (facts.alias().is_none() && (facts.is_committed || facts.calls_predecessor()));
+    let own = facts.descriptions().filter(|(path, _)| !facts.links.contains_key(*path));
     let mut items = Vec::new();
-    for (path, text) in own {
+    for (path, text) in own.filter(|_| answers.convert != Some(false)) {
         let source = Source::new(path.as_str(), text.as_str());
-        let package_in = |dir: &str| facts.package_in(dir);
-        let conversion = predecessor::description(&source, is_new, &package_in, found);
+        // A file that cannot be read and has nothing to convert is not this command's business.
+        let ignored = Diagnostics::default();
+        let found = if names_predecessor(text) { found } else { &ignored };
+        let scope_of = |dir: &str| facts.scope_of(dir);
+        let conversion = predecessor::description(&source, relied, &scope_of, found);
         items.extend(conversion.and_then(|it| former(answers, path, text, it)));
     }
     items
@@ -459,7 +460,8 @@ mod tests {
         let mut facts = repository(&[
             (facts::CONFIG, "alias = { b = \"build\" }\n"),
             (facts::PLATFORMS, "x86-64\n"),
-            (".buildkite/a.json", "{\n"),
+            (".buildkite/a.json", "test_run.py\n"),
+            (".buildkite/other.json", "{\n"),
         ]);
         facts.links.insert(facts::DEPENDABOT[0].to_owned(), false);
         check(
@@ -473,9 +475,9 @@ mod tests {
                 .platform:1:1: error: unknown platform `x86-64`, did you mean `x86_64`?
                  1 | x86-64
                    | ^
-                .buildkite/a.json:2:1: error: not valid JSON: EOF while parsing an object
-                 2 | 
-                   | ^"#]],
+                .buildkite/a.json:1:2: error: not valid JSON: expected ident
+                 1 | test_run.py
+                   |  ^"#]],
         );
     }
 
@@ -494,10 +496,10 @@ mod tests {
             let text = describe(&decide(facts, change).unwrap());
             text.lines().filter(|line| line.contains(".buildkite")).collect::<Vec<_>>().join("\n")
         };
-        expect![[r"
-            .buildkite/p.yml: relies on the Python tool set, written
+        expect![[r#"
+            .buildkite/p.yml: relies on the Python tool set, left
             .buildkite/b.json: relies on the Python tool set, written
-            .buildkite/c.json: relies on the Python tool set, written"]]
+            .buildkite/c.json: relies on the Python tool set, written"#]]
         .assert_eq(&former(&repository(&files), |_| ()));
         assert!(!former(&repository(&files), |it| it.convert = Some(false)).contains("written"));
         // Once this tool is in use, five minutes are what a description asks for.

@@ -72,8 +72,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
 /// Rejects a repository without the submodule, and files that cannot be read as what they are (exit
 /// code 2). Fails if git or cargo cannot be started (exit code 75).
 fn load(cx: &Context) -> anyhow::Result<Facts> {
+    let checkout = checkout(cx)?;
     let mut facts = Facts {
-        checkout: checkout(cx)?,
+        is_committed: cx.process(cx.git().object_id(&format!("HEAD:{checkout}"))).succeeds()?,
+        checkout,
         architecture: std::env::consts::ARCH,
         hook: hook(cx)?,
         ..Facts::default()
@@ -101,6 +103,10 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     let packages = inputs::metadata(cx, &cx.sh)?.packages;
     let members = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     facts.crates = members.into_iter().map(|member| (member.name, member.path)).collect();
+    for manifest in facts.manifests_of_others() {
+        let text = files::read_text_if_exists(&cx.project.root.join(&manifest), &manifest)?;
+        facts.files.extend(text.map(|text| (manifest, text)));
+    }
     // After the workspace, whose error names what rejected it.
     facts.commands = commands(cx)?;
     let version = cx.process(cargo::compiler_version(&cx.sh)).read_text()?;

@@ -23,15 +23,17 @@ pub(crate) struct Conversion {
 /// A test description with commands of this tool. With `relied_on_default`, it also gets the timeout
 /// that tests without one had before. What is no test description is `None`.
 ///
-/// `package_in` names the package in a directory of the repository.
+/// `scope_of` says which options measure what is in a directory of the repository.
 pub(crate) fn description(
     source: &Source,
     relied_on_default: bool,
-    package_in: &dyn Fn(&str) -> Option<String>,
+    scope_of: ScopeOf<'_>,
     found: &Diagnostics,
 ) -> Option<Conversion> {
     let root = json::parse(source, found)?;
     let tests = root.get("tests")?.as_array()?;
+    // Other files may have a list of that name.
+    tests.iter().find(|test| test.get("command").is_some())?;
     let mut conversion = Conversion { text: source.text.clone(), left: Vec::new() };
     let mut is_old = relied_on_default;
     // From the end, so that offsets stay right.
@@ -41,7 +43,7 @@ pub(crate) fn description(
         let Some((_, name)) = replaced(command) else { continue };
         is_old = true;
         let dir = test.get("crate_path").and_then(Node::as_str);
-        match converted(command, name, dir, package_in) {
+        match converted(command, name, dir, scope_of) {
             Some(new) if !runs_on_riscv64(test) => replace_string(&mut conversion.text, node, &new),
             _ => conversion.left.push(source.line_at(node.offset)),
         }
@@ -49,27 +51,76 @@ pub(crate) fn description(
     conversion.left.reverse();
     let has_timeout =
         |node: &Node| node.get("timeout_in_minutes").is_some_and(|it| !it.means_absent());
-    if is_old && !has_timeout(&root) && !tests.iter().all(has_timeout) {
+    // A key that is there without a value would be there twice.
+    let has_key = root.get("timeout_in_minutes").is_some();
+    if is_old && !has_key && !tests.iter().all(has_timeout) {
         insert_default_timeout(&mut conversion.text, &root);
     }
     Some(conversion)
 }
 
+/// The options that measure what is in a directory, with a space before them.
+type ScopeOf<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+const GENERATOR: &str = "autogenerate_pipeline.py";
+
+/// What a step that does nothing but start the generator may say besides its command: the bootstrap
+/// step says it too.
+const STEP_KEYS: &str = "steps label name command commands retry automatic agents os platform \
+    plugins image always-pull timeout_in_minutes";
+
 /// A pipeline file that starts the generator, as the bootstrap step with the same options. `None`
-/// where the generator is not called; without a text where the file has other steps too.
+/// where the generator is not called. A file that says anything else keeps its text.
 pub(crate) fn pipeline_file(text: &str, bootstrap: &str) -> Option<Conversion> {
-    const GENERATOR: &str = "autogenerate_pipeline.py";
-    let at = text.find(GENERATOR)?;
-    let is_step = |line: &&str| line.trim_start().starts_with("- ") && line.contains(':');
-    let steps = text.lines().filter(is_step).filter(|line| !line.contains('#')).count();
-    if steps != 1 {
-        let line = text[..at].matches('\n').count() + 1;
-        return Some(Conversion { text: text.to_owned(), left: vec![line] });
+    let lines = (1..).zip(text.lines().map(str::trim));
+    let lines: Vec<(usize, &str)> = lines.filter(|(_, line)| !line.starts_with('#')).collect();
+    let (number, call) = lines.iter().find(|(_, line)| line.contains(GENERATOR))?;
+    let is_known = |line: &str| {
+        let line = line.trim_start_matches("- ");
+        let key = line.split(':').next().unwrap_or_default();
+        let is_key = line.contains(':') && STEP_KEYS.split(' ').any(|known| known == key);
+        is_key
+            || line.is_empty()
+            || line.starts_with("docker#")
+            || line == call.trim_start_matches("- ")
+    };
+    let steps = text.lines().filter(|line| line.trim_start().starts_with('-'));
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let outermost = steps.clone().map(indent).min();
+    let is_alone = steps.filter(|line| Some(indent(line)) == outermost).count() == 1;
+    let options = generator_options(call)
+        .filter(|_| is_alone && lines.iter().all(|(_, line)| is_known(line)));
+    Some(match options {
+        Some(options) => Conversion {
+            text: consumer::with_pipeline_options(bootstrap, &options),
+            left: Vec::new(),
+        },
+        None => Conversion { text: text.to_owned(), left: vec![*number] },
+    })
+}
+
+/// The options of the generator in a line that starts it and uploads what it prints, and does nothing
+/// else.
+fn generator_options(line: &str) -> Option<String> {
+    let line = line.trim_start_matches("- ");
+    let line = line.strip_prefix("command:").unwrap_or(line).trim();
+    let is_quoted = |quote: &char| line.starts_with(*quote) && line.ends_with(*quote);
+    let line =
+        ['"', '\''].iter().find(|it| is_quoted(it)).map_or(line, |it| line.trim_matches(*it));
+    if line.contains(['"', '\'', '\\', '$', '`', ';']) {
+        return None;
     }
-    let rest = &text[at + GENERATOR.len()..];
-    let end = rest.find(['|', '>', ';', '&', '"', '\'', '\n']).unwrap_or(rest.len());
-    let text = consumer::with_pipeline_options(bootstrap, rest[..end].trim());
-    Some(Conversion { text, left: Vec::new() })
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let words = words.strip_prefix(&["python3"][..]).unwrap_or(&words);
+    let at = words.iter().position(|word| ["|", ">"].contains(word))?;
+    let [program, options @ ..] = &words[..at] else { return None };
+    let upload = ["buildkite-agent", "pipeline", "upload"];
+    let is_upload = match &words[at..] {
+        ["|", rest @ ..] => *rest == upload,
+        [">", file, "&&", rest @ .., read] => file == read && *rest == upload,
+        _ => false,
+    };
+    (is_upload && program.ends_with(GENERATOR)).then(|| options.join(" "))
 }
 
 fn runs_on_riscv64(test: &Node) -> bool {
@@ -87,8 +138,11 @@ fn converted(
     command: &str,
     name: &str,
     crate_path: Option<&str>,
-    package_in: &dyn Fn(&str) -> Option<String>,
+    scope_of: ScopeOf<'_>,
 ) -> Option<String> {
+    if REPLACED_FILES.iter().map(|(file, _)| command.matches(file).count()).sum::<usize>() > 1 {
+        return None;
+    }
     let segments: Vec<&str> = command.split("&&").map(str::trim).collect();
     let (call, before) = segments.split_last()?;
     let mut dir = None;
@@ -100,15 +154,14 @@ fn converted(
             None => return None,
         }
     }
-    let package = match (dir, crate_path) {
-        _ if !["coverage", "bench"].contains(&name) => None,
-        (None, _) => None,
-        (Some("{crate_path}"), None) => Some("{crate}".to_owned()),
-        (Some("{crate_path}"), Some(dir)) | (Some(dir), _) => Some(package_in(dir)?),
+    let scope = match (dir, crate_path) {
+        _ if !["coverage", "bench"].contains(&name) => String::new(),
+        (None, _) => String::new(),
+        (Some("{crate_path}"), None) => " --package {crate}".to_owned(),
+        (Some("{crate_path}"), Some(dir)) | (Some(dir), _) => scope_of(dir)?,
     };
     let (variables, options) = arguments(call, name)?;
-    let package = package.map(|package| format!(" --package {package}")).unwrap_or_default();
-    Some(format!("{variables}{{xtask}} {name}{package}{options}"))
+    Some(format!("{variables}{{xtask}} {name}{scope}{options}"))
 }
 
 /// The variables before a call of a Python file and the options that still have a meaning.
@@ -170,12 +223,12 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn package_in(dir: &str) -> Option<String> {
-        (dir == "event-manager").then(|| "event_manager".to_owned())
+    fn scope_of(dir: &str) -> Option<String> {
+        (dir == "event-manager").then(|| " --package event_manager".to_owned())
     }
 
     fn command(command: &str, crate_path: Option<&str>) -> Option<String> {
-        converted(command, replaced(command)?.1, crate_path, &package_in)
+        converted(command, replaced(command)?.1, crate_path, &scope_of)
     }
 
     #[test]
@@ -213,6 +266,7 @@ mod tests {
             "pytest x/test_coverage.py; rm x",
             "pytest $(cat x) x/test_coverage.py",
             "A=$(b) pytest x/test_coverage.py",
+            "pytest x/test_commit_format.py x/test_coverage.py",
         ] {
             assert_eq!(command(old, None), None, "{old}");
         }
@@ -222,7 +276,7 @@ mod tests {
     fn check(text: &str, relied_on_default: bool, want: &Expect) {
         let found = Diagnostics::default();
         let source = Source::new("t.json", text);
-        let shown = match description(&source, relied_on_default, &package_in, &found) {
+        let shown = match description(&source, relied_on_default, &scope_of, &found) {
             Some(Conversion { text, left }) => format!("{text}{left:?}"),
             None => "no description".to_owned(),
         };
@@ -269,8 +323,18 @@ mod tests {
                 r#"{"timeout_in_minutes": 5, "tests": [{"test_name": "a", "command": "true"}]}[]"#
             ]],
         );
-        check(r#"{"tests": []}"#, true, &expect![[r#"{"tests": []}[]"#]]);
-        check("[1]", true, &expect!["no description"]);
+        let none =
+            r#"{"timeout_in_minutes": null, "tests": [{"test_name": "a", "command": "true"}]}"#;
+        check(
+            none,
+            true,
+            &expect![[
+                r#"{"timeout_in_minutes": null, "tests": [{"test_name": "a", "command": "true"}]}[]"#
+            ]],
+        );
+        for other in [r#"{"tests": []}"#, r#"{"tests": [{"name": "a"}]}"#, "[1]"] {
+            check(other, true, &expect!["no description"]);
+        }
     }
 
     #[test]
@@ -288,11 +352,38 @@ mod tests {
     fn a_pipeline_file_of_one_step_becomes_the_bootstrap_step_with_its_options() {
         let bootstrap =
             "steps:\n  - label: new\n    command: \"cargo xtask pipeline > p && upload\"\n";
-        let old = "steps:\n  - label: x\n    command: \"rust-vmm-ci/.buildkite/autogenerate_pipeline.py -t a.json | upload\"\n";
+        let old = "steps:\n  - label: x\n    command: \"rust-vmm-ci/.buildkite/autogenerate_pipeline.py -t a.json | buildkite-agent pipeline upload\"\n";
         let new = pipeline_file(old, bootstrap).unwrap();
         assert_eq!(new.text, bootstrap.replace("pipeline --upload", "pipeline -t a.json --upload"));
-        let more = format!("{old}  - wait: ~\n");
-        assert_eq!(pipeline_file(&more, bootstrap), Some(Conversion { text: more, left: vec![3] }));
         assert_eq!(pipeline_file("steps: []\n", bootstrap), None);
+        let comment = "# autogenerate_pipeline.py\nsteps:\n  - command: make\n";
+        assert_eq!(pipeline_file(comment, bootstrap), None);
+    }
+
+    #[test]
+    fn a_pipeline_file_that_says_more_keeps_its_text() {
+        let generator = "x/autogenerate_pipeline.py | buildkite-agent pipeline upload";
+        let step = format!(
+            "steps:\n  - label: x\n    command: \"{generator}\"\n    agents:\n      os: linux\n"
+        );
+        let is_converted = |text: &str| pipeline_file(text, "steps:\n").unwrap().left.is_empty();
+        let list = format!("steps:\n- commands:\n    - {generator}\n  timeout_in_minutes: 5\n");
+        let file =
+            step.replace("| buildkite", "> p.yml && buildkite").replace("upload", "upload p.yml");
+        for plain in [&step, &list, &file] {
+            assert!(is_converted(plain), "{plain}");
+        }
+        for more in [
+            &format!("{step}      queue: special\n"),
+            &format!("{step}  - wait\n"),
+            &format!("{step}  - label: \"# 2\"\n"),
+            &format!("env:\n  TESTS_TO_SKIP: []\n{step}"),
+            &step.replace("x/auto", "TESTS_TO_SKIP='[]' x/auto"),
+            &step.replace(" |", " -t 'my tests.json' |"),
+            &step.replace("x/auto", "./setup.sh && x/auto"),
+            &list.replace("- x", "- make\n    - x"),
+        ] {
+            assert!(!is_converted(more), "{more}");
+        }
     }
 }

@@ -245,6 +245,42 @@ fn the_python_tool_set_is_converted_and_the_rest_is_named() {
 }
 
 #[test]
+fn a_workspace_that_is_not_at_the_root_is_named_by_its_manifest() {
+    let sandbox = new_consumer();
+    sandbox.write("staging/Cargo.toml", "[workspace]\n").write("other/Cargo.toml", "[package]\n");
+    let test = |dir: &str| {
+        let command = format!("cd {dir} && pytest ../rust-vmm-ci/test_coverage.py");
+        format!(
+            "{{\"test_name\": \"{dir}\", \"timeout_in_minutes\": 9, \"command\": \"{command}\"}}"
+        )
+    };
+    let tests = format!("{{\"tests\": [{},\n{}]}}\n", test("staging"), test("other"));
+    sandbox.write(".buildkite/custom.json", tests);
+    let stderr = init(&sandbox, &["--yes"]).assert_code(0).stderr;
+    assert!(stderr.contains(".buildkite/custom.json:2: convert this command by hand"), "{stderr}");
+    let converted = "\"command\": \"{xtask} coverage --manifest-path staging/Cargo.toml\"";
+    assert!(sandbox.read(".buildkite/custom.json").contains(converted), "{stderr}");
+}
+
+#[test]
+fn only_descriptions_that_relied_on_fifteen_minutes_get_them() {
+    let tests = "{\"tests\": [{\"test_name\": \"a\", \"command\": \"true\"}]}\n";
+    let sandbox = new_consumer();
+    sandbox.write(".buildkite/custom.json", tests).write(".buildkite/settings.json", "// none\n");
+    init(&sandbox, &["--yes"]).assert_code(0);
+    assert_eq!(
+        sandbox.read(".buildkite/custom.json"),
+        tests,
+        "a new consumer had no other default"
+    );
+
+    let sandbox = new_consumer();
+    sandbox.write(".buildkite/custom.json", tests).commit_all("Use the Python tool set");
+    init(&sandbox, &["--yes"]).assert_code(0);
+    assert!(sandbox.read(".buildkite/custom.json").starts_with("{\"timeout_in_minutes\": 15,"));
+}
+
+#[test]
 fn a_toolchain_file_that_is_too_old_is_a_warning_with_a_way_out() {
     let sandbox = consumer();
     sandbox.write("rust-toolchain", "1.74.0\n");
