@@ -57,7 +57,8 @@ impl Answers {
                 None if is_check => None,
                 _ => Some(WEEKLY),
             },
-            publish: has(PUBLISH) || (!is_check && facts.publishers().is_empty()),
+            publish: has(PUBLISH)
+                || (!is_check && facts.is_publishable && facts.publishers().is_empty()),
             hooks: facts
                 .hook
                 .as_ref()
@@ -175,7 +176,12 @@ mod tests {
 
     fn new_consumer() -> Facts {
         let hook = Hook { path: ".git/hooks/commit-msg".to_owned(), ..Hook::default() };
-        Facts { checkout: "rust-vmm-ci".to_owned(), hook: Some(hook), ..Facts::default() }
+        Facts {
+            checkout: "rust-vmm-ci".to_owned(),
+            hook: Some(hook),
+            is_publishable: true,
+            ..Facts::default()
+        }
     }
 
     fn with_files(names: &[&str]) -> Facts {

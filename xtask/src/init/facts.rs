@@ -19,6 +19,12 @@ pub(crate) struct Facts {
     pub(crate) crates: Vec<(String, String)>,
     /// What this machine is, by Rust's name of it.
     pub(crate) architecture: &'static str,
+    /// Some member may be published on crates.io.
+    pub(crate) is_publishable: bool,
+    /// Git ignores cargo's build directory in every clone.
+    pub(crate) ignores_target: bool,
+    /// The root has a manifest.
+    pub(crate) has_manifest: bool,
     /// The triple of this machine, where cargo builds for another target.
     pub(crate) host: Option<String>,
     /// Every file that git tracks or would track.
@@ -40,6 +46,8 @@ pub(crate) struct Facts {
 pub(crate) struct Hook {
     /// Absolute, or relative to the root where it is below.
     pub(crate) path: String,
+    /// The file is a symbolic link, which is the user's: it is not written through.
+    pub(crate) is_link: bool,
     /// Git would track it.
     pub(crate) is_in_tree: bool,
     /// The directory is outside of the repository, for several of them.
@@ -68,14 +76,42 @@ pub(crate) fn is_read(name: &str) -> bool {
     }
 }
 
+/// Whether the pattern that git names is one of the root's `.gitignore`, and none that begins with `!`.
+/// Other files with patterns are not in every clone.
+pub(crate) fn is_in_gitignore(pattern: &str) -> bool {
+    let pattern =
+        pattern.strip_prefix(GITIGNORE).and_then(|it| it.strip_prefix(':')?.split_once(':'));
+    pattern.is_some_and(|(_, pattern)| !pattern.starts_with('!'))
+}
+
+/// Whether a workflow has a command or an action that publishes crates.
+fn publishes(workflow: &str) -> bool {
+    let is_action = |line: &str| {
+        ["publish-crates@", "release-plz/action@"].iter().any(|action| line.contains(action))
+    };
+    let is_command = |line: &str| {
+        let words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+        let words: Vec<&str> = words.filter(|word| !word.starts_with('+')).collect();
+        let is_rehearsal = words.iter().any(|word| ["--dry-run", "-n"].contains(word));
+        !is_rehearsal
+            && words
+                .windows(2)
+                .any(|pair| ["publish", "release"].contains(&pair[1]) && pair[0] == "cargo")
+    };
+    let lines = workflow.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.into_iter().any(|line| is_action(line) || is_command(line))
+}
+
 impl Facts {
     /// The alias that calls this tool already.
     pub(crate) fn alias(&self) -> Option<&str> {
         let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
         let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
         let ours = OurAlias { manifests: manifests.to_vec(), at_root: false };
-        let mut aliases = self.cargo_config.aliases.iter();
-        aliases.find(|(_, line)| ours.is_named_by(line)).map(|(name, _)| name.as_str())
+        let aliases = self.cargo_config.aliases.iter();
+        let own = aliases.filter(|(_, line)| ours.is_named_by(line)).map(|(name, _)| name.as_str());
+        // As steps choose it.
+        own.min_by_key(|name| *name != "xtask")
     }
 
     /// An alias of that name. The error is why there cannot be one.
@@ -97,9 +133,10 @@ impl Facts {
     pub(crate) fn free_alias(&self) -> &'static str {
         let is_member = |name: &str| self.crates.iter().any(|(member, _)| member == name);
         let is_alias = |name: &str| self.cargo_config.aliases.iter().any(|(it, _)| it == name);
+        let is_taken =
+            |name: &str| is_member(name) || is_alias(name) || self.commands.contains(name);
         let names = ["xtask", "ci-xtask", "rust-vmm-ci"];
-        let free = names.into_iter().find(|name| !is_member(name) && !is_alias(name));
-        free.unwrap_or("rust-vmm-ci-xtask")
+        names.into_iter().find(|name| !is_taken(name)).unwrap_or("rust-vmm-ci-xtask")
     }
 
     /// The text of a file; a missing one has none.
@@ -156,8 +193,7 @@ impl Facts {
     /// Workflows besides ours that publish crates.
     pub(crate) fn publishers(&self) -> Vec<&str> {
         let workflows = self.files.iter().filter(|(name, _)| name.starts_with(".github/workflows"));
-        let others =
-            workflows.filter(|(name, text)| *name != PUBLISH && text.contains("cargo publish"));
+        let others = workflows.filter(|(name, text)| *name != PUBLISH && publishes(text));
         others.map(|(name, _)| name.as_str()).collect()
     }
 
@@ -192,6 +228,35 @@ mod tests {
         assert_eq!(with_config("[alias]\nxtask = \"run -p xtask\"\n").free_alias(), "ci-xtask");
         let member = ("xtask".to_owned(), "xtask".to_owned());
         assert_eq!(Facts { crates: vec![member], ..facts() }.free_alias(), "ci-xtask");
+        let commands = ["xtask".to_owned()].into();
+        assert_eq!(Facts { commands, ..facts() }.free_alias(), "ci-xtask");
+    }
+
+    #[test]
+    fn a_pattern_counts_where_every_clone_has_it() {
+        assert!(is_in_gitignore(".gitignore:3:target*/\ttarget/x"));
+        for other in [
+            ".gitignore:1:!/target\tt",
+            "/home/me/.gitignore:1:target\tt",
+            ".git/info/exclude:1:t\tt",
+        ] {
+            assert!(!is_in_gitignore(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_publishes_is_told_from_what_only_tries() {
+        for line in [
+            "      - run: cargo publish -p a",
+            "run: \"cargo +stable publish\"",
+            "cargo release publish --execute",
+            "- uses: katyo/publish-crates@v2",
+        ] {
+            assert!(publishes(line), "{line}");
+        }
+        for line in ["run: cargo publish --dry-run", "# cargo publish", "run: cargo test", ""] {
+            assert!(!publishes(line), "{line}");
+        }
     }
 
     #[test]
@@ -199,6 +264,11 @@ mod tests {
         let config = "[alias]\nx = \"run\"\nci = [\"run\", \"--manifest-path\", \"rust-vmm-ci/xtask/Cargo.toml\"]\n";
         assert_eq!(with_config(config).alias(), Some("ci"));
         assert_eq!(with_config("[alias]\nxtask = \"run -p xtask\"\n").alias(), None);
+        let both =
+            format!("{config}xtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml\"\n");
+        assert_eq!(with_config(&both).alias(), Some("xtask"));
+        let inline = "alias = { a = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml\" }\n";
+        assert_eq!(with_config(inline).alias(), Some("a"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::init::answers::Answers;
-use crate::init::facts::{self, Facts};
+use crate::init::facts::{self, Facts, Hook};
 use crate::init::predecessor::{self, Conversion};
 use crate::plan::consumer::{self, CargoConfig};
 use crate::plan::inputs::names_predecessor;
@@ -79,9 +79,7 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
     items.extend(dependabot(facts, answers));
     items.extend(copy(facts, answers, facts::PUBLISH, consumer::PUBLISH, answers.publish));
     items.extend(pipeline_files(facts, answers));
-    if let Some(hook) = &facts.hook {
-        items.extend(copy(facts, answers, &hook.path, consumer::HOOK, answers.hooks));
-    }
+    items.extend(facts.hook.as_ref().and_then(|it| hook(facts, answers, it)));
     items.extend(descriptions(facts, answers, &found));
     for item in items.iter().filter(|item| item.text.is_some()) {
         if facts.links.contains_key(&item.path) {
@@ -92,6 +90,13 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
     }
     found.into_warnings()?;
     Ok(items)
+}
+
+/// The hook; where it is a link, what it leads to is the user's.
+fn hook(facts: &Facts, answers: &Answers, hook: &Hook) -> Option<Item> {
+    let item = copy(facts, answers, &hook.path, consumer::HOOK, answers.hooks)?;
+    let is_own = hook.is_link && item.state != State::Current;
+    Some(if is_own { Item::new(&hook.path, State::Own, None) } else { item })
 }
 
 /// Cargo's configuration with the alias.
@@ -147,7 +152,7 @@ fn alias_line(template: &str, name: &str, manifest: &str, host: Option<&str>) ->
 /// a header, and the same line. `None` where the table is not written as one: neither
 /// `alias = { ... }` nor `alias.name = ...` can be continued by a table.
 fn with_alias_line(text: &str, line: &str, table: &str) -> Option<String> {
-    let eol = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let eol = line_ending(text);
     let statements = toml::statements(text).ok()?;
     let is_alias = |path: &[String]| path.first().is_some_and(|name| name == "alias");
     let mut aliases = statements.iter().filter(|statement| is_alias(&statement.path));
@@ -197,7 +202,7 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
     let is_config = |path: &&String| consumer::coverage_architecture(path).is_some();
     let mut configs = facts.names.iter().filter(is_config).peekable();
     let is_elsewhere = configs.peek().is_some() && configs.all(|path| path.contains('/'));
-    if is_elsewhere || facts.names.contains("tests/coverage") {
+    if is_elsewhere || facts.names.contains("tests/coverage") || !facts.has_manifest {
         return Vec::new();
     }
     // What was recorded for one architecture is the best guess for another.
@@ -240,16 +245,17 @@ fn gitignore(facts: &Facts) -> Item {
     const LINE: &str = "/target";
     let path = facts::GITIGNORE;
     let text = facts.text(path);
-    let ignores = |line: &str| {
-        let line = line.trim().trim_start_matches("**").trim_start_matches('/');
-        ["target", "target/", "target/*", "target/**"].contains(&line)
-    };
-    if text.lines().any(ignores) {
+    if facts.ignores_target {
         return Item::new(path, State::Current, None);
     }
-    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let eol = line_ending(text);
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { eol };
     let state = missing_part(facts, path, format!("`{LINE}`"));
-    Item::new(path, state, format!("{text}{gap}{LINE}\n"))
+    Item::new(path, state, format!("{text}{gap}{LINE}{eol}"))
+}
+
+fn line_ending(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 fn dependabot(facts: &Facts, answers: &Answers) -> Option<Item> {
@@ -352,6 +358,9 @@ mod tests {
             cargo_config: CargoConfig::parse(config.map_or("", |(_, text)| text)).unwrap(),
             files: files.into_iter().collect(),
             hook: Some(Hook { path: ".git/hooks/commit-msg".to_owned(), ..Hook::default() }),
+            is_publishable: true,
+            ignores_target: true,
+            has_manifest: true,
             ..Facts::default()
         }
     }

@@ -100,7 +100,10 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     facts.cargo_config = CargoConfig::parse(facts.text(name)).map_err(|offset| {
         Rejected::from(Source::new(name, facts.text(name)).error(offset, "expected TOML"))
     })?;
-    let packages = inputs::metadata(cx, &cx.sh)?.packages;
+    facts.has_manifest = cx.project.root.join("Cargo.toml").exists();
+    let metadata = facts.has_manifest.then(|| inputs::metadata(cx, &cx.sh)).transpose()?;
+    let packages = metadata.unwrap_or_default().packages;
+    facts.is_publishable = packages.iter().any(|package| package.is_publishable);
     let members = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
     facts.crates = members.into_iter().map(|member| (member.name, member.path)).collect();
     for manifest in facts.manifests_of_others() {
@@ -110,6 +113,8 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     // After the workspace, whose error names what rejected it.
     facts.commands = commands(cx)?;
     let version = cx.process(cargo::compiler_version(&cx.sh)).read_text()?;
+    let pattern = cx.process(cx.git().ignoring_pattern("target/x")).read_unless(1)?;
+    facts.ignores_target = pattern.is_some_and(|pattern| facts::is_in_gitignore(&pattern));
     facts.host = facts.cargo_config.foreign_host(&version);
     facts.older = older(cx, &facts)?;
     Ok(facts)
@@ -170,9 +175,11 @@ fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
     let path = cx.process(cx.git().git_path("hooks/commit-msg")).read_text()?;
     let git_dir = cx.process(cx.git().common_dir()).read_text()?;
     let is_own = Path::new(&path).starts_with(&git_dir);
+    let is_link = Path::new(&path).is_symlink();
     let below = Path::new(&path).strip_prefix(root).ok().and_then(Path::to_str);
     let hook = Hook {
         path: below.unwrap_or(&path).to_owned(),
+        is_link,
         is_in_tree: below.is_some() && !is_own,
         is_shared: below.is_none() && !is_own,
     };

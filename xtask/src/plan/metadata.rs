@@ -41,6 +41,8 @@ pub(crate) struct Package {
     pub(crate) skips_all_features: bool,
     pub(crate) depends_on_criterion: bool,
     pub(crate) is_proc_macro: bool,
+    /// `publish` in the manifest allows crates.io.
+    pub(crate) is_publishable: bool,
     pub(crate) has_build_script: bool,
     pub(crate) id: Id,
 }
@@ -162,6 +164,7 @@ impl<'de> Deserialize<'de> for Package {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let list = |key: &str| json[key].as_array().map(Vec::as_slice).unwrap_or_default();
         let (targets, dependencies) = (list("targets"), list("dependencies"));
+        let is_crates_io = |registry: &Value| registry == "crates-io";
         let of_kind = |kind: &'static str| {
             let is_it = move |it: &&Value| {
                 it["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|it| it == kind))
@@ -187,6 +190,7 @@ impl<'de> Deserialize<'de> for Package {
             skips_all_features: json["metadata"]["cargo-all-features"]["skip_package"] == true,
             depends_on_criterion: dependencies.iter().any(is_criterion),
             is_proc_macro: of_kind("proc-macro").next().is_some(),
+            is_publishable: !json["publish"].is_array() || list("publish").iter().any(is_crates_io),
             has_build_script: of_kind("custom-build").next().is_some(),
             id: Id::of(&text(&json["id"])),
         })
@@ -207,7 +211,7 @@ mod tests {
                         {"name": "c", "req": "1", "rename": "criterion"}, {"name": "d", "path": null}]},
                 {"name": "in-a", "manifest_path": "/r/a/b/Cargo.toml", "id": "a", "dependencies": [],
                     "targets": [{"kind": ["bench"], "name": "main"}, {"kind": ["bin"], "name": "cli"}],
-                    "features": {}, "metadata": {"cargo-all-features": {"skip_package": true}}}
+                    "features": {}, "publish": [], "metadata": {"cargo-all-features": {"skip_package": true}}}
             ],
             "workspace_members": ["r", "a"], "workspace_default_members": ["a"],
             "target_directory": "/r/target", "workspace_root": "/r", "metadata": null
@@ -228,6 +232,7 @@ mod tests {
         assert_eq!(*root.path_dependencies, ["/r/a/b"]);
         assert_eq!(*root.other_dependencies, [Id::of("c"), Id::of("d")]);
         assert_eq!((root.skips_all_features, inner.skips_all_features), (false, true));
+        assert_eq!((root.is_publishable, inner.is_publishable), (true, false));
         assert_eq!((root.depends_on_criterion, inner.depends_on_criterion), (true, false));
         for text in ["{}", "{", "error", "[]", r#"{"workspace_root": "/r", "packages": [1]}"#] {
             assert!(Metadata::read(text.as_bytes()).is_err(), "{text}");

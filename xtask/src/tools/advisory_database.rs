@@ -224,14 +224,18 @@ mod tests {
         assert_eq!(parse(text).unwrap(), AuditSettings { url, path, fetch: Some(false) });
         assert_eq!(parse("").unwrap(), AuditSettings::default());
         let dotted = "database.path = \"/d\"\n[\"data\\u0062ase\"]\nfetch = true";
-        let path = Some("/d".to_owned());
-        assert_eq!(parse(dotted).unwrap(), AuditSettings { url: None, path, fetch: Some(true) });
+        let inline = "database = { path = '/d', stale = false, fetch = true }";
+        for text in [dotted, inline] {
+            let path = Some("/d".to_owned());
+            assert_eq!(parse(text).unwrap(), AuditSettings { url: None, path, fetch: Some(true) });
+        }
     }
 
     #[test]
     fn what_cannot_be_read_is_rejected_with_its_line() {
         for (text, line) in [
-            ("database = { path = '/d', stale = false }", 1),
+            ("database = { path = x, stale = false }", 1),
+            ("database = {}", 1),
             ("[output]\n\n[database.x]\nurl = \"x\"", 3),
             ("[database]\nurl = \"\\u0041\"", 2),
             ("[database]\nurl = '''x'''", 2),
