@@ -173,21 +173,26 @@ pub(crate) struct Replacement {
 }
 
 /// Replaces or makes several files with the directories above them: every one is written beside its
-/// place before the first takes it, so that a failure leaves all of them as they were.
+/// place before the first takes it. A failure leaves all of them as they were.
 ///
 /// # Errors
 ///
 /// Rejects files and directories that are read-only (exit code 2). Fails if one cannot be written
 /// (exit code 75).
 pub(crate) fn replace_all(root: &Path, files: &[Replacement]) -> anyhow::Result<()> {
-    let is_read_only = |path: &Path| fs::metadata(path).is_ok_and(|it| it.permissions().readonly());
+    let is_read_only = |file: &&Replacement| {
+        let path = root.join(&file.name);
+        let existing = path.ancestors().find_map(|path| fs::metadata(path).ok());
+        existing.is_some_and(|it| it.permissions().readonly())
+    };
+    let read_only: Vec<String> =
+        files.iter().filter(is_read_only).map(|file| format!("`{}`", file.name)).collect();
+    if !read_only.is_empty() {
+        bail!(Rejected::new(format!("cannot write {}: read-only", read_only.join(", "))));
+    }
     let mut new_dirs = Vec::new();
     let mut write = |file: &Replacement| {
         let path = root.join(&file.name);
-        let existing = path.ancestors().find(|path| path.exists());
-        if existing.is_some_and(is_read_only) {
-            bail!(Rejected::new(format!("`{}` is read-only", file.name)));
-        }
         let dir = path.parent().unwrap_or(root);
         new_dirs.extend(dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_path_buf));
         create_dir(dir)?;
@@ -196,13 +201,35 @@ pub(crate) fn replace_all(root: &Path, files: &[Replacement]) -> anyhow::Result<
             .with_context(|| format!("cannot write `{}`", file.name))
     };
     let written: anyhow::Result<Vec<Beside>> = files.iter().map(&mut write).collect();
-    if written.is_err() {
-        for dir in new_dirs {
+    let committed = written.and_then(commit_all);
+    if committed.is_err() {
+        new_dirs.sort();
+        for dir in new_dirs.iter().rev() {
             // One that is not empty is not only ours.
             let _ = fs::remove_dir(dir);
         }
     }
-    written?.into_iter().try_for_each(Beside::commit)
+    committed
+}
+
+/// Has every file take its place. If one cannot, those before it get their old content back.
+fn commit_all(files: Vec<Beside>) -> anyhow::Result<()> {
+    let mut replaced: Vec<(PathBuf, Option<Vec<u8>>)> = Vec::new();
+    for file in files {
+        let target = file.target.clone();
+        let old = fs::read(&target).ok();
+        if let Err(error) = file.commit() {
+            for (target, old) in replaced {
+                let _ = match old {
+                    Some(old) => write_atomically(&target, &old),
+                    None => fs::remove_file(&target).map_err(Into::into),
+                };
+            }
+            return Err(error.context(format!("cannot write `{}`", target.display())));
+        }
+        replaced.push((target, old));
+    }
+    Ok(())
 }
 
 /// Adds to the end of a file, which is created if need be.
