@@ -181,18 +181,17 @@ pub(crate) fn choose_alias(cx: &Context) -> anyhow::Result<Alias> {
     Ok(consumer::choose_alias(&consumer::listed_aliases(&list), &ours, &checkout))
 }
 
-/// Whether a copy of a template is as some commit of this repository shipped it. `alias` is this
-/// tool's name for cargo.
+/// Whether a copy of a template is as some commit of this repository shipped it.
 ///
 /// # Errors
 ///
 /// Fails if git cannot be asked (exit code 75).
-pub(crate) fn was_shipped(cx: &Context, copy: &str, alias: &str) -> anyhow::Result<bool> {
+pub(crate) fn was_shipped(cx: &Context, copy: &str) -> anyhow::Result<bool> {
     let checkout = cx.project.root.join(checkout_path(cx)?);
     let _there = cx.sh.push_dir(&checkout);
     let git = Git::new(&cx.sh, &checkout);
     let hash = git.hash_object();
-    let id = cx.process(hash).stdin(consumer::as_shipped(copy, alias)).read_text()?;
+    let id = cx.process(hash).stdin(consumer::as_shipped(copy)).read_text()?;
     // Git refuses to look for an object that it does not have.
     if !cx.process(git.has_object(&id)).succeeds()? {
         return Ok(false);

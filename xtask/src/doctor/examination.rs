@@ -147,7 +147,7 @@ impl Examination<'_> {
         let alias = gather::own_alias(self.cx)?;
         let alias = alias.strip_prefix("cargo ").unwrap_or(&alias);
         if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != file.text) {
-            let is_older = gather::was_shipped(self.cx, &file.text, alias)?;
+            let is_older = gather::was_shipped(self.cx, &file.text)?;
             self.findings.extend("template", [repository::stale_copy(file, is_older)]);
         }
         Ok(())

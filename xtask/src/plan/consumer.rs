@@ -43,17 +43,19 @@ pub(crate) struct OurAlias {
 impl OurAlias {
     /// Whether an alias that stands for this calls this tool.
     pub(crate) fn is_named_by(&self, expansion: &str) -> bool {
-        // As cargo splits an alias that is one string, with `--option=value` in two.
-        let words = expansion.split(|c: char| c.is_whitespace() || c == '=');
-        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-        let value_of =
-            |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1]);
-        let manifest = value_of("--manifest-path").map(|path| path.trim_start_matches("./"));
-        let package = value_of("--package").or_else(|| value_of("-p"));
-        match manifest {
-            Some(path) => self.manifests.iter().any(|ours| ours == path),
-            None => self.at_root && package == Some("xtask"),
+        let is_separator = |c: char| c.is_whitespace() || c == '=';
+        // A path may have white space, which cargo shows as it is.
+        let is_ours = |rest: &str| {
+            let path = rest.trim_start_matches(is_separator).trim_start_matches("./");
+            let after = self.manifests.iter().find_map(|ours| path.strip_prefix(ours));
+            after.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        };
+        if let Some((_, rest)) = expansion.split_once("--manifest-path") {
+            return is_ours(rest);
         }
+        let words: Vec<&str> = expansion.split(is_separator).filter(|it| !it.is_empty()).collect();
+        let is_xtask = |pair: &[&str]| ["-p", "--package"].contains(&pair[0]) && pair[1] == "xtask";
+        self.at_root && words.windows(2).any(is_xtask)
     }
 }
 
@@ -141,8 +143,8 @@ pub(crate) fn choose_alias(aliases: &[(String, String)], ours: &OurAlias, checko
         }
     };
     let problem = Diagnostic::error(message).help(format!(
-        "add {alias} with `cargo run --locked --target-dir target/xtask --manifest-path \
-         {checkout}/xtask/Cargo.toml -- init`"
+        "add {alias} with `cargo run --locked --target-dir target/xtask --manifest-path {} -- init`",
+        shell::quote(&format!("{checkout}/xtask/Cargo.toml"))
     ));
     Alias { command: USUAL_ALIAS.to_owned(), problem: Some(problem) }
 }
@@ -189,9 +191,12 @@ pub(crate) fn with_alias(template: &str, alias: &str) -> String {
     template.replace("cargo xtask ", &format!("cargo {alias} "))
 }
 
-/// A copy without what the repository puts into it, to find it among the versions of a template.
-pub(crate) fn as_shipped(text: &str, alias: &str) -> String {
-    let text = text.replace(&format!("cargo {alias} "), "cargo xtask ");
+/// A copy without what the repository puts into it, to find it among the versions of a template. Its
+/// first lines name the alias that it was made for.
+pub(crate) fn as_shipped(text: &str) -> String {
+    let first = text.split_once("`cargo ").and_then(|(_, rest)| rest.split_once(" init`"));
+    let alias = first.map_or("xtask", |(alias, _)| alias);
+    let text = text.replace("\r\n", "\n").replace(&format!("cargo {alias} "), "cargo xtask ");
     match pipeline_options(&text) {
         "" => text,
         options => text.replacen(&format!("{PIPELINE}{options} "), PIPELINE, 1),
@@ -353,6 +358,6 @@ mod tests {
         assert_eq!(pipeline_options(&text), "-t a.json");
         let older = "    command: \"cargo xtask pipeline -t b.json > p.yml && upload p.yml\"\n";
         assert_eq!(pipeline_options(older), "-t b.json");
-        assert_eq!(as_shipped(&text, "ci-xtask"), BOOTSTRAP);
+        assert_eq!(as_shipped(&text), BOOTSTRAP);
     }
 }

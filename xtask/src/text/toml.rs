@@ -19,7 +19,8 @@ pub(crate) struct Statement<'a> {
 pub(crate) fn statements(text: &str) -> Result<Vec<Statement<'_>>, usize> {
     let mut statements = Vec::new();
     let mut table = Vec::new();
-    let mut start = 0;
+    // A byte order mark.
+    let mut start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     while start < text.len() {
         let (content_end, end) = extent(&text[start..]).ok_or(start)?;
         let content = text[start..start + content_end].trim();
