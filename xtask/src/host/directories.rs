@@ -82,7 +82,8 @@ pub(crate) fn create_private_dir(path: &Path) -> anyhow::Result<()> {
 /// This user's own part of the directory for temporary files.
 pub(crate) fn temporary_dir() -> PathBuf {
     let user = fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or_default();
-    std::env::temp_dir().join(format!("rust-vmm-ci-{user}"))
+    let parent = Some(std::env::temp_dir()).filter(|dir| dir.is_absolute());
+    parent.unwrap_or_else(|| PathBuf::from("/tmp")).join(format!("rust-vmm-ci-{user}"))
 }
 
 /// Removes all but the newest files of a directory. What cannot be removed stays.

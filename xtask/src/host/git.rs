@@ -137,8 +137,9 @@ impl<'a> Git<'a> {
     /// The difference between two directories or files, which need not be in a repository; `-` is
     /// standard input.
     pub(crate) fn diff_paths(self, from: &Path, to: &Path) -> Cmd<'a> {
-        let options = ["diff", "--no-index", "--no-ext-diff", "--no-color", "--no-prefix", "--"];
-        self.cmd().args(["-c", "core.quotePath=false"]).args(options).args([from, to])
+        let options = ["--no-index", "--no-ext-diff", "--no-color", "--no-prefix", "--"];
+        let cmd = self.cmd().args(["-c", "core.quotePath=false", "diff", "-O/dev/null"]);
+        cmd.args(options).args([from, to])
     }
 
     /// Whether git ignores a file.

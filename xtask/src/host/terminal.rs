@@ -1,6 +1,6 @@
 //! Standard output for data, standard error for everything else.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufRead as _, BufWriter, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock};
 
 use crate::host::lock;
@@ -59,9 +59,9 @@ pub(crate) fn is_interactive() -> bool {
 /// Asks for one line; `None` at the end of standard input.
 pub(crate) fn ask(prompt: &str) -> io::Result<Option<String>> {
     let _ = io::stderr().write_all(prompt.as_bytes());
-    let mut line = String::new();
-    let length = io::stdin().read_line(&mut line)?;
-    Ok((length > 0).then_some(line))
+    let mut line = Vec::new();
+    let length = io::stdin().lock().read_until(b'\n', &mut line)?;
+    Ok((length > 0).then(|| String::from_utf8_lossy(&line).into_owned()))
 }
 
 /// Writes what goes on: anything but a result, an error or a warning.

@@ -49,7 +49,7 @@ impl Answers {
         let has = |name: &str| facts.files.contains_key(name);
         let dependabot = DEPENDABOT.into_iter().find_map(|name| facts.files.get(name));
         Answers {
-            alias: facts.alias().unwrap_or_else(|| facts.free_alias()).to_owned(),
+            alias: facts.alias().map_or_else(|| facts.free_alias(), str::to_owned),
             platforms: (!is_check && !has(PLATFORMS)).then(|| Platform::DEFAULT.to_vec()),
             coverage_score: None,
             dependabot: match dependabot {
@@ -161,11 +161,11 @@ fn score(text: &str) -> Result<Option<String>, String> {
     percent.ok_or_else(|| format!("expected `{MEASURE}` or a number from 0 to 100, not `{text}`"))
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "y" => Ok(true),
         "false" | "no" | "n" => Ok(false),
-        _ => Err(format!("expected `true` or `false`, not `{text}`")),
+        _ => Err(format!("expected `yes` or `no`, not `{text}`")),
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
             error: `--platforms`: unknown platform `x86-64`, did you mean `x86_64`?
             error: `--coverage-score`: expected `measure` or a number from 0 to 100, not `101`
             error: `--dependabot`: unknown interval `daily`, expected one of `weekly`, `monthly` or `none`
-            error: `--hooks`: expected `true` or `false`, not `perhaps`
+            error: `--hooks`: expected `yes` or `no`, not `perhaps`
             error: `--alias`: `a b` cannot be the name of an alias"]]
         .assert_eq(&problems.to_string());
     }

@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) files: BTreeMap<String, String>,
     /// Links into the submodule, and whether each leads to a file.
     pub(crate) links: BTreeMap<String, bool>,
+    /// Files that a symbolic link on the way keeps elsewhere: in the submodule, or outside of the root.
+    pub(crate) elsewhere: BTreeSet<String>,
     /// Files whose text the submodule's history has.
     pub(crate) older: BTreeSet<String>,
     pub(crate) cargo_config: CargoConfig,
@@ -48,6 +50,8 @@ pub(crate) struct Hook {
     pub(crate) path: String,
     /// The file is a symbolic link, which is the user's: it is not written through.
     pub(crate) is_link: bool,
+    /// It cannot be executed, so that git ignores it.
+    pub(crate) is_idle: bool,
     /// Git would track it.
     pub(crate) is_in_tree: bool,
     /// The directory is outside of the repository, for several of them.
@@ -130,13 +134,15 @@ impl Facts {
     }
 
     /// The alias of a new consumer: the usual name, or another where that is taken.
-    pub(crate) fn free_alias(&self) -> &'static str {
+    pub(crate) fn free_alias(&self) -> String {
         let is_member = |name: &str| self.crates.iter().any(|(member, _)| member == name);
         let is_alias = |name: &str| self.cargo_config.aliases.iter().any(|(it, _)| it == name);
         let is_taken =
             |name: &str| is_member(name) || is_alias(name) || self.commands.contains(name);
         let names = ["xtask", "ci-xtask", "rust-vmm-ci"];
-        names.into_iter().find(|name| !is_taken(name)).unwrap_or("rust-vmm-ci-xtask")
+        let numbered = (2..).map(|number| format!("xtask-{number}"));
+        let mut names = names.into_iter().map(str::to_owned).chain(numbered);
+        names.find(|name| !is_taken(name)).unwrap_or_default()
     }
 
     /// The text of a file; a missing one has none.

@@ -82,8 +82,14 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
     items.extend(facts.hook.as_ref().and_then(|it| hook(facts, answers, it)));
     items.extend(descriptions(facts, answers, &found));
     for item in items.iter().filter(|item| item.text.is_some()) {
-        if facts.links.contains_key(&item.path) {
-            let message = format!("`{}` is a link into the submodule", item.path);
+        if item.text.as_ref().is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
+            found.push(Diagnostic::error(format!("`{}` is not UTF-8 text", item.path)));
+        }
+        if facts.elsewhere.contains(&item.path) {
+            let message = format!(
+                "`{}` is behind a symbolic link that leads out of the repository's own files",
+                item.path
+            );
             let help = "remove the link, then run this again";
             found.push(Diagnostic::error(message).help(help));
         }
@@ -95,8 +101,15 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
 /// The hook; where it is a link, what it leads to is the user's.
 fn hook(facts: &Facts, answers: &Answers, hook: &Hook) -> Option<Item> {
     let item = copy(facts, answers, &hook.path, consumer::HOOK, answers.hooks)?;
-    let is_own = hook.is_link && item.state != State::Current;
-    Some(if is_own { Item::new(&hook.path, State::Own, None) } else { item })
+    let idle = || State::Lacks("the permission to execute it".to_owned());
+    Some(match item.state {
+        State::Current if hook.is_idle => {
+            Item::new(&hook.path, idle(), facts.text(&hook.path).to_owned())
+        }
+        State::Current => item,
+        _ if hook.is_link => Item::new(&hook.path, State::Own, None),
+        _ => item,
+    })
 }
 
 /// Cargo's configuration with the alias.
@@ -264,7 +277,7 @@ fn dependabot(facts: &Facts, answers: &Answers) -> Option<Item> {
     let path = existing.unwrap_or(facts::DEPENDABOT[0]);
     let other = if template == consumer::WEEKLY { consumer::MONTHLY } else { consumer::WEEKLY };
     let copy_of = |template| consumer::with_alias(template, &answers.alias);
-    if facts.text(path) == copy_of(other) {
+    if facts.text(path).replace("\r\n", "\n") == copy_of(other) {
         return Some(Item::new(path, State::Other, copy_of(template)));
     }
     copy(facts, answers, path, template, true)
@@ -284,7 +297,8 @@ fn copy(
     };
     let is_replaced = is_wanted && answers.overwrite;
     let (state, is_written) = match () {
-        () if *text == template => (State::Current, false),
+        // Git may have converted the ends of lines.
+        () if text.replace("\r\n", "\n") == template => (State::Current, false),
         () if facts.older.contains(path) => (State::Older, true),
         () if consumer::is_copy(text) => (State::Edited, is_replaced),
         () => (State::Own, is_replaced),
@@ -472,14 +486,14 @@ mod tests {
             (".buildkite/a.json", "test_run.py\n"),
             (".buildkite/other.json", "{\n"),
         ]);
-        facts.links.insert(facts::DEPENDABOT[0].to_owned(), false);
+        facts.elsewhere.insert(facts::DEPENDABOT[0].to_owned());
         check(
             &facts,
             |_| (),
             &expect![[r#"
                 error: cannot add the alias `xtask` to `.cargo/config.toml`, which has no plain `[alias]` table
                 help: add it to the alias table by hand, then run this again: xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
-                error: `.github/dependabot.yml` is a link into the submodule
+                error: `.github/dependabot.yml` is behind a symbolic link that leads out of the repository's own files
                 help: remove the link, then run this again
                 .platform:1:1: error: unknown platform `x86-64`, did you mean `x86_64`?
                  1 | x86-64
@@ -494,7 +508,7 @@ mod tests {
     fn the_python_tool_set_is_converted_unless_told_otherwise() {
         let pytest = r#"{"tests": [{"test_name": "b", "command": "pytest x/test_benchmark.py"}]}"#;
         let plain = r#"{"tests": [{"test_name": "b", "command": "true"}]}"#;
-        let generator = "steps:\n  - command: \"x/autogenerate_pipeline.py | upload\"\n";
+        let generator = "steps:\n  - command: \"x/autogenerate_pipeline.py | buildkite-agent pipeline upload\"\n";
         let files = [
             (".buildkite/b.json", pytest),
             (".buildkite/c.json", plain),
@@ -506,7 +520,7 @@ mod tests {
             text.lines().filter(|line| line.contains(".buildkite")).collect::<Vec<_>>().join("\n")
         };
         expect![[r#"
-            .buildkite/p.yml: relies on the Python tool set, left
+            .buildkite/p.yml: relies on the Python tool set, written
             .buildkite/b.json: relies on the Python tool set, written
             .buildkite/c.json: relies on the Python tool set, written"#]]
         .assert_eq(&former(&repository(&files), |_| ()));

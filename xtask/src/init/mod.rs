@@ -7,9 +7,11 @@ pub(crate) mod predecessor;
 pub(crate) mod report;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use xshell::cmd;
 
 use crate::cli::init::{Mode, Options};
@@ -25,9 +27,10 @@ use crate::init::items::Item;
 use crate::inputs;
 use crate::outcome::Outcome;
 use crate::plan::consumer::{self, CargoConfig};
+use crate::plan::platform::Platform;
 use crate::plan::workspace;
 use crate::project::RUST_VERSION;
-use crate::text::diagnostic::{Rejected, Source};
+use crate::text::diagnostic::{Failure, Rejected, Source};
 use crate::text::has_extension;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
@@ -55,7 +58,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         }
         items = items::items(&facts, &answers)?;
     }
-    for warning in report::warnings(&facts, &items, RUST_VERSION) {
+    for warning in report::warnings(&facts, &answers, &items, &options.answers, RUST_VERSION) {
         terminal::say(&format!("warning: {warning}"));
     }
     match options.mode {
@@ -84,16 +87,26 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     let fixed = [facts::PLATFORMS, facts::GITIGNORE, facts::PUBLISH, facts::PIPELINE];
     let fixed = fixed.into_iter().chain(facts::DEPENDABOT).chain(facts::TOOLCHAINS);
     let configs = [facts::CONFIG, facts::OLD_CONFIG];
-    let [new, old] = configs.map(|name| cx.project.root.join(name).canonicalize().ok());
+    let root = &cx.project.root;
+    let [new, old] = configs.map(|name| root.join(name).canonicalize().ok());
     // A link from one to the other is one file.
     let configs = configs.into_iter().take(if new == old { 1 } else { 2 });
     let mut paths: BTreeSet<String> = fixed.chain(configs).map(str::to_owned).collect();
     paths.extend(facts.hook.iter().map(|hook| hook.path.clone()));
     paths.extend(facts.names.iter().filter(|name| facts::is_read(name)).cloned());
-    // A link that leads nowhere has no text, and a warning of its own.
-    paths.retain(|path| facts.links.get(path) != Some(&false));
+    paths.extend(Platform::ALL.map(|it| format!("coverage_config_{it}.json")));
+    let (root, checkout) = (files::resolved(root), files::resolved(&root.join(&facts.checkout)));
+    for path in &paths {
+        let target = files::resolved(&root.join(path));
+        let is_inside = target.starts_with(&root) || facts.is_hook(path);
+        if !is_inside || target.starts_with(&checkout) {
+            facts.elsewhere.insert(path.clone());
+        }
+    }
+    // A link that leads nowhere has no text.
+    paths.retain(|path| files::link_target(&root.join(path)).is_none_or(|to| to.exists()));
     for path in paths {
-        let text = files::read_text_if_exists(&cx.project.root.join(&path), &path)?;
+        let text = read(cx, &facts, &path)?;
         facts.files.extend(text.map(|text| (path, text)));
     }
     let name = facts.config_name();
@@ -113,11 +126,22 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     // After the workspace, whose error names what rejected it.
     facts.commands = commands(cx)?;
     let version = cx.process(cargo::compiler_version(&cx.sh)).read_text()?;
-    let pattern = cx.process(cx.git().ignoring_pattern("target/x")).read_unless(1)?;
+    let pattern = cx.process(cx.git().ignoring_pattern("target/CACHEDIR.TAG")).read_unless(1)?;
     facts.ignores_target = pattern.is_some_and(|pattern| facts::is_in_gitignore(&pattern));
     facts.host = facts.cargo_config.foreign_host(&version);
     facts.older = older(cx, &facts)?;
     Ok(facts)
+}
+
+/// Reads a file that need not exist. What git, its hooks and workflows take is no text in UTF-8 always.
+fn read(cx: &Context, facts: &Facts, path: &str) -> anyhow::Result<Option<String>> {
+    let file = cx.project.root.join(path);
+    let is_any = facts.is_hook(path) || path == facts::GITIGNORE || path.starts_with(".github/");
+    let bytes = is_any.then(|| files::read_bytes(&file, path).ok()).flatten();
+    match bytes {
+        Some(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        None => files::read_text_if_exists(&file, path),
+    }
 }
 
 /// Where the submodule is, which has to be there.
@@ -130,10 +154,15 @@ fn checkout(cx: &Context) -> anyhow::Result<String> {
     }
     let path = inputs::checkout_path(cx)?;
     if !cx.project.root.join(&path).join("xtask/Cargo.toml").is_file() {
-        bail!(Rejected::new(format!("there is no rust-vmm-ci in `{path}`")).help(
-            "add it with `git submodule add https://github.com/rust-vmm/rust-vmm-ci.git`, or bring \
-             it up to date with `git submodule update --init --remote`"
-        ));
+        let help = if cx.project.root.join(".gitmodules").exists() {
+            format!(
+                "check it out with `git submodule update --init {path}`; with `--remote` it is \
+                 also brought up to date"
+            )
+        } else {
+            "add it with `git submodule add https://github.com/rust-vmm/rust-vmm-ci.git`".to_owned()
+        };
+        bail!(Rejected::new(format!("the submodule `{path}` is missing or empty")).help(help));
     }
     Ok(path)
 }
@@ -166,25 +195,35 @@ fn names(cx: &Context, facts: &mut Facts) -> anyhow::Result<()> {
 
 fn commands(cx: &Context) -> anyhow::Result<BTreeSet<String>> {
     let list = cx.process(cargo::list(&cx.sh)).read_text()?;
-    let lines = list.lines().filter(|line| !line.contains("alias: "));
+    // Cargo's own aliases are commands, those of a configuration are not.
+    let is_command = |line: &&str| {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        !line.contains("alias: ") || ["b", "c", "d", "r", "rm", "t"].contains(&name)
+    };
+    let lines = list.lines().filter(is_command);
     Ok(lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect())
 }
 
 fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
     let root = &cx.project.root;
-    let path = cx.process(cx.git().git_path("hooks/commit-msg")).read_text()?;
+    // Git would follow a link if it was asked for the file.
+    let hooks = cx.process(cx.git().git_path("hooks")).read_text()?;
+    let path = format!("{hooks}/commit-msg");
     let git_dir = cx.process(cx.git().common_dir()).read_text()?;
     let is_own = Path::new(&path).starts_with(&git_dir);
-    let is_link = Path::new(&path).is_symlink();
+    let metadata = fs::symlink_metadata(&path).ok();
     let below = Path::new(&path).strip_prefix(root).ok().and_then(Path::to_str);
     let hook = Hook {
         path: below.unwrap_or(&path).to_owned(),
-        is_link,
+        is_link: metadata.as_ref().is_some_and(fs::Metadata::is_symlink),
+        is_idle: metadata.is_some_and(|it| it.permissions().mode() & 0o111 == 0),
         is_in_tree: below.is_some() && !is_own,
         is_shared: below.is_none() && !is_own,
     };
-    // A path that is not text cannot be named.
-    Ok((!path.contains(char::REPLACEMENT_CHARACTER)).then_some(hook))
+    // A path that is not text cannot be named; `/dev/null` in the directory's place is for no hooks.
+    let is_usable = !path.contains(char::REPLACEMENT_CHARACTER)
+        && (!Path::new(&hooks).exists() || Path::new(&hooks).is_dir());
+    Ok(is_usable.then_some(hook))
 }
 
 /// The files that are a template as an earlier commit of the submodule had it.
@@ -192,7 +231,7 @@ fn older(cx: &Context, facts: &Facts) -> anyhow::Result<BTreeSet<String>> {
     let mut older = BTreeSet::new();
     let is_template = |path: &str| has_extension(path, &["yml", "yaml"]) || facts.is_hook(path);
     for (path, text) in facts.files.iter().filter(|(path, _)| is_template(path)) {
-        if inputs::was_shipped(cx, text, facts.alias().unwrap_or("xtask"))? {
+        if inputs::was_shipped(cx, text)? {
             older.insert(path.clone());
         }
     }
@@ -202,6 +241,9 @@ fn older(cx: &Context, facts: &Facts) -> anyhow::Result<BTreeSet<String>> {
 fn check(items: &[Item]) -> anyhow::Result<Outcome> {
     let drift = report::drift(items);
     terminal::write_data(|out| Ok(out.write_all(drift.as_bytes())?))?;
+    if !drift.is_empty() {
+        terminal::say("help: `init` without `--check` shows and makes the changes");
+    }
     Ok(if drift.is_empty() { Outcome::Pass } else { Outcome::Fail })
 }
 
@@ -242,7 +284,7 @@ fn act(
     let (changed, new): (Vec<_>, Vec<_>) =
         written(items).partition(|item| facts.files.contains_key(&item.path));
     if changed.is_empty() && new.is_empty() {
-        terminal::say("everything is up to date");
+        terminal::say("nothing to change");
         return Ok(Outcome::Pass);
     }
     let patch = patch(cx, facts, changed)?;
@@ -262,13 +304,30 @@ fn act(
         is_program: facts.is_hook(&item.path),
     };
     let replacements: Vec<Replacement> = written(items).map(replacement).collect();
+    // The user may have edited a file while a question waited.
+    for Replacement { name, .. } in &replacements {
+        if read(cx, facts, name)?.as_ref() != facts.files.get(name) {
+            let message = format!("`{name}` has changed in the meantime; nothing was written");
+            bail!(Failure::new(message).help("run `init` again"));
+        }
+    }
     files::replace_all(&cx.project.root, &replacements)?;
-    terminal::say(&format!("wrote {} files", replacements.len()));
+    let plural = if replacements.len() == 1 { "" } else { "s" };
+    terminal::say(&format!("wrote {} file{plural}", replacements.len()));
     let config = items::unmeasured(facts, answers, items);
     let is_measured =
         config.map(|config| measure(cx, &answers.alias, config, replacements)).transpose()?;
     terminal::say("next:");
-    for line in report::next_steps(facts, answers, items, is_measured == Some(false)) {
+    let mut paths = written(items).filter(|item| facts.is_in_tree(&item.path));
+    let is_ignored = |item: &Item| {
+        cx.process(cx.git().is_ignored(Path::new(&item.path))).succeeds().unwrap_or_default()
+    };
+    let after = report::After {
+        to_measure: is_measured == Some(false),
+        is_ignored: paths.any(is_ignored),
+        needed: RUST_VERSION,
+    };
+    for line in report::next_steps(facts, answers, items, &after) {
         terminal::say(&format!("  {line}"));
     }
     Ok(Outcome::Pass)
@@ -316,8 +375,13 @@ fn ask(facts: &Facts, answers: &mut Answers, question: &Question) -> anyhow::Res
 }
 
 fn may_write() -> anyhow::Result<bool> {
-    let line = answer("write these changes? [yes]: ")?.to_ascii_lowercase();
-    Ok(["", "y", "yes"].contains(&line.trim()))
+    loop {
+        let line = answer("write these changes? [yes]: ")?;
+        match answers::boolean(if line.trim().is_empty() { "yes" } else { line.trim() }) {
+            Ok(may) => return Ok(may),
+            Err(problem) => terminal::say(&problem),
+        }
+    }
 }
 
 fn answer(prompt: &str) -> anyhow::Result<String> {
@@ -339,14 +403,17 @@ fn patch<'a>(
     }
     for Item { path, text, .. } in items {
         for (side, text) in [("a", facts.files.get(path)), ("b", text.as_ref())] {
-            let Some(text) = text else { continue };
+            let Some(content) = text.cloned() else { continue };
             // A hook may be anywhere.
-            let file = scratch.dir.join(side).join(path.trim_start_matches('/'));
-            files::create_dir(file.parent().unwrap_or(&file))?;
-            files::write_atomically(&file, text.as_bytes())?;
+            let name = path.trim_start_matches('/').to_owned();
+            let file = Replacement { name, content, is_program: facts.is_hook(path) };
+            files::replace_all(&scratch.dir.join(side), &[file])?;
         }
     }
     let _there = cx.sh.push_dir(&scratch.dir);
     let diff = Git::new(&cx.sh, &scratch.dir).diff_paths(Path::new("a"), Path::new("b"));
-    Ok(cx.process(diff).output()?.stdout)
+    let output = cx.process(diff).output()?;
+    let is_compared = output.status.code().is_some_and(|code| code <= 1);
+    ensure!(is_compared, "`git diff` failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
 }

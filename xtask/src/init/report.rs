@@ -4,6 +4,7 @@ use crate::cli::init::Key;
 use crate::init::answers::{self, Answers, Question};
 use crate::init::facts::{self, Facts};
 use crate::init::items::{self, Item, State};
+use crate::plan::consumer;
 use crate::text::shell::quote;
 
 /// A line for each file that is not as it should be.
@@ -37,8 +38,14 @@ pub(crate) fn questions(
 }
 
 /// What the user has to know besides the files that change.
-pub(crate) fn warnings(facts: &Facts, items: &[Item], needed: &str) -> Vec<String> {
-    let mut warnings = Vec::new();
+pub(crate) fn warnings(
+    facts: &Facts,
+    answers: &Answers,
+    items: &[Item],
+    given: &[(Key, String)],
+    needed: &str,
+) -> Vec<String> {
+    let mut warnings = without_effect(facts, items, given);
     let configs = [facts::CONFIG, facts::OLD_CONFIG];
     if configs.iter().all(|name| facts.files.contains_key(*name)) {
         warnings.push(format!("cargo ignores `{}`, because `{}` exists", configs[0], configs[1]));
@@ -63,12 +70,11 @@ pub(crate) fn warnings(facts: &Facts, items: &[Item], needed: &str) -> Vec<Strin
     for (path, _) in facts.links.iter().filter(|(_, leads_to_file)| !**leads_to_file) {
         warnings.push(format!("`{path}` links to a file that the submodule no longer has"));
     }
-    warnings.extend(items.iter().flat_map(|item| remarks(facts, item)));
+    warnings.extend(items.iter().flat_map(|item| remarks(facts, &answers.alias, item)));
     let publishers = facts.publishers();
-    let is_written = |item: &Item| item.path == facts::PUBLISH && item.text.is_some();
-    if !publishers.is_empty() && items.iter().any(is_written) {
-        let others = publishers.join(" ");
-        warnings.push(format!("these workflows publish too, remove them: git rm {others}"));
+    if !publishers.is_empty() && items.iter().any(|item| item.path == facts::PUBLISH) {
+        let others = publishers.join(", ");
+        warnings.push(format!("other workflows publish crates too: {others}"));
     } else if publishers.len() > 1 {
         let count = publishers.len();
         warnings.push(format!("{count} workflows publish; `--publish` writes one for all crates"));
@@ -76,39 +82,72 @@ pub(crate) fn warnings(facts: &Facts, items: &[Item], needed: &str) -> Vec<Strin
     warnings
 }
 
+/// Options that nothing follows from, because what they are about exists.
+fn without_effect(facts: &Facts, items: &[Item], given: &[(Key, String)]) -> Vec<String> {
+    let is_new = |is_it: &dyn Fn(&str) -> bool| {
+        items.iter().any(|item| item.state == State::Missing && is_it(&item.path))
+    };
+    let exists = |names: &[&str]| names.iter().any(|name| facts.files.contains_key(*name));
+    let is_idle = |(key, value): &&(Key, String)| match key {
+        Key::CoverageScore => !is_new(&|path| consumer::coverage_architecture(path).is_some()),
+        Key::Bootstrap => value == "true" && !items.iter().any(|it| it.path == facts::PIPELINE),
+        Key::Dependabot => value == "none" && exists(&facts::DEPENDABOT),
+        Key::Publish => value == "false" && exists(&[facts::PUBLISH]),
+        _ => false,
+    };
+    let name = |key: &Key| Key::NAMED.iter().find(|(_, it)| it == key).map(|(name, _)| *name);
+    let idle = given.iter().filter(is_idle).filter_map(|(key, _)| name(key));
+    idle.map(|name| format!("`{name}` has no effect: the file exists already")).collect()
+}
+
 /// What the user has to do about one file.
-fn remarks(facts: &Facts, Item { path, state, text }: &Item) -> Vec<String> {
+fn remarks(facts: &Facts, alias: &str, Item { path, state, text }: &Item) -> Vec<String> {
+    let checkout = &facts.checkout;
     let origin = match state {
         State::Former { left } => {
             let line = |line: &usize| {
-                format!("{path}:{line}: convert this command by hand, see docs/migration.md")
+                format!("{path}:{line}: convert this by hand, see {checkout}/docs/migration.md")
             };
             return left.iter().map(line).collect();
         }
         State::Edited if text.is_none() => "is an edited copy of the template",
-        State::Own if text.is_none() => "does not come from the template",
+        State::Own if text.is_none() => "was not made from the template",
         _ => return Vec::new(),
     };
     let is_dependabot = facts::DEPENDABOT.contains(&path.as_str());
     let next = if *state == State::Own && facts.is_hook(path) {
-        format!("call {} from it", quote(&format!("{}/ci-template/commit-msg", facts.checkout)))
+        format!("to check messages, add to it: cargo {alias} commit-format --message-file \"$1\"")
     } else if is_dependabot && !facts.text(path).contains("gitsubmodule") {
-        "`--overwrite` replaces it; without `gitsubmodule` updates rust-vmm-ci is never updated"
+        "`--overwrite` replaces it; without a `gitsubmodule` entry Dependabot does not update \
+         rust-vmm-ci"
             .to_owned()
     } else {
         "`--overwrite` replaces it".to_owned()
     };
-    vec![format!("`{path}` {origin} and was kept; {next}")]
+    vec![format!("`{path}` {origin}; {next}")]
 }
 
-/// The commands that come next; with `to_measure`, the score that is recorded is none yet.
+/// How it is after the files are written.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    /// The score that is recorded is none yet.
+    pub(crate) to_measure: bool,
+    /// Git ignores one of the files.
+    pub(crate) is_ignored: bool,
+    /// The oldest Rust that builds this tool.
+    pub(crate) needed: &'static str,
+}
+
+/// The commands that come next, and comments on what is done in other places.
 pub(crate) fn next_steps(
     facts: &Facts,
     answers: &Answers,
     items: &[Item],
-    to_measure: bool,
+    after: &After,
 ) -> Vec<String> {
-    let (alias, is_new) = (&answers.alias, facts.alias().is_none());
+    let is_new = facts.alias().is_none();
+    let toolchain = facts.old_toolchain(after.needed).map(|_| "RUSTUP_TOOLCHAIN=stable ");
+    let xtask = format!("{}cargo {}", toolchain.unwrap_or_default(), answers.alias);
     let in_tree = |item: &&Item| item.text.is_some() && facts.is_in_tree(&item.path);
     let mut paths: Vec<&str> = items.iter().filter(in_tree).map(|item| &*item.path).collect();
     if is_new {
@@ -123,15 +162,28 @@ pub(crate) fn next_steps(
         renamed.for_each(|path| *path = facts::CONFIG);
     }
     let paths: Vec<String> = paths.into_iter().map(quote).collect();
-    if to_measure {
-        lines.push(format!("cargo {alias} coverage --devel   # records the current coverage"));
+    if after.to_measure {
+        lines.push(format!("{xtask} coverage --devel   # records the current coverage"));
     }
     if !paths.is_empty() {
-        lines.push(format!("git add {}", paths.join(" ")));
+        let force = if after.is_ignored { "--force " } else { "" };
+        lines.push(format!("git add {force}{}", paths.join(" ")));
         let verb = if is_new { "Use" } else { "Update the files from" };
         lines.push(format!("git commit -s -m '{verb} rust-vmm-ci'"));
     }
-    lines.push(format!("cargo {alias} ci"));
+    lines.push(format!("{xtask} ci"));
+    let checkout = &facts.checkout;
+    if is_new {
+        lines.push(format!(
+            "# in Buildkite: make {checkout}/ci-template/bootstrap.yml the steps of the pipeline"
+        ));
+    }
+    if items.iter().any(|item| item.path == facts::PUBLISH && item.state == State::Missing) {
+        lines.push(format!(
+            "# on crates.io: register {} as a trusted publisher ({checkout}/docs/init.md)",
+            facts::PUBLISH
+        ));
+    }
     lines
 }
 
@@ -166,7 +218,8 @@ mod tests {
 
     #[test]
     fn what_could_not_be_measured_comes_next() {
-        let facts = facts(&[(facts::OLD_CONFIG, "")]);
+        let facts = facts(&[(facts::OLD_CONFIG, ""), ("rust-toolchain", "1.74\n")]);
+        let after = After { to_measure: true, needed: "1.70", ..After::default() };
         let answers = Answers::defaults(&facts, crate::cli::init::Mode::Yes);
         let here = written("coverage_config_x86_64.json", State::Missing);
         let config = written(facts::OLD_CONFIG, State::Missing);
@@ -175,10 +228,14 @@ mod tests {
             cargo xtask coverage --devel   # records the current coverage
             git add .cargo/config.toml coverage_config_x86_64.json .gitmodules rust-vmm-ci
             git commit -s -m 'Use rust-vmm-ci'
-            cargo xtask ci"]]
-        .assert_eq(&next_steps(&facts, &answers, &[config, here], true).join("\n"));
-        let steps = next_steps(&facts, &answers, &[], false).join("\n");
+            cargo xtask ci
+            # in Buildkite: make rust-vmm-ci/ci-template/bootstrap.yml the steps of the pipeline"]]
+        .assert_eq(&next_steps(&facts, &answers, &[config, here], &after).join("\n"));
+        let after = After { is_ignored: true, needed: "1.89", ..After::default() };
+        let steps = next_steps(&facts, &answers, &[], &after).join("\n");
         assert!(!steps.contains("coverage --devel"), "{steps}");
+        assert!(steps.contains("git add --force "), "{steps}");
+        assert!(steps.contains("\nRUSTUP_TOOLCHAIN=stable cargo xtask ci\n"), "{steps}");
     }
 
     #[test]
@@ -192,6 +249,8 @@ mod tests {
         facts.cargo_config = CargoConfig::parse("build.target = \"t\"\n").unwrap();
         facts.links.insert("CI.md".to_owned(), false);
         facts.names.clear();
+        let answers = Answers::defaults(&facts, crate::cli::init::Mode::Yes);
+        let given = [(Key::CoverageScore, "85".to_owned()), (Key::Dependabot, "none".to_owned())];
         let kept = |path: &str, state: State| Item { text: None, ..written(path, state) };
         let items = [
             written(facts::CONFIG, State::Missing),
@@ -201,14 +260,16 @@ mod tests {
             written("b.json", State::Former { left: vec![3] }),
         ];
         expect![[r"
+            `--coverage-score` has no effect: the file exists already
+            `--dependabot` has no effect: the file exists already
             `rust-toolchain` pins Rust 1.74, but this tool needs 1.89: update it, or set `RUSTUP_TOOLCHAIN=stable` for every call, in CI too
             `build.target` is not the host, so the alias names `x86_64-unknown-linux-gnu`: it does not work on other architectures; with cargo 1.91 or newer `--target host-tuple` does
             `rust-vmm-ci` is not a submodule: CI and other clones do not get it
             `CI.md` links to a file that the submodule no longer has
-            `.github/dependabot.yml` does not come from the template and was kept; `--overwrite` replaces it; without `gitsubmodule` updates rust-vmm-ci is never updated
-            `a` is an edited copy of the template and was kept; `--overwrite` replaces it
-            b.json:3: convert this command by hand, see docs/migration.md
-            these workflows publish too, remove them: git rm .github/workflows/release.yml"]]
-        .assert_eq(&warnings(&facts, &items, "1.89").join("\n"));
+            `.github/dependabot.yml` was not made from the template; `--overwrite` replaces it; without a `gitsubmodule` entry Dependabot does not update rust-vmm-ci
+            `a` is an edited copy of the template; `--overwrite` replaces it
+            b.json:3: convert this by hand, see rust-vmm-ci/docs/migration.md
+            other workflows publish crates too: .github/workflows/release.yml"]]
+        .assert_eq(&warnings(&facts, &answers, &items, &given, "1.89").join("\n"));
     }
 }

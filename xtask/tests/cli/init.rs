@@ -41,7 +41,9 @@ fn consumer() -> Sandbox {
 
 /// `init`, which measures no coverage: what builds is tested with the real tools.
 fn init(sandbox: &Sandbox, arguments: &[&str]) -> Run {
-    sandbox.xtask(&[&["init", "--coverage-score=0"], arguments].concat())
+    let is_new = !sandbox.root().join("coverage_config_x86_64.json").exists();
+    let score: &[&str] = if is_new { &["--coverage-score=0"] } else { &[] };
+    sandbox.xtask(&[&["init"], score, arguments].concat())
 }
 
 fn template(name: &str) -> String {
@@ -74,6 +76,8 @@ fn a_new_consumer_gets_every_file_and_the_next_steps() {
           git add .cargo/config.toml .platform coverage_config_x86_64.json coverage_config_aarch64.json .github/dependabot.yml .github/workflows/publish.yml .gitmodules rust-vmm-ci
           git commit -s -m 'Use rust-vmm-ci'
           cargo xtask ci
+          # in Buildkite: make rust-vmm-ci/ci-template/bootstrap.yml the steps of the pipeline
+          # on crates.io: register .github/workflows/publish.yml as a trusted publisher (rust-vmm-ci/docs/init.md)
     "]]
     .assert_eq(&run.stderr);
     assert_eq!(sandbox.read(".cargo/config.toml"), template("cargo-config.toml").trim_start());
@@ -111,7 +115,7 @@ fn a_second_run_changes_nothing_and_a_check_passes() {
     let sandbox = consumer();
     let before = tree(&sandbox);
     let run = init(&sandbox, &["--yes"]).assert_code(0);
-    assert_eq!(run.stderr, "everything is up to date\n");
+    assert_eq!(run.stderr, "nothing to change\n");
     assert_eq!(init(&sandbox, &["--check"]).assert_code(0).stdout, "");
     assert_eq!(tree(&sandbox), before);
 }
@@ -234,7 +238,7 @@ fn the_python_tool_set_is_converted_and_the_rest_is_named() {
         "{}",
         run.stderr
     );
-    let by_hand = "warning: .buildkite/bench.json:4: convert this command by hand";
+    let by_hand = "warning: .buildkite/bench.json:4: convert this by hand";
     assert!(run.stderr.contains(by_hand), "{}", run.stderr);
     let converted = bench
         .replace("pytest ci/test_benchmark.py -s", "{xtask} bench")
@@ -257,7 +261,7 @@ fn a_workspace_that_is_not_at_the_root_is_named_by_its_manifest() {
     let tests = format!("{{\"tests\": [{},\n{}]}}\n", test("staging"), test("other"));
     sandbox.write(".buildkite/custom.json", tests);
     let stderr = init(&sandbox, &["--yes"]).assert_code(0).stderr;
-    assert!(stderr.contains(".buildkite/custom.json:2: convert this command by hand"), "{stderr}");
+    assert!(stderr.contains(".buildkite/custom.json:2: convert this by hand"), "{stderr}");
     let converted = "\"command\": \"{xtask} coverage --manifest-path staging/Cargo.toml\"";
     assert!(sandbox.read(".buildkite/custom.json").contains(converted), "{stderr}");
 }
@@ -314,10 +318,72 @@ fn hooks_go_where_git_looks_for_them() {
     let run = init(&sandbox, &["--yes"]).assert_code(0);
     assert_eq!(sandbox.read(".git/hooks/commit-msg"), "#!/bin/sh\n");
     assert!(
-        run.stderr.contains("call rust-vmm-ci/ci-template/commit-msg from it"),
+        run.stderr.contains("add to it: cargo xtask commit-format --message-file \"$1\"\n"),
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn a_hook_that_is_a_link_or_cannot_run_is_seen() {
+    let sandbox = consumer();
+    let hook = sandbox.root().join(".git/hooks/commit-msg");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o644)).unwrap();
+    let drift = init(&sandbox, &["--check"]).assert_code(1).stdout;
+    assert_eq!(drift, ".git/hooks/commit-msg: lacks the permission to execute it\n");
+    init(&sandbox, &["--yes"]).assert_code(0);
+    init(&sandbox, &["--check"]).assert_code(0);
+
+    fs::remove_file(&hook).unwrap();
+    let template = "../../rust-vmm-ci/dependabot.yml";
+    std::os::unix::fs::symlink(template, &hook).unwrap();
+    for text in ["", "#!/bin/sh\n"] {
+        sandbox.write("rust-vmm-ci/dependabot.yml", text);
+        init(&sandbox, &["--yes", "--hooks"]).assert_code(0);
+        assert_eq!(sandbox.read("rust-vmm-ci/dependabot.yml"), text);
+    }
+
+    let sandbox = new_consumer();
+    sandbox.git(&["config", "core.hooksPath", "/dev/null"]);
+    init(&sandbox, &["--yes"]).assert_code(0);
+}
+
+#[test]
+fn an_edit_during_a_question_is_not_lost() {
+    let sandbox = new_consumer();
+    let config = "[net]\nretry = 1\n";
+    let edit = |question| {
+        if question == 5 {
+            sandbox.write(".cargo/config.toml", config);
+        }
+    };
+    let run = interactive_with(&sandbox, &["\n", "\n", "\n", "\n", "0\n", "\n"], edit);
+    run.assert_code(75);
+    assert_eq!(sandbox.read(".cargo/config.toml"), config);
+    assert!(!sandbox.root().join(".platform").exists());
+}
+
+#[test]
+fn what_a_link_leads_out_to_is_not_written() {
+    for (link, target) in
+        [(".cargo", "rust-vmm-ci"), (".github", "rust-vmm-ci"), (".cargo", "../beside")]
+    {
+        let sandbox = new_consumer();
+        fs::create_dir(sandbox.beside("beside")).unwrap();
+        std::os::unix::fs::symlink(target, sandbox.root().join(link)).unwrap();
+        let stderr = refused(&sandbox, &["--yes"]);
+        assert!(stderr.contains("is behind a symbolic link that leads out of"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_configuration_that_git_ignores_is_not_replaced() {
+    let sandbox = new_consumer();
+    let record = "{\"coverage_score\": 85.5}\n";
+    sandbox.write(".gitignore", "/target\n*.json\n").write("coverage_config_x86_64.json", record);
+    let run = sandbox.xtask(&["init", "--yes"]).assert_code(0);
+    assert_eq!(sandbox.read("coverage_config_x86_64.json"), record);
+    assert!(run.stderr.contains("  git add --force "), "{}", run.stderr);
 }
 
 #[test]
@@ -399,7 +465,7 @@ fn what_is_read_only_is_refused_before_anything_is_written() {
         fs::set_permissions(&of, fs::Permissions::from_mode(before.mode() & 0o555)).unwrap();
         let stderr = refused(&sandbox, &["--yes"]);
         fs::set_permissions(&of, before).unwrap();
-        assert!(stderr.ends_with("` is read-only\n"), "{stderr}");
+        assert!(stderr.ends_with("`: read-only\n"), "{stderr}");
     }
 }
 
@@ -417,8 +483,15 @@ fn a_directory_in_a_files_place_and_a_link_into_the_submodule_are_refused() {
     let link = sandbox.root().join(".github/dependabot.yml");
     std::os::unix::fs::symlink("../rust-vmm-ci/gone.yml", link).unwrap();
     expect![[r"
-        error: `.github/dependabot.yml` is a link into the submodule
-        help: remove the link, then run this again
+        warning: `.github/dependabot.yml` links to a file that the submodule no longer has
+        new file: .cargo/config.toml
+        new file: .platform
+        new file: coverage_config_x86_64.json
+        new file: coverage_config_aarch64.json
+        new file: .github/dependabot.yml
+        new file: .github/workflows/publish.yml
+        new file: .git/hooks/commit-msg
+        error: `.github/dependabot.yml` does not exist
     "]]
     .assert_eq(&refused(&sandbox, &["--yes"]));
 }
@@ -431,14 +504,20 @@ fn a_link_is_named_only_where_the_submodule_lost_its_file() {
         std::os::unix::fs::symlink(target, sandbox.root().join(link)).unwrap();
     }
     let stderr = init(&sandbox, &["--check"]).assert_code(1).stderr;
-    assert_eq!(stderr, "warning: `bad` links to a file that the submodule no longer has\n");
+    let warning = "warning: `bad` links to a file that the submodule no longer has\n";
+    assert!(stderr.starts_with(warning), "{stderr}");
 }
 
 #[test]
 fn without_the_submodule_it_says_how_to_get_it() {
     let stderr = refused(&Sandbox::new(), &["--yes"]);
-    assert!(stderr.starts_with("error: there is no rust-vmm-ci in `rust-vmm-ci`\n"), "{stderr}");
+    let error = "error: the submodule `rust-vmm-ci` is missing or empty\n";
+    assert!(stderr.starts_with(error), "{stderr}");
     assert!(stderr.contains("git submodule add https://"), "{stderr}");
+    let sandbox = new_consumer();
+    fs::remove_dir_all(sandbox.root().join("rust-vmm-ci")).unwrap();
+    let stderr = refused(&sandbox, &["--yes"]);
+    assert!(stderr.contains("`git submodule update --init rust-vmm-ci`"), "{stderr}");
 }
 
 #[test]
@@ -454,6 +533,7 @@ fn odd_paths_are_written_to_and_named() {
         "{config}"
     );
     assert!(run.stderr.contains(" .gitmodules 'my ci:x'\n"), "{}", run.stderr);
+    assert_eq!(init(&sandbox, &["--yes"]).assert_code(0).stderr, "nothing to change\n");
 
     let name = std::ffi::OsStr::from_bytes(b"\xff.json");
     let sandbox = new_consumer();
@@ -468,6 +548,11 @@ fn odd_paths_are_written_to_and_named() {
 
 /// `init` on a terminal, with these keys typed one after another.
 fn interactive(sandbox: &Sandbox, keys: &[&str]) -> Run {
+    interactive_with(sandbox, keys, |_| ())
+}
+
+/// As [`interactive`]; `before` gets the number of each question before its answer is typed.
+fn interactive_with(sandbox: &Sandbox, keys: &[&str], mut before: impl FnMut(usize)) -> Run {
     let line = format!("{} init", env!("CARGO_BIN_EXE_xtask"));
     let mut command = sandbox.command("script");
     let options = ["--quiet", "--return", "--command", &line, "/dev/null"];
@@ -482,6 +567,7 @@ fn interactive(sandbox: &Sandbox, keys: &[&str]) -> Run {
     while let Ok(count @ 1..) = stdout.read(&mut chunk) {
         shown.extend_from_slice(&chunk[..count]);
         if answered < String::from_utf8_lossy(&shown).matches("]: ").count() {
+            before(answered);
             answered += 1;
             stdin.write_all(keys.next().expect("no more questions than keys").as_bytes()).unwrap();
         }
