@@ -1,7 +1,7 @@
 //! Pure. What the user wants: the defaults, the options of the command line, and what is asked.
 
 use crate::cli::init::{Key, Mode};
-use crate::init::facts::{DEPENDABOT, Facts, PLATFORMS, PUBLISH};
+use crate::init::facts::{DEPENDABOT, Facts, PLATFORMS, PUBLISH, Place};
 use crate::plan::consumer::{MONTHLY, WEEKLY};
 use crate::plan::platform::Platform;
 use crate::text::Percent;
@@ -62,7 +62,7 @@ impl Answers {
             hooks: facts
                 .hook
                 .as_ref()
-                .is_some_and(|hook| has(&hook.path) || (!is_check && !hook.is_shared)),
+                .is_some_and(|hook| has(&hook.path) || (!is_check && hook.place != Place::Shared)),
             bootstrap: false,
             convert: None,
             overwrite: false,
@@ -132,7 +132,8 @@ impl Answers {
         }
         if let Some(hook) = facts.hook.as_ref().filter(|hook| !facts.files.contains_key(&hook.path))
         {
-            let shared = if hook.is_shared { ", shared with other repositories" } else { "" };
+            let shared =
+                if hook.place == Place::Shared { ", shared with other repositories" } else { "" };
             let text =
                 format!("install a hook that checks commit messages ({}{shared})?", hook.path);
             ask(Key::Hooks, text, yes_or_no(self.hooks));
@@ -230,7 +231,7 @@ mod tests {
         let mut facts = new_consumer();
         facts.hook = Some(Hook {
             path: "/h/hooks/commit-msg".to_owned(),
-            is_shared: true,
+            place: Place::Shared,
             ..Hook::default()
         });
         assert!(!Answers::defaults(&facts, Mode::Yes).hooks);

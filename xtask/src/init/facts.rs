@@ -23,8 +23,6 @@ pub(crate) struct Facts {
     pub(crate) is_publishable: bool,
     /// Git ignores cargo's build directory in every clone.
     pub(crate) ignores_target: bool,
-    /// The root has a manifest.
-    pub(crate) has_manifest: bool,
     /// The triple of this machine, where cargo builds for another target.
     pub(crate) host: Option<String>,
     /// Every file that git tracks or would track.
@@ -52,10 +50,18 @@ pub(crate) struct Hook {
     pub(crate) is_link: bool,
     /// It cannot be executed, so that git ignores it.
     pub(crate) is_idle: bool,
-    /// Git would track it.
-    pub(crate) is_in_tree: bool,
-    /// The directory is outside of the repository, for several of them.
-    pub(crate) is_shared: bool,
+    pub(crate) place: Place,
+}
+
+/// The directory of the hooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    #[default]
+    GitDir,
+    /// In the working tree, so that git tracks it.
+    Tree,
+    /// Outside of the repository, for several of them.
+    Shared,
 }
 
 pub(crate) const CONFIG: &str = ".cargo/config.toml";
@@ -179,7 +185,7 @@ impl Facts {
 
     /// Whether git would track a file: all but a hook in a directory of git's.
     pub(crate) fn is_in_tree(&self, path: &str) -> bool {
-        !self.is_hook(path) || self.hook.as_ref().is_some_and(|hook| hook.is_in_tree)
+        !self.is_hook(path) || self.hook.as_ref().is_some_and(|hook| hook.place == Place::Tree)
     }
 
     /// The options, with a space before them, that measure what is in a directory of the repository: a

@@ -215,7 +215,8 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
     let is_config = |path: &&String| consumer::coverage_architecture(path).is_some();
     let mut configs = facts.names.iter().filter(is_config).peekable();
     let is_elsewhere = configs.peek().is_some() && configs.all(|path| path.contains('/'));
-    if is_elsewhere || facts.names.contains("tests/coverage") || !facts.has_manifest {
+    if is_elsewhere || facts.names.contains("tests/coverage") || !facts.names.contains("Cargo.toml")
+    {
         return Vec::new();
     }
     // What was recorded for one architecture is the best guess for another.
@@ -374,7 +375,6 @@ mod tests {
             hook: Some(Hook { path: ".git/hooks/commit-msg".to_owned(), ..Hook::default() }),
             is_publishable: true,
             ignores_target: true,
-            has_manifest: true,
             ..Facts::default()
         }
     }
@@ -519,10 +519,10 @@ mod tests {
             let text = describe(&decide(facts, change).unwrap());
             text.lines().filter(|line| line.contains(".buildkite")).collect::<Vec<_>>().join("\n")
         };
-        expect![[r#"
+        expect![[r"
             .buildkite/p.yml: relies on the Python tool set, written
             .buildkite/b.json: relies on the Python tool set, written
-            .buildkite/c.json: relies on the Python tool set, written"#]]
+            .buildkite/c.json: relies on the Python tool set, written"]]
         .assert_eq(&former(&repository(&files), |_| ()));
         assert!(!former(&repository(&files), |it| it.convert = Some(false)).contains("written"));
         // Once this tool is in use, five minutes are what a description asks for.

@@ -22,7 +22,7 @@ use crate::host::files::{self, Replacement};
 use crate::host::git::Git;
 use crate::host::terminal;
 use crate::init::answers::{Answers, Question};
-use crate::init::facts::{Facts, Hook};
+use crate::init::facts::{Facts, Hook, Place};
 use crate::init::items::Item;
 use crate::inputs;
 use crate::outcome::Outcome;
@@ -113,8 +113,8 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     facts.cargo_config = CargoConfig::parse(facts.text(name)).map_err(|offset| {
         Rejected::from(Source::new(name, facts.text(name)).error(offset, "expected TOML"))
     })?;
-    facts.has_manifest = cx.project.root.join("Cargo.toml").exists();
-    let metadata = facts.has_manifest.then(|| inputs::metadata(cx, &cx.sh)).transpose()?;
+    let has_manifest = facts.names.contains("Cargo.toml");
+    let metadata = has_manifest.then(|| inputs::metadata(cx, &cx.sh)).transpose()?;
     let packages = metadata.unwrap_or_default().packages;
     facts.is_publishable = packages.iter().any(|package| package.is_publishable);
     let members = workspace::crates(packages, &cx.project.root).map_err(Rejected::new)?;
@@ -217,8 +217,11 @@ fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
         path: below.unwrap_or(&path).to_owned(),
         is_link: metadata.as_ref().is_some_and(fs::Metadata::is_symlink),
         is_idle: metadata.is_some_and(|it| it.permissions().mode() & 0o111 == 0),
-        is_in_tree: below.is_some() && !is_own,
-        is_shared: below.is_none() && !is_own,
+        place: match below {
+            _ if is_own => Place::GitDir,
+            Some(_) => Place::Tree,
+            None => Place::Shared,
+        },
     };
     // A path that is not text cannot be named; `/dev/null` in the directory's place is for no hooks.
     let is_usable = !path.contains(char::REPLACEMENT_CHARACTER)
