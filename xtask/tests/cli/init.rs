@@ -620,7 +620,8 @@ fn the_publishing_workflow_finds_the_crate_of_a_tag() {
     let script = lines.collect::<Vec<_>>().join("\n");
     let find = |tag: &str| {
         let mut command = sandbox.command("bash");
-        command.args(["-e", "-o", "pipefail", "-c", &script]).env("TAG", tag);
+        // As GitHub runs it with `shell: bash`.
+        command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", &script]).env("TAG", tag);
         let run = command.env("GITHUB_OUTPUT", "/dev/stderr").output().unwrap();
         (run.status.code(), String::from_utf8_lossy(&run.stderr).into_owned())
     };
@@ -637,4 +638,11 @@ fn the_publishing_workflow_finds_the_crate_of_a_tag() {
     for tag in ["v1.2.3", "p-v1.2.3", "b-v1.2.3", "a-v2"] {
         assert_eq!(find(tag).0, Some(1), "{tag}");
     }
+    // Another registry is not this workflow's.
+    let own = sandbox.read("a-v2/Cargo.toml") + "publish = [\"internal\"]\n";
+    sandbox.write("a-v2/Cargo.toml", own);
+    assert_eq!(find("a-v2-v1.2.3").0, Some(1));
+    assert_eq!(find("v1.2.3").1, "name=a\n");
+    sandbox.write("Cargo.toml", "[package\n");
+    assert!(!find("v1.2.3").1.contains("matches"), "cargo says what is wrong");
 }
