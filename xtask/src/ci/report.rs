@@ -142,9 +142,10 @@ pub(crate) fn outcome(reports: &[Report], is_ci: bool) -> Outcome {
     }
 }
 
-/// Whether any test ran to its end.
+/// Whether any test ran to its end and found something out.
 pub(crate) fn has_run(reports: &[Report]) -> bool {
-    reports.iter().any(|report| report.elapsed.is_some())
+    let is_determined = |report: &Report| !matches!(report.verdict, Verdict::Unavailable(_));
+    reports.iter().any(|report| report.elapsed.is_some() && is_determined(report))
 }
 
 /// The table of all tests. The share of the timeout is shown from a half on.
@@ -422,7 +423,10 @@ pub(crate) mod tests {
         assert_eq!(outcome(&[passed.clone(), missing.clone(), failed], false), Outcome::Fail);
         assert_eq!(outcome(&[passed.clone(), missing.clone()], false), Outcome::Pass);
         assert_eq!(outcome(&[passed.clone(), missing.clone()], true), Outcome::Unavailable);
-        assert_eq!(outcome(&[missing], false), Outcome::Unavailable);
+        assert_eq!(outcome(std::slice::from_ref(&missing), false), Outcome::Unavailable);
+        // It ran, and its own exit status was 75.
+        let undetermined = Report { elapsed: Some(Duration::ZERO), ..missing };
+        assert_eq!(outcome(&[undetermined], false), Outcome::Unavailable);
         assert_eq!(outcome(&[soft, passed], true), Outcome::Pass);
         let skipped = report("e", Verdict::Skipped("x".to_owned()), None);
         assert_eq!(outcome(&[], true), Outcome::Unavailable);
