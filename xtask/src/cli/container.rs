@@ -1,6 +1,7 @@
 //! Pure. `container`: usage and options.
 
 use std::ffi::OsString;
+use std::path::{Component, PathBuf};
 
 use crate::cli::args::Args;
 use crate::cli::ci;
@@ -10,7 +11,7 @@ pub(crate) const USAGE: &str = "\
 Runs a command in the container image of the CI, with this repository as its working directory.
 
 Usage: cargo xtask container [options] [[--] command [argument ...]]
-       cargo xtask ci --container [options] [test ...]
+       cargo xtask ci --container [options] [options of ci] [test ...]
 
 Without a command it runs a shell. The exit code is that of the command. Named volumes hold the
 cargo registry and the target directory, so that the next run is warm; every file that the command
@@ -64,6 +65,16 @@ pub(crate) const ENGINES: [&str; 2] = ["docker", "podman"];
 ///
 /// Rejects unknown options and engines (exit code 2).
 pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
+    let options = parse_options(&mut args)?;
+    let task = match args.positional()? {
+        words if words.is_empty() => Task::Shell,
+        words => Task::Command(words),
+    };
+    Ok(Options { task, ..options })
+}
+
+/// Takes the options about the container.
+fn parse_options(args: &mut Args) -> Result<Options, Rejected> {
     let engines = ENGINES.map(|program| (program, program));
     Ok(Options {
         engine: args.choice("--engine", "container engine", &engines)?,
@@ -73,22 +84,30 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
         privileged: args.switch("--privileged")?,
         ssh: args.switch("--ssh")?,
         dry_run: args.switch("--dry-run")?,
-        task: match args.positional()? {
-            words if words.is_empty() => Task::Shell,
-            words => Task::Command(words),
-        },
+        task: Task::default(),
     })
 }
 
-/// Parses the arguments of `ci --container`, without `--container`.
+/// Parses the arguments of `ci --container`, without `--container`: those of both commands.
 ///
 /// # Errors
 ///
-/// Rejects what `ci` does, before a container starts (exit code 2).
-pub(crate) fn parse_ci(args: Args) -> Result<Options, Rejected> {
+/// Rejects what `ci` does, before a container starts, and reports that would be lost with it (exit
+/// code 2).
+pub(crate) fn parse_ci(mut args: Args) -> Result<Options, Rejected> {
+    let options = parse_options(&mut args)?;
     let task = Task::Ci(args.texts_as_given()?);
-    ci::parse(args)?;
-    Ok(Options { task, ..Options::default() })
+    let report = ci::parse(args)?.report;
+    let is_lost = |dir: &PathBuf| {
+        let mut parts = dir.components();
+        !matches!(parts.next(), Some(Component::Normal(first)) if first != "target")
+            || parts.any(|part| part == Component::ParentDir)
+    };
+    if report.as_ref().is_some_and(is_lost) {
+        let message = "with `--container`, `--report` takes a directory below the root";
+        return Err(Rejected::new(message).help("`target/` is a volume of the container"));
+    }
+    Ok(Options { task, ..options })
 }
 
 #[cfg(test)]
@@ -108,6 +127,21 @@ mod tests {
             words("--ssh -- cargo build --release"),
             command(&["cargo", "build", "--release"])
         );
+    }
+
+    #[test]
+    fn ci_takes_the_options_of_both() {
+        let parse_words = words_parser(parse_ci, ci::USAGE);
+        let options =
+            parse_words("--engine podman style --image i:1 --report out --jobs 2").unwrap();
+        assert_eq!((options.engine, options.image.as_deref()), (Some("podman"), Some("i:1")));
+        let words = ["style", "--report", "out", "--jobs", "2"].map(str::to_owned);
+        assert_eq!(options.task, Task::Ci(words.to_vec()));
+        for lost in ["/tmp/x", "../x", "a/../../x", "target/x"] {
+            let error = parse_words(&format!("--report {lost}")).unwrap_err();
+            assert!(error.contains("below the root"), "{error}");
+        }
+        assert!(parse_words("--jobs many").unwrap_err().contains("--jobs"));
     }
 
     #[test]
