@@ -4,21 +4,21 @@ use crate::cli::args::Args;
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
-Makes this repository a consumer of rust-vmm-ci, or brings one up to date.
+Sets up rust-vmm-ci in this repository, or brings the setup up to date.
 
 Usage: cargo xtask init [options]
 
-On a terminal it asks what it cannot find out, shows the changes and asks before it writes. It never
-replaces files that you wrote without asking, and never takes over an existing alias.
+On a terminal it asks for what it cannot detect, shows the changes, and asks for confirmation. It
+never replaces files that you wrote without asking, and never takes over an existing alias.
 
 Modes:
       --yes                       ask nothing: take the defaults and write
       --dry-run                   print the changes as a patch and write nothing
-      --check                     write nothing; exit 1 and name each file that is missing, that is
-                                  of an older template, or that is an edited copy of a template
+      --check                     write nothing; list files that are missing, outdated or edited,
+                                  and exit with 1 if there are any
 
 Answers:
-      --alias NAME                cargo's name for this tool (default: xtask, or ci-xtask if taken)
+      --alias NAME                name of the cargo alias (default: xtask, or ci-xtask if taken)
       --platforms LIST            for `.platform`, separated by commas (default: x86_64,aarch64)
       --coverage-score SCORE|measure
                                   for a new coverage configuration (default: measure)
@@ -95,7 +95,7 @@ pub(crate) fn parse(mut args: Args) -> Result<Options, Rejected> {
     {
         match (args.switch(name)?, mode) {
             (false, _) => (),
-            // A script that always says `--yes` may ask for a rehearsal.
+            // A script that always says `--yes` may ask for a dry run.
             (true, Mode::Ask | Mode::Yes) => mode = given,
             (true, _) => return args.error("`--check` contradicts `--dry-run`"),
         }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rehearsal_wins_over_yes_and_two_modes_contradict() {
+    fn a_dry_run_wins_over_yes_and_two_modes_contradict() {
         assert_eq!(parse_words("--yes --dry-run").unwrap().mode, Mode::DryRun);
         assert_eq!(parse_words("--check --yes").unwrap().mode, Mode::Check);
         assert!(parse_words("--check --dry-run").unwrap_err().contains("contradicts"));

@@ -43,7 +43,7 @@ pub(crate) struct Question {
 }
 
 impl Answers {
-    /// What `--yes` does. A check wants nothing that is a choice and was not made.
+    /// What `--yes` does. With `--check`, optional files that do not exist are not expected.
     pub(crate) fn defaults(facts: &Facts, mode: Mode) -> Answers {
         let is_check = mode == Mode::Check;
         let has = |name: &str| facts.files.contains_key(name);
@@ -74,7 +74,7 @@ impl Answers {
     /// # Errors
     ///
     /// Rejects every value that cannot be used, with its option (exit code 2).
-    pub(crate) fn take(&mut self, facts: &Facts, given: &[(Key, String)]) -> Result<(), Rejected> {
+    pub(crate) fn apply(&mut self, facts: &Facts, given: &[(Key, String)]) -> Result<(), Rejected> {
         let problem = |(key, text): &(Key, String)| {
             let problem = self.set(facts, *key, text).err()?;
             let (name, _) = Key::NAMED.iter().find(|(_, it)| it == key)?;
@@ -111,7 +111,7 @@ impl Answers {
         };
         let yes_or_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
         if facts.alias().is_none() && self.alias != "xtask" {
-            let text = "`cargo xtask` is taken here; name of the alias for this tool";
+            let text = "name of the cargo alias for this tool (`xtask` is taken)";
             ask(Key::Alias, text.to_owned(), self.alias.clone());
         }
         if self.platforms.is_some() {
@@ -151,7 +151,7 @@ fn platforms(text: &str) -> Result<Vec<Platform>, String> {
             platforms.push(platform);
         }
     }
-    if platforms.is_empty() { Err("no platform is named".to_owned()) } else { Ok(platforms) }
+    if platforms.is_empty() { Err("no platform given".to_owned()) } else { Ok(platforms) }
 }
 
 fn score(text: &str) -> Result<Option<String>, String> {
@@ -248,13 +248,13 @@ mod tests {
             (Key::Alias, "a b"),
         ];
         let given = given.map(|(key, text)| (key, text.to_owned()));
-        let problems = Answers::defaults(&facts, Mode::Yes).take(&facts, &given).unwrap_err();
+        let problems = Answers::defaults(&facts, Mode::Yes).apply(&facts, &given).unwrap_err();
         expect_test::expect![[r"
             error: `--platforms`: unknown platform `x86-64`, did you mean `x86_64`?
             error: `--coverage-score`: expected `measure` or a number from 0 to 100, not `101`
             error: `--dependabot`: unknown interval `daily`, expected one of `weekly`, `monthly` or `none`
             error: `--hooks`: expected `yes` or `no`, not `perhaps`
-            error: `--alias`: `a b` cannot be the name of an alias"]]
+            error: `--alias`: invalid alias name `a b`"]]
         .assert_eq(&problems.to_string());
     }
 

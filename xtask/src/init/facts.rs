@@ -36,7 +36,7 @@ pub(crate) struct Facts {
     /// Files whose text the submodule's history has.
     pub(crate) older: BTreeSet<String>,
     pub(crate) cargo_config: CargoConfig,
-    /// What cargo itself knows by name.
+    /// Cargo's subcommands.
     pub(crate) commands: BTreeSet<String>,
     pub(crate) hook: Option<Hook>,
 }
@@ -113,7 +113,7 @@ fn publishes(workflow: &str) -> bool {
 }
 
 impl Facts {
-    /// The alias that calls this tool already.
+    /// The existing alias that runs this tool.
     pub(crate) fn alias(&self) -> Option<&str> {
         let manifests = ["xtask/Cargo.toml", "Cargo.toml"];
         let manifests = manifests.map(|manifest| format!("{}/{manifest}", self.checkout));
@@ -131,10 +131,10 @@ impl Facts {
         let taken = self.cargo_config.aliases.iter().find(|(it, _)| it == name);
         Err(match (self.alias(), taken) {
             (Some(ours), _) if ours == name => return Ok(name.to_owned()),
-            (Some(ours), _) => format!("`cargo {ours}` calls this tool already"),
-            (None, Some((_, line))) => format!("`cargo {name}` is an alias already (`{line}`)"),
-            _ if !is_name => format!("`{name}` cannot be the name of an alias"),
-            _ if self.commands.contains(name) => format!("`cargo {name}` is a command of cargo"),
+            (Some(ours), _) => format!("the alias `{ours}` already runs this tool"),
+            (None, Some((_, line))) => format!("the alias `{name}` already exists (`{line}`)"),
+            _ if !is_name => format!("invalid alias name `{name}`"),
+            _ if self.commands.contains(name) => format!("`{name}` is a cargo subcommand"),
             _ => return Ok(name.to_owned()),
         })
     }
@@ -288,9 +288,9 @@ mod tests {
         let mut facts = with_config("[alias]\nb = \"build\"\n");
         facts.commands.insert("build".to_owned());
         let problem = |name: &str| facts.alias_named(name).unwrap_err();
-        assert_eq!(problem("b"), "`cargo b` is an alias already (`build`)");
-        assert_eq!(problem("build"), "`cargo build` is a command of cargo");
-        assert_eq!(problem("a b"), "`a b` cannot be the name of an alias");
+        assert_eq!(problem("b"), "the alias `b` already exists (`build`)");
+        assert_eq!(problem("build"), "`build` is a cargo subcommand");
+        assert_eq!(problem("a b"), "invalid alias name `a b`");
         assert_eq!(facts.alias_named("ci-xtask").unwrap(), "ci-xtask");
     }
 

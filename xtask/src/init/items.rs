@@ -1,4 +1,4 @@
-//! Pure. What each file is, and what becomes of it.
+//! Pure. Compares each file with what it should be, and decides its new content.
 
 use std::fmt;
 
@@ -51,8 +51,8 @@ impl fmt::Display for State {
             State::Lacks(what) => return write!(f, "lacks {what}"),
             State::Older => "older template",
             State::Edited => "edited by you",
-            State::Own => "your own",
-            State::Other => "differs from the options of this run",
+            State::Own => "not from the template",
+            State::Other => "differs from the given options",
             State::Former { .. } => "relies on the Python tool set",
         })
     }
@@ -68,7 +68,7 @@ impl Item {
 ///
 /// # Errors
 ///
-/// Rejects files that cannot be read as what they are, or changed without doubt (exit code 2).
+/// Rejects files with invalid content, and those that cannot be changed safely (exit code 2).
 pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejected> {
     let found = Diagnostics::default();
     let mut items = Vec::new();
@@ -127,7 +127,7 @@ fn config(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Item {
     let text = with_alias_line(facts.text(path), &line, &format!("{header}{line}\n"));
     if text.is_none() {
         let message = format!(
-            "cannot add the alias `{name}` to `{path}`, which has no plain `[alias]` table"
+            "cannot add the alias `{name}` to `{path}`: its aliases are not in an `[alias]` table"
         );
         let help = format!("add it to the alias table by hand, then run this again: {line}");
         found.push(Diagnostic::error(message).help(help));
@@ -444,8 +444,8 @@ mod tests {
         let kept = files(&decide(&facts, |_| ()).unwrap());
         expect![[r"
             .github/dependabot.yaml: edited by you, left
-            .github/workflows/publish.yml: your own, left
-            .git/hooks/commit-msg: your own, left"]]
+            .github/workflows/publish.yml: not from the template, left
+            .git/hooks/commit-msg: not from the template, left"]]
         .assert_eq(&kept);
         let replaced = files(&decide(&facts, |answers| answers.overwrite = true).unwrap());
         assert_eq!(replaced, kept.replace("left", "written"));
@@ -491,7 +491,7 @@ mod tests {
             &facts,
             |_| (),
             &expect![[r#"
-                error: cannot add the alias `xtask` to `.cargo/config.toml`, which has no plain `[alias]` table
+                error: cannot add the alias `xtask` to `.cargo/config.toml`: its aliases are not in an `[alias]` table
                 help: add it to the alias table by hand, then run this again: xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
                 error: `.github/dependabot.yml` is behind a symbolic link that leads out of the repository's own files
                 help: remove the link, then run this again

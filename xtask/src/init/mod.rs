@@ -1,4 +1,4 @@
-//! `init`: makes a repository a consumer, or brings one up to date.
+//! `init`: sets up a repository as a consumer, or brings its setup up to date.
 
 pub(crate) mod answers;
 pub(crate) mod facts;
@@ -41,11 +41,11 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         );
     }
     if !cx.project.subdirectory().as_os_str().is_empty() {
-        terminal::note(&format!("the root of the repository is `{}`", cx.project.root.display()));
+        terminal::note(&format!("using the repository root `{}`", cx.project.root.display()));
     }
     let facts = load(cx)?;
     let mut answers = Answers::defaults(&facts, options.mode);
-    answers.take(&facts, &options.answers)?;
+    answers.apply(&facts, &options.answers)?;
     if options.mode == Mode::Ask {
         for question in answers.questions(&facts, &options.answers) {
             ask(&facts, &mut answers, &question)?;
@@ -63,17 +63,16 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     }
     match options.mode {
         Mode::Check => Ok(check(&items)?),
-        Mode::DryRun => rehearse(cx, &facts, &answers, &items),
+        Mode::DryRun => dry_run(cx, &facts, &answers, &items),
         Mode::Ask | Mode::Yes => act(cx, options.mode, &facts, &answers, &items),
     }
 }
 
-/// Reads what the repository is.
+/// Reads the present state of the repository.
 ///
 /// # Errors
 ///
-/// Rejects a repository without the submodule, and files that cannot be read as what they are (exit
-/// code 2). Fails if git or cargo cannot be started (exit code 75).
+/// Rejects a repository without the submodule, and files with invalid content (exit code 2). Fails if git or cargo cannot be started (exit code 75).
 fn load(cx: &Context) -> anyhow::Result<Facts> {
     let checkout = checkout(cx)?;
     let mut facts = Facts {
@@ -97,21 +96,21 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     paths.extend(Platform::ALL.map(|it| format!("coverage_config_{it}.json")));
     let (root, checkout) = (files::resolved(root), files::resolved(&root.join(&facts.checkout)));
     for path in &paths {
-        let target = files::resolved(&root.join(path));
+        let path_there = root.join(path);
+        let target = files::link_target(&path_there);
+        let target = target.unwrap_or_else(|| files::resolved(&path_there));
         let is_inside = target.starts_with(&root) || facts.is_hook(path);
         if !is_inside || target.starts_with(&checkout) {
             facts.elsewhere.insert(path.clone());
         }
     }
-    // A link that leads nowhere has no text.
-    paths.retain(|path| files::link_target(&root.join(path)).is_none_or(|to| to.exists()));
     for path in paths {
         let text = read(cx, &facts, &path)?;
         facts.files.extend(text.map(|text| (path, text)));
     }
     let name = facts.config_name();
     facts.cargo_config = CargoConfig::parse(facts.text(name)).map_err(|offset| {
-        Rejected::from(Source::new(name, facts.text(name)).error(offset, "expected TOML"))
+        Rejected::from(Source::new(name, facts.text(name)).error(offset, "invalid TOML"))
     })?;
     let has_manifest = facts.names.contains("Cargo.toml");
     let metadata = has_manifest.then(|| inputs::metadata(cx, &cx.sh)).transpose()?;
@@ -133,9 +132,12 @@ fn load(cx: &Context) -> anyhow::Result<Facts> {
     Ok(facts)
 }
 
-/// Reads a file that need not exist. What git, its hooks and workflows take is no text in UTF-8 always.
+/// Reads a file that need not exist. Git, hooks and workflows do not require UTF-8.
 fn read(cx: &Context, facts: &Facts, path: &str) -> anyhow::Result<Option<String>> {
     let file = cx.project.root.join(path);
+    if files::link_target(&file).is_some_and(|target| !target.exists()) {
+        return Ok(None);
+    }
     let is_any = facts.is_hook(path) || path == facts::GITIGNORE || path.starts_with(".github/");
     let bytes = is_any.then(|| files::read_bytes(&file, path).ok()).flatten();
     match bytes {
@@ -144,11 +146,15 @@ fn read(cx: &Context, facts: &Facts, path: &str) -> anyhow::Result<Option<String
     }
 }
 
-/// Where the submodule is, which has to be there.
+/// Returns the path of the submodule.
+///
+/// # Errors
+///
+/// Rejects a repository without it, and rust-vmm-ci itself (exit code 2).
 fn checkout(cx: &Context) -> anyhow::Result<String> {
     if cx.project.is_own_consumer() {
         bail!(
-            Rejected::new("this is the repository of rust-vmm-ci itself")
+            Rejected::new("this is the rust-vmm-ci repository itself")
                 .help("run this from the root of the repository that has it as a submodule")
         );
     }
@@ -176,7 +182,7 @@ fn names(cx: &Context, facts: &mut Facts) -> anyhow::Result<()> {
         let Ok(name) = std::str::from_utf8(name) else {
             let name = String::from_utf8_lossy(name).into_owned();
             if facts::is_read(&name) {
-                bail!(Rejected::new(format!("the name of the file `{name}` is not UTF-8 text")));
+                bail!(Rejected::new(format!("the file name `{name}` is not valid UTF-8")));
             }
             continue;
         };
@@ -251,7 +257,7 @@ fn check(items: &[Item]) -> anyhow::Result<Outcome> {
 }
 
 /// Prints the changes in the form that `git apply` takes.
-fn rehearse(
+fn dry_run(
     cx: &Context,
     facts: &Facts,
     answers: &Answers,
@@ -262,11 +268,11 @@ fn rehearse(
     let patch = patch(cx, facts, in_tree)?;
     terminal::write_data(|out| Ok(out.write_all(&patch)?))?;
     for item in outside {
-        terminal::say(&format!("not in the patch: {}", item.path));
+        terminal::say(&format!("note: not part of the patch: {}", item.path));
     }
     if items::unmeasured(facts, answers, items).is_some() {
         terminal::say(
-            "not in the patch: the line coverage, which is measured when this is written",
+            "note: not part of the patch: the line coverage, which is measured afterwards",
         );
     }
     Ok(Outcome::Pass)
@@ -389,7 +395,7 @@ fn may_write() -> anyhow::Result<bool> {
 
 fn answer(prompt: &str) -> anyhow::Result<String> {
     let line = terminal::ask(prompt)?;
-    line.ok_or_else(|| Rejected::new("no answer; nothing was written").into())
+    line.ok_or_else(|| Rejected::new("unexpected end of input; nothing was written").into())
 }
 
 /// The difference that some items make, each file by its name below the root.

@@ -52,23 +52,24 @@ pub(crate) fn warnings(
     }
     if let Some((file, release)) = facts.old_toolchain(needed) {
         warnings.push(format!(
-            "`{file}` pins Rust {release}, but this tool needs {needed}: update it, or set \
-             `RUSTUP_TOOLCHAIN=stable` for every call, in CI too"
+            "`{file}` pins Rust {release}, but this tool requires {needed}: update it, or set \
+             `RUSTUP_TOOLCHAIN=stable` for every call, in the pipeline's settings too"
         ));
     }
     if let Some(host) = facts.host.as_ref().filter(|_| facts.alias().is_none()) {
         warnings.push(format!(
-            "`build.target` is not the host, so the alias names `{host}`: it does not work on \
-             other architectures; with cargo 1.91 or newer `--target host-tuple` does"
+            "`build.target` differs from the host, so the alias passes `--target {host}` and works on \
+             this architecture only; with cargo 1.91 or newer, use `--target host-tuple`"
         ));
     }
     if !facts.names.contains(".gitmodules") {
         let checkout = &facts.checkout;
-        warnings
-            .push(format!("`{checkout}` is not a submodule: CI and other clones do not get it"));
+        warnings.push(format!(
+            "`{checkout}` is not in `.gitmodules`: CI and other clones will not have it"
+        ));
     }
     for (path, _) in facts.links.iter().filter(|(_, leads_to_file)| !**leads_to_file) {
-        warnings.push(format!("`{path}` links to a file that the submodule no longer has"));
+        warnings.push(format!("`{path}` is a dangling symbolic link into the submodule"));
     }
     warnings.extend(items.iter().flat_map(|item| remarks(facts, &answers.alias, item)));
     let publishers = facts.publishers();
@@ -77,7 +78,9 @@ pub(crate) fn warnings(
         warnings.push(format!("other workflows publish crates too: {others}"));
     } else if publishers.len() > 1 {
         let count = publishers.len();
-        warnings.push(format!("{count} workflows publish; `--publish` writes one for all crates"));
+        warnings.push(format!(
+            "{count} workflows publish crates; `--publish` adds one for all of them"
+        ));
     }
     warnings
 }
@@ -262,10 +265,10 @@ mod tests {
         expect![[r"
             `--coverage-score` has no effect: the file exists already
             `--dependabot` has no effect: the file exists already
-            `rust-toolchain` pins Rust 1.74, but this tool needs 1.89: update it, or set `RUSTUP_TOOLCHAIN=stable` for every call, in CI too
-            `build.target` is not the host, so the alias names `x86_64-unknown-linux-gnu`: it does not work on other architectures; with cargo 1.91 or newer `--target host-tuple` does
-            `rust-vmm-ci` is not a submodule: CI and other clones do not get it
-            `CI.md` links to a file that the submodule no longer has
+            `rust-toolchain` pins Rust 1.74, but this tool requires 1.89: update it, or set `RUSTUP_TOOLCHAIN=stable` for every call, in the pipeline's settings too
+            `build.target` differs from the host, so the alias passes `--target x86_64-unknown-linux-gnu` and works on this architecture only; with cargo 1.91 or newer, use `--target host-tuple`
+            `rust-vmm-ci` is not in `.gitmodules`: CI and other clones will not have it
+            `CI.md` is a dangling symbolic link into the submodule
             `.github/dependabot.yml` was not made from the template; `--overwrite` replaces it; without a `gitsubmodule` entry Dependabot does not update rust-vmm-ci
             `a` is an edited copy of the template; `--overwrite` replaces it
             b.json:3: convert this by hand, see rust-vmm-ci/docs/migration.md

@@ -121,7 +121,7 @@ fn a_second_run_changes_nothing_and_a_check_passes() {
 }
 
 #[test]
-fn a_rehearsal_prints_a_patch_and_writes_nothing() {
+fn a_dry_run_prints_a_patch_and_writes_nothing() {
     let sandbox = new_consumer();
     sandbox.write(".cargo/config.toml", "[alias]\nb = \"build\"\n");
     let before = tree(&sandbox);
@@ -205,7 +205,7 @@ fn an_alias_of_that_name_stays_and_ours_gets_another() {
     );
     init(&sandbox, &["--check"]).assert_code(0);
     let run = init(&sandbox, &["--yes", "--alias", "other"]).assert_code(2);
-    let error = "error: `--alias`: `cargo ci-xtask` calls this tool already\n";
+    let error = "error: `--alias`: the alias `ci-xtask` already runs this tool\n";
     assert!(run.stderr.ends_with(error), "{}", run.stderr);
 
     sandbox.write(".cargo/config.toml", "");
@@ -223,7 +223,7 @@ fn where_cargo_builds_for_another_target_the_alias_names_the_host() {
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let config = sandbox.read(".cargo/config.toml");
     assert!(config.contains(&format!("xtask = \"run --target {host} --locked")), "{config}");
-    assert!(run.stderr.contains("`build.target` is not the host"), "{}", run.stderr);
+    assert!(run.stderr.contains("`build.target` differs from the host"), "{}", run.stderr);
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn the_root_is_found_from_below_and_said() {
     let output = command.args(["init", "--yes"]).current_dir(sandbox.root().join("src")).output();
     let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
     let root = fs::canonicalize(sandbox.root()).unwrap();
-    let line = format!("the root of the repository is `{}`\n", root.display());
+    let line = format!("using the repository root `{}`\n", root.display());
     assert!(stderr.starts_with(&line), "{stderr}");
     assert!(sandbox.root().join(".platform").exists());
 }
@@ -421,7 +421,7 @@ fn files_that_do_not_parse_are_named_with_their_line() {
     let sandbox = new_consumer();
     sandbox.write(".cargo/config.toml", "[alias]\nb\n");
     expect![[r"
-        .cargo/config.toml:2:1: error: expected TOML
+        .cargo/config.toml:2:1: error: invalid TOML
          2 | b
            | ^
     "]]
@@ -449,7 +449,7 @@ fn a_table_that_is_not_plain_gets_its_line_by_hand() {
     let sandbox = new_consumer();
     sandbox.write(".cargo/config.toml", "alias = { b = \"build\" }\n");
     expect![[r#"
-        error: cannot add the alias `xtask` to `.cargo/config.toml`, which has no plain `[alias]` table
+        error: cannot add the alias `xtask` to `.cargo/config.toml`: its aliases are not in an `[alias]` table
         help: add it to the alias table by hand, then run this again: xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
     "#]]
     .assert_eq(&refused(&sandbox, &["--yes"]));
@@ -483,15 +483,8 @@ fn a_directory_in_a_files_place_and_a_link_into_the_submodule_are_refused() {
     let link = sandbox.root().join(".github/dependabot.yml");
     std::os::unix::fs::symlink("../rust-vmm-ci/gone.yml", link).unwrap();
     expect![[r"
-        warning: `.github/dependabot.yml` links to a file that the submodule no longer has
-        new file: .cargo/config.toml
-        new file: .platform
-        new file: coverage_config_x86_64.json
-        new file: coverage_config_aarch64.json
-        new file: .github/dependabot.yml
-        new file: .github/workflows/publish.yml
-        new file: .git/hooks/commit-msg
-        error: `.github/dependabot.yml` does not exist
+        error: `.github/dependabot.yml` is behind a symbolic link that leads out of the repository's own files
+        help: remove the link, then run this again
     "]]
     .assert_eq(&refused(&sandbox, &["--yes"]));
 }
@@ -504,7 +497,7 @@ fn a_link_is_named_only_where_the_submodule_lost_its_file() {
         std::os::unix::fs::symlink(target, sandbox.root().join(link)).unwrap();
     }
     let stderr = init(&sandbox, &["--check"]).assert_code(1).stderr;
-    let warning = "warning: `bad` links to a file that the submodule no longer has\n";
+    let warning = "warning: `bad` is a dangling symbolic link into the submodule\n";
     assert!(stderr.starts_with(warning), "{stderr}");
 }
 
@@ -541,7 +534,7 @@ fn odd_paths_are_written_to_and_named() {
     fs::write(sandbox.root().join(".buildkite").join(name), "{}").unwrap();
     let stderr = refused(&sandbox, &["--yes"]);
     assert!(
-        stderr.contains("the name of the file `.buildkite/\u{fffd}.json` is not UTF-8 text"),
+        stderr.contains("the file name `.buildkite/\u{fffd}.json` is not valid UTF-8"),
         "{stderr}"
     );
 }
