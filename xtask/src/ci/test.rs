@@ -15,10 +15,12 @@ use crate::ci::local_step::LocalStep;
 use crate::ci::report::{Report, Shown};
 use crate::ci::schedule::{Schedule, musl_doctests};
 use crate::ci::verdict::{Ended, Verdict};
+use crate::cli;
 use crate::cli::ci::Options;
 use crate::context::Context;
 use crate::host::process::Process;
 use crate::host::{files, lock, supervision, terminal};
+use crate::inputs;
 use crate::text::sanitize;
 use crate::text::shell as shell_text;
 use crate::tools::Installer;
@@ -68,8 +70,9 @@ impl Test<'_> {
         let mut installer = Installer::new(cx);
         installer.may_install = !session.options.no_install;
         installer.ensure_all(&needs).map_err(|missing| {
-            let fix = missing.help.map(|help| format!("; {help}")).unwrap_or_default();
-            Verdict::Unavailable(missing.message + &fix)
+            let hint = missing.help.map(|help| format!("help: {help}")).unwrap_or_default();
+            let hint = cli::error_under(inputs::own_alias_or_usual, &hint);
+            Verdict::Unavailable(missing.message + &hint.replacen("help: ", "; ", 1))
         })?;
         let log = Log::create(session.logs, &step.label);
         Ok((needs, log.map_err(|error| Verdict::Unavailable(format!("{error:#}")))?))

@@ -525,6 +525,19 @@ fn a_run_of_no_test_is_no_verdict_in_ci() {
 }
 
 #[test]
+fn the_fix_of_a_reason_names_the_alias() {
+    let mut sandbox = sandbox(r#"{"test_name": "audit", "command": "{xtask} audit"}"#);
+    sandbox.set("CARGO_HOME", sandbox.beside("home").to_str().unwrap());
+    sandbox.stub("cargo-audit", "echo cargo-audit 0.22.0");
+    let manifest = crate::support::checkout().join("xtask/Cargo.toml");
+    let alias = format!("[alias]\nci-xtask = \"run --manifest-path {} --\"\n", manifest.display());
+    sandbox.write(".cargo/config.toml", alias);
+    sandbox.write(".cargo/audit.toml", "[database]\nurl = \"https://127.0.0.1:1/db.git\"\n");
+    let run = ci(&sandbox, &[]).assert_code(75);
+    assert!(run.stdout.contains("`cargo ci-xtask audit --offline`"), "{}", run.stdout);
+}
+
+#[test]
 fn without_cargo_a_test_that_needs_it_is_unavailable() {
     let sandbox = sandbox(r#"{"test_name": "doc", "command": "cargo doc"}"#);
     for program in ["sh", "git"] {
