@@ -1,7 +1,7 @@
 //! Pure. `completions`: usage, options, and the scripts, made from the table of commands.
 
-use crate::cli::Command;
 use crate::cli::args::Args;
+use crate::cli::{Command, help_under};
 use crate::text::diagnostic::Rejected;
 use crate::text::nearest;
 use crate::text::shell;
@@ -50,12 +50,13 @@ pub(crate) fn script<J>(template: &str, commands: &[Command<J>], alias: &str) ->
     let tests = format!(
         r#"cargo {name} ci --list --json 2> /dev/null | sed -n 's/^ *"test_name": "\(.*\)",$/\1/p'"#
     );
+    let rows = help_under(alias, &rows(commands).join("\n"));
     template
         .replace("{alias}", alias)
         .replace("{name}", name)
         .replace("{id}", &id)
         .replace("{tests}", &tests)
-        .replace("{rows}", &shell::quote_always(&rows(commands).join("\n")))
+        .replace("{rows}", &shell::quote_always(&rows))
 }
 
 /// The table that the scripts read, a row each: `command|word|values|description`. A row without a
