@@ -92,7 +92,7 @@ const COMMANDS: [Command<Job>; 10] = [
     },
     Command {
         name: "doctor",
-        summary: "find problems of tools and configuration, with fixes",
+        summary: "check tools and configuration",
         usage: cli::doctor::USAGE,
         parse: |args| Ok(job(cli::doctor::parse(args)?, doctor::run)),
     },

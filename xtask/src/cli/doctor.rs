@@ -8,17 +8,17 @@ Checks tools and configuration, and reports what is wrong before CI does.
 
 Usage: cargo xtask doctor [options]
 
-Each finding comes with its file and line, and with the fix where one is known. Errors exit with 1;
-warnings and information with 0. Only `--fix` uses the network.
+Each finding has its file and line, and the fix if one is known. Exits with 1 if there are errors;
+warnings and information do not fail. Only `--fix` uses the network.
 
 Options:
-      --fix                       install the missing tools that the tests of this machine need
+      --fix                       install missing tools that this machine's tests need
       --json                      print the findings as JSON
-      --codeowners [MONTHS]       check nothing and list the code owners without a commit, review
+      --codeowners [MONTHS]       instead of checking, list code owners without a commit, review
                                   or sign-off in this clone's history for that long (default: 12)
 ";
 
-/// What `doctor` was asked for.
+/// The options of `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) json: bool,
@@ -53,7 +53,7 @@ fn months(args: &Args, text: &str) -> Result<u32, Rejected> {
     match text.parse::<u32>() {
         // Longer than git exists.
         Ok(months) if (1..=1200).contains(&months) => Ok(months),
-        _ => args.error(format!("`--codeowners` takes a number of months from 1, not `{text}`")),
+        _ => args.error(format!("invalid number of months `{text}`, expected 1 to 1200")),
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         let parse_words = words_parser(parse, USAGE);
         for value in ["0", "x", "-1", "1.5", "99999"] {
             let error = parse_words(&format!("--codeowners={value}")).unwrap_err();
-            assert!(error.contains(&format!("not `{value}`")), "{error}");
+            assert!(error.contains(&format!("invalid number of months `{value}`")), "{error}");
         }
         assert!(parse_words("file").unwrap_err().contains("unexpected argument `file`"));
     }

@@ -1,7 +1,7 @@
 //! Pure. The last activity of each owner in `CODEOWNERS`, from the history of a clone.
 //!
 //! The file has GitHub handles; git has names and e-mail addresses. A wrong match is worse than none,
-//! so an owner may stay unmatched.
+//! so some owners remain unmatched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -31,13 +31,13 @@ fn owners(file: &Source) -> Vec<(usize, &str)> {
     owners
 }
 
-/// What git is asked to print for each commit: fields end with 0x01, values of trailers with 0x02.
+/// The format of a commit: fields are separated by 0x01, the values of trailers by 0x02.
 pub(crate) const LOG_FORMAT: &str = "%H%x01%P%x01%ct%x01%cs%x01%s%x01%aN <%aE>%x01%cN <%cE>%x01\
     %(trailers:key=Co-authored-by,valueonly,separator=%x02)%x01\
     %(trailers:key=Reviewed-by,valueonly,separator=%x02)%x01\
     %(trailers:key=Signed-off-by,valueonly,separator=%x02)";
 
-/// The people in a history, and what they did.
+/// The people in a history, and their last activity.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     people: BTreeMap<Person, Activity>,
@@ -91,7 +91,7 @@ impl History {
         Some(())
     }
 
-    /// Every identity of an owner.
+    /// Returns every identity of an owner.
     fn people_of(&self, owner: &str) -> Vec<&Person> {
         let all = |is_one: &dyn Fn(&Person) -> bool| -> Vec<&Person> {
             self.people.keys().filter(|person| is_one(person)).collect()
@@ -105,7 +105,7 @@ impl History {
         if people.is_empty() {
             people = all(&|person| person.may_have_handle(&handle));
             let names: BTreeSet<String> = people.iter().map(|it| squeezed(&it.name)).collect();
-            // Of two people with fitting names neither is taken.
+            // An ambiguous handle matches nobody.
             if names.len() > 1 {
                 people.clear();
             }
@@ -113,7 +113,7 @@ impl History {
         self.with_aliases(people)
     }
 
-    /// The author of most of the branches that were merged from a fork.
+    /// Returns the author of most of the branches that were merged from a handle's fork.
     fn author_of_branches(&self, handle: &str) -> Option<&Person> {
         let tips = self.branches.iter().filter(|(name, _)| name == handle);
         let authors: Vec<&Person> = tips.filter_map(|(_, tip)| self.author_of.get(tip)).collect();
@@ -147,7 +147,7 @@ impl Person {
     fn parse(text: &str) -> Option<Person> {
         let (name, rest) = text.rsplit_once('<')?;
         let email = rest.split('>').next()?.trim().to_lowercase();
-        // The committer of what is merged on github.com.
+        // The committer of merges on github.com.
         let is_person = email != "noreply@github.com" && !email.is_empty();
         is_person.then(|| Person { name: name.trim().to_owned(), email })
     }
@@ -165,7 +165,7 @@ impl Person {
         }
         let handle = squeezed(handle);
         let reversed: String = words(&self.name).into_iter().rev().collect();
-        // A short local part such as `git` or `me` identifies no one person.
+        // A short local part such as `git` or `me` is ambiguous.
         (handle.len() > 3 && squeezed(local) == handle)
             || [squeezed(&self.name), reversed].contains(&handle)
     }
@@ -187,19 +187,18 @@ impl Person {
     }
 }
 
-/// Lower-case words of letters and digits.
+/// Splits a text into lowercase words of letters and digits.
 fn words(text: &str) -> Vec<String> {
     let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
     parts.map(str::to_lowercase).collect()
 }
 
-/// The words without what is between them.
+/// Joins the words of a text.
 fn squeezed(text: &str) -> String {
     words(text).concat()
 }
 
-/// Judges each owner by the last activity; `since` is in seconds since 1970. The result is what tools
-/// get.
+/// Reports the last activity of each owner, as JSON; `since` is in seconds since 1970.
 pub(crate) fn report(file: &Source, history: &History, months: u32, since: i64) -> Value {
     let entry = |(line, owner): (usize, &str)| {
         let is_team = owner.starts_with('@') && owner.contains('/');
@@ -226,7 +225,7 @@ pub(crate) fn report(file: &Source, history: &History, months: u32, since: i64) 
     json!({ "months": months, "owners": owners })
 }
 
-/// The report for people; `file` is the name of the file.
+/// Renders the report as text; `file` is the name of the file.
 pub(crate) fn render(report: &Value, file: &str) -> String {
     let owners = report["owners"].as_array().map(Vec::as_slice).unwrap_or_default();
     if owners.is_empty() {
@@ -239,7 +238,7 @@ pub(crate) fn render(report: &Value, file: &str) -> String {
         + &section(owners, "active", &["active"])
 }
 
-/// The owners of some status in a table; nothing where there are none.
+/// Renders the owners with one of the statuses as a table; empty if there are none.
 fn section(owners: &[Value], heading: &str, statuses: &[&str]) -> String {
     let is_wanted = |owner: &&Value| statuses.iter().any(|status| owner["status"] == *status);
     let rows: Vec<[String; 5]> = owners.iter().filter(is_wanted).map(row).collect();
@@ -264,7 +263,7 @@ mod tests {
 
     const DAY: i64 = 86400;
 
-    /// Commits on the day of that number, in the words of `git log`.
+    /// Commits on the day of that number, as `git log` prints them.
     fn history(commits: &[(i64, &str, &str, &str)]) -> History {
         let record = |(day, author, subject, trailers): &(i64, &str, &str, &str)| {
             let at = day * DAY;

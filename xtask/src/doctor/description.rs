@@ -1,5 +1,5 @@
 //! Pure. Checks of test descriptions: of the whole (default timeouts, copies of the shipped tests, calls
-//! of the predecessor's files), then of the keys of each test (dead globs, keys that Buildkite drops,
+//! of the predecessor's files), then of the keys of each test (dead globs, keys that Buildkite ignores,
 //! variables that it expands), which the overrides have too.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::text::json::{Kind, Node};
 use crate::text::{has_extension, nearest, shell};
 use crate::tools::requirement;
 
-/// The predecessor's code gave a test this long where it did not say otherwise.
+/// The predecessor's default timeout.
 const FORMER_MINUTES: u64 = 15;
 
 /// Subcommands of cargo that compile.
@@ -31,7 +31,7 @@ pub(crate) fn is_description(name: &str, root: &Node) -> bool {
 /// A description whose pipeline has no step.
 pub(crate) fn without_tests(source: &Source, root: &Node) -> Option<Diagnostic> {
     root.get("tests")?.as_array()?.is_empty().then(|| {
-        let message = "no tests: this description gives an empty pipeline";
+        let message = "this description has no tests; its pipeline is empty";
         let finding = source.finding(Severity::Info, 0, message);
         finding.help("remove the file, and its pipeline from Buildkite")
     })
@@ -46,22 +46,22 @@ pub(crate) fn needs_crates(description: &TestDescription) -> bool {
     })
 }
 
-/// Tests that compile or run code, and have no timeout since the default is shorter than it was.
-/// `is_inherited` says that the repository was set up for the predecessor.
-pub(crate) fn lost_minutes(
+/// Tests that compile or run code and have no timeout, though the default became shorter.
+/// `had_predecessor` says that the repository was set up for the predecessor.
+pub(crate) fn lost_timeout(
     description: &TestDescription,
     default_minutes: u64,
-    is_inherited: bool,
+    had_predecessor: bool,
 ) -> Option<Diagnostic> {
     let tests = description.without_timeout();
     let tests: Vec<&Test> = tests.filter(|test| takes_time(&test.command)).collect();
     let first = tests.first()?;
     let message = format!(
-        "no `timeout_in_minutes`: the default is {default_minutes} minutes, and was {FORMER_MINUTES} with \
-         the Python tool set, for {}",
+        "no timeout for {}: the default is {default_minutes} minutes ({FORMER_MINUTES} with the Python \
+         tool set)",
         list(tests.iter().map(|test| test.name.as_str()))
     );
-    let severity = if is_inherited { Severity::Warning } else { Severity::Info };
+    let severity = if had_predecessor { Severity::Warning } else { Severity::Info };
     let finding = description.source.finding(severity, first.command_offset, message);
     let help = format!(
         "add `\"timeout_in_minutes\": {FORMER_MINUTES}` beside `tests`, or to the tests that need it"
@@ -97,7 +97,7 @@ pub(crate) fn copy_of_shipped(
     };
     let differs = |name: &&str| own.iter().any(|test| test.name == *name && !is_shipped(test));
     let mut message = format!(
-        "copy of the shipped description ({} of {} tests), which misses its updates",
+        "copy of the shipped description ({} of {} tests); it does not receive updates",
         common.len(),
         shipped_names.len()
     );
@@ -115,7 +115,7 @@ pub(crate) fn copy_of_shipped(
     ))
 }
 
-/// Names for people: the first ones, and how many more there are.
+/// Lists the first names, and how many more there are.
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 8;
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
@@ -127,7 +127,7 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Lines of a script or a pipeline that call the predecessor's files. Those of a description are
-/// found by its reader.
+/// reported by its reader.
 pub(crate) fn predecessors_calls(source: &Source) -> Vec<Diagnostic> {
     let is_name_end = |c: char| !(c.is_alphanumeric() || c == '_');
     let call = |(start, line): (usize, &str)| {
@@ -143,24 +143,25 @@ pub(crate) fn predecessors_calls(source: &Source) -> Vec<Diagnostic> {
     lines.filter_map(call).collect()
 }
 
-/// Buildkite's limits on a plan of so many steps. `is_selective` says that the number holds for
-/// `--workspace-selective` only.
+/// A plan with more steps than Buildkite accepts. `is_selective` says that the number is that of
+/// `--workspace-selective`.
 pub(crate) fn too_many_steps(name: &str, steps: usize, is_selective: bool) -> Option<Diagnostic> {
     let limits = [
-        (4000, Severity::Warning, "jobs in a build", "split the pipeline, or skip tests"),
-        (500, Severity::Info, "in an upload", "upload them with `cargo xtask pipeline --upload`"),
+        (4000, Severity::Warning, "jobs per build", "split the pipeline, or skip tests"),
+        (500, Severity::Info, "per upload", "upload them with `cargo xtask pipeline --upload`"),
     ];
     let (limit, severity, unit, help) = limits.into_iter().find(|(limit, ..)| steps > *limit)?;
     let option = if is_selective { " with `--workspace-selective`" } else { "" };
-    let message =
-        format!("`{name}` gives {steps} steps{option}, and Buildkite takes {limit} {unit}");
+    let message = format!(
+        "`{name}` produces {steps} steps{option}; Buildkite accepts at most {limit} {unit}"
+    );
     Some(Diagnostic::new(severity, message).help(help))
 }
 
-/// Gets a test of a description, or a patch of one.
+/// A check of a test in a description, or of a patch in the overrides.
 type Check = fn(Field<'_>, &Tree);
 
-/// Each check of a test by its name.
+/// The checks of a test, by name.
 pub(crate) const TEST_CHECKS: [(&str, Check); 4] = [
     ("unknown-key", |test, _| unknown_keys(test)),
     ("glob", |test, tree| globs(test, tree)),
@@ -177,25 +178,25 @@ pub(crate) fn tests(file: Field<'_>) -> Vec<Field<'_>> {
     }
 }
 
-/// The value of a key. What else the reader of descriptions finds, `pipeline` reports as well.
+/// Returns the value of a key. Other problems are reported by the reader of descriptions.
 fn value<'a>(object: Field<'a>, key: &'static str) -> Option<Field<'a>> {
     object.object("an object")?.get(key)
 }
 
-/// Keys that are neither ours nor Buildkite's. Misspelt ones are errors of the reader.
+/// Keys that are neither this tool's nor Buildkite's. Misspelt ones are errors of the reader.
 fn unknown_keys(test: Field<'_>) {
     let Some(mut object) = test.object("an object") else { return };
     object.known.extend(["test_name", "extra_args"]);
     Test::read_keys(&mut object);
     for (key, field) in object.rest() {
         if !nearest::is_slip(key, &object.known) {
-            let message = format!("Buildkite does not know the key `{key}` and drops it");
+            let message = format!("unknown key `{key}`, which Buildkite ignores");
             field.report_key(Severity::Warning, message);
         }
     }
 }
 
-/// Globs of `if_changed` that no change can match, or that miss what is further down.
+/// Globs of `if_changed` that never match, or that do not match files in subdirectories.
 fn globs(test: Field<'_>, tree: &Tree) {
     let globs = value(test, "if_changed").map(included).unwrap_or_default();
     let is_matched = |path: &str| globs.iter().any(|(glob, _)| glob::matches(glob, path));
@@ -203,7 +204,7 @@ fn globs(test: Field<'_>, tree: &Tree) {
     globs.iter().filter_map(problem).for_each(|problem| test.found.push(problem));
 }
 
-/// The valid globs of a gate, of which one has to match a change.
+/// Returns the valid globs of a gate's `include`.
 fn included(gate: Field<'_>) -> Vec<(&str, Field<'_>)> {
     match &gate.node.kind {
         Kind::Object(_) => value(gate, "include").map(included).unwrap_or_default(),
@@ -229,7 +230,7 @@ fn problem_of_glob(
         let is_inside = |path: &&String| Path::new(glob).starts_with(path);
         if let Some(path) = tree.submodules.iter().find(is_inside) {
             let message = format!(
-                "`{glob}` matches no change: git lists the submodule as one file, `{path}`"
+                "`{glob}` never matches: git reports the submodule as the single path `{path}`"
             );
             return (!is_matched(path)).then(|| warning(message).help(format!("add `{path}`")));
         }
@@ -246,18 +247,18 @@ fn problem_of_glob(
     let example = missed.iter().find(|file| has_extension(file, &["rs"])).or(missed.first())?;
     let files = if missed.len() == 1 { "file" } else { "files" };
     let message = format!(
-        "`*` does not match `/`: `{glob}` misses {} {files} further down, such as `{example}`",
+        "`*` does not match `/`: `{glob}` does not match {} {files} in subdirectories, such as `{example}`",
         missed.len()
     );
     Some(warning(message).help(format!("use `{wider}`")))
 }
 
-/// Variables that Buildkite expands while the pipeline is uploaded, before a shell sees the command.
+/// Variables that Buildkite expands when the pipeline is uploaded, before a shell sees the command.
 fn variables(test: Field<'_>) {
     let Some((field, command)) = command(test) else { return };
     let mut reported = BTreeSet::new();
     for (at, name) in shell::variables(command) {
-        // These are the job's own, and the same for every step of a build.
+        // The job sets these, to the same values for every step of a build.
         let is_of_job = name == "CI" || name.starts_with("BUILDKITE");
         if is_of_job || !reported.insert(name.clone()) {
             continue;
@@ -265,11 +266,11 @@ fn variables(test: Field<'_>) {
         let (severity, result) = if is_set_by(command, &name) {
             (Severity::Error, ", before the command sets it")
         } else {
-            (Severity::Warning, ": to nothing, unless it is set there")
+            (Severity::Warning, "; unless set there, it expands to nothing")
         };
         let message = format!("Buildkite expands `${name}` when the step is uploaded{result}");
         let finding = field.source.finding(severity, field.offset_in_text(at), message);
-        let help = format!("`$${name}` is what the shell of the step sees as `${name}`");
+        let help = format!("write `$${name}` to pass `${name}` to the step's shell");
         field.found.push(finding.help(help));
     }
 }
@@ -279,7 +280,7 @@ fn command(test: Field<'_>) -> Option<(Field<'_>, &str)> {
     Some((field, field.node.as_str()?))
 }
 
-/// Whether a command gives a variable its value: `NAME=`, `for NAME`, `read NAME`.
+/// Whether a command sets a variable: `NAME=`, `for NAME`, `read NAME`.
 fn is_set_by(command: &str, name: &str) -> bool {
     let words: Vec<&str> =
         command.split(|c: char| c.is_whitespace() || ";&|()\"'".contains(c)).collect();
@@ -288,15 +289,15 @@ fn is_set_by(command: &str, name: &str) -> bool {
         || words.windows(2).any(|pair| ["for", "read"].contains(&pair[0]) && pair[1] == name)
 }
 
-/// Commands that change `Cargo.toml` for themselves.
+/// Commands that edit `Cargo.toml`.
 fn edited_manifest(test: Field<'_>) {
     let Some((field, _)) = command(test).filter(|(_, command)| edits_manifest(command)) else {
         return;
     };
-    let message = "the command edits `Cargo.toml`: on a contributor's machine the change stays, and \
-                   tests that run beside it see it";
-    let help = "commit the setting (`[package.metadata.cargo-all-features]` has denylists), or work \
-                on a copy of the manifest";
+    let message = "the command edits `Cargo.toml`: on a contributor's machine the change remains, and \
+                   concurrent tests see it";
+    let help = "commit the setting (`[package.metadata.cargo-all-features]` has denylists), or edit \
+                a copy outside of the repository";
     field.found.push(field.source.warning(field.node.offset, message).help(help));
 }
 
@@ -348,20 +349,20 @@ mod tests {
  {"test_name": "slow", "command": "cargo test", "timeout_in_minutes": 20},
  {"test_name": "cov", "command": "pytest test_coverage.py"}]}"#,
         );
-        let finding = lost_minutes(&description, 5, true).unwrap();
+        let finding = lost_timeout(&description, 5, true).unwrap();
         expect![[r#"
-            t.json:2:35: warning: no `timeout_in_minutes`: the default is 5 minutes, and was 15 with the Python tool set, for `miri`, `cov`
+            t.json:2:35: warning: no timeout for `miri`, `cov`: the default is 5 minutes (15 with the Python tool set)
              2 |  {"test_name": "miri", "command": "cargo +nightly miri test"},
                |                                   ^
             help: add `"timeout_in_minutes": 15` beside `tests`, or to the tests that need it"#]]
         .assert_eq(&finding.to_string());
-        assert_eq!(lost_minutes(&description, 5, false).unwrap().severity, Severity::Info);
+        assert_eq!(lost_timeout(&description, 5, false).unwrap().severity, Severity::Info);
         let description = read(r#"{"tests": [{"test_name": "a", "command": "cargo audit"}]}"#);
-        assert_eq!(lost_minutes(&description, 5, true), None);
+        assert_eq!(lost_timeout(&description, 5, true), None);
         let description = read(
             r#"{"timeout_in_minutes": 15, "tests": [{"test_name": "a", "command": "cargo test"}]}"#,
         );
-        assert_eq!(lost_minutes(&description, 5, true), None);
+        assert_eq!(lost_timeout(&description, 5, true), None);
     }
 
     #[test]
@@ -392,8 +393,8 @@ mod tests {
         let finding = copy_of_shipped(&description, &shipped).unwrap();
         assert_eq!(
             finding.message,
-            "copy of the shipped description (3 of 4 tests), which misses its updates; changed \
-             commands: `build`; missing: `coverage`"
+            "copy of the shipped description (3 of 4 tests); it does not receive updates; \
+             changed commands: `build`; missing: `coverage`"
         );
         tests.pop();
         let description = file(&tests);
@@ -454,9 +455,9 @@ mod tests {
                 }
                 Some(())
             });
-            // Errors of the reader are no business of these checks.
+            // Errors of the reader are not findings of these checks.
             let found =
-                found.into_items().into_iter().filter(|it| !it.message.starts_with("unknown"));
+                found.into_items().into_iter().filter(|it| !it.message.contains("did you mean"));
             lines.extend(found.map(|it| {
                 let help = it.help.as_ref().map(|help| format!(" [{help}]")).unwrap_or_default();
                 format!("{}{help}", it.to_string().lines().next().unwrap())
@@ -466,11 +467,11 @@ mod tests {
     }
 
     #[test]
-    fn a_star_that_misses_what_is_further_down_is_named() {
+    fn a_star_that_does_not_match_subdirectories_is_named() {
         check(
             r#""if_changed": "vm-memory/*""#,
             &expect![
-                "t.json:2:15: warning: `*` does not match `/`: `vm-memory/*` misses 2 files further down, such as `vm-memory/src/a/b.rs` [use `vm-memory/**`]"
+                "t.json:2:15: warning: `*` does not match `/`: `vm-memory/*` does not match 2 files in subdirectories, such as `vm-memory/src/a/b.rs` [use `vm-memory/**`]"
             ],
         );
         check(r#""if_changed": ["vm-memory/*", "vm-memory/src/**"]"#, &expect![""]);
@@ -489,16 +490,16 @@ mod tests {
                 t.json:2:16: warning: `vm-memory` matches no tracked file [`vm-memory/**` matches what is in the directory `vm-memory`]
                 t.json:2:29: warning: `scr/**` matches no tracked file
                 t.json:2:39: warning: `vm-memory/src/x.rs` matches no tracked file
-                t.json:2:61: warning: `rust-vmm-ci/**` matches no change: git lists the submodule as one file, `rust-vmm-ci` [add `rust-vmm-ci`]"]],
+                t.json:2:61: warning: `rust-vmm-ci/**` never matches: git reports the submodule as the single path `rust-vmm-ci` [add `rust-vmm-ci`]"]],
         );
         check(r#""if_changed": ["rust-vmm-ci/**", "rust-vmm-ci", ""]"#, &expect![""]);
     }
 
     #[test]
-    fn what_buildkite_drops_is_named_and_what_it_knows_is_not() {
+    fn a_key_that_buildkite_ignores_is_named() {
         check(
             r#""test_name": "a", "weight": 1, "soft_fail": true, "soft_fial": 1, "extra_args": [], "if": "x""#,
-            &expect!["t.json:2:19: warning: Buildkite does not know the key `weight` and drops it"],
+            &expect!["t.json:2:19: warning: unknown key `weight`, which Buildkite ignores"],
         );
     }
 
@@ -507,13 +508,13 @@ mod tests {
         check(
             r#""command": "ROOT=$$PWD && cd \"$ROOT\" && $CARGO ${CARGO} ${A:-b} \\$X $(b) $BUILDKITE_COMMIT""#,
             &expect![[r"
-                t.json:2:32: error: Buildkite expands `$ROOT` when the step is uploaded, before the command sets it [`$$ROOT` is what the shell of the step sees as `$ROOT`]
-                t.json:2:43: warning: Buildkite expands `$CARGO` when the step is uploaded: to nothing, unless it is set there [`$$CARGO` is what the shell of the step sees as `$CARGO`]"]],
+                t.json:2:32: error: Buildkite expands `$ROOT` when the step is uploaded, before the command sets it [write `$$ROOT` to pass `$ROOT` to the step's shell]
+                t.json:2:43: warning: Buildkite expands `$CARGO` when the step is uploaded; unless set there, it expands to nothing [write `$$CARGO` to pass `$CARGO` to the step's shell]"]],
         );
         check(
             r#""command": "for f in a; do echo $f; done""#,
             &expect![
-                "t.json:2:33: error: Buildkite expands `$f` when the step is uploaded, before the command sets it [`$$f` is what the shell of the step sees as `$f`]"
+                "t.json:2:33: error: Buildkite expands `$f` when the step is uploaded, before the command sets it [write `$$f` to pass `$f` to the step's shell]"
             ],
         );
     }
@@ -523,7 +524,7 @@ mod tests {
         check(
             r#""test_name": "win", "command": "printf '\ndenylist=[\"rawfd\"]' >> Cargo.toml; cargo check""#,
             &expect![
-                "t.json:2:32: warning: the command edits `Cargo.toml`: on a contributor's machine the change stays, and tests that run beside it see it [commit the setting (`[package.metadata.cargo-all-features]` has denylists), or work on a copy of the manifest]"
+                "t.json:2:32: warning: the command edits `Cargo.toml`: on a contributor's machine the change remains, and concurrent tests see it [commit the setting (`[package.metadata.cargo-all-features]` has denylists), or edit a copy outside of the repository]"
             ],
         );
         for (command, wanted) in [

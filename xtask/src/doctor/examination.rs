@@ -8,8 +8,7 @@ use crate::doctor::finding::Findings;
 use crate::doctor::repository::Tree;
 use crate::doctor::{description, repository};
 use crate::host::{cargo, files};
-use crate::inputs as gather;
-use crate::inputs::Request;
+use crate::inputs::{self, Request};
 use crate::plan::Plan;
 use crate::plan::consumer;
 use crate::plan::description::TestDescription;
@@ -46,17 +45,17 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     examination.submodules()?;
     examination.links();
     let selective = is_selective.then(|| examination.inputs(true)).flatten();
-    // With a configuration that cargo cannot read, aliases and tools would only seem to be missing.
+    // If cargo rejects the configuration, aliases and tools would be reported as missing.
     let is_refused = is_selective && selective.is_none();
-    // Where cargo cannot list the crates, the rest is checked all the same.
+    // If cargo cannot list the crates, the rest is still checked.
     let inputs = selective.or_else(|| examination.inputs(false));
     let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
     examination.descriptions(inputs)?;
     examination.cargo_configuration(has_cargo && !is_refused)?;
-    examination.hints()?;
+    examination.hook_and_directory()?;
     examination.coverage_records(&platforms)?;
     if is_refused {
-        let reason = "tools were not probed: cargo cannot read the workspace";
+        let reason = "tools were not checked: cargo cannot read the workspace";
         examination.findings.unavailable.push(reason.to_owned());
     } else {
         examination.tools(fix);
@@ -65,7 +64,7 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     Ok(examination.findings)
 }
 
-/// All that some crate or the root allows.
+/// Returns the platforms that the root or any crate allows.
 fn allowed_platforms(inputs: &Inputs) -> Vec<Platform> {
     let crates = inputs.workspace.iter().flat_map(|workspace| &workspace.crates);
     let members = crates.flat_map(|member| &member.platforms);
@@ -76,9 +75,9 @@ struct Examination<'a> {
     cx: &'a Context,
     tree: &'a Tree,
     findings: Findings,
-    /// What the tests of this machine need, and the first test that does.
+    /// What this machine's tests need, each with the first test that needs it.
     needs: BTreeMap<Requirement, String>,
-    /// The platforms on which the coverage is measured.
+    /// The platforms on which coverage is measured.
     measured: Vec<Platform>,
 }
 
@@ -103,14 +102,14 @@ impl Examination<'_> {
 
     fn cargo_configuration(&mut self, knows_aliases: bool) -> anyhow::Result<()> {
         let new = self.read(".cargo/config.toml")?;
-        // A link to the new name serves old versions of cargo.
+        // A symlink to the new name is for old versions of cargo.
         let is_link = self.tree.links.contains(".cargo/config");
         let old = if is_link { None } else { self.read(".cargo/config")? };
         let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
         let config = old.or(new);
         if knows_aliases {
-            let problem = gather::choose_alias(self.cx)?.problem;
+            let problem = inputs::choose_alias(self.cx)?.problem;
             let problem = problem.map(|problem| repository::at_alias(problem, config.as_ref()));
             self.findings.extend("alias", problem);
         }
@@ -120,8 +119,7 @@ impl Examination<'_> {
         Ok(())
     }
 
-    /// Information for people.
-    fn hints(&mut self) -> anyhow::Result<()> {
+    fn hook_and_directory(&mut self) -> anyhow::Result<()> {
         let subdirectory = self.cx.project.subdirectory().display().to_string();
         if !subdirectory.is_empty() {
             self.findings.extend("subdirectory", [repository::in_subdirectory(&subdirectory)]);
@@ -133,28 +131,28 @@ impl Examination<'_> {
             hook.map(|hook| self.copy_of_template(&hook)).transpose()?;
         } else if !self.cx.is_ci() {
             let is_own = self.cx.project.is_own_consumer();
-            let checkout = if is_own { ".".to_owned() } else { gather::checkout_path(self.cx)? };
+            let checkout = if is_own { ".".to_owned() } else { inputs::checkout_path(self.cx)? };
             self.findings.extend("hook", [repository::missing_hook(&checkout)]);
         }
         Ok(())
     }
 
-    /// A file that may be a copy of a template, as it would not be copied now.
+    /// Checks whether a copy of a template is current.
     fn copy_of_template(&mut self, file: &Source) -> anyhow::Result<()> {
         if !consumer::is_copy(&file.text) || self.cx.project.is_own_consumer() {
             return Ok(());
         }
-        let alias = gather::own_alias(self.cx)?;
+        let alias = inputs::own_alias(self.cx)?;
         let alias = alias.strip_prefix("cargo ").unwrap_or(&alias);
         if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != file.text) {
-            let is_older = gather::was_shipped(self.cx, &file.text)?;
+            let is_older = inputs::was_shipped(self.cx, &file.text)?;
             self.findings.extend("template", [repository::stale_copy(file, is_older)]);
         }
         Ok(())
     }
 
     fn submodules(&mut self) -> anyhow::Result<()> {
-        let ours = gather::checkout_path(self.cx)?;
+        let ours = inputs::checkout_path(self.cx)?;
         let empty = self.tree.submodules.iter().filter(|path| !self.is_checked_out(path));
         let empty: Vec<Diagnostic> =
             empty.map(|path| repository::empty_submodule(path, *path == ours)).collect();
@@ -175,7 +173,7 @@ impl Examination<'_> {
             let Some(target) = files::link_target(&root.join(path)) else { continue };
             let leads_to = |it: &&String| target.starts_with(files::resolved(&root.join(it)));
             let Some(submodule) = self.tree.submodules.iter().find(leads_to) else { continue };
-            // Before the submodule is there, every link into it leads nowhere.
+            // Before the submodule is checked out, every symlink into it dangles.
             let exists = target.exists() || !self.is_checked_out(submodule);
             let target = self.cx.project.relative(&target);
             let finding = repository::link_into_submodule(path, &target, exists);
@@ -187,13 +185,13 @@ impl Examination<'_> {
     /// errors and warnings.
     fn inputs(&mut self, is_selective: bool) -> Option<Inputs> {
         let request = Request { is_selective, ..Request::default() };
-        let read = |found: &Diagnostics| gather::inputs(self.cx, request, found).map(Some);
+        let read = |found: &Diagnostics| inputs::inputs(self.cx, request, found).map(Some);
         let inputs = self.findings.collect("description", read);
         let inputs = inputs.or_else(|error| self.reject("description", error).map(|()| None));
         inputs.map_err(|error| self.findings.unavailable.push(format!("{error:#}"))).ok()?
     }
 
-    /// Adds the findings of an input that cannot be used. Another error stays one.
+    /// Adds the findings of rejected input. Returns any other error.
     fn reject(&mut self, check: &'static str, error: anyhow::Error) -> anyhow::Result<()> {
         self.findings.extend(check, error.downcast::<Rejected>()?.0);
         Ok(())
@@ -206,7 +204,7 @@ impl Examination<'_> {
         let files = files.filter_map(|name| self.read(name).transpose());
         let files = files.collect::<anyhow::Result<Vec<Source>>>()?;
         let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
-        let is_inherited = texts.any(|text| names_predecessor(text));
+        let had_predecessor = texts.any(|text| names_predecessor(text));
         if let Some(inputs) = &mut inputs {
             self.plan("shipped", inputs);
         }
@@ -233,7 +231,7 @@ impl Examination<'_> {
             self.findings.extend("copy", copy);
             let Some(inputs) = &mut inputs else { continue };
             let minutes = inputs.settings.timeout_minutes;
-            let lost = description::lost_minutes(&description, minutes, is_inherited);
+            let lost = description::lost_timeout(&description, minutes, had_predecessor);
             self.findings.extend("timeout", lost);
             let is_selective = description::needs_crates(&description);
             // Without the crates every placeholder would be one more error.
@@ -254,7 +252,7 @@ impl Examination<'_> {
         let is_script = |name: &&str| !has_extension(name, &["json", "md"]);
         let mut scripts = Vec::new();
         for name in directories.into_iter().flatten().filter(is_script) {
-            // Among them may be pictures, and files that are gone.
+            // Some may be binary or deleted.
             let bytes = files::read_bytes(&self.cx.project.root.join(name), name);
             let Ok(bytes) = bytes else { continue };
             let source = Source::new(name, String::from_utf8_lossy(&bytes));
@@ -265,7 +263,7 @@ impl Examination<'_> {
         Ok(scripts)
     }
 
-    /// Checks the single keys, which the reader has read before: of equal findings its own is kept.
+    /// Checks single keys. Of equal findings the reader's own, which come first, are kept.
     fn check_tests(&mut self, source: &Source, root: &Node) {
         for (check, read) in description::TEST_CHECKS {
             self.findings.collect(check, |found| {
@@ -276,7 +274,7 @@ impl Examination<'_> {
         }
     }
 
-    /// Plans the steps, and adds what those of this machine need.
+    /// Plans the steps, and adds what those for this machine need.
     fn plan(&mut self, name: &str, inputs: &Inputs) {
         let plan = self.findings.collect("description", |found| Plan::build(inputs, found));
         let is_selective = inputs.workspace.is_some();
@@ -308,12 +306,12 @@ impl Examination<'_> {
         let measured = measured.filter(|_| !self.tree.files.contains("tests/coverage"));
         let missing = measured.filter_map(|it| repository::missing_record(&records, it));
         self.findings.extend("coverage", missing);
-        // Where no platform could be read, that is an error already.
+        // A file without a valid platform is already an error.
         let allowed = if allowed.is_empty() { &Platform::ALL[..] } else { allowed };
         for (name, architecture) in records {
             let Some(source) = self.read(name)? else { continue };
-            let unread = repository::unread_record(&source, architecture, allowed);
-            self.findings.extend("coverage", unread);
+            let unused = repository::unused_config(&source, architecture, allowed);
+            self.findings.extend("coverage", unused);
             let root = self.findings.collect("json", |found| json::parse(&source, found));
             let Some(root) = root else { continue };
             self.findings.collect("exclude-path", |found| {
@@ -332,14 +330,14 @@ impl Examination<'_> {
         for (need, test) in &self.needs {
             let needed = installer.ensure_all(std::slice::from_ref(need));
             if let Err(Failure { message, help }) = needed {
-                let message = format!("{message}, which the test `{test}` needs");
+                let message = format!("{message}; the test `{test}` requires it");
                 let missing = Diagnostic::new(Severity::Warning, message);
                 self.findings.extend("tool", [Diagnostic { help, ..missing }]);
             }
         }
     }
 
-    /// Reads a file that need not exist.
+    /// Reads a file if it exists.
     fn read(&mut self, name: &str) -> anyhow::Result<Option<Source>> {
         let text = files::read_text_if_exists(&self.cx.project.root.join(name), name);
         let text = text.or_else(|error| self.reject("file", error).map(|()| None))?;
@@ -347,7 +345,7 @@ impl Examination<'_> {
     }
 }
 
-/// Removes the descriptions that crates have of their own, and returns their names.
+/// Takes the crates' own descriptions, and returns their file names.
 fn take_own_descriptions(inputs: &mut Inputs) -> Vec<String> {
     let crates = inputs.workspace.iter_mut().flat_map(|workspace| &mut workspace.crates);
     let own = crates.filter_map(|member| member.own_description.take());

@@ -1,14 +1,14 @@
-//! Pure. The findings, as text for people and as JSON for tools.
+//! Pure. The findings, rendered as text and as JSON.
 
 use serde_json::{Value, json};
 
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::text::sanitize;
 
-/// Everything that was found.
+/// The result of all checks.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Each with the name of the check that made it.
+    /// Each with the name of its check.
     items: Vec<(&'static str, Diagnostic)>,
     /// What could not be checked, and why.
     pub(crate) unavailable: Vec<String>,
@@ -23,7 +23,7 @@ impl Findings {
         self.items.extend(diagnostics.into_iter().map(|diagnostic| (check, diagnostic)));
     }
 
-    /// Adds what is found while something is read.
+    /// Adds the findings of `read`.
     pub(crate) fn collect<T>(
         &mut self,
         check: &'static str,
@@ -72,7 +72,7 @@ impl Findings {
         let counts: Vec<String> = severities.into_iter().filter_map(count).collect();
         match (counts.is_empty(), self.unavailable.is_empty()) {
             (true, true) => "no problems found".to_owned(),
-            (true, false) => "no problems found in what could be checked".to_owned(),
+            (true, false) => "no problems found; some checks could not run".to_owned(),
             (false, _) => counts.join(", "),
         }
     }
@@ -151,7 +151,7 @@ mod tests {
         findings.unavailable.push("no git".to_owned());
         assert_eq!(
             findings.render(),
-            "unavailable: no git\n\nno problems found in what could be checked\n"
+            "unavailable: no git\n\nno problems found; some checks could not run\n"
         );
     }
 }

@@ -39,7 +39,7 @@ fn print(is_json: bool, text: String, json: &Value) -> anyhow::Result<()> {
     terminal::write_data(|out| Ok(out.write_all(text.as_bytes())?))
 }
 
-/// Lists the code owners by their last activity. That informs and cannot fail.
+/// Lists the code owners by their last activity, which is never a failure.
 fn report_code_owners(cx: &Context, months: u32, is_json: bool) -> anyhow::Result<Outcome> {
     const SECONDS_PER_MONTH: u64 = 2_629_746;
     let read = |name: &'static str| {
@@ -47,10 +47,11 @@ fn report_code_owners(cx: &Context, months: u32, is_json: bool) -> anyhow::Resul
         Some(text.map(|text| Source::new(name, text)))
     };
     let Some(file) = code_owners::FILES.into_iter().find_map(read).transpose()? else {
-        bail!(Rejected::new(format!("there is no {}", code_owners::FILES.join(" and no "))));
+        let names = code_owners::FILES.join("`, `");
+        bail!(Rejected::new(format!("no CODEOWNERS file found (`{names}`)")));
     };
     if base::is_shallow(cx)? {
-        terminal::say("warning: this clone is shallow: older activity is not in it");
+        terminal::say("warning: this is a shallow clone; older activity is missing");
     }
     let log = cx.process(cx.git().history(code_owners::LOG_FORMAT)).read()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();

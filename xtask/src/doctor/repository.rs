@@ -10,10 +10,10 @@ use crate::text::diagnostic::{Diagnostic, Severity, Source};
 use crate::text::fields::Field;
 use crate::text::{extended_regex, toml};
 
-/// The tracked files, and those that git would track; relative to the root.
+/// The tracked files, and untracked ones that are not ignored; relative to the root.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    /// Links and submodules among them: git lists a submodule as one file.
+    /// Includes symlinks and submodules: git lists a submodule as a single path.
     pub(crate) files: BTreeSet<String>,
     pub(crate) links: BTreeSet<String>,
     pub(crate) submodules: BTreeSet<String>,
@@ -28,7 +28,7 @@ impl Tree {
             let (stage, path) = entry.split_once('\t').unwrap_or_default();
             let (mode, path) = match stage.split(' ').collect::<Vec<_>>()[..] {
                 [mode, _object, _number] if mode.parse::<u32>().is_ok() => (mode, path),
-                // What is not tracked has no mode before it.
+                // Untracked files have no mode.
                 _ => ("", &*entry),
             };
             match mode {
@@ -41,7 +41,7 @@ impl Tree {
         tree
     }
 
-    /// The files in a directory of that name, at any depth; links are not among them.
+    /// Returns the files in directories of that name at any depth, without symlinks.
     pub(crate) fn in_directory(&self, name: &str) -> impl Iterator<Item = &str> {
         let files = self.files.difference(&self.links);
         let is_inside = move |file: &&str| file.split('/').rev().skip(1).any(|part| part == name);
@@ -49,7 +49,7 @@ impl Tree {
     }
 }
 
-/// What is wrong with submodules, from the lines of `git status --porcelain=v2`.
+/// Submodules that differ from their recorded commits, by the output of `git status --porcelain=v2`.
 pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
     let modified = |line: &str| {
         let words: Vec<&str> = line.splitn(9, ' ').collect();
@@ -57,9 +57,9 @@ pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
         let [b'S', commit, changes, files] = state.as_bytes() else { return None };
         let is_moved = *kind == "1" && staged.ends_with('M') && *commit == b'C';
         let differences = [
-            (is_moved, "stands at another commit than the one that is recorded"),
-            (*changes == b'M', "has changes that are not committed"),
-            (*files == b'U', "has files that it does not track"),
+            (is_moved, "is at a different commit than recorded"),
+            (*changes == b'M', "has uncommitted changes"),
+            (*files == b'U', "has untracked files"),
         ];
         let differences = differences.into_iter().filter(|(differs, _)| *differs);
         let differences: Vec<&str> = differences.map(|(_, difference)| difference).collect();
@@ -79,12 +79,15 @@ pub(crate) fn empty_submodule(path: &str, is_ours: bool) -> Diagnostic {
         .help(format!("run `git submodule update --init {path}`"))
 }
 
-/// A link that leads to `target` in a submodule, and whether that exists.
+/// A symlink to `target` in a submodule; `exists` says whether the target does.
 pub(crate) fn link_into_submodule(path: &str, target: &str, exists: bool) -> Diagnostic {
-    let (severity, end) =
-        if exists { (Severity::Warning, "") } else { (Severity::Error, " that leads nowhere") };
-    let help = "remove it: this tool needs no link, and `-t shipped` names the shipped description";
-    let message = format!("a symbolic link into the submodule{end}");
+    let (severity, message) = if exists {
+        (Severity::Warning, "symlink into the submodule")
+    } else {
+        (Severity::Error, "dangling symlink into the submodule")
+    };
+    let help =
+        "remove it: this tool needs no symlinks, and `-t shipped` names the shipped description";
     Source::new(path, target).finding(severity, 0, message).help(help)
 }
 
@@ -97,14 +100,14 @@ pub(crate) fn at_alias(problem: Diagnostic, config: Option<&Source>) -> Diagnost
     Diagnostic { place, ..problem }
 }
 
-/// `.cargo/config` without the ending that cargo wants.
+/// The deprecated `.cargo/config`.
 pub(crate) fn old_cargo_config(old: &Source, has_new: bool) -> Diagnostic {
     if has_new {
         let message = "cargo reads this file and ignores `.cargo/config.toml`";
         let help = "move its content to `.cargo/config.toml` and remove it";
         return old.error(0, message).help(help);
     }
-    let message = "this name is deprecated: cargo would ignore a `.cargo/config.toml` beside it";
+    let message = "`.cargo/config` is deprecated; with it, cargo ignores `.cargo/config.toml`";
     old.warning(0, message).help("run `git mv .cargo/config .cargo/config.toml`")
 }
 
@@ -120,27 +123,30 @@ pub(crate) fn foreign_build_target(config: &Source, host_architecture: &str) -> 
     Some(config.error(target.start, message).help(help))
 }
 
-const TOOLCHAIN_HELP: &str = "use a newer one, or run this tool with `RUSTUP_TOOLCHAIN=stable`";
-
-/// A toolchain file that names a release which is too old to build this tool.
-pub(crate) fn old_toolchain_file(file: &Source, oldest: &str) -> Option<Diagnostic> {
-    let (at, release) = consumer::old_release(&file.text, oldest)?;
-    let message = format!("Rust {release} cannot build this tool, which needs {oldest}");
-    Some(file.error(at, message).help(TOOLCHAIN_HELP))
+fn toolchain_help(oldest: &str) -> String {
+    format!("use Rust {oldest} or newer, or set `RUSTUP_TOOLCHAIN=stable`")
 }
 
-/// The output of `rustc --version`.
+/// A toolchain file with a release that is too old to build this tool.
+pub(crate) fn old_toolchain_file(file: &Source, oldest: &str) -> Option<Diagnostic> {
+    let (at, release) = consumer::old_release(&file.text, oldest)?;
+    let message = format!("Rust {release} cannot build this tool, which requires {oldest}");
+    Some(file.error(at, message).help(toolchain_help(oldest)))
+}
+
+/// A toolchain that is too old, by the output of `rustc --version`.
 pub(crate) fn old_toolchain(version: &str, oldest: &str) -> Option<Diagnostic> {
     let number = version.strip_prefix("rustc ")?.split([' ', '-', '\n']).next()?;
     consumer::is_older(number, oldest).then(|| {
-        let message = format!("the toolchain here is Rust {number}, and this tool needs {oldest}");
-        Diagnostic::error(message).help(TOOLCHAIN_HELP)
+        let message =
+            format!("the active toolchain is Rust {number}, but this tool requires {oldest}");
+        Diagnostic::error(message).help(toolchain_help(oldest))
     })
 }
 
 /// The hook that checks commit messages is missing.
 pub(crate) fn missing_hook(checkout: &str) -> Diagnostic {
-    let message = "no `commit-msg` hook checks commit messages before CI does";
+    let message = "no `commit-msg` hook is installed";
     Diagnostic::new(Severity::Info, message).help(format!(
         "run `install -m 755 {checkout}/ci-template/commit-msg \"$(git rev-parse --git-path hooks)/commit-msg\"`"
     ))
@@ -150,27 +156,28 @@ pub(crate) fn missing_hook(checkout: &str) -> Diagnostic {
 /// shipped it so.
 pub(crate) fn stale_copy(copy: &Source, is_older: bool) -> Diagnostic {
     let (severity, message, help) = if is_older {
-        let message = "copy of an older template of rust-vmm-ci";
+        let message = "outdated copy of a rust-vmm-ci template";
         (Severity::Warning, message, "update it with `cargo xtask init`")
     } else {
-        let message = "edited copy of a template of rust-vmm-ci, which misses its updates";
-        let help = "remove the line that names the template to keep the file as it is, or replace it \
-                    with `cargo xtask init --overwrite`";
+        let message = "modified copy of a rust-vmm-ci template; it does not receive updates";
+        let help = "to keep it, remove the line that names the template; to replace it, run \
+                    `cargo xtask init --overwrite`";
         (Severity::Info, message, help)
     };
     copy.finding(severity, 0, message).help(help)
 }
 
-/// The alias works from the root only.
+/// The command was started in a subdirectory, where the alias does not work.
 pub(crate) fn in_subdirectory(directory: &str) -> Diagnostic {
-    let message =
-        format!("`cargo xtask` works from the root of the repository, not from `{directory}`");
+    let message = format!(
+        "the cargo alias works only from the root of the repository, not from `{directory}`"
+    );
     Diagnostic::new(Severity::Info, message)
-        .help("cargo takes the path in the alias from the current directory")
+        .help("cargo resolves the alias's path relative to the current directory")
 }
 
-/// A configuration of an architecture that no machine of the CI has.
-pub(crate) fn unread_record(
+/// A coverage configuration for an architecture on which CI does not run.
+pub(crate) fn unused_config(
     source: &Source,
     architecture: &str,
     allowed: &[Platform],
@@ -183,31 +190,30 @@ pub(crate) fn unread_record(
         }
         Err(unknown) => (Severity::Error, unknown, "rename the file"),
     };
-    let message = format!("no CI machine reads this file: {reason}");
+    let message = format!("no CI platform uses this file: {reason}");
     Some(source.finding(severity, 0, message).help(help))
 }
 
-/// The coverage test runs on a platform for which nothing is recorded. `records` are the paths of the
+/// A platform on which coverage is measured, without a configuration. `records` are the paths of the
 /// coverage configurations, each with its architecture.
 pub(crate) fn missing_record(records: &[(&str, &str)], platform: Platform) -> Option<Diagnostic> {
     if records.iter().any(|(_, architecture)| *architecture == platform.name()) {
         return None;
     }
-    let message = format!(
-        "the test `coverage` runs on {platform}, and there is no `coverage_config_{platform}.json`"
-    );
-    // `init` makes none at the root beside those of single crates.
+    let message =
+        format!("`coverage_config_{platform}.json` is missing, but `coverage` runs on {platform}");
+    // `init` creates none at the root if crates have their own.
     let is_of_crates = !records.is_empty() && records.iter().all(|(path, _)| path.contains('/'));
     let make = if is_of_crates || platform.is_emulated() {
         "write `{\"coverage_score\": 0}` to it"
     } else {
-        "make it with `cargo xtask init`"
+        "create it with `cargo xtask init`"
     };
     let help = format!("{make} and record the score with `cargo xtask coverage --devel`");
     Some(Diagnostic::new(Severity::Warning, message).help(help))
 }
 
-/// What is wrong with `exclude_path`; `sources` are the source files that there are.
+/// Checks `exclude_path`; `sources` are the tracked source files.
 pub(crate) fn exclude_path(file: Field<'_>, sources: &[&str]) -> Option<()> {
     let field = file.object("an object")?.get("exclude_path")?;
     let pattern = field.text().filter(|pattern| !pattern.is_empty())?;
@@ -215,7 +221,7 @@ pub(crate) fn exclude_path(file: Field<'_>, sources: &[&str]) -> Option<()> {
     if problems.is_empty() {
         let is_dead = |part: &str| !sources.iter().any(|file| extended_regex::matches(part, file));
         let dead = alternatives(pattern).into_iter().filter(|(_, part)| is_dead(part));
-        dead.for_each(|(at, part)| excludes_nothing(field, at, part, sources));
+        dead.for_each(|(at, part)| dead_alternative(field, at, part, sources));
     }
     for problem in problems {
         field.error_in_text(problem.offset, format!("`exclude_path`: {}", problem.message));
@@ -223,11 +229,11 @@ pub(crate) fn exclude_path(file: Field<'_>, sources: &[&str]) -> Option<()> {
     Some(())
 }
 
-/// The parts between `|` that are in no group and no brackets, with their places.
+/// Returns the alternatives that are not in a group or brackets, with their offsets.
 fn alternatives(pattern: &str) -> Vec<(usize, &str)> {
     let (mut parts, mut start) = (Vec::new(), 0);
     for end in pattern.match_indices('|').map(|(at, _)| at).chain([pattern.len()]) {
-        // What ends within a group or brackets is no expression.
+        // A part that ends within a group or brackets is invalid.
         if extended_regex::problems(&pattern[start..end]).is_empty() {
             parts.push((start, &pattern[start..end]));
             start = end + 1;
@@ -236,18 +242,18 @@ fn alternatives(pattern: &str) -> Vec<(usize, &str)> {
     parts
 }
 
-fn excludes_nothing(field: Field<'_>, at: usize, part: &str, sources: &[&str]) {
+fn dead_alternative(field: Field<'_>, at: usize, part: &str, sources: &[&str]) {
     let message = format!("`exclude_path`: `{part}` matches no tracked source file");
     let finding = field.source.warning(field.offset_in_text(at), message);
     let help = if part.contains(',') {
         Some("alternatives are separated by `|`, not by commas".to_owned())
     } else {
-        moved_file(part, sources).map(|file| format!("was `{file}` meant?"))
+        moved_file(part, sources).map(|file| format!("did you mean `{file}`?"))
     };
     field.found.push(Diagnostic { help, ..finding });
 }
 
-/// The file that a pattern without operators was once the path of: only `/`, `_` and `-` differ.
+/// Returns the file that a pattern without operators used to name: only `/`, `_` and `-` differ.
 fn moved_file<'a>(pattern: &str, sources: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| format!("/{}", text.replace('\\', "").replace(['_', '-'], "/"));
     let wanted = plain(pattern);
@@ -287,7 +293,7 @@ mod tests {
             help: move its content to `.cargo/config.toml` and remove it"]]
         .assert_eq(&old_cargo_config(&old, true).to_string());
         expect![[r"
-            .cargo/config:1:1: warning: this name is deprecated: cargo would ignore a `.cargo/config.toml` beside it
+            .cargo/config:1:1: warning: `.cargo/config` is deprecated; with it, cargo ignores `.cargo/config.toml`
              1 | [build]
                | ^
             help: run `git mv .cargo/config .cargo/config.toml`"]]
@@ -366,17 +372,17 @@ mod tests {
         assert_eq!(
             found,
             [
-                "the submodule `rust-vmm-ci` stands at another commit than the one that is recorded \
-                 and has changes that are not committed and has files that it does not track",
-                "the submodule `a b` has changes that are not committed",
+                "the submodule `rust-vmm-ci` is at a different commit than recorded and has uncommitted \
+                 changes and has untracked files",
+                "the submodule `a b` has uncommitted changes",
             ]
         );
     }
 
     #[test]
-    fn a_record_that_no_machine_reads_is_named() {
+    fn a_config_that_no_platform_uses_is_named() {
         let source = Source::new("coverage_config_arm64.json", "{}");
-        let finding = |name: &str| unread_record(&source, name, &[Platform::X86_64]);
+        let finding = |name: &str| unused_config(&source, name, &[Platform::X86_64]);
         let misspelt = finding("x86-64").unwrap();
         assert_eq!(misspelt.severity, Severity::Error);
         assert!(misspelt.message.ends_with("did you mean `x86_64`?"), "{}", misspelt.message);
@@ -390,7 +396,7 @@ mod tests {
             [("a/coverage_config_x86_64.json", "x86_64"), ("coverage_config_arm64.json", "arm64")];
         assert_eq!(missing_record(&records, Platform::X86_64), None);
         let help = |records| missing_record(records, Platform::Aarch64).unwrap().help.unwrap();
-        assert!(help(&records).starts_with("make it with `cargo xtask init`"));
+        assert!(help(&records).starts_with("create it with `cargo xtask init`"));
         assert!(help(&records[..1]).starts_with("write "));
     }
 
@@ -425,7 +431,7 @@ mod tests {
         check(
             "lib|mmap_windows\\\\.rs|unix.rs",
             &expect![[r"
-                23: `exclude_path`: `mmap_windows\.rs` matches no tracked source file [was `src/mmap/windows.rs` meant?]
+                23: `exclude_path`: `mmap_windows\.rs` matches no tracked source file [did you mean `src/mmap/windows.rs`?]
                 41: `exclude_path`: `unix.rs` matches no tracked source file []"]],
         );
         check(

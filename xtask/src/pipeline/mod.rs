@@ -13,8 +13,7 @@ use crate::cli::pipeline::{Destination, Format, Options};
 use crate::context::Context;
 use crate::host::terminal::report_warnings;
 use crate::host::{files, terminal};
-use crate::inputs as gather;
-use crate::inputs::Request;
+use crate::inputs::{self, Request};
 use crate::outcome::Outcome;
 use crate::pipeline::render::Pipeline;
 use crate::plan::Plan;
@@ -33,14 +32,14 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         is_selective: options.workspace_selective,
         with_dependents: options.dependents,
     };
-    let inputs = gather::inputs(cx, request, &found)?;
+    let inputs = inputs::inputs(cx, request, &found)?;
     let plan = Plan::build(&inputs, &found);
     plan.check_keys(&found);
     report_warnings(&found.into_warnings()?);
     for warning in upload::warnings(&plan, options.destination == Destination::Upload) {
         terminal::say(&format!("warning: {warning}"));
     }
-    let xtask = gather::alias(cx, &inputs)?;
+    let xtask = inputs::alias(cx, &inputs)?;
     let pipeline = Pipeline { steps: &plan.steps, xtask: &xtask };
     match &options.destination {
         Destination::Print => {
@@ -83,7 +82,7 @@ fn check(
     terminal::write_data(|out| Ok(out.write_all(&output.stdout)?))?;
     terminal::say(&format!(
         "`{name}` is not current; write it again with `{} pipeline --output {}` and the options of this run",
-        gather::own_alias(cx)?,
+        inputs::own_alias(cx)?,
         shell_text::quote(&name)
     ));
     Ok(Outcome::Fail)

@@ -125,7 +125,7 @@ fn examine(source: &Source, found: &Diagnostics) {
         .chain(description::predecessors_calls(source))
         .chain(repository::old_toolchain_file(source, "1.89"))
         .chain(repository::foreign_build_target(source, "x86_64"))
-        .chain(description::lost_minutes(&description, 5, true))
+        .chain(description::lost_timeout(&description, 5, true))
         .chain(description::copy_of_shipped(&description, &description));
     findings.for_each(|finding| found.push(finding));
     let history = History::parse(source.text.as_bytes());
