@@ -25,7 +25,9 @@ const COMPILING: &str =
 /// Whether a JSON file is a test description, by its content or its name.
 pub(crate) fn is_description(name: &str, root: &Node) -> bool {
     let file = name.rsplit('/').next().unwrap_or_default();
-    root.get("tests").is_some() || (file.contains("test") && root.get("steps").is_none())
+    let mut words = file.split(|c: char| !c.is_alphanumeric());
+    let is_named = words.any(|word| ["test", "tests"].contains(&word));
+    root.get("tests").is_some() || (is_named && root.get("steps").is_none())
 }
 
 /// A description whose pipeline has no step.
@@ -338,6 +340,7 @@ mod tests {
         assert!(!is(".buildkite/pipeline.json", r#"{"steps": []}"#));
         assert!(!is(".buildkite/test.json", r#"{"steps": []}"#));
         assert!(!is("tests/.buildkite/x.json", "[]"));
+        assert!(!is(".buildkite/latest.json", r#"{"foo": 1}"#));
     }
 
     #[test]
