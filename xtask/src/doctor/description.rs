@@ -291,7 +291,7 @@ fn is_set_by(command: &str, name: &str) -> bool {
         || words.windows(2).any(|pair| ["for", "read"].contains(&pair[0]) && pair[1] == name)
 }
 
-/// Commands that edit `Cargo.toml`.
+/// Commands that edit a `Cargo.toml` of the repository.
 fn edited_manifest(test: Field<'_>) {
     let Some((field, _)) = command(test).filter(|(_, command)| edits_manifest(command)) else {
         return;
@@ -304,7 +304,11 @@ fn edited_manifest(test: Field<'_>) {
 }
 
 fn edits_manifest(command: &str) -> bool {
-    let is_manifest = |word: &String| word.rsplit(['/', '>']).next() == Some("Cargo.toml");
+    let is_manifest = |word: &String| {
+        let path = word.rsplit('>').next().unwrap_or_default();
+        // Such a path is outside of the repository.
+        path.rsplit('/').next() == Some("Cargo.toml") && !path.starts_with(['/', '$', '~'])
+    };
     let is_in_place = |word: &String| word.starts_with("-i") || word == "--in-place";
     let edits = |words: &Vec<String>| {
         let is_editor = match words.first().map(String::as_str) {
@@ -537,6 +541,9 @@ mod tests {
             ("cargo fmt --manifest-path fuzz/Cargo.toml > log", false),
             ("sed s/a/b/ Cargo.toml > out", false),
             ("grep -q '=>' Cargo.toml", false),
+            ("cp Cargo.toml /tmp/Cargo.toml && sed -i s/a/b/ /tmp/Cargo.toml", false),
+            ("echo >> \"$$DIR/Cargo.toml\"", false),
+            ("echo >/tmp/Cargo.toml", false),
         ] {
             assert_eq!(edits_manifest(command), wanted, "{command}");
         }
