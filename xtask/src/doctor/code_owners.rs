@@ -19,9 +19,8 @@ pub(crate) const FILES: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/C
 fn owners(file: &Source) -> Vec<(usize, &str)> {
     let mut owners: Vec<(usize, &str)> = Vec::new();
     for (number, line) in (1..).zip(file.text.lines()) {
-        let line = line.split(" #").next().unwrap_or_default().trim();
-        // The first word is the pattern.
-        let words = line.split_whitespace().skip(1).filter(|_| !line.starts_with('#'));
+        let words = after_pattern(line.trim()).split_whitespace();
+        let words = words.take_while(|word| !word.starts_with('#'));
         for word in words.filter(|word| word.contains('@')) {
             if !owners.iter().any(|(_, owner)| owner.eq_ignore_ascii_case(word)) {
                 owners.push((number, word));
@@ -31,8 +30,15 @@ fn owners(file: &Source) -> Vec<(usize, &str)> {
     owners
 }
 
+/// Returns what follows the pattern, which may have escaped spaces; nothing for a comment.
+fn after_pattern(line: &str) -> &str {
+    let mut spaces = line.match_indices(char::is_whitespace);
+    let end = spaces.find(|(at, _)| !line[..*at].ends_with('\\'));
+    end.filter(|_| !line.starts_with('#')).map_or("", |(at, _)| &line[at..])
+}
+
 /// The format of a commit: fields are separated by 0x01, the values of trailers by 0x02.
-pub(crate) const LOG_FORMAT: &str = "%H%x01%P%x01%ct%x01%cs%x01%s%x01%aN <%aE>%x01%cN <%cE>%x01\
+pub(crate) const LOG_FORMAT: &str = "%H%x01%P%x01%at%x01%as%x01%ct%x01%cs%x01%s%x01%aN <%aE>%x01%cN <%cE>%x01\
     %(trailers:key=Co-authored-by,valueonly,separator=%x02)%x01\
     %(trailers:key=Reviewed-by,valueonly,separator=%x02)%x01\
     %(trailers:key=Signed-off-by,valueonly,separator=%x02)";
@@ -67,16 +73,27 @@ impl History {
 
     fn read(&mut self, record: &str) -> Option<()> {
         let fields: Vec<&str> = record.split('\x01').collect();
-        let [id, parents, at, date, subject, author, committer, coauthors, reviews, signed] =
+        let [id, parents, authored, authored_on, applied, applied_on, ref rest @ ..] =
             *fields.as_slice()
         else {
             return None;
         };
-        let at: i64 = at.parse().ok()?;
-        let commits = [author, committer, coauthors].map(|people| ("commit", people));
-        for (kind, people) in commits.into_iter().chain([("review", reviews), ("sign-off", signed)])
-        {
-            for person in people.split('\x02').filter_map(Person::parse) {
+        let [subject, author, committer, coauthors, reviews, signed] = *rest else { return None };
+        let people =
+            |list: &str| list.split('\x02').filter_map(Person::parse).collect::<Vec<Person>>();
+        let authors = [people(author), people(coauthors)].concat();
+        let mut signers = people(signed);
+        // An author's own sign-off dates from when the commit was written.
+        signers.retain(|signer| !authors.iter().any(|author| author.is_same(signer)));
+        let authored = (authored.parse().ok()?, authored_on);
+        let applied = (applied.parse().ok()?, applied_on);
+        for (people, kind, (at, date)) in [
+            (authors, "commit", authored),
+            (people(committer), "commit", applied),
+            (people(reviews), "review", applied),
+            (signers, "sign-off", applied),
+        ] {
+            for person in people {
                 let activity = Activity { at, date: date.to_owned(), kind };
                 let last = self.people.entry(person).or_insert_with(|| activity.clone());
                 if last.at < at {
@@ -268,7 +285,8 @@ mod tests {
         let record = |(day, author, subject, trailers): &(i64, &str, &str, &str)| {
             let at = day * DAY;
             format!(
-                "c{day}\x01p c{}\x01{at}\x01day-{day}\x01{subject}\x01{author}\x01{author}\x01{trailers}",
+                "c{day}\x01p c{}\x01{at}\x01day-{day}\x01{at}\x01day-{day}\x01{subject}\x01{author}\x01\
+                 {author}\x01{trailers}",
                 day - 1
             )
         };
@@ -285,6 +303,8 @@ mod tests {
     fn owners_are_read_once_and_comments_are_not() {
         let file = Source::new("CODEOWNERS", "# @no\n* @a @B # @c\n\n/x/ @b m@e.org @org/team\n");
         assert_eq!(owners(&file), [(2, "@a"), (2, "@B"), (4, "m@e.org"), (4, "@org/team")]);
+        let file = Source::new("CODEOWNERS", " my\\ file@2x.png\t@bob #@c\nalone@2x.png\n#x @no\n");
+        assert_eq!(owners(&file), [(1, "@bob")]);
     }
 
     #[test]
@@ -314,6 +334,16 @@ mod tests {
         assert_eq!(person(&history, "@xena"), ["xena@example.com"]);
         assert_eq!(person(&history, "sv@example.com"), ["sv@example.com"]);
         assert_eq!(person(&history, "@github"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_author_is_active_when_the_commit_was_written() {
+        let people = "Ann <a@e>\x01Com <c@e>\x01Co <co@e>\x01Rev <r@e>\x01Ann <a@e>\x02Sig <s@e>";
+        let record = format!("id\x01p\x0110\x01then\x0120\x01now\x01subject\x01{people}");
+        let history = History::parse(record.as_bytes());
+        let date = |(person, it): (&Person, &Activity)| format!("{} {}", person.name, it.date);
+        let dates: Vec<String> = history.people.iter().map(date).collect();
+        assert_eq!(dates, ["Ann then", "Co then", "Com now", "Rev now", "Sig now"]);
     }
 
     #[test]

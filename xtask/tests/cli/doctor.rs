@@ -312,7 +312,8 @@ fn code_owners_are_listed_by_their_last_activity() {
     let mut sandbox = Sandbox::new();
     sandbox.write("CODEOWNERS", "# people\n* @tess-ter @gone @unknown\n/a @org/team @rev-iew\n");
     sandbox.commit_all("Name owners\n\nReviewed-by: Rev Iew <r@example.com>");
-    sandbox.set("GIT_COMMITTER_DATE", "2015-01-01T12:00:00Z");
+    // Committed now, by another person.
+    sandbox.set("GIT_AUTHOR_DATE", "2015-01-01T12:00:00Z");
     let author = ["-c", "user.name=x", "commit", "--quiet", "--allow-empty", "--message", "Old"];
     let author = [&author[..], &["--author", "G O <1+gone@users.noreply.github.com>"]].concat();
     sandbox.git(&author);
