@@ -144,7 +144,7 @@ pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     if !inputs.tests().any(|test| placeholder::occurs(&test.command, placeholder::XTASK)) {
         return Ok(consumer::USUAL_ALIAS.to_owned());
     }
-    let Alias { command, problem } = choose_alias(cx)?;
+    let Alias { command, problem, .. } = choose_alias(cx)?;
     if let Some(problem) = problem {
         terminal::report_warnings(&[Diagnostic { severity: Severity::Warning, ..problem }]);
     }

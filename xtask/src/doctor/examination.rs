@@ -10,7 +10,7 @@ use crate::doctor::{description, repository};
 use crate::host::{cargo, files};
 use crate::inputs::{self, Request};
 use crate::plan::Plan;
-use crate::plan::consumer;
+use crate::plan::consumer::{self, Alias};
 use crate::plan::description::TestDescription;
 use crate::plan::inputs::{Inputs, names_predecessor};
 use crate::plan::placeholder;
@@ -36,12 +36,14 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     let mut examination = Examination {
         cx,
         tree: &tree,
+        // A file that cannot be read is a finding of the check that reads it.
+        alias: inputs::choose_alias(cx).unwrap_or_default(),
         findings: Findings::default(),
         needs: BTreeMap::new(),
         measured: Vec::new(),
     };
-    let has_cargo = examination.toolchain()?;
-    let is_selective = has_cargo && cx.project.root.join("Cargo.toml").exists();
+    let compiler = examination.toolchain()?;
+    let is_selective = compiler.is_some() && cx.project.root.join("Cargo.toml").exists();
     examination.submodules()?;
     examination.links();
     let selective = is_selective.then(|| examination.inputs(true)).flatten();
@@ -51,7 +53,7 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     let inputs = selective.or_else(|| examination.inputs(false));
     let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
     examination.descriptions(inputs)?;
-    examination.cargo_configuration(has_cargo && !is_refused)?;
+    examination.cargo_configuration(compiler.filter(|_| !is_refused))?;
     examination.hook_and_directory()?;
     examination.coverage_records(&platforms)?;
     if is_refused {
@@ -74,6 +76,7 @@ fn allowed_platforms(inputs: &Inputs) -> Vec<Platform> {
 struct Examination<'a> {
     cx: &'a Context,
     tree: &'a Tree,
+    alias: Alias,
     findings: Findings,
     /// What this machine's tests need, each with the first test that needs it.
     needs: BTreeMap<Requirement, String>,
@@ -82,8 +85,8 @@ struct Examination<'a> {
 }
 
 impl Examination<'_> {
-    /// Returns whether cargo works here; its toolchain may be missing.
-    fn toolchain(&mut self) -> anyhow::Result<bool> {
+    /// Returns the compiler's version; its toolchain may be missing.
+    fn toolchain(&mut self) -> anyhow::Result<Option<String>> {
         // Rustup reads the first of the two.
         let file = match self.read("rust-toolchain")? {
             Some(file) => Some(file),
@@ -97,10 +100,11 @@ impl Examination<'_> {
             .and_then(|file| repository::old_toolchain_file(&file, RUST_VERSION))
             .or_else(|| repository::old_toolchain(version.as_deref()?, RUST_VERSION));
         self.findings.extend("toolchain", finding);
-        Ok(version.is_some())
+        Ok(version)
     }
 
-    fn cargo_configuration(&mut self, knows_aliases: bool) -> anyhow::Result<()> {
+    /// Checks cargo's configuration, and the alias if the compiler's version is known.
+    fn cargo_configuration(&mut self, compiler: Option<String>) -> anyhow::Result<()> {
         let new = self.read(".cargo/config.toml")?;
         // A symlink to the new name is for old versions of cargo.
         let is_link = self.tree.links.contains(".cargo/config");
@@ -108,13 +112,15 @@ impl Examination<'_> {
         let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
         let config = old.or(new);
-        if knows_aliases {
-            let problem = inputs::choose_alias(self.cx)?.problem;
-            let problem = problem.map(|problem| repository::at_alias(problem, config.as_ref()));
-            self.findings.extend("alias", problem);
+        let Some(version) = compiler else { return Ok(()) };
+        let (alias, config) = (&self.alias, config.as_ref());
+        let problem = alias.problem.clone();
+        let problem = problem.map(|problem| repository::at_alias(problem, config));
+        self.findings.extend("alias", problem);
+        if alias.entry.0.is_empty() {
+            return Ok(());
         }
-        let target =
-            config.and_then(|it| repository::foreign_build_target(&it, std::env::consts::ARCH));
+        let target = repository::foreign_build_target(config, alias, &version);
         self.findings.extend("build-target", target);
         Ok(())
     }
@@ -142,8 +148,8 @@ impl Examination<'_> {
         if !consumer::is_copy(&file.text) || self.cx.project.is_own_consumer() {
             return Ok(());
         }
-        let alias = inputs::own_alias(self.cx)?;
-        let alias = alias.strip_prefix("cargo ").unwrap_or(&alias);
+        let command = &self.alias.command;
+        let alias = command.strip_prefix("cargo ").unwrap_or(command);
         if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != file.text) {
             let is_older = inputs::was_shipped(self.cx, &file.text)?;
             self.findings.extend("template", [repository::stale_copy(file, is_older)]);

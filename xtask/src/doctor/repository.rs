@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::consumer;
+use crate::plan::consumer::{self, Alias, CargoConfig};
 use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
+use crate::text::extended_regex;
 use crate::text::fields::Field;
-use crate::text::{extended_regex, toml};
+use crate::text::toml::{self, Statement};
 
 /// The tracked files, and untracked ones that are not ignored; relative to the root.
 #[derive(Debug, Default)]
@@ -91,13 +92,24 @@ pub(crate) fn link_into_submodule(path: &str, target: &str, exists: bool) -> Dia
     Source::new(path, target).finding(severity, 0, message).help(help)
 }
 
-/// The problem of the alias, where the configuration has it: the line that gives `xtask` its value,
-/// else the table of the aliases.
+/// Places a finding at the first statement of cargo's configuration that fits.
+fn at(
+    config: Option<&Source>,
+    fits: impl Fn(&Statement<'_>) -> bool,
+    finding: Diagnostic,
+) -> Diagnostic {
+    let place = config.and_then(|config| {
+        let statements = toml::statements(&config.text).ok()?;
+        let start = statements.iter().find(|it| fits(it))?.start;
+        config.error(start, "").place
+    });
+    Diagnostic { place, ..finding }
+}
+
+/// Places the problem of the alias at the line that sets `xtask`, or else at the alias table.
 pub(crate) fn at_alias(problem: Diagnostic, config: Option<&Source>) -> Diagnostic {
-    let line = |wanted: &str| config?.lines().find(|(_, line)| line.trim().starts_with(wanted));
-    let line = config.zip(line("xtask").or_else(|| line("[alias]")));
-    let place = line.and_then(|(config, (start, _))| config.error(start, "").place);
-    Diagnostic { place, ..problem }
+    let finding = at(config, |it| it.path == ["alias", "xtask"], problem);
+    if finding.place.is_some() { finding } else { at(config, |it| it.path == ["alias"], finding) }
 }
 
 /// The deprecated `.cargo/config`.
@@ -111,16 +123,31 @@ pub(crate) fn old_cargo_config(old: &Source, has_new: bool) -> Diagnostic {
     old.warning(0, message).help("run `git mv .cargo/config .cargo/config.toml`")
 }
 
-/// A `[build] target` that the alias would build this tool for.
-pub(crate) fn foreign_build_target(config: &Source, host_architecture: &str) -> Option<Diagnostic> {
-    let statements = toml::statements(&config.text).ok()?;
-    let target = statements.iter().find(|it| it.path == ["build", "target"])?;
-    let is_host = |value: &str| value.starts_with(host_architecture) && value.contains("linux");
-    let mut values = toml::strings(target.value?).into_iter();
-    let value = values.find(|value| !is_host(value) && value.contains('-'))?;
-    let message = format!("`cargo xtask` would be built for `{value}` and cannot run here");
-    let help = "add `--target` with this machine's own target to the alias";
-    Some(config.error(target.start, message).help(help))
+/// A `[build] target`, or a `--target` of the alias, that this tool would be built for and cannot run
+/// here. `version` is the output of `rustc --version --verbose`.
+pub(crate) fn foreign_build_target(
+    config: Option<&Source>,
+    alias: &Alias,
+    version: &str,
+) -> Option<Diagnostic> {
+    let (name, expansion) = &alias.entry;
+    let mut cargo = config.and_then(|it| CargoConfig::parse(&it.text).ok()).unwrap_or_default();
+    let words = consumer::cargo_words(expansion);
+    let own = words.windows(2).find(|pair| pair[0] == "--target");
+    if let Some(pair) = own {
+        cargo.targets = vec![pair[1].to_owned()];
+    }
+    let host = cargo.foreign_host(version)?;
+    let message = format!(
+        "`{}` would be built for `{}` and cannot run here",
+        alias.command,
+        cargo.targets.join("`, `")
+    );
+    let key = if own.is_some() { ["alias", name] } else { ["build", "target"] };
+    let finding = Diagnostic::error(message).help(format!(
+        "use `--target host-tuple` in the alias, or `--target {host}` with cargo older than 1.91"
+    ));
+    Some(at(config, |it| it.path == key, finding))
 }
 
 fn toolchain_help(oldest: &str) -> String {
@@ -280,7 +307,16 @@ mod tests {
         .assert_eq(&at_alias(problem(), Some(&config)).to_string());
         let line = |text| Some(at_alias(problem(), Some(&Source::new("c.toml", text))).place?.line);
         assert_eq!(line("\n[alias]\nb = \"build\"\n"), Some(2));
+        assert_eq!(line("[env]\nxtask-dir = \"x\"\n[alias]\n\"xtask\" = \"x\"\n"), Some(4));
+        assert_eq!(line("[env]\nxtask = \"x\"\n"), None);
+        assert_eq!(line("\nalias = { xtask = \"x\" }\n"), Some(2));
         assert_eq!(line("[build]\n"), None);
+    }
+
+    fn alias(name: &str, expansion: &str) -> Alias {
+        let ours = consumer::OurAlias { manifests: vec!["m".to_owned()], at_root: false };
+        let expansion = format!("run {expansion} --manifest-path m -- --quiet");
+        consumer::choose_alias(&[(name.to_owned(), expansion)], &ours, "rust-vmm-ci")
     }
 
     #[test]
@@ -301,16 +337,32 @@ mod tests {
     }
 
     #[test]
-    fn a_build_target_of_another_machine_is_named() {
-        let line = |text: &str| {
+    fn a_target_that_the_alias_cannot_run_is_named() {
+        let finding = |text: &str, options: &str| {
             let config = Source::new("c.toml", text);
-            Some(foreign_build_target(&config, "x86_64")?.place?.line)
+            let version = "rustc 1.90.0\nhost: x86_64-unknown-linux-gnu\n";
+            foreign_build_target(Some(&config), &alias("ci", options), version)
         };
-        assert_eq!(line("[build]\ntarget = \"thumbv7em-none-eabi\" # why\n"), Some(2));
-        assert_eq!(line("[build]\ntarget = 'aarch64-unknown-linux-gnu'"), Some(2));
-        assert_eq!(line("[build]\ntarget = \"x86_64-unknown-linux-musl\"\n"), None);
-        assert_eq!(line("[other]\ntarget = \"thumbv7em-none-eabi\"\n"), None);
-        assert_eq!(line("[build]\ntarget-dir = \"a-b\"\n"), None);
+        let bare = "[build]\ntarget = \"thumbv7em-none-eabi\" # why\n";
+        expect![[r#"
+            c.toml:2:1: error: `cargo ci` would be built for `thumbv7em-none-eabi` and cannot run here
+             2 | target = "thumbv7em-none-eabi" # why
+               | ^
+            help: use `--target host-tuple` in the alias, or `--target x86_64-unknown-linux-gnu` with cargo older than 1.91"#]]
+        .assert_eq(&finding(bare, "").unwrap().to_string());
+        assert!(finding("build = { target = 'thumbv7em-none-eabi' }\n", "").is_some());
+        for native in ["host-tuple", "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"] {
+            assert_eq!(finding(&format!("build.target = '{native}'\n"), ""), None, "{native}");
+            assert_eq!(finding(bare, &format!("--target={native}")), None, "{native}");
+        }
+        let inline = "\nalias = { ci = \"\" }\n";
+        expect![[r#"
+            c.toml:2:1: error: `cargo ci` would be built for `aarch64-unknown-linux-gnu` and cannot run here
+             2 | alias = { ci = "" }
+               | ^
+            help: use `--target host-tuple` in the alias, or `--target x86_64-unknown-linux-gnu` with cargo older than 1.91"#]]
+        .assert_eq(&finding(inline, "--target aarch64-unknown-linux-gnu").unwrap().to_string());
+        assert_eq!(finding("[other]\ntarget = \"thumbv7em-none-eabi\"\n", ""), None);
     }
 
     #[test]

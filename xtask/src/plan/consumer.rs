@@ -53,10 +53,16 @@ impl OurAlias {
         if let Some((_, rest)) = expansion.split_once("--manifest-path") {
             return is_ours(rest);
         }
-        let words: Vec<&str> = expansion.split(is_separator).filter(|it| !it.is_empty()).collect();
+        let words = cargo_words(expansion);
         let is_xtask = |pair: &[&str]| ["-p", "--package"].contains(&pair[0]) && pair[1] == "xtask";
         self.at_root && words.windows(2).any(is_xtask)
     }
+}
+
+/// The words of an alias that are cargo's own, as it splits one string, with `--option=value` in two.
+pub(crate) fn cargo_words(expansion: &str) -> Vec<&str> {
+    let words = expansion.split(|c: char| c.is_whitespace() || c == '=');
+    words.filter(|word| !word.is_empty()).take_while(|word| *word != "--").collect()
 }
 
 /// What a cargo configuration says about aliases and the target.
@@ -85,10 +91,19 @@ impl CargoConfig {
         Ok(config)
     }
 
-    /// The host in the compiler's version, where cargo builds for another target.
+    /// The host in the compiler's version, if cargo cannot run there what it builds.
     pub(crate) fn foreign_host(&self, version: &str) -> Option<String> {
         let host = version.lines().find_map(|line| line.strip_prefix("host: "))?;
-        (!self.targets.is_empty() && self.targets != [host]).then(|| host.to_owned())
+        // A host with glibc runs what is built for musl.
+        let without_abi = |target: &str| target.rsplit_once('-').map(|it| it.0.to_owned());
+        let is_native = match self.targets.as_slice() {
+            [] => true,
+            [target] if target == "host-tuple" || target == host => true,
+            [target] => without_abi(target).is_some_and(|it| Some(it) == without_abi(host)),
+            // Cargo runs nothing that it builds for several.
+            _ => false,
+        };
+        (!is_native).then(|| host.to_owned())
     }
 }
 
@@ -119,16 +134,24 @@ pub(crate) fn configured_alias(
 pub(crate) struct Alias {
     /// The command line, a guess where there is a problem.
     pub(crate) command: String,
+    /// The name and what it stands for; empty if no alias calls this tool.
+    pub(crate) entry: (String, String),
     /// Why no alias calls this tool, and how to add one.
     pub(crate) problem: Option<Diagnostic>,
+}
+
+impl Default for Alias {
+    fn default() -> Alias {
+        Alias { command: USUAL_ALIAS.to_owned(), entry: Default::default(), problem: None }
+    }
 }
 
 /// Decides which of cargo's aliases to use. `checkout` is where this repository is in the consumer's.
 pub(crate) fn choose_alias(aliases: &[(String, String)], ours: &OurAlias, checkout: &str) -> Alias {
     let own = aliases.iter().filter(|(_, expansion)| ours.is_named_by(expansion));
-    if let Some((name, _)) = own.min_by_key(|(name, _)| name != "xtask") {
-        let command = format!("cargo {}", shell::quote_for_upload(name));
-        return Alias { command, problem: None };
+    if let Some(entry) = own.min_by_key(|(name, _)| name != "xtask") {
+        let command = format!("cargo {}", shell::quote_for_upload(&entry.0));
+        return Alias { command, entry: entry.clone(), problem: None };
     }
     let (message, alias) = match aliases.iter().find(|(name, _)| name == "xtask") {
         Some((_, expansion)) => (
@@ -146,7 +169,7 @@ pub(crate) fn choose_alias(aliases: &[(String, String)], ours: &OurAlias, checko
         "add {alias} with `cargo run --locked --target-dir target/xtask --manifest-path {} -- init`",
         shell::quote(&format!("{checkout}/xtask/Cargo.toml"))
     ));
-    Alias { command: USUAL_ALIAS.to_owned(), problem: Some(problem) }
+    Alias { problem: Some(problem), ..Alias::default() }
 }
 
 pub(crate) const CARGO_CONFIG: &str = include_str!("../../../ci-template/cargo-config.toml");
@@ -274,7 +297,7 @@ mod tests {
 
     /// The command line, or why it is a guess.
     fn chosen(cargo_list: &str, ours: &OurAlias) -> String {
-        let Alias { command, problem } = choose_alias(&listed_aliases(cargo_list), ours, "ci");
+        let Alias { command, problem, .. } = choose_alias(&listed_aliases(cargo_list), ours, "ci");
         assert!(problem.is_none() || command == USUAL_ALIAS, "{command}");
         problem.map_or(command, |problem| problem.message)
     }
@@ -303,6 +326,23 @@ mod tests {
             chosen("    xtask   alias: run --package xtask --\n", &consumer()),
             "`cargo xtask` is an alias of another tool (`run --package xtask --`), and none points to this one"
         );
+    }
+
+    #[test]
+    fn cargo_runs_what_it_builds_for_one_target_of_the_hosts_kind() {
+        let is_native = |targets: &[&str]| {
+            let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+            let config = CargoConfig { targets, ..CargoConfig::default() };
+            config.foreign_host("rustc 1\nhost: x86_64-unknown-linux-gnu\n").is_none()
+        };
+        assert!(is_native(&[]));
+        for target in ["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "host-tuple"] {
+            assert!(is_native(&[target]), "{target}");
+        }
+        for target in ["x86_64-unknown-none", "aarch64-unknown-linux-gnu", "x86_64.json"] {
+            assert!(!is_native(&[target]), "{target}");
+        }
+        assert!(!is_native(&["host-tuple", "x86_64-unknown-linux-gnu"]));
     }
 
     #[test]

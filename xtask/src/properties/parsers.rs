@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::doctor::code_owners::History;
 use crate::doctor::repository::Tree;
 use crate::doctor::{code_owners, description, repository};
-use crate::plan::consumer::OurAlias;
+use crate::plan::consumer::{Alias, OurAlias};
 use crate::plan::description::TestDescription;
 use crate::plan::inputs::Environment;
 use crate::plan::inputs::Settings;
@@ -120,11 +120,13 @@ fn read_all(text: &str) -> Diagnostics {
 fn examine(source: &Source, found: &Diagnostics) {
     let tree = Tree::parse(source.text.as_bytes());
     let description = TestDescription::parse(Source::new("input", &*source.text), found);
+    let entry = ("x".to_owned(), source.text.clone());
+    let alias = Alias { command: "cargo x".to_owned(), entry, problem: None };
     let findings = repository::modified_submodules(&source.text)
         .into_iter()
         .chain(description::predecessors_calls(source))
         .chain(repository::old_toolchain_file(source, "1.89"))
-        .chain(repository::foreign_build_target(source, "x86_64"))
+        .chain(repository::foreign_build_target(Some(source), &alias, &source.text))
         .chain(description::lost_timeout(&description, 5, true))
         .chain(description::copy_of_shipped(&description, &description));
     findings.for_each(|finding| found.push(finding));

@@ -5,14 +5,18 @@ use serde_json::Value;
 
 use crate::support::{Sandbox, checkout};
 
+/// What an alias for this tool stands for, with options of cargo's.
+fn alias(options: &str) -> String {
+    let manifest = checkout().join("xtask/Cargo.toml");
+    format!("\"run {options} --manifest-path {} --\"", manifest.display())
+}
+
 /// A consumer without faults.
 fn consumer() -> Sandbox {
     let mut sandbox = Sandbox::new();
     // The hook finding is suppressed in CI.
     sandbox.set("CI", "true");
-    let manifest = checkout().join("xtask/Cargo.toml");
-    let alias = format!("[alias]\nxtask = \"run --manifest-path {} --\"\n", manifest.display());
-    sandbox.write(".cargo/config.toml", alias);
+    sandbox.write(".cargo/config.toml", format!("[alias]\nxtask = {}\n", alias("")));
     sandbox.write(
         "Cargo.toml",
         "[package]\nname = \"sound\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
@@ -175,6 +179,17 @@ fn the_descriptions_of_members_are_read_with_their_crates() {
 }
 
 #[test]
+fn a_build_target_is_an_error_unless_the_alias_names_the_host() {
+    let sandbox = consumer();
+    let target = "[build]\ntarget = \"aarch64-unknown-none\"\n[alias]\nxtask = ";
+    sandbox.write(".cargo/config.toml", target.to_owned() + &alias(""));
+    expect!["error build-target .cargo/config.toml:2:1 `cargo xtask` would be built for `aarch64-unknown-none` and cannot run here"]
+        .assert_eq(&findings(&sandbox, 1));
+    sandbox.write(".cargo/config.toml", target.to_owned() + &alias("--target host-tuple"));
+    assert_eq!(findings(&sandbox, 0), "");
+}
+
+#[test]
 fn a_finding_is_shown_with_its_line_and_the_fix() {
     let sandbox = consumer();
     sandbox.write(".cargo/config.toml", "[alias]\nxtask = \"run --package other --\"\n");
@@ -291,6 +306,10 @@ fn a_cargo_configuration_that_cannot_be_read_is_not_taken_for_missing_tools() {
     let (error, rest) = run.stdout.split_once("unavailable: ").unwrap();
     assert!(error.contains("could not parse TOML"), "{error}");
     assert_eq!(rest, "tools were not checked: cargo cannot read the workspace\n\n1 error\n");
+    sandbox.write(".cargo/config.toml", b"# \xff");
+    let found = findings(&sandbox, 1);
+    assert!(found.starts_with("error file .cargo/config.toml:1:3 not UTF-8 text"), "{found}");
+    assert!(found.contains("error description -:0:0 cargo cannot read"), "{found}");
 }
 
 #[test]
