@@ -120,6 +120,9 @@ impl Examination<'_> {
         if alias.entry.0.is_empty() {
             return Ok(());
         }
+        if !self.cx.project.is_own_consumer() {
+            self.findings.extend("alias", repository::alias_options(alias, config));
+        }
         let target = repository::foreign_build_target(config, alias, &version);
         self.findings.extend("build-target", target);
         Ok(())

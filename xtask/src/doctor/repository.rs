@@ -112,6 +112,33 @@ pub(crate) fn at_alias(problem: Diagnostic, config: Option<&Source>) -> Diagnost
     if finding.place.is_some() { finding } else { at(config, |it| it.path == ["alias"], finding) }
 }
 
+/// Checks that the alias for this tool has the options that `init` gives it.
+pub(crate) fn alias_options(alias: &Alias, config: Option<&Source>) -> Option<Diagnostic> {
+    let (name, expansion) = &alias.entry;
+    let words = consumer::cargo_words(expansion);
+    let has = |option: &str| words.contains(&option);
+    let is_quiet = has("--quiet") || has("-q");
+    let is_locked = has("--locked") || has("--frozen");
+    let flaws = [
+        (is_quiet, "hides the progress of its build (`--quiet`)", ""),
+        (!is_locked, "may change `Cargo.lock` (no `--locked`)", "--locked "),
+        (
+            !has("--target-dir"),
+            "has no target directory of its own (no `--target-dir`)",
+            "--target-dir target/xtask ",
+        ),
+    ];
+    let flaws = flaws.into_iter().filter(|(is_flaw, ..)| *is_flaw);
+    let (problems, options): (Vec<&str>, String) = flaws.map(|(_, flaw, fix)| (flaw, fix)).unzip();
+    let kept = expansion.split_whitespace().filter(|word| !["--quiet", "-q"].contains(word));
+    let line = kept.collect::<Vec<_>>().join(" ").replacen(' ', &format!(" {options}"), 1);
+    let message = format!("the alias `{name}` {}", problems.join(", "));
+    let finding =
+        Diagnostic::new(Severity::Warning, message).help(format!("use `{name} = \"{line}\"`"));
+    let finding = at(config, |it| it.path == ["alias", name], finding);
+    (!problems.is_empty()).then_some(finding)
+}
+
 /// The deprecated `.cargo/config`.
 pub(crate) fn old_cargo_config(old: &Source, has_new: bool) -> Diagnostic {
     if has_new {
@@ -317,6 +344,25 @@ mod tests {
         let ours = consumer::OurAlias { manifests: vec!["m".to_owned()], at_root: false };
         let expansion = format!("run {expansion} --manifest-path m -- --quiet");
         consumer::choose_alias(&[(name.to_owned(), expansion)], &ours, "rust-vmm-ci")
+    }
+
+    #[test]
+    fn an_alias_with_other_options_than_init_gives_it_is_shown_with_these() {
+        let config = Source::new("c.toml", "[alias]\nci = \"run\"\n");
+        let finding = |expansion| alias_options(&alias("ci", expansion), Some(&config));
+        expect![[r#"
+            c.toml:2:1: warning: the alias `ci` hides the progress of its build (`--quiet`), may change `Cargo.lock` (no `--locked`), has no target directory of its own (no `--target-dir`)
+             2 | ci = "run"
+               | ^
+            help: use `ci = "run --locked --target-dir target/xtask --manifest-path m --"`"#]]
+        .assert_eq(&finding("-q").unwrap().to_string());
+        expect![[r#"
+            c.toml:2:1: warning: the alias `ci` hides the progress of its build (`--quiet`)
+             2 | ci = "run"
+               | ^
+            help: use `ci = "run --frozen --target-dir=t --manifest-path m --"`"#]]
+        .assert_eq(&finding("--quiet --frozen --target-dir=t").unwrap().to_string());
+        assert_eq!(finding("--locked --target-dir t"), None);
     }
 
     #[test]

@@ -126,6 +126,7 @@ fn examine(source: &Source, found: &Diagnostics) {
         .into_iter()
         .chain(description::predecessors_calls(source))
         .chain(repository::old_toolchain_file(source, "1.89"))
+        .chain(repository::alias_options(&alias, Some(source)))
         .chain(repository::foreign_build_target(Some(source), &alias, &source.text))
         .chain(description::lost_timeout(&description, 5, true))
         .chain(description::copy_of_shipped(&description, &description));

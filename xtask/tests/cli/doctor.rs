@@ -8,7 +8,7 @@ use crate::support::{Sandbox, checkout};
 /// What an alias for this tool stands for, with options of cargo's.
 fn alias(options: &str) -> String {
     let manifest = checkout().join("xtask/Cargo.toml");
-    format!("\"run {options} --manifest-path {} --\"", manifest.display())
+    format!("\"run {options} --locked --target-dir t --manifest-path {} --\"", manifest.display())
 }
 
 /// A consumer without faults.
@@ -187,6 +187,14 @@ fn a_build_target_is_an_error_unless_the_alias_names_the_host() {
         .assert_eq(&findings(&sandbox, 1));
     sandbox.write(".cargo/config.toml", target.to_owned() + &alias("--target host-tuple"));
     assert_eq!(findings(&sandbox, 0), "");
+}
+
+#[test]
+fn an_alias_with_other_options_than_init_gives_it_is_found() {
+    let sandbox = consumer();
+    sandbox.write(".cargo/config.toml", "[alias]\nxtask = ".to_owned() + &alias("--quiet"));
+    expect!["warning alias .cargo/config.toml:2:1 the alias `xtask` hides the progress of its build (`--quiet`)"]
+        .assert_eq(&findings(&sandbox, 0));
 }
 
 #[test]
