@@ -62,6 +62,7 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
     } else {
         examination.tools(fix);
     }
+    examination.findings.use_alias(&examination.alias.command);
     examination.findings.sort();
     Ok(examination.findings)
 }
@@ -140,8 +141,7 @@ impl Examination<'_> {
             hook.map(|hook| self.copy_of_template(&hook)).transpose()?;
         } else if !self.cx.is_ci() {
             let is_own = self.cx.project.is_own_consumer();
-            let checkout = if is_own { ".".to_owned() } else { inputs::checkout_path(self.cx)? };
-            self.findings.extend("hook", [repository::missing_hook(&checkout)]);
+            self.findings.extend("hook", [repository::missing_hook(is_own)]);
         }
         Ok(())
     }

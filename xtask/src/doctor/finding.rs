@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::text::sanitize;
 
@@ -33,6 +34,13 @@ impl Findings {
         let value = read(&found);
         self.extend(check, found.into_items());
         value
+    }
+
+    /// Replaces `cargo xtask` in the help by the alias of this repository.
+    pub(crate) fn use_alias(&mut self, alias: &str) {
+        for help in self.items.iter_mut().filter_map(|(_, it)| it.help.as_mut()) {
+            *help = cli::help_under(alias, help);
+        }
     }
 
     pub(crate) fn count(&self, severity: Severity) -> usize {

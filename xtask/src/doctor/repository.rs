@@ -198,12 +198,16 @@ pub(crate) fn old_toolchain(version: &str, oldest: &str) -> Option<Diagnostic> {
     })
 }
 
-/// The hook that checks commit messages is missing.
-pub(crate) fn missing_hook(checkout: &str) -> Diagnostic {
-    let message = "no `commit-msg` hook is installed";
-    Diagnostic::new(Severity::Info, message).help(format!(
-        "run `install -m 755 {checkout}/ci-template/commit-msg \"$(git rev-parse --git-path hooks)/commit-msg\"`"
-    ))
+/// The hook that checks commit messages is missing. `is_own` says that this is the rust-vmm-ci
+/// repository itself, which `init` rejects.
+pub(crate) fn missing_hook(is_own: bool) -> Diagnostic {
+    let command = if is_own {
+        "install -D -m 755 ci-template/commit-msg \"$(git rev-parse --git-path hooks)/commit-msg\""
+    } else {
+        "cargo xtask init --hooks"
+    };
+    Diagnostic::new(Severity::Info, "no `commit-msg` hook is installed")
+        .help(format!("run `{command}`"))
 }
 
 /// A copy of a template that differs from it; `is_older` says that an earlier commit of the submodule

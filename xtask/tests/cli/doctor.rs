@@ -251,13 +251,16 @@ fn the_missing_hook_and_the_wrong_directory_are_information() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     let (_, text) = text.split_once("info: ").unwrap();
     let (text, _) = text.rsplit_once("\n\n").unwrap();
-    expect![[r#"
+    expect![[r"
         no `commit-msg` hook is installed
-        help: run `install -m 755 rust-vmm-ci/ci-template/commit-msg "$(git rev-parse --git-path hooks)/commit-msg"`
+        help: run `cargo xtask init --hooks`
 
         info: the cargo alias works only from the root of the repository, not from `src`
-        help: cargo resolves the alias's path relative to the current directory"#]]
+        help: cargo resolves the alias's path relative to the current directory"]]
     .assert_eq(text);
+    sandbox.write(".cargo/config.toml", format!("[alias]\nci = {}\n", alias("")));
+    let run = sandbox.xtask(&["doctor"]).assert_code(0);
+    assert!(run.stdout.contains("help: run `cargo ci init --hooks`"), "{}", run.stdout);
     sandbox.write(".git/hooks/commit-msg", "");
     assert_eq!(findings(&sandbox, 0), "");
 }
