@@ -198,6 +198,16 @@ fn an_alias_with_other_options_than_init_gives_it_is_found() {
 }
 
 #[test]
+fn more_steps_than_buildkite_accepts_are_found() {
+    let sandbox = consumer();
+    let test = |number| format!(r#"{{"test_name": "t{number}", "command": "true"}}"#);
+    let tests: Vec<String> = (0..501).map(test).collect();
+    sandbox.write(".buildkite/a.json", format!(r#"{{"tests": [{}]}}"#, tests.join(",")));
+    expect!["info steps -:0:0 `.buildkite/a.json` produces 501 steps; Buildkite accepts at most 500 per upload"]
+        .assert_eq(&findings(&sandbox, 0));
+}
+
+#[test]
 fn a_finding_is_shown_with_its_line_and_the_fix() {
     let sandbox = consumer();
     sandbox.write(".cargo/config.toml", "[alias]\nxtask = \"run --package other --\"\n");
@@ -335,6 +345,24 @@ fn wrong_options_are_usage_errors() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn code_owners_are_those_that_github_reads() {
+    let sandbox = Sandbox::new();
+    sandbox.write("docs/CODEOWNERS", "* @docs\n").write("CODEOWNERS", "* @root\n");
+    sandbox.commit_all("Add owners");
+    let owners = |warning: &str| {
+        let run = sandbox.xtask(&["doctor", "--codeowners"]).assert_code(0);
+        assert_eq!(run.stderr, warning);
+        run.stdout.split_whitespace().last().unwrap().to_owned()
+    };
+    assert_eq!(owners(""), "CODEOWNERS:1");
+    sandbox.write(".github/CODEOWNERS", "* @github\n");
+    let tip = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.write(".git/shallow", tip);
+    let warning = "warning: this is a shallow clone; older activity is missing\n";
+    assert_eq!(owners(warning), ".github/CODEOWNERS:1");
 }
 
 #[test]
