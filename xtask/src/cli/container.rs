@@ -8,26 +8,26 @@ use crate::cli::ci;
 use crate::text::diagnostic::Rejected;
 
 pub(crate) const USAGE: &str = "\
-Runs a command in the container image of the CI, with this repository as its working directory.
+Runs a command in the container image of the CI, with this repository as the working directory.
 
 Usage: cargo xtask container [options] [[--] command [argument ...]]
        cargo xtask ci --container [options] [options of ci] [test ...]
 
 Without a command it runs a shell. The exit code is that of the command. Named volumes hold the
-cargo registry and the target directory, so that the next run is warm; every file that the command
-makes in the repository belongs to you afterwards.
+cargo registry and the target directory, so that later runs reuse downloads and builds. Files that
+the command creates in the repository are owned by you.
 
 Options:
-      --engine docker|podman      default: docker, or podman where docker does not answer
+      --engine docker|podman      default: docker if it works, else podman
       --image IMAGE               default: the image of ci-template/pipeline.json
-      --pull                      pull the image even if this machine has it
+      --pull                      pull the image even if it is present locally
       --env NAME[=VALUE]          set a variable in the container; may be given several times
-      --privileged                give the container all of the host's devices and capabilities
-      --ssh                       mount ~/.ssh, read-only
+      --privileged                run a privileged container
+      --ssh                       copy ~/.ssh into the container
       --dry-run                   print the command line and run nothing
 
-The variables that change the tests (`cargo xtask help pipeline`), REMOTE, BASE_BRANCH and those of
-Buildkite, of cargo's terminal and of colours are passed on.
+The variables that configure the tests (`cargo xtask help pipeline`), REMOTE, BASE_BRANCH, CI and
+those of Buildkite, of cargo's terminal output and of colours are passed through.
 ";
 
 /// What `container` was asked for.

@@ -1,15 +1,17 @@
 //! Pure. The command line that runs a container.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::cli::container::Task;
 use crate::text::diagnostic::Rejected;
-use crate::text::fingerprint;
+use crate::text::{fingerprint, shell};
 
-/// Where the repository is in the container.
+/// Where the repository is in the container. What git's files name by path keeps its own.
 const WORKDIR: &str = "/workdir";
+/// Where the user's `~/.ssh` is, which ssh would not take from another owner.
+const SSH: &str = "/run/ssh";
 /// Where cargo keeps downloads in the image of the CI.
 const REGISTRY: &str = "/root/.cargo/registry";
 
@@ -38,14 +40,22 @@ pub(crate) struct Container<'a> {
 }
 
 /// The words of the command that runs in the container; `xtask` is how this tool is called there.
-pub(crate) fn words(task: &Task, xtask: &str) -> Vec<String> {
+/// `output` is the option that says how much it prints. Paths in `root` are made relative.
+pub(crate) fn words(task: &Task, xtask: &str, output: Option<&str>, root: &Path) -> Vec<String> {
+    let relative = |word: &String| {
+        let path = Path::new(word).strip_prefix(root).ok().and_then(Path::to_str);
+        path.filter(|path| !path.is_empty()).unwrap_or(word).to_owned()
+    };
     match task {
         // The image has bash; others may not.
-        Task::Shell => ["sh", "-c", "exec bash 2>/dev/null || exec sh"].map(str::to_owned).to_vec(),
+        Task::Shell => {
+            let script = "command -v bash > /dev/null && exec bash; exec sh";
+            ["sh", "-c", script].map(str::to_owned).to_vec()
+        }
         Task::Command(words) => words.clone(),
         Task::Ci(arguments) => {
-            let words = xtask.split_whitespace().chain(["ci"]).map(str::to_owned);
-            words.chain(arguments.iter().cloned()).collect()
+            let words = xtask.split_whitespace().chain(["ci"]).chain(output);
+            words.map(str::to_owned).chain(arguments.iter().map(relative)).collect()
         }
     }
 }
@@ -64,18 +74,21 @@ impl Container<'_> {
         options.push("--security-opt=seccomp=unconfined");
         // Relabelling, which `:z` would do, changes the user's files.
         options.extend(self.has_selinux.then_some("--security-opt=label=disable"));
-        options.extend(["--workdir", WORKDIR]);
+        // An image's own would get the words as its arguments.
+        options.push("--entrypoint=sh");
+        let workdir = self.workdir()?;
+        options.extend(["--workdir", workdir]);
         let mut arguments: Vec<OsString> = options.into_iter().map(OsString::from).collect();
-        arguments.push(bind(self.root, OsStr::new(WORKDIR), "")?);
+        arguments.push(bind(self.root, workdir, "")?);
         if let Some(dir) = self.git_dir {
-            arguments.push(bind(dir, dir.as_os_str(), "")?);
+            arguments.push(bind(dir, mountable(dir)?, "")?);
         }
         if let Some(dir) = self.ssh_dir {
-            arguments.push(bind(dir, OsStr::new("/root/.ssh"), ",readonly")?);
+            arguments.push(bind(dir, SSH, ",readonly")?);
         }
         let target =
             format!("rust-vmm-ci-target-{}", fingerprint(self.root.as_os_str().as_bytes()));
-        let target_dir = format!("{WORKDIR}/target");
+        let target_dir = format!("{workdir}/target");
         for (name, dir) in [("rust-vmm-ci-registry", REGISTRY), (&target, &target_dir)] {
             arguments.push(format!("--mount=type=volume,source={name},target={dir}").into());
         }
@@ -85,51 +98,71 @@ impl Container<'_> {
             arguments.extend([OsString::from("--env"), variable.clone()]);
         }
         arguments.push(self.image.into());
-        let script = self.script();
-        arguments.extend(["sh", "-c", &script].map(OsString::from));
-        arguments.push(self.git_dir.map_or_else(|| "sh".into(), Into::into));
+        let script = self.script()?;
+        arguments.extend(["-c", &script, "sh"].map(OsString::from));
         arguments.extend(words.iter().map(OsString::from));
         Ok(arguments)
     }
 
-    /// Runs the words that follow it. A shell that is the first process of a container ignores the
-    /// signals that it does not trap, and without a terminal nothing else would pass them on.
-    fn script(&self) -> String {
-        let run = if self.has_terminal {
-            "\"$@\"; status=$?"
+    /// Where the repository is in the container: `.git` of a linked worktree or a submodule leads to
+    /// another directory, which leads back.
+    fn workdir(&self) -> Result<&str, Rejected> {
+        if self.git_dir.is_some() { mountable(self.root) } else { Ok(WORKDIR) }
+    }
+
+    /// Runs the words that follow it, and gives the files that root made to the owner of the repository.
+    fn script(&self) -> Result<String, Rejected> {
+        // A process in the background gets `/dev/null` as its input and ignores two signals, unless
+        // it is told otherwise. The first process of a container ignores signals that it does not
+        // trap. At a terminal all processes get its signals; an interactive shell ignores SIGTERM.
+        let traps = if self.has_terminal {
+            "trap : INT QUIT; trap 'kill -TERM $child; kill -HUP $child' TERM HUP"
         } else {
-            "trap 'kill -TERM \"$child\" 2>/dev/null' TERM INT HUP; \"$@\" <&0 & child=$!; \
-             while wait \"$child\"; status=$?; kill -0 \"$child\" 2>/dev/null; do :; done"
+            "trap 'kill -INT $child' INT; trap 'kill -TERM $child' TERM HUP"
         };
-        // A file that is made within the same tick of the clock as the mark is not newer than it.
-        let Some(owner) = &self.owner else { return format!("{run}; exit $status") };
-        // The name of the shell is a directory there, which need not be text.
-        let git_dir = if self.git_dir.is_some() { " \"$0\"" } else { "" };
-        format!(
-            "touch -d '1 second ago' /tmp/started; {run}; find {WORKDIR}{git_dir} -path {WORKDIR}/target -prune \
-             -o -user 0 -cnewer /tmp/started -exec chown -h {owner} {{}} +; exit $status"
-        )
+        let ssh =
+            format!("mkdir -p /root/.ssh; cp -R {SSH}/. /root/.ssh; chown -R 0:0 /root/.ssh; ");
+        let ssh = self.ssh_dir.map(|_| ssh).unwrap_or_default();
+        let run = format!(
+            "{ssh}exec 3<&0; env --default-signal sh -c : 2> /dev/null && set -- env --default-signal -- \"$@\"; \
+             {traps}; \"$@\" <&3 3<&- & child=$!; \
+             while wait $child; status=$?; kill -0 $child 2> /dev/null; do :; done; "
+        );
+        let Some(owner) = &self.owner else { return Ok(format!("{run}exit $status")) };
+        let dirs = self.git_dir.map(mountable).transpose()?;
+        let dirs = [".", &dirs.map(shell::quote).unwrap_or_default()].join(" ");
+        Ok(format!(
+            "{run}find {dirs} -path ./target -prune -o -user 0 -exec chown -h {owner} {{}} +; exit $status"
+        ))
     }
 }
 
-/// `--volume` would take a colon in a path for its separator, `--mount` takes a comma for it.
-fn bind(source: &Path, target: &OsStr, options: &str) -> Result<OsString, Rejected> {
-    if source.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b',' | b'"' | b'\n')) {
-        let path = source.display();
-        let message =
-            format!("`{path}` cannot be mounted: its name has a comma, a quote or a line break");
-        return Err(Rejected::new(message).help("rename the directory"));
-    }
-    let mut argument = OsString::from("--mount=type=bind,source=");
-    argument.push(source);
-    argument.push(",target=");
-    argument.push(target);
-    argument.push(options);
-    Ok(argument)
+/// A path that the engines can mount.
+///
+/// # Errors
+///
+/// Rejects what they would misread (exit code 2): `--volume` would take a colon for its separator,
+/// `--mount` takes a comma for it, and both only take text.
+fn mountable(path: &Path) -> Result<&str, Rejected> {
+    let text = path.to_str().filter(|text| !text.contains([',', '"', '\n']));
+    text.ok_or_else(|| {
+        let path = path.display();
+        let message = format!(
+            "cannot mount `{path}`: its path has a comma, a quote or a line break, or is not UTF-8"
+        );
+        Rejected::new(message).help("rename the directory")
+    })
+}
+
+fn bind(source: &Path, target: &str, options: &str) -> Result<OsString, Rejected> {
+    let source = mountable(source)?;
+    Ok(format!("--mount=type=bind,source={source},target={target}{options}").into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -168,6 +201,7 @@ mod tests {
                 --interactive
                 --device=/dev/kvm
                 --security-opt=seccomp=unconfined
+                --entrypoint=sh
                 --workdir
                 /workdir
                 --mount=type=bind,source=/home/me/a crate,target=/workdir
@@ -184,9 +218,8 @@ mod tests {
                 --env
                 A=b
                 rustvmm/dev:g1
-                sh
                 -c
-                touch -d '1 second ago' /tmp/started; trap 'kill -TERM "$child" 2>/dev/null' TERM INT HUP; "$@" <&0 & child=$!; while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done; find /workdir -path /workdir/target -prune -o -user 0 -cnewer /tmp/started -exec chown -h 1000:100 {} +; exit $status
+                exec 3<&0; env --default-signal sh -c : 2> /dev/null && set -- env --default-signal -- "$@"; trap 'kill -INT $child' INT; trap 'kill -TERM $child' TERM HUP; "$@" <&3 3<&- & child=$!; while wait $child; status=$?; kill -0 $child 2> /dev/null; do :; done; find .  -path ./target -prune -o -user 0 -exec chown -h 1000:100 {} +; exit $status
                 sh
                 cargo
                 build"#]],
@@ -215,13 +248,14 @@ mod tests {
                 --tty
                 --security-opt=seccomp=unconfined
                 --security-opt=label=disable
+                --entrypoint=sh
                 --workdir
-                /workdir
-                --mount=type=bind,source=/home/me/a crate,target=/workdir
+                /home/me/a crate
+                --mount=type=bind,source=/home/me/a crate,target=/home/me/a crate
                 --mount=type=bind,source=/home/me/main/.git,target=/home/me/main/.git
-                --mount=type=bind,source=/home/me/.ssh,target=/root/.ssh,readonly
+                --mount=type=bind,source=/home/me/.ssh,target=/run/ssh,readonly
                 --mount=type=volume,source=rust-vmm-ci-registry,target=/root/.cargo/registry
-                --mount=type=volume,source=rust-vmm-ci-target-13fa564f89ca999f,target=/workdir/target
+                --mount=type=volume,source=rust-vmm-ci-target-13fa564f89ca999f,target=/home/me/a crate/target
                 --env
                 GIT_CONFIG_COUNT=1
                 --env
@@ -229,10 +263,9 @@ mod tests {
                 --env
                 GIT_CONFIG_VALUE_0=*
                 rustvmm/dev:g1
-                sh
                 -c
-                "$@"; status=$?; exit $status
-                /home/me/main/.git
+                mkdir -p /root/.ssh; cp -R /run/ssh/. /root/.ssh; chown -R 0:0 /root/.ssh; exec 3<&0; env --default-signal sh -c : 2> /dev/null && set -- env --default-signal -- "$@"; trap : INT QUIT; trap 'kill -TERM $child; kill -HUP $child' TERM HUP; "$@" <&3 3<&- & child=$!; while wait $child; status=$?; kill -0 $child 2> /dev/null; do :; done; exit $status
+                sh
                 bash"#]],
         );
     }
@@ -241,6 +274,8 @@ mod tests {
     fn a_path_that_the_engines_would_misread_is_refused() {
         let container = Container { root: Path::new("/a,b"), ..container() };
         assert!(container.arguments(&[]).unwrap_err().to_string().contains("comma"));
+        let container = Container { root: Path::new(OsStr::from_bytes(b"/\xff")), ..container };
+        assert!(container.arguments(&[]).unwrap_err().to_string().contains("UTF-8"));
         let container = Container { root: Path::new("/a:b"), ..container };
         assert!(container.arguments(&[]).is_ok());
     }
@@ -248,6 +283,11 @@ mod tests {
     #[test]
     fn ci_runs_under_the_alias_of_the_repository() {
         let task = Task::Ci(vec!["style".to_owned()]);
-        assert_eq!(words(&task, "cargo ci-xtask"), ["cargo", "ci-xtask", "ci", "style"]);
+        let root = Path::new("/r");
+        let ci = words(&task, "cargo ci-xtask", None, root);
+        assert_eq!(ci, ["cargo", "ci-xtask", "ci", "style"]);
+        let task = Task::Ci(["-t", "/r/a.json", "/x"].map(str::to_owned).to_vec());
+        let ci = words(&task, "cargo xtask", Some("--quiet"), root);
+        assert_eq!(ci, ["cargo", "xtask", "ci", "--quiet", "-t", "a.json", "/x"]);
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod command_line;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::bail;
 use command_line::Container;
@@ -17,25 +18,28 @@ use crate::outcome::Outcome;
 use crate::plan::inputs::Settings;
 use crate::project::SETTINGS;
 use crate::text::diagnostic::{Diagnostics, Failure, Rejected, Source};
+use crate::text::shell::quote;
 use crate::text::style;
 
 pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
-    let (program, is_rootless) = match (options.engine, options.dry_run) {
+    let (program, is_rootless) = match (find_engine(cx, options.engine), options.dry_run) {
         // The command line can be printed where no engine answers.
-        (Some(program), true) => (program, false),
-        (name, _) => find_engine(cx, name)?,
+        (Err(_), true) => (options.engine.unwrap_or(ENGINES[0]), false),
+        (engine, _) => engine?,
     };
     let image = options.image.clone().map_or_else(|| shipped_image(cx), Ok)?;
     let git_dir = git_dir_outside(cx)?;
     let ssh_dir = options.ssh.then(|| ssh_dir(cx)).transpose()?;
+    if image.starts_with('-') {
+        bail!(Rejected::new(format!("invalid image name `{image}`")));
+    }
+    let owner = files::owner(&cx.project.root).filter(|(user, _)| *user != 0 && !is_rootless);
     let container = Container {
         image: &image,
         root: &cx.project.root,
         git_dir: git_dir.as_deref(),
         // The container's root writes files of the host's root, except where it is the caller.
-        owner: files::owner(&cx.project.root)
-            .filter(|(user, _)| *user != 0 && !is_rootless)
-            .map(|(user, group)| format!("{user}:{group}")),
+        owner: owner.map(|(user, group)| format!("{user}:{group}")),
         has_terminal: terminal::is_interactive(),
         has_kvm: Path::new("/dev/kvm").exists(),
         has_selinux: Path::new("/sys/fs/selinux/enforce").exists(),
@@ -43,19 +47,31 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
         ssh_dir: ssh_dir.as_deref(),
         variables: variables(cx, options),
     };
-    let words = command_line::words(&options.task, &inputs::own_alias(cx)?);
+    let alias = inputs::own_alias(cx)?;
+    let words =
+        command_line::words(&options.task, &alias, terminal::output_option(), &cx.project.root);
     let cmd = cx.sh.cmd(program).args(container.arguments(&words)?);
     let process = cx.process(cmd).shown();
+    // A directory that the engine makes for the volume would be root's.
+    let target = cx.project.root.join("target");
     if options.dry_run {
-        terminal::write_data(|out| Ok(writeln!(out, "{}", process.line)?))?;
+        let mkdir = format!("mkdir -p {} && ", quote(&target.to_string_lossy()));
+        let mkdir = if target.exists() { "" } else { &mkdir };
+        terminal::write_data(|out| Ok(writeln!(out, "{mkdir}{}", process.line)?))?;
         return Ok(Outcome::Pass);
     }
     provide_image(cx, program, &image, options.pull)?;
-    // A directory that the engine makes for the volume would be root's.
-    files::create_dir(&cx.project.root.join("target"))?;
+    if !target.exists() {
+        files::create_dir(&target)?;
+        let owner = files::owner(&cx.project.root).unzip();
+        let _ = std::os::unix::fs::chown(&target, owner.0, owner.1);
+    }
     // From here on the engine has the terminal, the signals and the exit code.
     Err(process.replace_this_process())
 }
+
+/// How long an engine may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program of the engine that answers, and whether its containers' root is the caller.
 fn find_engine(cx: &Context, name: Option<&str>) -> anyhow::Result<(&'static str, bool)> {
@@ -69,14 +85,15 @@ fn find_engine(cx: &Context, name: Option<&str>) -> anyhow::Result<(&'static str
             "docker" => "{{.SecurityOptions}}",
             _ => "name={{if .Host.Security.Rootless}}rootless{{end}}",
         };
-        match cx.process(cmd!(cx.sh, "{program} info --format {format}")).read_text() {
+        let info = cx.process(cmd!(cx.sh, "{program} info --format {format}"));
+        match info.timeout(TIMEOUT).read_text() {
             Ok(answer) => return Ok((program, answer.contains("name=rootless"))),
             Err(problem) => problems.push(format!("{problem:#}")),
         }
     }
     bail!(
-        Failure::new(format!("no container engine answers: {}", problems.join("; ")))
-            .help("install docker or podman, start it, and allow this user to use it")
+        Failure::new(format!("no working container engine: {}", problems.join("; ")))
+            .help("install docker or podman, start it, and make sure that this user may use it")
     )
 }
 
@@ -85,11 +102,13 @@ fn shipped_image(cx: &Context) -> anyhow::Result<String> {
     let settings =
         Settings::parse(&Source::new(cx.project.shipped_name("pipeline.json"), SETTINGS), &found);
     found.into_warnings()?;
-    Ok(settings.image_for(None))
+    // Podman looks short names up in registries that the user has to configure.
+    Ok(format!("docker.io/{}", settings.image_for(None)))
 }
 
 fn provide_image(cx: &Context, program: &str, image: &str, pull: bool) -> anyhow::Result<()> {
-    let is_here = || cx.process(cmd!(cx.sh, "{program} image inspect {image}")).succeeds();
+    let inspect = || cx.process(cmd!(cx.sh, "{program} image inspect {image}")).timeout(TIMEOUT);
+    let is_here = || inspect().succeeds();
     if !pull && is_here()? {
         return Ok(());
     }
@@ -98,7 +117,7 @@ fn provide_image(cx: &Context, program: &str, image: &str, pull: bool) -> anyhow
     }
     bail!(
         Failure::new(format!("failed to pull the image `{image}`"))
-            .help("check the network, or name an image that this machine has with `--image`")
+            .help("check the network, or use a local image with `--image`")
     )
 }
 
@@ -114,7 +133,7 @@ fn git_dir_outside(cx: &Context) -> anyhow::Result<Option<PathBuf>> {
 
 fn ssh_dir(cx: &Context) -> Result<PathBuf, Rejected> {
     let dir = cx.lookup("HOME").map(|home| PathBuf::from(home).join(".ssh"));
-    dir.filter(|dir| dir.is_dir()).ok_or_else(|| Rejected::new("`--ssh`: there is no `~/.ssh`"))
+    dir.filter(|dir| dir.is_dir()).ok_or_else(|| Rejected::new("`--ssh`: `~/.ssh` does not exist"))
 }
 
 /// The names of the caller's variables that the tests may see; then those of the command line.

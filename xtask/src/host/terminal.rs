@@ -155,6 +155,15 @@ pub(crate) fn is_quiet() -> bool {
     verbosity() == Verbosity::Quiet
 }
 
+/// The option that has another process of this tool print as much as this one.
+pub(crate) fn output_option() -> Option<&'static str> {
+    match verbosity() {
+        Verbosity::Quiet => Some("--quiet"),
+        Verbosity::Normal => None,
+        Verbosity::Verbose => Some("--verbose"),
+    }
+}
+
 /// Reports an error.
 pub(crate) fn report_error(error: &anyhow::Error) {
     write_lines(&error_text(error));

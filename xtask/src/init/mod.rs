@@ -353,8 +353,8 @@ fn measure(
 ) -> anyhow::Result<bool> {
     terminal::say("measuring the line coverage, to record it; an interrupt leaves it at 0");
     let executable = &cx.project.executable;
-    let quiet = terminal::is_quiet().then_some("--quiet");
-    let cmd = cmd!(cx.sh, "{executable} coverage --devel {quiet...}");
+    let output = terminal::output_option();
+    let cmd = cmd!(cx.sh, "{executable} coverage --devel {output...}");
     let mut process = cx.process(cmd).shown().stream();
     process.line = format!("cargo {alias} coverage --devel");
     if !process.succeeds()? {

@@ -53,7 +53,7 @@ fn without_a_command_there_is_a_shell_in_the_image_of_the_ci() {
     let sandbox = sandbox("docker");
     container(&sandbox, &[]).assert_code(7);
     let told = told(&sandbox);
-    assert!(told.iter().any(|it| it.starts_with("rustvmm/dev:")), "{told:?}");
+    assert!(told.iter().any(|it| it.starts_with("docker.io/rustvmm/dev:")), "{told:?}");
     assert!(told.last().unwrap().contains("exec bash"), "{told:?}");
 }
 
@@ -74,8 +74,8 @@ fn where_no_engine_answers_each_says_why() {
     let sandbox = sandbox("other");
     let run = container(&sandbox, &["--", "true"]).assert_code(75);
     expect![[r"
-        error: no container engine answers: `docker` failed: no daemon; `podman` failed: no daemon
-        help: install docker or podman, start it, and allow this user to use it
+        error: no working container engine: `docker` failed: no daemon; `podman` failed: no daemon
+        help: install docker or podman, start it, and make sure that this user may use it
     "]]
     .assert_eq(&run.stderr);
 }
@@ -90,7 +90,7 @@ fn an_image_that_cannot_be_pulled_is_no_verdict() {
         $ docker pull no/such:1
         pull no/such:1
         error: failed to pull the image `no/such:1`
-        help: check the network, or name an image that this machine has with `--image`
+        help: check the network, or use a local image with `--image`
     "]]
     .assert_eq(&run.stderr);
 }
@@ -100,8 +100,57 @@ fn a_dry_run_prints_a_line_to_copy_and_needs_no_engine() {
     let sandbox = sandbox("other");
     let run = container(&sandbox, &["--engine", "docker", "--dry-run", "--", "echo", "a b"]);
     let run = run.assert_code(0);
-    assert!(run.stdout.starts_with("docker run "), "{}", run.stdout);
+    let target = sandbox.root().join("target");
+    let mkdir = format!("mkdir -p {} && docker run ", target.display());
+    assert!(run.stdout.starts_with(&mkdir), "{}", run.stdout);
     assert!(run.stdout.ends_with(" echo 'a b'\n"), "{}", run.stdout);
+    assert!(!target.exists());
+}
+
+#[test]
+fn every_option_reaches_the_engine() {
+    let mut sandbox = sandbox("docker");
+    std::fs::create_dir_all(sandbox.beside("home/.ssh")).unwrap();
+    sandbox.set("BUILDKITE_BRANCH", "b").set("CARGO_TERM_COLOR", "always");
+    container(&sandbox, &["--privileged", "--ssh", "--", "true"]).assert_code(7);
+    let told = told(&sandbox);
+    let ssh = format!("source={},target=/run/ssh,readonly", sandbox.beside("home/.ssh").display());
+    for word in [
+        "--privileged",
+        &format!("--mount=type=bind,{ssh}"),
+        "BUILDKITE_BRANCH",
+        "CARGO_TERM_COLOR",
+    ] {
+        assert!(told.iter().any(|it| it == word), "{word}: {told:?}");
+    }
+    let run = container(&sandbox, &["--image=--help", "--", "true"]).assert_code(2);
+    assert!(run.stderr.contains("invalid image name `--help`"), "{}", run.stderr);
+}
+
+#[test]
+fn an_image_that_is_here_is_pulled_only_on_request() {
+    let sandbox = sandbox("docker");
+    sandbox.stub("docker", "echo \"$1\" >> ../told; [ \"$1\" != pull ]");
+    container(&sandbox, &["--", "true"]).assert_code(0);
+    assert_eq!(told(&sandbox), ["info", "image", "run"]);
+    container(&sandbox, &["--pull", "--", "true"]).assert_code(75);
+    assert_eq!(told(&sandbox)[3..], ["info", "pull"]);
+}
+
+#[test]
+fn files_are_given_back_unless_root_is_the_caller() {
+    let sandbox = sandbox("docker");
+    // Only root can, and only root has to: another user's files are not root's.
+    sandbox.run("chown", &["-R", "1234:1234", "."]);
+    let owner = sandbox.run("stat", &["-c", "%u:%g", "."]).assert_code(0).stdout;
+    let told_with = |answer: &str| {
+        let engine = "case $1 in info) echo ANSWER;; run) for word; do printf '%s\\n' \"$word\"; done > ../told;; esac";
+        sandbox.stub("docker", &engine.replace("ANSWER", answer));
+        container(&sandbox, &["--", "true"]).assert_code(0);
+        told(&sandbox).join("\n")
+    };
+    assert!(told_with("name=seccomp").contains(&format!("chown -h {} ", owner.trim())));
+    assert!(!told_with("name=rootless").contains("chown -h"));
 }
 
 #[test]

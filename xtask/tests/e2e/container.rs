@@ -3,7 +3,7 @@
 use crate::support::{Run, Sandbox};
 
 /// What the image has: a shell, and what the wrapper around a command calls.
-const PROGRAMS: &str = "sh find touch chown id cat env stat sleep";
+const PROGRAMS: &str = "sh find chown id cat env stat sleep mkdir cp";
 
 /// An image below a storage of its own, so that nothing of the machine's is touched.
 fn sandbox() -> Sandbox {
@@ -60,6 +60,49 @@ fn a_command_sees_the_repository_and_its_files_belong_to_its_owner() {
     if std::path::Path::new("/dev/kvm").exists() {
         container(&sandbox, &["--", "sh", "-c", "test -c /dev/kvm"]).assert_code(0);
     }
+}
+
+#[test]
+#[ignore = "needs podman and runc; .ci/run installs and runs it"]
+fn standard_input_arrives_without_a_terminal() {
+    let sandbox = sandbox();
+    sandbox.write("input", "hello\n");
+    let line = format!(
+        "{} container --engine=podman --image=localhost/ci:1 -- cat < input",
+        env!("CARGO_BIN_EXE_xtask")
+    );
+    assert_eq!(sandbox.run("sh", &["-c", &line]).assert_code(0).stdout, "hello\n");
+}
+
+/// What is typed once the command in the container has made the file `started`.
+fn type_to(sandbox: &Sandbox, command: &str, keys: &str) -> Run {
+    let line = format!(
+        "{} container --engine=podman --image=localhost/ci:1 -- {command}",
+        env!("CARGO_BIN_EXE_xtask")
+    );
+    let typist =
+        format!("until [ -e started ]; do sleep 0.1; done; sleep 0.5; printf '{keys}'; sleep 2");
+    let script = format!("({typist}) | script --quiet --return --command \"$1\" /dev/null");
+    sandbox.run("sh", &["-c", &script, "sh", &line])
+}
+
+#[test]
+#[ignore = "needs podman and runc; .ci/run installs and runs it"]
+fn at_a_terminal_an_interrupt_ends_the_command_and_gives_its_files_back() {
+    let sandbox = sandbox();
+    sandbox.run("chown", &["-R", "1234:1234", "."]).assert_code(0);
+    type_to(&sandbox, "sh -c 'echo > started; sleep 60'", "\\003").assert_code(130);
+    let owner = sandbox.run("stat", &["-c", "%u:%g", "started"]).stdout;
+    assert_eq!(owner, "1234:1234\n");
+}
+
+#[test]
+#[ignore = "needs podman and runc; .ci/run installs and runs it"]
+fn a_shell_shows_errors_and_passes_its_exit_code_on() {
+    let sandbox = sandbox();
+    sandbox.write("started", "");
+    let run = type_to(&sandbox, "", "cat /none\\nexit 42\\n").assert_code(42);
+    assert!(run.stdout.contains("/none: No such file"), "{}", run.stdout);
 }
 
 #[test]
