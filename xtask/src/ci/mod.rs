@@ -22,6 +22,7 @@ use crate::ci::selection::Changed;
 use crate::ci::verdict::Verdict;
 use crate::cli::args::Base;
 use crate::cli::ci::{Action, Options};
+use crate::cli::container::IN_CONTAINER;
 use crate::context::Context;
 use crate::host::{files, terminal};
 use crate::inputs::{self, Request};
@@ -252,6 +253,9 @@ fn rerun_lines(
 /// This command and the options that decide what its tests are.
 fn rerun(cx: &Context, options: &Options) -> anyhow::Result<String> {
     let mut line = format!("{} ci", inputs::own_alias(cx)?);
+    if cx.lookup(IN_CONTAINER).is_some() {
+        line += " --container";
+    }
     let files = options.test_descriptions.iter().map(|file| ("-t", file));
     let manifest = options.manifest_path.iter().map(|path| ("--manifest-path", path));
     for (option, path) in files.chain(manifest) {

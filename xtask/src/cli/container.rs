@@ -56,6 +56,9 @@ pub(crate) enum Task {
     Ci(Vec<String>),
 }
 
+/// The variable that says to `ci` that it was started by `ci --container`.
+pub(crate) const IN_CONTAINER: &str = "RUST_VMM_CI_IN_CONTAINER";
+
 /// The programs that run containers, in the order of preference.
 pub(crate) const ENGINES: [&str; 2] = ["docker", "podman"];
 

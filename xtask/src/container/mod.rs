@@ -10,7 +10,7 @@ use anyhow::bail;
 use command_line::Container;
 use xshell::cmd;
 
-use crate::cli::container::{ENGINES, Options};
+use crate::cli::container::{ENGINES, IN_CONTAINER, Options, Task};
 use crate::context::{self, Context};
 use crate::host::{files, terminal};
 use crate::inputs;
@@ -144,6 +144,8 @@ fn variables(cx: &Context, options: &Options) -> Vec<OsString> {
         let is_family = name.starts_with("BUILDKITE") || name.starts_with("CARGO_TERM_");
         is_family || single.contains(&name.as_str())
     };
-    let names = cx.environment.keys().filter(is_passed_on);
-    names.map(Into::into).chain(options.variables.iter().cloned()).collect()
+    let names = cx.environment.keys().filter(is_passed_on).map(Into::into);
+    let is_ci = matches!(options.task, Task::Ci(_));
+    let mark = is_ci.then(|| format!("{IN_CONTAINER}=1").into());
+    names.chain(mark).chain(options.variables.iter().cloned()).collect()
 }

@@ -65,6 +65,19 @@ fn the_whole_ci_runs_inside_with_the_options_that_were_given() {
     run.assert_code(7);
     let words = ["cargo", "xtask", "ci", "--fail-fast", "--skip=doc", "style", "--", "x"];
     assert!(told(&sandbox).ends_with(&words.map(str::to_owned)));
+    // What is to be run again is run there.
+    let told = told(&sandbox);
+    let mark = told.iter().find(|word| word.starts_with("RUST_VMM_CI_")).unwrap();
+    let mut inside = Sandbox::new();
+    let (name, value) = mark.split_once('=').unwrap();
+    inside.set(name, value);
+    inside.write("t.json", r#"{"tests": [{"test_name": "a", "command": "false"}]}"#);
+    let run = inside.xtask(&["ci", "-t", "t.json"]).assert_code(1);
+    assert!(
+        run.stdout.contains("run again: cargo xtask ci --container -t t.json a\n"),
+        "{}",
+        run.stdout
+    );
     let run = sandbox.xtask(&["ci", "--container", "--fial-fast"]).assert_code(2);
     assert!(run.stderr.contains("did you mean `--fail-fast`?"), "{}", run.stderr);
 }
