@@ -659,6 +659,14 @@ fn the_hook_reads_a_message_as_git_will() {
 }
 
 #[test]
+fn a_hook_that_builds_the_tool_says_so() {
+    let sandbox = with_hook();
+    sandbox.stub("cargo", "sleep 4");
+    let run = try_commit(&sandbox, ".", "Title").assert_code(0);
+    assert_eq!(run.stderr, "commit-msg: building the tool that checks messages\n");
+}
+
+#[test]
 fn the_hook_keeps_the_callers_configuration() {
     let mut sandbox = with_hook();
     let message = "; no title\nTitle\n\nSigned-off-by: T <t@e>";
