@@ -229,7 +229,7 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
     );
     let measured = platforms.iter().filter(|platform| !platform.is_emulated()).map(name);
     let item = |path: String| {
-        let is_there = facts.names.contains(&path);
+        let is_there = facts.files.contains_key(&path);
         let state = if is_there { State::Current } else { State::Missing };
         Item::new(&path, state, (!is_there).then(|| text.clone()))
     };

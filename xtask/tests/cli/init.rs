@@ -384,6 +384,7 @@ fn a_configuration_that_git_ignores_is_not_replaced() {
     let run = sandbox.xtask(&["init", "--yes"]).assert_code(0);
     assert_eq!(sandbox.read("coverage_config_x86_64.json"), record);
     assert!(run.stderr.contains("  git add --force "), "{}", run.stderr);
+    assert!(!run.stderr.contains("coverage_config_x86_64.json"), "{}", run.stderr);
 }
 
 #[test]
