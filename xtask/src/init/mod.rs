@@ -40,6 +40,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut answers = Answers::defaults(&facts, options.mode);
     answers.apply(&facts, &options.answers)?;
     if options.mode == Mode::Ask {
+        terminal::note("An empty answer takes what is in brackets. Ctrl-C writes nothing.");
         for question in answers.questions(&facts, &options.answers) {
             ask(&facts, &mut answers, &question)?;
         }
@@ -104,30 +105,56 @@ fn act(
     answers: &Answers,
     items: &[Item],
 ) -> anyhow::Result<Outcome> {
-    let (changed, new): (Vec<_>, Vec<_>) =
-        written(items).partition(|item| facts.files.contains_key(&item.path));
-    if changed.is_empty() && new.is_empty() {
+    if written(items).next().is_none() {
         terminal::say("nothing to change");
         return Ok(Outcome::Pass);
     }
-    let patch = patch(cx, facts, changed)?;
-    for line in String::from_utf8_lossy(&patch).lines() {
+    show(cx, facts, items)?;
+    if mode == Mode::Ask && !may_write()? {
+        terminal::say("nothing was written");
+        return Ok(Outcome::Pass);
+    }
+    let replacements = write(cx, facts, items)?;
+    let config = items::unmeasured(facts, answers, items);
+    let is_measured =
+        config.map(|config| measure(cx, &answers.alias, config, replacements)).transpose()?;
+    let is_ignored = |item: &Item| {
+        let is_ignored = cx.git().is_ignored(Path::new(&item.path));
+        facts.is_in_tree(&item.path) && cx.process(is_ignored).succeeds().unwrap_or_default()
+    };
+    let after = report::After {
+        to_measure: is_measured == Some(false),
+        is_ignored: written(items).any(is_ignored),
+        needed: RUST_VERSION,
+    };
+    terminal::say("next:");
+    for line in report::next_steps(facts, answers, items, &after) {
+        terminal::say(&format!("  {line}"));
+    }
+    Ok(Outcome::Pass)
+}
+
+/// Shows edits as a patch, and new files by their names.
+fn show(cx: &Context, facts: &Facts, items: &[Item]) -> anyhow::Result<()> {
+    let (changed, new): (Vec<_>, Vec<_>) =
+        written(items).partition(|item| facts.files.contains_key(&item.path));
+    for line in String::from_utf8_lossy(&patch(cx, facts, changed)?).lines() {
         terminal::say(line);
     }
     for item in new {
         terminal::say(&format!("new file: {}", item.path));
     }
-    if mode == Mode::Ask && !may_write()? {
-        terminal::say("nothing was written");
-        return Ok(Outcome::Pass);
-    }
+    Ok(())
+}
+
+/// Writes the files, unless one was edited while a question waited.
+fn write(cx: &Context, facts: &Facts, items: &[Item]) -> anyhow::Result<Vec<Replacement>> {
     let replacement = |item: &Item| Replacement {
         name: item.path.clone(),
         content: item.text.clone().unwrap_or_default(),
         is_program: facts.is_hook(&item.path),
     };
     let replacements: Vec<Replacement> = written(items).map(replacement).collect();
-    // The user may have edited a file while a question waited.
     for Replacement { name, .. } in &replacements {
         if load::read(cx, facts, name)?.as_ref() != facts.files.get(name) {
             let message = format!("`{name}` has changed in the meantime; nothing was written");
@@ -137,23 +164,7 @@ fn act(
     files::replace_all(&cx.project.root, &replacements)?;
     let plural = if replacements.len() == 1 { "" } else { "s" };
     terminal::say(&format!("wrote {} file{plural}", replacements.len()));
-    let config = items::unmeasured(facts, answers, items);
-    let is_measured =
-        config.map(|config| measure(cx, &answers.alias, config, replacements)).transpose()?;
-    terminal::say("next:");
-    let mut paths = written(items).filter(|item| facts.is_in_tree(&item.path));
-    let is_ignored = |item: &Item| {
-        cx.process(cx.git().is_ignored(Path::new(&item.path))).succeeds().unwrap_or_default()
-    };
-    let after = report::After {
-        to_measure: is_measured == Some(false),
-        is_ignored: paths.any(is_ignored),
-        needed: RUST_VERSION,
-    };
-    for line in report::next_steps(facts, answers, items, &after) {
-        terminal::say(&format!("  {line}"));
-    }
-    Ok(Outcome::Pass)
+    Ok(replacements)
 }
 
 /// Measures the line coverage and records it in `config`, and in those that were written with it:
