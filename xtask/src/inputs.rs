@@ -123,7 +123,7 @@ fn workspace(cx: &Context, request: Request<'_>, found: &Diagnostics) -> anyhow:
     for member in &mut crates {
         let [platform_file, description] = Project::member_files(&member.path);
         member.platforms = platforms(cx, &platform_file, found)?;
-        let Some(text) = read(cx, &description)? else { continue };
+        let Some(text) = usable(read(cx, &description), found)? else { continue };
         let path = cx.project.root.join(&description).canonicalize();
         if !path.is_ok_and(|path| shared.contains(&path)) {
             let source = Source::new(description, text);
@@ -209,7 +209,7 @@ fn description(cx: &Context, path: &Path, found: &Diagnostics) -> anyhow::Result
     let source = Source::new(name, SHIPPED_DESCRIPTION);
     // What the consumer changes about the shipped tests is not for other descriptions.
     let shipped = TestDescription { is_shipped: true, ..TestDescription::parse(source, found) };
-    Ok(match read(cx, Project::OVERRIDES)? {
+    Ok(match usable(read(cx, Project::OVERRIDES), found)? {
         Some(text) => overrides::apply(shipped, Source::new(Project::OVERRIDES, text), found),
         None => shipped,
     })
@@ -224,11 +224,23 @@ fn named_file(cx: &Context, path: &Path) -> anyhow::Result<Source> {
 
 /// The platforms of a file of the consumer's.
 fn platforms(cx: &Context, name: &str, found: &Diagnostics) -> anyhow::Result<Vec<Platform>> {
-    let Some(text) = read(cx, name)? else { return Ok(Platform::DEFAULT.to_vec()) };
+    let text = usable(read(cx, name), found)?;
+    let Some(text) = text else { return Ok(Platform::DEFAULT.to_vec()) };
     Ok(platform::parse_platform_file(&Source::new(name, text), found))
 }
 
 /// A file of the consumer's that need not exist; its name is relative to the root.
 fn read(cx: &Context, name: &str) -> anyhow::Result<Option<String>> {
     files::read_text_if_exists(&cx.project.root.join(name), name)
+}
+
+/// The text of a file; if it is rejected, that is among `found`, and the file counts as missing.
+fn usable(
+    text: anyhow::Result<Option<String>>,
+    found: &Diagnostics,
+) -> anyhow::Result<Option<String>> {
+    text.or_else(|error| {
+        error.downcast::<Rejected>()?.0.into_iter().for_each(|finding| found.push(finding));
+        Ok(None)
+    })
 }

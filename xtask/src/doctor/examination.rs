@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
+
 use crate::context::Context;
 use crate::doctor::finding::Findings;
 use crate::doctor::repository::Tree;
@@ -16,55 +18,56 @@ use crate::plan::inputs::{Inputs, names_predecessor};
 use crate::plan::placeholder;
 use crate::plan::platform::Platform;
 use crate::project::{Project, RUST_VERSION, SHIPPED_DESCRIPTION};
-use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Severity, Source};
 use crate::text::fields::Field;
 use crate::text::has_extension;
 use crate::text::json::{self, Node};
 use crate::tools::Installer;
 use crate::tools::requirement::{self, Requirement};
 
-/// Checks everything; `fix` installs the tools that are missing.
-///
-/// # Errors
-///
-/// Fails if git cannot list the files, or one of them cannot be read (exit code 75).
-pub(crate) fn examine(cx: &Context, fix: bool) -> anyhow::Result<Findings> {
+/// Checks everything; `fix` installs the tools that are missing. What cannot be checked is reported,
+/// and the rest is checked all the same.
+pub(crate) fn examine(cx: &Context, fix: bool) -> Findings {
     // A check must not install a whole toolchain.
     let cx = &cx.with_variable("RUSTUP_AUTO_INSTALL", "0");
-    let entries = cx.process(cx.git().list_entries()).read()?;
-    let tree = Tree::parse(&entries);
-    let mut examination = Examination {
-        cx,
-        tree: &tree,
-        // A file that cannot be read is a finding of the check that reads it.
-        alias: inputs::choose_alias(cx).unwrap_or_default(),
-        findings: Findings::default(),
-        needs: BTreeMap::new(),
-        measured: Vec::new(),
-    };
-    let compiler = examination.toolchain()?;
+    let mut findings = Findings::default();
+    let entries = findings.accept("file", cx.process(cx.git().list_entries()).read());
+    let tree = entries.as_deref().map(Tree::parse).unwrap_or_default();
+    let alias = findings.accept("file", inputs::choose_alias(cx)).unwrap_or_default();
+    let (needs, measured) = (BTreeMap::new(), Vec::new());
+    let mut examination = Examination { cx, tree: &tree, alias, findings, needs, measured };
+    let compiler = examination.toolchain();
     let is_selective = compiler.is_some() && cx.project.root.join("Cargo.toml").exists();
-    examination.submodules()?;
-    examination.links();
     let selective = is_selective.then(|| examination.inputs(true)).flatten();
     // If cargo rejects the configuration, aliases and tools would be reported as missing.
-    let is_refused = is_selective && selective.is_none();
+    let is_refused = is_selective && selective.is_none() && inputs::metadata(cx, &cx.sh).is_err();
     // If cargo cannot list the crates, the rest is still checked.
     let inputs = selective.or_else(|| examination.inputs(false));
-    let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
-    examination.descriptions(inputs)?;
-    examination.cargo_configuration(compiler.filter(|_| !is_refused))?;
-    examination.hook_and_directory()?;
-    examination.coverage_records(&platforms)?;
-    if is_refused {
-        let reason = "tools were not checked: cargo cannot read the workspace";
-        examination.findings.unavailable.push(reason.to_owned());
+    let unplanned = match &inputs {
+        _ if is_refused => Some("cargo cannot read the workspace"),
+        Some(_) => None,
+        None => Some("the tests cannot be planned"),
+    };
+    if let Some(inputs) = &inputs {
+        examination.plan("shipped", inputs);
+    }
+    examination.cargo_configuration(compiler.filter(|_| !is_refused));
+    examination.hook_and_directory();
+    if entries.is_some() {
+        examination.submodules();
+        examination.links();
+        let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
+        examination.descriptions(inputs);
+        examination.coverage_records(&platforms);
+    }
+    if let Some(reason) = unplanned {
+        examination.findings.unavailable.push(format!("tools were not checked: {reason}"));
     } else {
         examination.tools(fix);
     }
     examination.findings.use_alias(&examination.alias.command);
     examination.findings.sort();
-    Ok(examination.findings)
+    examination.findings
 }
 
 /// Returns the platforms that the root or any crate allows.
@@ -87,89 +90,89 @@ struct Examination<'a> {
 
 impl Examination<'_> {
     /// Returns the compiler's version; its toolchain may be missing.
-    fn toolchain(&mut self) -> anyhow::Result<Option<String>> {
+    fn toolchain(&mut self) -> Option<String> {
         // Rustup reads the first of the two.
-        let file = match self.read("rust-toolchain")? {
-            Some(file) => Some(file),
-            None => self.read("rust-toolchain.toml")?,
-        };
+        let file = self.read("rust-toolchain").or_else(|| self.read("rust-toolchain.toml"));
         let version = self.cx.process(cargo::compiler_version(&self.cx.sh)).read_text();
-        let version = version
-            .map_err(|error| self.findings.unavailable.push(format!("the toolchain: {error:#}")))
-            .ok();
+        let version = self.findings.accept("toolchain", version.context("the toolchain"));
         let finding = file
             .and_then(|file| repository::old_toolchain_file(&file, RUST_VERSION))
             .or_else(|| repository::old_toolchain(version.as_deref()?, RUST_VERSION));
         self.findings.extend("toolchain", finding);
-        Ok(version)
+        version
     }
 
     /// Checks cargo's configuration, and the alias if the compiler's version is known.
-    fn cargo_configuration(&mut self, compiler: Option<String>) -> anyhow::Result<()> {
-        let new = self.read(".cargo/config.toml")?;
+    fn cargo_configuration(&mut self, compiler: Option<String>) {
+        let new = self.read(".cargo/config.toml");
         // A symlink to the new name is for old versions of cargo.
         let is_link = self.tree.links.contains(".cargo/config");
-        let old = if is_link { None } else { self.read(".cargo/config")? };
+        let old = if is_link { None } else { self.read(".cargo/config") };
         let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
         let config = old.or(new);
-        let Some(version) = compiler else { return Ok(()) };
+        let Some(version) = compiler else { return };
         let (alias, config) = (&self.alias, config.as_ref());
         let problem = alias.problem.clone();
         let problem = problem.map(|problem| repository::at_alias(problem, config));
         self.findings.extend("alias", problem);
         if alias.entry.0.is_empty() {
-            return Ok(());
+            return;
         }
         if !self.cx.project.is_own_consumer() {
             self.findings.extend("alias", repository::alias_options(alias, config));
         }
         let target = repository::foreign_build_target(config, alias, &version);
         self.findings.extend("build-target", target);
-        Ok(())
     }
 
-    fn hook_and_directory(&mut self) -> anyhow::Result<()> {
+    fn hook_and_directory(&mut self) {
         let subdirectory = self.cx.project.subdirectory().display().to_string();
         if !subdirectory.is_empty() {
             self.findings.extend("subdirectory", [repository::in_subdirectory(&subdirectory)]);
         }
-        let hook = self.cx.git().git_path("hooks/commit-msg");
-        let hook = PathBuf::from(self.cx.process(hook).read_text()?);
+        let hooks = self.cx.process(self.cx.git().git_path("hooks")).read_text();
+        let Some(hooks) = self.findings.accept("hook", hooks).map(PathBuf::from) else { return };
+        let hook = hooks.join("commit-msg");
         if hook.exists() {
-            let hook = self.read(&self.cx.project.relative(&hook))?;
-            hook.map(|hook| self.copy_of_template(&hook)).transpose()?;
-        } else if !self.cx.is_ci() {
+            if let Some(hook) = self.read(&self.cx.project.relative(&hook)) {
+                self.copy_of_template(&hook);
+            }
+        } else if !self.cx.is_ci() && (hooks.is_dir() || !hooks.exists()) {
+            // `/dev/null` in the directory's place is for no hooks.
             let is_own = self.cx.project.is_own_consumer();
             self.findings.extend("hook", [repository::missing_hook(is_own)]);
         }
-        Ok(())
     }
 
     /// Checks whether a copy of a template is current.
-    fn copy_of_template(&mut self, file: &Source) -> anyhow::Result<()> {
+    fn copy_of_template(&mut self, file: &Source) {
         if !consumer::is_copy(&file.text) || self.cx.project.is_own_consumer() {
-            return Ok(());
+            return;
         }
         let command = &self.alias.command;
         let alias = command.strip_prefix("cargo ").unwrap_or(command);
         if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != file.text) {
-            let is_older = inputs::was_shipped(self.cx, &file.text)?;
-            self.findings.extend("template", [repository::stale_copy(file, is_older)]);
+            let is_older = inputs::was_shipped(self.cx, &file.text);
+            let is_older = self.findings.accept("template", is_older);
+            let stale = is_older.map(|is_older| repository::stale_copy(file, is_older));
+            self.findings.extend("template", stale);
         }
-        Ok(())
     }
 
-    fn submodules(&mut self) -> anyhow::Result<()> {
-        let ours = inputs::checkout_path(self.cx)?;
-        let empty = self.tree.submodules.iter().filter(|path| !self.is_checked_out(path));
-        let empty: Vec<Diagnostic> =
-            empty.map(|path| repository::empty_submodule(path, *path == ours)).collect();
-        self.findings.extend("submodule", empty);
-        let status = self.cx.git().submodule_status(&self.tree.submodules);
-        let status = self.cx.process(status).read_text()?;
-        self.findings.extend("submodule", repository::modified_submodules(&status));
-        Ok(())
+    fn submodules(&mut self) {
+        let ours = self.findings.accept("file", inputs::checkout_path(self.cx));
+        for path in &self.tree.submodules {
+            if !self.is_checked_out(path) {
+                let is_ours = Some(path) == ours.as_ref();
+                self.findings.extend("submodule", [repository::empty_submodule(path, is_ours)]);
+            }
+            // One at a time: if git cannot read a submodule, it says nothing about the others.
+            let status = self.cx.git().submodule_status(&[path.clone()].into());
+            let status = self.cx.process(status).read_text();
+            let status = self.findings.accept("submodule", status).unwrap_or_default();
+            self.findings.extend("submodule", repository::modified_submodules(&status));
+        }
     }
 
     fn is_checked_out(&self, submodule: &str) -> bool {
@@ -194,29 +197,18 @@ impl Examination<'_> {
     /// errors and warnings.
     fn inputs(&mut self, is_selective: bool) -> Option<Inputs> {
         let request = Request { is_selective, ..Request::default() };
-        let read = |found: &Diagnostics| inputs::inputs(self.cx, request, found).map(Some);
+        let read = |found: &Diagnostics| inputs::inputs(self.cx, request, found);
         let inputs = self.findings.collect("description", read);
-        let inputs = inputs.or_else(|error| self.reject("description", error).map(|()| None));
-        inputs.map_err(|error| self.findings.unavailable.push(format!("{error:#}"))).ok()?
+        self.findings.accept("description", inputs)
     }
 
-    /// Adds the findings of rejected input. Returns any other error.
-    fn reject(&mut self, check: &'static str, error: anyhow::Error) -> anyhow::Result<()> {
-        self.findings.extend(check, error.downcast::<Rejected>()?.0);
-        Ok(())
-    }
-
-    fn descriptions(&mut self, mut inputs: Option<Inputs>) -> anyhow::Result<()> {
-        let scripts = self.scripts()?;
+    fn descriptions(&mut self, mut inputs: Option<Inputs>) {
+        let scripts = self.scripts();
         let files = self.tree.in_directory(".buildkite");
         let files = files.filter(|name| has_extension(name, &["json"]));
-        let files = files.filter_map(|name| self.read(name).transpose());
-        let files = files.collect::<anyhow::Result<Vec<Source>>>()?;
+        let files: Vec<Source> = files.filter_map(|name| self.read(name)).collect();
         let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
         let had_predecessor = texts.any(|text| names_predecessor(text));
-        if let Some(inputs) = &mut inputs {
-            self.plan("shipped", inputs);
-        }
         let planned: Vec<String> = inputs.as_mut().map(take_own_descriptions).unwrap_or_default();
         let mut workspace = inputs.as_mut().and_then(|inputs| inputs.workspace.take());
         let shipped = Source::new("shipped", SHIPPED_DESCRIPTION);
@@ -252,11 +244,10 @@ impl Examination<'_> {
             self.plan(&name, inputs);
             workspace = workspace.or(inputs.workspace.take());
         }
-        Ok(())
     }
 
     /// Scripts and pipelines, which may call the predecessor's files.
-    fn scripts(&mut self) -> anyhow::Result<Vec<Source>> {
+    fn scripts(&mut self) -> Vec<Source> {
         let directories = [".buildkite", ".github"].map(|name| self.tree.in_directory(name));
         let is_script = |name: &&str| !has_extension(name, &["json", "md"]);
         let mut scripts = Vec::new();
@@ -266,10 +257,10 @@ impl Examination<'_> {
             let Ok(bytes) = bytes else { continue };
             let source = Source::new(name, String::from_utf8_lossy(&bytes));
             self.findings.extend("predecessor", description::predecessors_calls(&source));
-            self.copy_of_template(&source)?;
+            self.copy_of_template(&source);
             scripts.push(source);
         }
-        Ok(scripts)
+        scripts
     }
 
     /// Checks single keys. Of equal findings the reader's own, which come first, are kept.
@@ -306,7 +297,7 @@ impl Examination<'_> {
         }
     }
 
-    fn coverage_records(&mut self, allowed: &[Platform]) -> anyhow::Result<()> {
+    fn coverage_records(&mut self, allowed: &[Platform]) {
         let files = || self.tree.files.iter().map(String::as_str);
         let sources: Vec<&str> = files().filter(|name| has_extension(name, &["rs"])).collect();
         let record = |name| Some((name, consumer::coverage_architecture(name)?));
@@ -318,7 +309,7 @@ impl Examination<'_> {
         // A file without a valid platform is already an error.
         let allowed = if allowed.is_empty() { &Platform::ALL[..] } else { allowed };
         for (name, architecture) in records {
-            let Some(source) = self.read(name)? else { continue };
+            let Some(source) = self.read(name) else { continue };
             let unused = repository::unused_config(&source, architecture, allowed);
             self.findings.extend("coverage", unused);
             let root = self.findings.collect("json", |found| json::parse(&source, found));
@@ -327,7 +318,6 @@ impl Examination<'_> {
                 repository::exclude_path(Field::of(&root, &source, found), &sources)
             });
         }
-        Ok(())
     }
 
     /// Everything that the tests of this machine need.
@@ -347,10 +337,9 @@ impl Examination<'_> {
     }
 
     /// Reads a file if it exists.
-    fn read(&mut self, name: &str) -> anyhow::Result<Option<Source>> {
+    fn read(&mut self, name: &str) -> Option<Source> {
         let text = files::read_text_if_exists(&self.cx.project.root.join(name), name);
-        let text = text.or_else(|error| self.reject("file", error).map(|()| None))?;
-        Ok(text.map(|text| Source::new(name, text)))
+        Some(Source::new(name, self.findings.accept("file", text)??))
     }
 }
 

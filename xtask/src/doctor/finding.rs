@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity};
 use crate::text::sanitize;
 
 /// The result of all checks.
@@ -36,6 +36,24 @@ impl Findings {
         value
     }
 
+    /// Returns a result, or reports why there is none: rejected input as findings of the check, any
+    /// other error as what could not be checked.
+    pub(crate) fn accept<T>(
+        &mut self,
+        check: &'static str,
+        result: anyhow::Result<T>,
+    ) -> Option<T> {
+        let error = match result {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        match error.downcast::<Rejected>() {
+            Ok(rejected) => self.extend(check, rejected.0),
+            Err(error) => self.unavailable.push(format!("{error:#}")),
+        }
+        None
+    }
+
     /// Replaces `cargo xtask` in the help by the alias of this repository.
     pub(crate) fn use_alias(&mut self, alias: &str) {
         for help in self.items.iter_mut().filter_map(|(_, it)| it.help.as_mut()) {
@@ -57,6 +75,8 @@ impl Findings {
         };
         self.items.sort_by_cached_key(key);
         self.items.dedup_by_key(|item| key(item));
+        self.unavailable.sort();
+        self.unavailable.dedup();
     }
 
     pub(crate) fn render(&self) -> String {

@@ -30,6 +30,11 @@ fn consumer() -> Sandbox {
 
 /// The findings but for tools, which depend on the machine: check, severity, place and message.
 fn findings(sandbox: &Sandbox, code: i32) -> String {
+    report(sandbox, code).0
+}
+
+/// The findings, and what could not be checked.
+fn report(sandbox: &Sandbox, code: i32) -> (String, String) {
     let run = sandbox.xtask(&["doctor", "--json"]).assert_code(code);
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
@@ -42,7 +47,8 @@ fn findings(sandbox: &Sandbox, code: i32) -> String {
     };
     let items = report["findings"].as_array().unwrap().iter();
     let lines: Vec<String> = items.filter(|item| item["check"] != "tool").map(line).collect();
-    lines.join("\n")
+    let reasons: Vec<String> = report["unavailable"].as_array().unwrap().iter().map(text).collect();
+    (lines.join("\n"), reasons.join("\n"))
 }
 
 #[test]
@@ -243,6 +249,15 @@ fn submodules_and_links_into_them_are_checked() {
         warning link .buildkite/good.json:1:1 symlink into the submodule
         warning submodule -:0:0 the submodule `rust-vmm-ci` has uncommitted changes"]]
     .assert_eq(&findings(&sandbox, 1));
+    std::fs::rename(sandbox.root().join(".git/modules"), sandbox.beside("modules")).unwrap();
+    let (found, reasons) = report(&sandbox, 1);
+    expect![[r"
+        error link .buildkite/bad.json:1:1 dangling symlink into the submodule
+        warning link .buildkite/good.json:1:1 symlink into the submodule
+    "]]
+    .assert_eq(&(found + "\n"));
+    assert!(reasons.contains("not a git repository"), "{reasons}");
+    std::fs::rename(sandbox.beside("modules"), sandbox.root().join(".git/modules")).unwrap();
     sandbox.git(&["submodule", "deinit", "--quiet", "--force", "rust-vmm-ci"]);
     expect![[r"
         error submodule -:0:0 the submodule `rust-vmm-ci` is not checked out
@@ -315,8 +330,68 @@ fn what_could_not_be_checked_is_75() {
     let run = sandbox.xtask(&["doctor", "--fix"]).assert_code(75);
     assert!(run.stdout.contains("unavailable: the toolchain: `rustc` failed"), "{}", run.stdout);
     sandbox.stub("git", "echo broken >&2; exit 128");
-    let run = sandbox.xtask(&["doctor"]).assert_code(75);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "error: `git` failed: broken\n"));
+    let (found, reasons) = report(&sandbox, 75);
+    assert_eq!(found, "");
+    assert!(reasons.starts_with("`git` failed: broken\nthe toolchain: "), "{reasons}");
+}
+
+/// A consumer with one fault that each run has to find, whatever else is broken.
+fn faulty() -> Sandbox {
+    let sandbox = consumer();
+    sandbox.write(".buildkite/empty.json", r#"{"tests": []}"#);
+    sandbox
+}
+
+const OWN_FAULT: &str =
+    "info tests .buildkite/empty.json:1:1 this description has no tests; its pipeline is empty";
+
+#[test]
+fn a_file_that_cannot_be_read_hides_nothing_else() {
+    for name in [
+        ".cargo/config.toml",
+        ".buildkite/custom.json",
+        "rust-toolchain",
+        "coverage_config_x86_64.json",
+        ".platform",
+    ] {
+        let sandbox = faulty();
+        _ = std::fs::remove_file(sandbox.root().join(name));
+        std::os::unix::fs::symlink(sandbox.root().join(name), sandbox.root().join(name)).unwrap();
+        let (found, reasons) = report(&sandbox, 75);
+        assert_eq!(found, OWN_FAULT, "{name}");
+        let reason = format!("cannot read `{name}`: Too many levels of symbolic links");
+        assert!(reasons.starts_with(&reason), "{name}: {reasons}");
+        assert_eq!(reasons.contains("tools were not checked"), name == ".platform", "{reasons}");
+    }
+    let sandbox = faulty();
+    sandbox.write(".gitmodules", b"# \xff");
+    assert_eq!(
+        report(&sandbox, 1),
+        (format!("error file .gitmodules:1:3 not UTF-8 text\n{OWN_FAULT}"), String::new())
+    );
+}
+
+#[test]
+fn input_that_is_rejected_hides_neither_the_alias_nor_the_tools() {
+    let sandbox = faulty();
+    sandbox.write(".cargo/config.toml", "[alias]\n").write(".platform/file", "");
+    sandbox.write(".buildkite/overrides.json", b"\xff");
+    let (found, reasons) = report(&sandbox, 1);
+    expect![[r"
+        error description .buildkite/overrides.json:1:1 not UTF-8 text
+        error alias .cargo/config.toml:1:1 no cargo alias points to this tool; steps will use `cargo xtask`
+        error description -:0:0 `.platform` is a directory, expected a file
+        info tests .buildkite/empty.json:1:1 this description has no tests; its pipeline is empty
+    "]]
+    .assert_eq(&(found + "\n" + &reasons));
+}
+
+#[test]
+fn a_repository_without_hooks_is_checked() {
+    let mut sandbox = faulty();
+    sandbox.set("CI", "false");
+    sandbox.git(&["config", "core.hooksPath", "/dev/null"]);
+    assert_eq!(report(&sandbox, 0), (OWN_FAULT.to_owned(), String::new()));
 }
 
 #[test]
