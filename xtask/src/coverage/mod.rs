@@ -1,6 +1,5 @@
 //! `coverage`: measures line coverage and compares it with the recorded score.
 
-pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod llvm_cov;
 pub(crate) mod measure;

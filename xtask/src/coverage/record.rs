@@ -7,11 +7,11 @@ use anyhow::bail;
 
 use crate::cli::coverage::{Options, ScopeName};
 use crate::context::Context;
-use crate::coverage::config::{self, Config, Number};
 use crate::coverage::report::patch;
 use crate::host::terminal::report_warnings;
 use crate::host::{directories, files};
 use crate::inputs;
+use crate::plan::coverage_config::{self, Config, Number, SCORE_FILE};
 use crate::plan::metadata::{Metadata, Package, problem_of_feature};
 use crate::text::Percent;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Failure, Rejected, Severity, Source};
@@ -69,7 +69,7 @@ impl<'w> Request<'w> {
     pub(crate) fn load(&self, cx: &Context) -> anyhow::Result<Vec<Subject<'w>>> {
         let root = &self.workspace.root;
         let root = if root.starts_with(&cx.project.root) { root } else { &cx.project.root };
-        let name = config::file_name(std::env::consts::ARCH);
+        let name = coverage_config::file_name(std::env::consts::ARCH);
         let is_in_root = |name: &str| files::is_plain_file(&root.join(name));
         if self.package.is_none() && !is_in_root(&name) && !is_in_root(SCORE_FILE) {
             let found = Diagnostics::default();
@@ -126,7 +126,7 @@ impl<'w> Request<'w> {
             let source = Source::new(&*name, files::read_text(&path, &name)?);
             subject.file = name;
             let number = if path.ends_with(SCORE_FILE) {
-                config::parse_score_file(&source, found)
+                coverage_config::parse_score_file(&source, found)
             } else {
                 subject.config = Config::parse(&source, found);
                 subject.config.score.clone()
@@ -156,7 +156,7 @@ impl<'w> Request<'w> {
             subjects.iter().find(is_about)?.config.features.as_deref()
         };
         let packages = self.packages().iter().map(|package| (package, of(package)));
-        config::argument(&packages.collect::<Vec<_>>())
+        coverage_config::argument(&packages.collect::<Vec<_>>())
     }
 }
 
@@ -184,9 +184,6 @@ struct Record {
     number: Number,
 }
 
-/// The file of the older generation, relative to the crate.
-const SCORE_FILE: &str = "tests/coverage";
-
 impl Subject<'_> {
     /// Checks that two files record the same score, and that the features exist: cargo would report an
     /// unknown one as a failed build.
@@ -195,16 +192,12 @@ impl Subject<'_> {
     ///
     /// Rejects scores that differ, and a feature that no measured crate has (exit code 2).
     pub(crate) fn check(&self, measured: &[Package]) -> anyhow::Result<()> {
-        if let [one, other] = &self.records[..]
-            && let (first, second) = (one.number.percent, other.number.percent)
-            && !config::agree(first, second)
+        let score = self.records.iter().map(|it| (&*it.source.name, it.number.percent));
+        if let [one, other] = score.collect::<Vec<_>>()[..]
+            && let Some(conflict) = coverage_config::conflict(one, other)
         {
-            let names = format!("{} and {}", one.source.name, other.source.name);
-            let scores = format!("two files record different scores, {first} and {second}");
-            bail!(
-                Rejected::new(format!("{scores}: {names}"))
-                    .help(format!("make them agree with `{} --set {first:.2}`", self.command))
-            );
+            let help = format!("make them agree with `{} --set {:.2}`", self.command, one.1);
+            bail!(Rejected::new(conflict).help(help));
         }
         let packages = self.package.map_or(measured, std::slice::from_ref);
         let mut names = self.config.features.iter().flatten();
@@ -257,7 +250,7 @@ fn nearest(
     skipped: &[&Path],
     found: &Diagnostics,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let file_name = config::file_name(std::env::consts::ARCH);
+    let file_name = coverage_config::file_name(std::env::consts::ARCH);
     let is_searched = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // Neither hidden nor cargo's.
@@ -273,7 +266,7 @@ fn nearest(
         });
         let mut candidates = Vec::new();
         for (path, name) in names {
-            let problem = match config::problem_of_name(&name) {
+            let problem = match coverage_config::problem_of_name(&name) {
                 _ if name == file_name && files::is_plain_file(&path) => {
                     candidates.push(path);
                     continue;

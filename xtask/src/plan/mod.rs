@@ -5,6 +5,7 @@
 
 pub(crate) mod buildkite;
 pub(crate) mod consumer;
+pub(crate) mod coverage_config;
 pub(crate) mod description;
 pub(crate) mod glob;
 pub(crate) mod inputs;

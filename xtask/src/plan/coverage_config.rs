@@ -1,6 +1,7 @@
 //! Pure. `coverage_config_ARCH.json` and `tests/coverage`: the recorded score and how it is
 //! measured.
 
+use crate::plan::consumer::coverage_architecture;
 use crate::plan::metadata::Package;
 use crate::plan::platform::Platform;
 use crate::text::Percent;
@@ -8,25 +9,25 @@ use crate::text::diagnostic::{Diagnostics, Severity, Source};
 use crate::text::extended_regex;
 use crate::text::fields::{self, Field};
 
-const PREFIX: &str = "coverage_config_";
-const SUFFIX: &str = ".json";
+/// The file of the older generation, relative to the crate.
+pub(crate) const SCORE_FILE: &str = "tests/coverage";
 
 /// The name of the configuration on machines of that architecture.
 pub(crate) fn file_name(architecture: &str) -> String {
-    format!("{PREFIX}{architecture}{SUFFIX}")
+    format!("coverage_config_{architecture}.json")
 }
 
 /// Why a file that looks like a configuration is read on no machine of the CI.
 pub(crate) fn problem_of_name(name: &str) -> Option<String> {
-    let architecture = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    Platform::from_name(architecture).err()
+    Platform::from_name(coverage_architecture(name)?).err()
 }
 
 /// A number of a file, and where it stands: only it is replaced.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Number {
     pub(crate) percent: f64,
-    start: usize,
+    /// Byte offset.
+    pub(crate) start: usize,
     end: usize,
 }
 
@@ -141,8 +142,16 @@ pub(crate) fn parse_score_file(source: &Source, found: &Diagnostics) -> Option<N
     Some(Number { percent, start, end: start + text.len() })
 }
 
+/// Why two files, each with its score, cannot record one: the scores differ.
+pub(crate) fn conflict(one: (&str, f64), other: (&str, f64)) -> Option<String> {
+    (!agree(one.1, other.1)).then(|| {
+        let scores = format!("two files record different scores, {} and {}", one.1, other.1);
+        format!("{scores}: {} and {}", one.0, other.0)
+    })
+}
+
 /// Whether two scores are the same in the first two decimals, cut off or rounded.
-pub(crate) fn agree(one: f64, other: f64) -> bool {
+fn agree(one: f64, other: f64) -> bool {
     let cut = |percent: f64| (percent * 100.0 + 1e-6).floor();
     let rounded = |percent: f64| (percent * 100.0).round();
     cut(one).total_cmp(&cut(other)).is_eq() || rounded(one).total_cmp(&rounded(other)).is_eq()
