@@ -13,6 +13,7 @@ use crate::host::{cargo, files};
 use crate::inputs::{self, Request};
 use crate::plan::Plan;
 use crate::plan::consumer::{self, Alias};
+use crate::plan::coverage_config::{self, SCORE_FILE};
 use crate::plan::description::TestDescription;
 use crate::plan::inputs::{Inputs, names_predecessor};
 use crate::plan::placeholder;
@@ -303,21 +304,38 @@ impl Examination<'_> {
         let record = |name| Some((name, consumer::coverage_architecture(name)?));
         let records: Vec<(&str, &str)> = files().filter_map(record).collect();
         let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
-        let measured = measured.filter(|_| !self.tree.files.contains("tests/coverage"));
+        let measured = measured.filter(|_| !self.tree.files.contains(SCORE_FILE));
         let missing = measured.filter_map(|it| repository::missing_record(&records, it));
         self.findings.extend("coverage", missing);
+        if let Some(file) = self.score_file(SCORE_FILE) {
+            self.findings
+                .collect("coverage", |found| coverage_config::parse_score_file(&file, found));
+        }
         // A file without a valid platform is already an error.
         let allowed = if allowed.is_empty() { &Platform::ALL[..] } else { allowed };
         for (name, architecture) in records {
             let Some(source) = self.read(name) else { continue };
-            let unused = repository::unused_config(&source, architecture, allowed);
-            self.findings.extend("coverage", unused);
+            if let Some(unused) = repository::unused_config(&source, architecture, allowed) {
+                self.findings.extend("coverage", [unused]);
+                continue;
+            }
             let root = self.findings.collect("json", |found| json::parse(&source, found));
             let Some(root) = root else { continue };
+            let home = name.strip_suffix(&*coverage_config::file_name(architecture));
+            let older = self.score_file(&format!("{}{SCORE_FILE}", home.unwrap_or_default()));
+            self.findings.collect("coverage", |found| {
+                repository::coverage_config(&source, older.as_ref(), found);
+            });
             self.findings.collect("exclude-path", |found| {
-                repository::exclude_path(Field::of(&root, &source, found), &sources)
+                repository::dead_alternatives(Field::of(&root, &source, found), &sources)
             });
         }
+    }
+
+    /// Reads a file of the older generation; a directory of that name has tests.
+    fn score_file(&mut self, name: &str) -> Option<Source> {
+        let is_listed = self.tree.files.contains(name);
+        is_listed.then(|| self.read(name)).flatten()
     }
 
     /// Everything that the tests of this machine need.

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 
 use crate::plan::consumer::{self, Alias, CargoConfig};
+use crate::plan::coverage_config::{self, Config};
 use crate::plan::platform::Platform;
-use crate::text::diagnostic::{Diagnostic, Severity, Source};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use crate::text::extended_regex;
 use crate::text::fields::Field;
 use crate::text::toml::{self, Statement};
@@ -271,18 +272,31 @@ pub(crate) fn missing_record(records: &[(&str, &str)], platform: Platform) -> Op
     Some(Diagnostic::new(Severity::Warning, message).help(help))
 }
 
-/// Checks `exclude_path`; `sources` are the tracked source files.
-pub(crate) fn exclude_path(file: Field<'_>, sources: &[&str]) -> Option<()> {
-    let field = file.object("an object")?.get("exclude_path")?;
-    let pattern = field.text().filter(|pattern| !pattern.is_empty())?;
-    let problems = extended_regex::problems(pattern);
-    if problems.is_empty() {
-        let is_dead = |part: &str| !sources.iter().any(|file| extended_regex::matches(part, file));
-        let dead = alternatives(pattern).into_iter().filter(|(_, part)| is_dead(part));
-        dead.for_each(|(at, part)| dead_alternative(field, at, part, sources));
+/// Checks a coverage configuration as `coverage` reads it, and the file of the older generation beside
+/// it.
+pub(crate) fn coverage_config(source: &Source, older: Option<&Source>, found: &Diagnostics) {
+    let score = Config::parse(source, found).score;
+    let recorded = older.and_then(|file| coverage_config::parse_score_file(file, found));
+    if let (Some(score), Some(file), Some(recorded)) = (&score, older, recorded) {
+        let one = (&*file.name, recorded.percent);
+        if let Some(conflict) = coverage_config::conflict(one, (&source.name, score.percent)) {
+            let error = source.error(score.start, conflict);
+            found.push(error.help("write the same score to both"));
+        }
+    } else if score.is_none() && older.is_none() && !found.has_errors() {
+        let error = source.error(0, "the key `coverage_score` is missing");
+        found.push(error.help("add `\"coverage_score\": 0`"));
     }
-    for problem in problems {
-        field.error_in_text(problem.offset, format!("`exclude_path`: {}", problem.message));
+}
+
+/// Finds alternatives of a valid `exclude_path` that match nothing; `sources` are the tracked source
+/// files.
+pub(crate) fn dead_alternatives(file: Field<'_>, sources: &[&str]) -> Option<()> {
+    let field = file.object("an object")?.get("exclude_path")?;
+    let pattern = field.node.as_str().filter(|it| extended_regex::problems(it).is_empty())?;
+    let is_dead = |part: &str| !sources.iter().any(|file| extended_regex::matches(part, file));
+    for (at, part) in alternatives(pattern).into_iter().filter(|(_, part)| is_dead(part)) {
+        dead_alternative(field, at, part, sources);
     }
     Some(())
 }
@@ -502,6 +516,54 @@ mod tests {
         assert!(help(&records[..1]).starts_with("write "));
     }
 
+    #[track_caller]
+    fn check_config(config: &str, older: Option<&str>, want: &Expect) {
+        let found = Diagnostics::default();
+        let older = older.map(|text| Source::new("tests/coverage", text));
+        coverage_config(&Source::new("c.json", config), older.as_ref(), &found);
+        want.assert_eq(&found.headlines());
+    }
+
+    #[test]
+    fn what_coverage_rejects_is_an_error() {
+        check_config(
+            r#"{"coverage_scor": "x", "max_delta": -1, "owner": 1}"#,
+            None,
+            &expect![[r"
+                c.json:1:2: error: unknown key `coverage_scor`, did you mean `coverage_score`?
+                c.json:1:37: error: `max_delta` must be a number from 0 to 100, not the number -1
+                c.json:1:41: warning: unknown key `owner`, expected one of `coverage_score`, `exclude_path`, `crate_features` or `max_delta`"]],
+        );
+        check_config(
+            r#"{"coverage_score": 101}"#,
+            None,
+            &expect![
+                "c.json:1:20: error: `coverage_score` must be a number from 0 to 100, not the number 101"
+            ],
+        );
+        check_config(
+            "{}",
+            None,
+            &expect!["c.json:1:1: error: the key `coverage_score` is missing"],
+        );
+        check_config("{}", Some("85.2"), &expect![[""]]);
+        check_config(r#"{"coverage_score": 85.129}"#, Some("85.12"), &expect![[""]]);
+        check_config(
+            r#"{"coverage_score": 85.13}"#,
+            Some("85.12"),
+            &expect![
+                "c.json:1:20: error: two files record different scores, 85.12 and 85.13: tests/coverage and c.json"
+            ],
+        );
+        check_config(
+            r#"{"coverage_score": 85}"#,
+            Some("85 %"),
+            &expect![
+                "tests/coverage:1:1: error: expected one number from 0 to 100 and nothing else"
+            ],
+        );
+    }
+
     #[test]
     fn alternatives_of_a_group_stay_together() {
         let parts = [(0, "a"), (2, r"b\|c"), (7, "(d|e)"), (13, "[|]f")];
@@ -513,7 +575,7 @@ mod tests {
         let source = Source::new("c.json", format!(r#"{{"exclude_path": "{pattern}"}}"#));
         let found = Diagnostics::default();
         fields::read(&source, &found, |file| {
-            exclude_path(file, &["src/mmap/windows.rs", "src/lib.rs"])
+            dead_alternatives(file, &["src/mmap/windows.rs", "src/lib.rs"])
         });
         let line = |it: Diagnostic| {
             format!(
@@ -542,6 +604,6 @@ mod tests {
                 "19: `exclude_path`: `src/x/,tests/` matches no tracked source file [alternatives are separated by `|`, not by commas]"
             ],
         );
-        check("src/lib|(x", &expect!["27: `exclude_path`: unclosed group []"]);
+        check("src/lib|(x", &expect![[""]]);
     }
 }

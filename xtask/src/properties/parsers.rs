@@ -133,13 +133,14 @@ fn examine(source: &Source, found: &Diagnostics) {
     findings.for_each(|finding| found.push(finding));
     let history = History::parse(source.text.as_bytes());
     code_owners::render(&code_owners::report(source, &history, 12, 0), &source.name);
+    repository::coverage_config(source, Some(source), found);
     fields::read(source, found, |file| {
         for test in description::tests(file) {
             for (_, check) in description::TEST_CHECKS {
                 check(test, &tree);
             }
         }
-        repository::exclude_path(file, &["src/lib.rs"])
+        repository::dead_alternatives(file, &["src/lib.rs"])
     });
 }
 

@@ -93,6 +93,7 @@ fn the_faults_of_real_repositories_are_found() {
         error alias .cargo/config:2:1 `cargo xtask` is an alias of another tool (`run --package xtask --`), and none points to this one
         error description .platform:2:1 unknown platform `riscv`, did you mean `riscv64`?
         error coverage coverage_config_arm64.json:1:1 no CI platform uses this file: unknown platform `arm64`, expected one of `x86_64`, `aarch64` or `riscv64`
+        error coverage coverage_config_x86_64.json:1:1 the key `coverage_score` is missing
         warning copy .buildkite/copy.json:6:18 copy of the shipped description (12 of 12 tests); it does not receive updates; changed commands: `style`
         warning timeout .buildkite/copy.json:84:18 no timeout for `doc`: the default is 5 minutes (15 with the Python tool set)
         warning description .buildkite/custom-tests.json:2:31 `test_coverage.py` is gone: use `{xtask} coverage` without `cd`, with the options that `{xtask} help coverage` shows
@@ -179,7 +180,7 @@ fn the_descriptions_of_members_are_read_with_their_crates() {
         error description .buildkite/custom-tests.json:1:42 `{target_platform}` has no value: the test `u` has no `platform`
         error description a/.buildkite/test_description.json:1:61 unknown key `queu`, did you mean `queue`?
         error description b/.platform:1:1 unknown platform `x86`, did you mean `x86_64`?
-        error exclude-path b/coverage_config_x86_64.json:1:25 `exclude_path`: unclosed group
+        error coverage b/coverage_config_x86_64.json:1:25 `exclude_path`: unclosed group
     "]]
     .assert_eq(&(findings(&sandbox, 1) + "\n"));
 }
