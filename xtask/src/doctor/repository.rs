@@ -294,9 +294,16 @@ pub(crate) fn coverage_config(source: &Source, older: Option<&Source>, found: &D
 pub(crate) fn dead_alternatives(file: Field<'_>, sources: &[&str]) -> Option<()> {
     let field = file.object("an object")?.get("exclude_path")?;
     let pattern = field.node.as_str().filter(|it| extended_regex::problems(it).is_empty())?;
-    let is_dead = |part: &str| !sources.iter().any(|file| extended_regex::matches(part, file));
-    for (at, part) in alternatives(pattern).into_iter().filter(|(_, part)| is_dead(part)) {
-        dead_alternative(field, at, part, sources);
+    let is_dead = |(_, part): &(usize, &str)| {
+        let text = required_text(part);
+        let mut candidates = sources.iter().filter(|file| file.contains(text));
+        !candidates.any(|file| extended_regex::matches(part, file))
+    };
+    let dead: Vec<(usize, &str)> = alternatives(pattern).into_iter().filter(is_dead).collect();
+    dead.first()?;
+    let sources: Vec<(String, &str)> = sources.iter().map(|file| (plain(file), *file)).collect();
+    for (at, part) in dead {
+        dead_alternative(field, at, part, &sources);
     }
     Some(())
 }
@@ -314,7 +321,23 @@ fn alternatives(pattern: &str) -> Vec<(usize, &str)> {
     parts
 }
 
-fn dead_alternative(field: Field<'_>, at: usize, part: &str, sources: &[&str]) {
+/// Returns a text that each match of an alternative has, by which most files are told apart.
+fn required_text(part: &str) -> &str {
+    // What is before the first group or bracket, and behind the last.
+    let ends = [part.split(['(', '[']).next(), part.rsplit([')', ']']).next()];
+    let is_operator = |c| r"\^$.*?+{}])|".contains(c);
+    let texts = ends.into_iter().flatten().flat_map(|end| end.split_inclusive(is_operator));
+    let texts = texts.map(|text| {
+        let mut chars = text.trim_end_matches(is_operator).chars();
+        if text.ends_with(['*', '?']) {
+            chars.next_back();
+        }
+        chars.as_str()
+    });
+    texts.max_by_key(|text| text.len()).unwrap_or_default()
+}
+
+fn dead_alternative(field: Field<'_>, at: usize, part: &str, sources: &[(String, &str)]) {
     let message = format!("`exclude_path`: `{part}` matches no tracked source file");
     let finding = field.source.warning(field.offset_in_text(at), message);
     let help = if part.contains(',') {
@@ -325,11 +348,15 @@ fn dead_alternative(field: Field<'_>, at: usize, part: &str, sources: &[&str]) {
     field.found.push(Diagnostic { help, ..finding });
 }
 
-/// Returns the file that a pattern without operators used to name: only `/`, `_` and `-` differ.
-fn moved_file<'a>(pattern: &str, sources: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| format!("/{}", text.replace('\\', "").replace(['_', '-'], "/"));
+/// Returns the file that a pattern without operators used to name; `sources` have their plain names.
+fn moved_file<'a>(pattern: &str, sources: &[(String, &'a str)]) -> Option<&'a str> {
     let wanted = plain(pattern);
-    sources.iter().copied().find(|file| plain(file).ends_with(&wanted))
+    sources.iter().find(|(plain, _)| plain.ends_with(&wanted)).map(|(_, file)| *file)
+}
+
+/// A path or pattern without what differs if a file is moved: `/`, `_` and `-`.
+fn plain(text: &str) -> String {
+    format!("/{}", text.replace('\\', "").replace(['_', '-'], "/"))
 }
 
 #[cfg(test)]
@@ -568,6 +595,23 @@ mod tests {
     fn alternatives_of_a_group_stay_together() {
         let parts = [(0, "a"), (2, r"b\|c"), (7, "(d|e)"), (13, "[|]f")];
         assert_eq!(alternatives(r"a|b\|c|(d|e)|[|]f"), parts);
+    }
+
+    #[test]
+    fn files_are_told_apart_by_a_text_that_each_match_has() {
+        for (part, text) in [
+            (r"^src/mmap_x\.rs$", "src/mmap_x"),
+            (r"a\*?long", "long"),
+            ("abcd*e", "abc"),
+            ("abc?d", "ab"),
+            ("ab+", "ab"),
+            ("a(bcd|e)fgh", "fgh"),
+            ("(bcd|ef)?", ""),
+            ("ab[cde])]?f", "ab"),
+            (".*[x]", ""),
+        ] {
+            assert_eq!(required_text(part), text, "{part}");
+        }
     }
 
     #[track_caller]
