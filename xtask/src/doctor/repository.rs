@@ -10,6 +10,7 @@ use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use crate::text::extended_regex;
 use crate::text::fields::Field;
+use crate::text::shell;
 use crate::text::toml::{self, Statement};
 
 /// The tracked files, and untracked ones that are not ignored; relative to the root.
@@ -67,8 +68,16 @@ pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
         let differences: Vec<&str> = differences.map(|(_, difference)| difference).collect();
         (!differences.is_empty()).then(|| {
             let message = format!("the submodule `{path}` {}", differences.join(" and "));
-            Diagnostic::new(Severity::Warning, message)
-                .help("CI uses the recorded commit; `git submodule update` restores it")
+            let quoted = shell::quote(path);
+            let help = if is_moved {
+                format!(
+                    "CI uses the recorded commit; record this one with `git add {quoted}`, or go back \
+                     with `git submodule update {quoted}`"
+                )
+            } else {
+                "CI uses the recorded commit, without them".to_owned()
+            };
+            Diagnostic::new(Severity::Warning, message).help(help)
         })
     };
     status.lines().filter_map(modified).collect()
@@ -78,7 +87,7 @@ pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
 pub(crate) fn empty_submodule(path: &str, is_ours: bool) -> Diagnostic {
     let severity = if is_ours { Severity::Error } else { Severity::Warning };
     Diagnostic::new(severity, format!("the submodule `{path}` is not checked out"))
-        .help(format!("run `git submodule update --init {path}`"))
+        .help(format!("run `git submodule update --init {}`", shell::quote(path)))
 }
 
 /// A symlink to `target` in a submodule; `exists` says whether the target does.
@@ -511,15 +520,12 @@ mod tests {
                       1 M. SC.. 160000 160000 160000 1 2 staged\n\
                       1 .M N... 100644 100644 100644 1 2 file\n";
         let found: Vec<String> =
-            modified_submodules(status).into_iter().map(|it| it.message).collect();
-        assert_eq!(
-            found,
-            [
-                "the submodule `rust-vmm-ci` is at a different commit than recorded and has uncommitted \
-                 changes and has untracked files",
-                "the submodule `a b` has uncommitted changes",
-            ]
-        );
+            modified_submodules(status).iter().map(ToString::to_string).collect();
+        expect![[r"
+            warning: the submodule `rust-vmm-ci` is at a different commit than recorded and has uncommitted changes and has untracked files
+            help: CI uses the recorded commit; record this one with `git add rust-vmm-ci`, or go back with `git submodule update rust-vmm-ci`
+            warning: the submodule `a b` has uncommitted changes
+            help: CI uses the recorded commit, without them"]].assert_eq(&found.join("\n"));
     }
 
     #[test]
