@@ -447,7 +447,7 @@ mod tests {
     fn tree() -> Tree {
         let files = "Cargo.toml\0vm-memory/Cargo.toml\0vm-memory/src/lib.rs\0vm-memory/src/a/b.rs\0\
                      160000 0 0\trust-vmm-ci\0";
-        Tree::parse(files.as_bytes())
+        Tree::parse(files.as_bytes(), &|_| false)
     }
 
     #[track_caller]

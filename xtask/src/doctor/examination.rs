@@ -33,7 +33,8 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> Findings {
     let cx = &cx.with_variable("RUSTUP_AUTO_INSTALL", "0");
     let mut findings = Findings::default();
     let entries = findings.accept("file", cx.process(cx.git().list_entries()).read());
-    let tree = entries.as_deref().map(Tree::parse).unwrap_or_default();
+    let is_link = |path: &str| files::link_target(&cx.project.root.join(path)).is_some();
+    let tree = entries.as_deref().map(|it| Tree::parse(it, &is_link)).unwrap_or_default();
     let alias = findings.accept("file", inputs::choose_alias(cx)).unwrap_or_default();
     let (needs, measured) = (BTreeMap::new(), Vec::new());
     let mut examination = Examination { cx, tree: &tree, alias, findings, needs, measured };
@@ -107,7 +108,9 @@ impl Examination<'_> {
     fn cargo_configuration(&mut self, compiler: Option<String>) {
         let new = self.read(".cargo/config.toml");
         // A symlink to the new name is for old versions of cargo.
-        let is_link = self.tree.links.contains(".cargo/config");
+        let [old, to] =
+            [".cargo/config", ".cargo/config.toml"].map(|it| self.cx.project.root.join(it));
+        let is_link = files::link_target(&old) == Some(files::resolved(&to));
         let old = if is_link { None } else { self.read(".cargo/config") };
         let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
@@ -163,17 +166,38 @@ impl Examination<'_> {
 
     fn submodules(&mut self) {
         let ours = self.findings.accept("file", inputs::checkout_path(self.cx));
+        let listed = self.listed_submodules();
         for path in &self.tree.submodules {
-            if !self.is_checked_out(path) {
+            if listed.as_ref().is_some_and(|listed| !listed.contains(path)) {
+                self.findings.extend("submodule", [repository::unlisted_submodule(path)]);
+            } else if !self.is_checked_out(path) {
                 let is_ours = Some(path) == ours.as_ref();
                 self.findings.extend("submodule", [repository::empty_submodule(path, is_ours)]);
             }
+        }
+        // Without `.gitmodules`, git refuses the status too.
+        for path in self.tree.submodules.iter().filter(|_| listed.is_some()) {
             // One at a time: if git cannot read a submodule, it says nothing about the others.
             let status = self.cx.git().submodule_status(&[path.clone()].into());
             let status = self.cx.process(status).read_text();
             let status = self.findings.accept("submodule", status).unwrap_or_default();
             self.findings.extend("submodule", repository::modified_submodules(&status));
         }
+    }
+
+    /// Returns the paths in `.gitmodules`.
+    fn listed_submodules(&mut self) -> Option<Vec<String>> {
+        const NONE: i32 = 1;
+        let listed = self.cx.process(self.cx.git().listed_submodules()).read_unless(NONE);
+        let listed = listed.or_else(|error| {
+            let text = files::read_text(&self.cx.project.root.join(".gitmodules"), ".gitmodules")?;
+            let source = Source::new(".gitmodules", text);
+            Err(repository::invalid_gitmodules(&source, &format!("{error:#}"))
+                .map_or(error, Into::into))
+        });
+        let listed = self.findings.accept("submodule", listed)?.unwrap_or_default();
+        let paths = listed.split('\0').filter_map(|entry| entry.split_once('\n'));
+        Some(paths.map(|(_, path)| path.to_owned()).collect())
     }
 
     fn is_checked_out(&self, submodule: &str) -> bool {
@@ -183,13 +207,20 @@ impl Examination<'_> {
     fn links(&mut self) {
         let root = &self.cx.project.root;
         for path in &self.tree.links {
-            let Some(target) = files::link_target(&root.join(path)) else { continue };
+            let link = root.join(path);
+            let Some(target) = files::link_target(&link) else { continue };
             let leads_to = |it: &&String| target.starts_with(files::resolved(&root.join(it)));
-            let Some(submodule) = self.tree.submodules.iter().find(leads_to) else { continue };
+            let submodule = self.tree.submodules.iter().find(leads_to);
             // Before the submodule is checked out, every symlink into it dangles.
-            let exists = target.exists() || !self.is_checked_out(submodule);
+            let exists = link.exists() || submodule.is_some_and(|it| !self.is_checked_out(it));
             let target = self.cx.project.relative(&target);
-            let finding = repository::link_into_submodule(path, &target, exists);
+            let finding = match submodule {
+                Some(_) => repository::link_into_submodule(path, &target, exists),
+                None if path.contains(".buildkite/") && !exists => {
+                    Source::new(path, target).error(0, "dangling symlink")
+                }
+                None => continue,
+            };
             self.findings.extend("link", [finding]);
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::plan::consumer::{self, Alias, CargoConfig};
 use crate::plan::coverage_config::{self, Config};
 use crate::plan::platform::Platform;
-use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Source};
 use crate::text::extended_regex;
 use crate::text::fields::Field;
 use crate::text::shell;
@@ -23,8 +23,9 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Reads the output of `git ls-files --stage --cached --others -z`.
-    pub(crate) fn parse(output: &[u8]) -> Tree {
+    /// Reads the output of `git ls-files --stage --cached --others -z`, which does not tell whether an
+    /// untracked path is a link.
+    pub(crate) fn parse(output: &[u8], is_link: &dyn Fn(&str) -> bool) -> Tree {
         let mut tree = Tree::default();
         for entry in output.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
             let entry = String::from_utf8_lossy(entry);
@@ -32,7 +33,7 @@ impl Tree {
             let (mode, path) = match stage.split(' ').collect::<Vec<_>>()[..] {
                 [mode, _object, _number] if mode.parse::<u32>().is_ok() => (mode, path),
                 // Untracked files have no mode.
-                _ => ("", &*entry),
+                _ => (if is_link(&entry) { "120000" } else { "" }, &*entry),
             };
             match mode {
                 "120000" => _ = tree.links.insert(path.to_owned()),
@@ -81,6 +82,23 @@ pub(crate) fn modified_submodules(status: &str) -> Vec<Diagnostic> {
         })
     };
     status.lines().filter_map(modified).collect()
+}
+
+/// A `.gitmodules` that git cannot read, by its error message.
+pub(crate) fn invalid_gitmodules(source: &Source, error: &str) -> Option<Rejected> {
+    let (_, line) = error.split_once("bad config line ")?;
+    let line = line.split(' ').next()?.parse().ok()?;
+    Some(source.error(source.offset_of(line, 1), "git cannot read this line").into())
+}
+
+/// A submodule that `.gitmodules` does not list.
+pub(crate) fn unlisted_submodule(path: &str) -> Diagnostic {
+    let quoted = shell::quote(path);
+    let message = format!("`.gitmodules` does not list the submodule `{path}`; clones lack it");
+    Diagnostic::error(message).help(format!(
+        "list it with `git submodule add --force <URL> {quoted}`, or remove it with \
+         `git rm --cached {quoted}`"
+    ))
 }
 
 /// A submodule that is not checked out. `is_ours` says that it is this tool's.
@@ -488,16 +506,18 @@ mod tests {
     }
 
     const ENTRIES: &str = "100644 0123 0\tsrc/lib.rs\x00100644 0123 2\tc\x00100644 0123 3\tc\x00\
-        120000 0123 0\ta/link\x00160000 0123 0\trust-vmm-ci\x00new file\x00a\tb c d\x00.buildkite/x/y.json\x00";
+        120000 0123 0\ta/link\x00160000 0123 0\trust-vmm-ci\x00new file\x00a\tb c d\x00.buildkite/x/y.json\x00\
+        .buildkite/new.json\x00";
 
     #[test]
     fn links_and_submodules_are_told_from_files() {
-        let tree = Tree::parse(ENTRIES.as_bytes());
+        let tree = Tree::parse(ENTRIES.as_bytes(), &|path| path == ".buildkite/new.json");
         assert_eq!(tree.in_directory(".buildkite").collect::<Vec<_>>(), [".buildkite/x/y.json"]);
         assert_eq!(tree.in_directory("a").count(), 0);
         assert_eq!(
             tree.files.into_iter().collect::<Vec<_>>(),
             [
+                ".buildkite/new.json",
                 ".buildkite/x/y.json",
                 "a\tb c d",
                 "a/link",
@@ -509,7 +529,10 @@ mod tests {
         );
         assert_eq!(
             (tree.links, tree.submodules),
-            (["a/link".to_owned()].into(), ["rust-vmm-ci".to_owned()].into())
+            (
+                [".buildkite/new.json".to_owned(), "a/link".to_owned()].into(),
+                ["rust-vmm-ci".to_owned()].into()
+            )
         );
     }
 

@@ -255,6 +255,12 @@ impl<'a> Git<'a> {
         self.cmd().args(["config", "-z", &blob, "--get-regexp", r"^submodule\..*\.path$"])
     }
 
+    /// The same of the working tree's `.gitmodules`; exits with 1 if there are none.
+    pub(crate) fn listed_submodules(self) -> Cmd<'a> {
+        let options = ["config", "-z", "--file", ".gitmodules"];
+        self.cmd().args(options).args(["--get-regexp", r"^submodule\..*\.path$"])
+    }
+
     /// Writes the files of a commit into a directory, with an index of its own.
     pub(crate) fn export(self, id: &str, index: &Path, into: &Path) -> Cmd<'a> {
         let cmd = self.cmd().arg("--work-tree").arg(into).env("GIT_INDEX_FILE", index);

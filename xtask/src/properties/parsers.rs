@@ -118,7 +118,8 @@ fn read_all(text: &str) -> Diagnostics {
 
 /// What `doctor` finds in a file of any kind.
 fn examine(source: &Source, found: &Diagnostics) {
-    let tree = Tree::parse(source.text.as_bytes());
+    let tree = Tree::parse(source.text.as_bytes(), &|_| false);
+    repository::invalid_gitmodules(source, &source.text);
     let description = TestDescription::parse(Source::new("input", &*source.text), found);
     let entry = ("x".to_owned(), source.text.clone());
     let alias = Alias { command: "cargo x".to_owned(), entry, problem: None };

@@ -186,6 +186,17 @@ fn the_descriptions_of_members_are_read_with_their_crates() {
 }
 
 #[test]
+fn a_link_for_old_versions_of_cargo_is_no_second_configuration() {
+    let sandbox = consumer();
+    let link = sandbox.root().join(".cargo/config");
+    std::os::unix::fs::symlink("config.toml", &link).unwrap();
+    assert_eq!(findings(&sandbox, 0), "");
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("../Cargo.toml", &link).unwrap();
+    assert!(findings(&sandbox, 1).starts_with("error cargo-config .cargo/config:1:1 cargo reads"));
+}
+
+#[test]
 fn a_build_target_is_an_error_unless_the_alias_names_the_host() {
     let sandbox = consumer();
     let target = "[build]\ntarget = \"aarch64-unknown-none\"\n[alias]\nxtask = ";
@@ -239,31 +250,47 @@ fn submodules_and_links_into_them_are_checked() {
     let allow = ["-c", "protocol.file.allow=always"];
     sandbox.git(&[&allow[..], &["submodule", "add", "--quiet", &url, "rust-vmm-ci"]].concat());
     std::fs::create_dir(sandbox.root().join(".buildkite")).unwrap();
-    for (target, link) in [("tests.json", "good.json"), ("gone.json", "bad.json")] {
+    for (target, link) in [("gone.json", "bad.json"), ("tests.json", "new.json")] {
+        sandbox.commit_all("Add the submodule, then a link");
         let target = format!("../rust-vmm-ci/{target}");
         std::os::unix::fs::symlink(target, sandbox.root().join(".buildkite").join(link)).unwrap();
     }
-    sandbox.commit_all("Add links");
     sandbox.write("rust-vmm-ci/tests.json", "{} ");
     expect![[r"
         error link .buildkite/bad.json:1:1 dangling symlink into the submodule
-        warning link .buildkite/good.json:1:1 symlink into the submodule
+        warning link .buildkite/new.json:1:1 symlink into the submodule
         warning submodule -:0:0 the submodule `rust-vmm-ci` has uncommitted changes"]]
     .assert_eq(&findings(&sandbox, 1));
     std::fs::rename(sandbox.root().join(".git/modules"), sandbox.beside("modules")).unwrap();
     let (found, reasons) = report(&sandbox, 1);
     expect![[r"
         error link .buildkite/bad.json:1:1 dangling symlink into the submodule
-        warning link .buildkite/good.json:1:1 symlink into the submodule
+        warning link .buildkite/new.json:1:1 symlink into the submodule
     "]]
     .assert_eq(&(found + "\n"));
     assert!(reasons.contains("not a git repository"), "{reasons}");
     std::fs::rename(sandbox.beside("modules"), sandbox.root().join(".git/modules")).unwrap();
+    sandbox.write(".gitmodules", "[submodule \"x\"]\n\tpath\n[x\n");
+    expect![[r"
+        error link .buildkite/bad.json:1:1 dangling symlink into the submodule
+        error submodule .gitmodules:3:1 git cannot read this line
+        warning link .buildkite/new.json:1:1 symlink into the submodule
+    "]]
+    .assert_eq(&(findings(&sandbox, 1) + "\n"));
+    sandbox.write(".gitmodules", "");
+    expect![[r"
+        error link .buildkite/bad.json:1:1 dangling symlink into the submodule
+        error submodule -:0:0 `.gitmodules` does not list the submodule `rust-vmm-ci`; clones lack it
+        warning link .buildkite/new.json:1:1 symlink into the submodule
+        warning submodule -:0:0 the submodule `rust-vmm-ci` has uncommitted changes
+    "]]
+    .assert_eq(&(findings(&sandbox, 1) + "\n"));
+    sandbox.git(&["checkout", "--quiet", ".gitmodules"]);
     sandbox.git(&["submodule", "deinit", "--quiet", "--force", "rust-vmm-ci"]);
     expect![[r"
         error submodule -:0:0 the submodule `rust-vmm-ci` is not checked out
         warning link .buildkite/bad.json:1:1 symlink into the submodule
-        warning link .buildkite/good.json:1:1 symlink into the submodule"]]
+        warning link .buildkite/new.json:1:1 symlink into the submodule"]]
     .assert_eq(&findings(&sandbox, 1));
 }
 
@@ -348,13 +375,8 @@ const OWN_FAULT: &str =
 
 #[test]
 fn a_file_that_cannot_be_read_hides_nothing_else() {
-    for name in [
-        ".cargo/config.toml",
-        ".buildkite/custom.json",
-        "rust-toolchain",
-        "coverage_config_x86_64.json",
-        ".platform",
-    ] {
+    for name in [".cargo/config.toml", "rust-toolchain", "coverage_config_x86_64.json", ".platform"]
+    {
         let sandbox = faulty();
         _ = std::fs::remove_file(sandbox.root().join(name));
         std::os::unix::fs::symlink(sandbox.root().join(name), sandbox.root().join(name)).unwrap();
@@ -366,10 +388,15 @@ fn a_file_that_cannot_be_read_hides_nothing_else() {
     }
     let sandbox = faulty();
     sandbox.write(".gitmodules", b"# \xff");
-    assert_eq!(
-        report(&sandbox, 1),
-        (format!("error file .gitmodules:1:3 not UTF-8 text\n{OWN_FAULT}"), String::new())
-    );
+    std::os::unix::fs::symlink("custom.json", sandbox.root().join(".buildkite/custom.json"))
+        .unwrap();
+    let (found, reasons) = report(&sandbox, 1);
+    expect![[r"
+        error link .buildkite/custom.json:1:1 dangling symlink
+        error file .gitmodules:1:3 not UTF-8 text
+        info tests .buildkite/empty.json:1:1 this description has no tests; its pipeline is empty
+    "]]
+    .assert_eq(&(found + "\n" + &reasons));
 }
 
 #[test]
