@@ -139,7 +139,10 @@ impl Examination<'_> {
         let Some(hooks) = self.findings.accept("hook", hooks).map(PathBuf::from) else { return };
         let hook = hooks.join("commit-msg");
         if hook.exists() {
-            if let Some(hook) = self.read(&self.cx.project.relative(&hook)) {
+            let name = self.cx.project.relative(&hook);
+            let idle = (!files::is_executable(&hook)).then(|| repository::idle_hook(&name));
+            self.findings.extend("hook", idle);
+            if let Some(hook) = self.read(&name) {
                 self.copy_of_template(&hook);
             }
         } else if !self.cx.is_ci() && (hooks.is_dir() || !hooks.exists()) {

@@ -238,6 +238,13 @@ pub(crate) fn missing_hook(is_own: bool) -> Diagnostic {
         .help(format!("run `{command}`"))
 }
 
+/// A hook that cannot be executed.
+pub(crate) fn idle_hook(name: &str) -> Diagnostic {
+    let message = format!("git ignores `{name}`, which is not executable");
+    let help = format!("run `chmod +x {}`", shell::quote(name));
+    Diagnostic::new(Severity::Warning, message).help(help)
+}
+
 /// A copy of a template that differs from it; `is_older` says that an earlier commit of the submodule
 /// shipped it so.
 pub(crate) fn stale_copy(copy: &Source, is_older: bool) -> Diagnostic {

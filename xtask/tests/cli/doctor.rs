@@ -118,6 +118,7 @@ fn a_copy_of_an_older_template_is_told_from_an_edited_one() {
         |name: &str| std::fs::read_to_string(checkout().join("ci-template").join(name)).unwrap();
     let (hook, dependabot) = (template("commit-msg"), template("dependabot-weekly.yml"));
     sandbox.write(".git/hooks/commit-msg", &hook).write(".github/dependabot.yml", &dependabot);
+    sandbox.run("chmod", &["+x", ".git/hooks/commit-msg"]).assert_code(0);
     assert_eq!(findings(&sandbox, 0), "");
 
     let hook = format!("{hook}true # as it was\n");
@@ -315,6 +316,9 @@ fn the_missing_hook_and_the_wrong_directory_are_information() {
     let run = sandbox.xtask(&["doctor"]).assert_code(0);
     assert!(run.stdout.contains("help: run `cargo ci init --hooks`"), "{}", run.stdout);
     sandbox.write(".git/hooks/commit-msg", "");
+    expect!["warning hook -:0:0 git ignores `.git/hooks/commit-msg`, which is not executable"]
+        .assert_eq(&findings(&sandbox, 0));
+    sandbox.run("chmod", &["+x", ".git/hooks/commit-msg"]).assert_code(0);
     assert_eq!(findings(&sandbox, 0), "");
 }
 
