@@ -86,8 +86,8 @@ impl<'a> Installer<'a> {
         if self.has_program(&program) || list().is_some_and(is_listed) {
             return Ok(());
         }
-        Err(Failure::new(format!("there is no `cargo {name}`"))
-            .help(format!("run `cargo install --locked {program}`")))
+        let help = requirement::installation(name).map(|line| format!("run `{line}`"));
+        Err(Failure { message: format!("there is no `cargo {name}`"), help })
     }
 
     fn toolchain(&self, name: &str) -> Result<(), Failure> {

@@ -72,6 +72,27 @@ fn fetched_database(words: &[&str]) -> Option<Requirement> {
 const BUILT_IN: &str = "add b bench build c check clean clippy d doc fetch fix fmt \
      generate-lockfile metadata miri package publish r run rustc rustdoc t test tree update";
 
+/// Other subcommands that tests of crates use; the package has the program's name, `cargo-NAME`.
+const PACKAGED: &str = "afl bloat bolero careful check-external-types criterion cyclonedx deny \
+     expand fuzz geiger hack license machete make minimal-versions msrv mutants nextest outdated \
+     public-api readme semver-checks sort spellcheck tarpaulin udeps vet watch workspaces";
+
+/// Those whose package has another name, with the rest of the line that installs them.
+const PACKAGED_ELSEWHERE: [(&str, &str); 3] = [
+    ("flamegraph", "flamegraph"),
+    ("hfuzz", "honggfuzz"),
+    ("kani", "kani-verifier && cargo kani setup"),
+];
+
+/// Returns the line that installs a subcommand whose package is known.
+pub(crate) fn installation(subcommand: &str) -> Option<String> {
+    let elsewhere = PACKAGED_ELSEWHERE.iter().find(|(name, _)| *name == subcommand);
+    let is_packaged = PACKAGED.split(' ').any(|name| name == subcommand);
+    let package = is_packaged.then(|| format!("cargo-{subcommand}"));
+    let package = elsewhere.map(|(_, rest)| (*rest).to_owned()).or(package)?;
+    Some(format!("cargo install --locked {package}"))
+}
+
 /// Subcommands and the components of a toolchain that bring them.
 const COMPONENTS: [(&str, &str); 3] = [("fmt", "rustfmt"), ("clippy", "clippy"), ("miri", "miri")];
 
@@ -293,6 +314,14 @@ mod tests {
         check("cargo fuzz run a", &["cargo fuzz"]);
         check("cargo test-all-features", &["cargo-all-features"]);
         check("cargo $SUBCOMMAND", &[]);
+    }
+
+    #[test]
+    fn only_a_known_package_is_suggested() {
+        let line = |name| installation(name).unwrap_or_default();
+        assert_eq!(line("fuzz"), "cargo install --locked cargo-fuzz");
+        assert_eq!(line("kani"), "cargo install --locked kani-verifier && cargo kani setup");
+        assert_eq!(line("no-such-thing"), "");
     }
 
     #[test]
