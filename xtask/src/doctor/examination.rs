@@ -382,6 +382,11 @@ impl Examination<'_> {
             let needed = installer.ensure_all(std::slice::from_ref(need));
             if let Err(Failure { message, help }) = needed {
                 let message = format!("{message}; the test `{test}` requires it");
+                if fix {
+                    let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+                    self.findings.unavailable.push(message + &help);
+                    continue;
+                }
                 let missing = Diagnostic::new(Severity::Warning, message);
                 self.findings.extend("tool", [Diagnostic { help, ..missing }]);
             }

@@ -356,6 +356,25 @@ fn missing_tools_are_warnings_and_can_be_installed() {
 }
 
 #[test]
+fn a_tool_that_cannot_be_installed_is_75_with_fix() {
+    let sandbox = without_tools();
+    sandbox.stub("cargo", "case \"$1\" in install) exit 1;; esac");
+    let test =
+        r#"{"tests": [{"test_name": "k", "command": "cargo kani", "timeout_in_minutes": 9}]}"#;
+    sandbox.write(".buildkite/k.json", test);
+    let run = sandbox.xtask(&["doctor", "--fix"]).assert_code(75);
+    expect![[r"
+        unavailable: `cargo-all-features` is missing and cannot be installed; the test `build-gnu` requires it; run `cargo install --locked cargo-all-features@1.12.0`
+
+        unavailable: `cargo-audit` is missing and cannot be installed; the test `cargo-audit` requires it; run `cargo install --locked cargo-audit@0.22.2`
+
+        unavailable: there is no `cargo kani`; the test `k` requires it; run `cargo install --locked kani-verifier && cargo kani setup`
+
+        no problems found; some checks could not run
+    "]].assert_eq(&run.stdout);
+}
+
+#[test]
 fn what_could_not_be_checked_is_75() {
     let sandbox = without_tools();
     sandbox.stub("rustc", "exit 1");
