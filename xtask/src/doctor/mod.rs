@@ -53,7 +53,9 @@ fn report_code_owners(cx: &Context, months: u32, is_json: bool) -> anyhow::Resul
     if base::is_shallow(cx)? {
         terminal::say("warning: this is a shallow clone; older activity is missing");
     }
-    let log = cx.process(cx.git().history(code_owners::LOG_FORMAT)).read()?;
+    let head = base::commit(cx, "HEAD")?;
+    let log = head.map(|_| cx.process(cx.git().history(code_owners::LOG_FORMAT)).read());
+    let log = log.transpose()?.unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let since = now.saturating_sub(u64::from(months) * SECONDS_PER_MONTH);
     let report = code_owners::report(&file, &History::parse(&log), months, i64::try_from(since)?);

@@ -492,6 +492,15 @@ fn code_owners_are_those_that_github_reads() {
 }
 
 #[test]
+fn code_owners_of_a_repository_without_commits_are_not_matched() {
+    let sandbox = Sandbox::empty();
+    sandbox.git(&["init", "--quiet"]);
+    sandbox.write("CODEOWNERS", "* @someone\n");
+    let run = sandbox.xtask(&["doctor", "--codeowners"]).assert_code(0);
+    assert_eq!(run.stdout, "not matched to any author:\n  @someone  CODEOWNERS:1\n");
+}
+
+#[test]
 fn code_owners_are_listed_by_their_last_activity() {
     let mut sandbox = Sandbox::new();
     sandbox.write("CODEOWNERS", "# people\n* @tess-ter @gone @unknown\n/a @org/team @rev-iew\n");
