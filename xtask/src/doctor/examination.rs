@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::plan::consumer::{self, Alias};
 use crate::plan::coverage_config::{self, SCORE_FILE};
 use crate::plan::description::TestDescription;
-use crate::plan::inputs::{Inputs, names_predecessor};
+use crate::plan::inputs::{self as plan_inputs, Inputs, names_predecessor};
 use crate::plan::placeholder;
 use crate::plan::platform::Platform;
 use crate::project::{Project, RUST_VERSION, SHIPPED_DESCRIPTION};
@@ -243,7 +243,8 @@ impl Examination<'_> {
         let files = files.filter(|name| has_extension(name, &["json"]));
         let files: Vec<Source> = files.filter_map(|name| self.read(name)).collect();
         let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
-        let had_predecessor = texts.any(|text| names_predecessor(text));
+        let is_named = texts.any(|text| names_predecessor(text));
+        let had_predecessor = self.had_predecessor(is_named);
         let planned: Vec<String> = inputs.as_mut().map(take_own_descriptions).unwrap_or_default();
         let mut workspace = inputs.as_mut().and_then(|inputs| inputs.workspace.take());
         let shipped = Source::new("shipped", SHIPPED_DESCRIPTION);
@@ -279,6 +280,16 @@ impl Examination<'_> {
             self.plan(&name, inputs);
             workspace = workspace.or(inputs.workspace.take());
         }
+    }
+
+    /// Whether the descriptions were written for the predecessor, as `init` decides it.
+    fn had_predecessor(&self, is_named: bool) -> bool {
+        // What cannot be read is reported with the submodules.
+        let name = inputs::checkout_path(self.cx).map(|path| format!("HEAD:{path}"));
+        let object = |name: String| self.cx.process(self.cx.git().object_id(&name)).succeeds();
+        let is_committed = name.and_then(object).unwrap_or_default();
+        let has_alias = !self.alias.entry.0.is_empty();
+        plan_inputs::had_predecessor(has_alias, is_committed, is_named)
     }
 
     /// Scripts and pipelines, which may call the predecessor's files.

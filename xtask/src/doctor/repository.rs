@@ -555,7 +555,8 @@ mod tests {
             warning: the submodule `rust-vmm-ci` is at a different commit than recorded and has uncommitted changes and has untracked files
             help: CI uses the recorded commit; record this one with `git add rust-vmm-ci`, or go back with `git submodule update rust-vmm-ci`
             warning: the submodule `a b` has uncommitted changes
-            help: CI uses the recorded commit, without them"]].assert_eq(&found.join("\n"));
+            help: CI uses the recorded commit, without them"]]
+        .assert_eq(&found.join("\n"));
     }
 
     #[test]

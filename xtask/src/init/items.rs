@@ -8,7 +8,7 @@ use crate::init::answers::Answers;
 use crate::init::facts::{self, Facts, Hook};
 use crate::init::predecessor::{self, Conversion};
 use crate::plan::consumer::{self, CargoConfig};
-use crate::plan::inputs::names_predecessor;
+use crate::plan::inputs::{had_predecessor, names_predecessor};
 use crate::plan::platform::{self, Platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
 use crate::text::{has_extension, shell, toml};
@@ -330,8 +330,9 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
 
 /// Test descriptions that call the Python tool set, or that relied on its default timeout.
 fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<Item> {
+    let calls = facts.calls_predecessor();
     let relied = answers.convert == Some(true)
-        || (facts.alias().is_none() && (facts.is_committed || facts.calls_predecessor()));
+        || had_predecessor(facts.alias().is_some(), facts.is_committed, calls);
     let own = facts.descriptions().filter(|(path, _)| !facts.links.contains_key(*path));
     let mut items = Vec::new();
     for (path, text) in own.filter(|_| answers.convert != Some(false)) {

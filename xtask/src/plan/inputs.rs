@@ -82,6 +82,12 @@ pub(crate) fn names_predecessor(text: &str) -> bool {
     REPLACED_FILES.iter().any(|(file, _)| text.contains(file))
 }
 
+/// Whether a repository's descriptions were written for the predecessor: no alias calls this tool,
+/// but the submodule is part of `HEAD`, or a text names a file of the predecessor.
+pub(crate) fn had_predecessor(has_alias: bool, is_committed: bool, is_named: bool) -> bool {
+    !has_alias && (is_committed || is_named)
+}
+
 /// Image, agents and defaults of the pipeline.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {

@@ -296,6 +296,27 @@ fn submodules_and_links_into_them_are_checked() {
 }
 
 #[test]
+fn a_lost_timeout_is_a_warning_until_there_is_an_alias() {
+    let sandbox = consumer();
+    let test = r#"{"tests": [{"test_name": "a", "command": "cargo test"}]}"#;
+    sandbox.write(".buildkite/a.json", test).write("rust-vmm-ci/file", "");
+    let timeout = |code| {
+        let found = findings(&sandbox, code);
+        found.lines().find_map(|line| Some(line.split_once(" timeout ")?.0.to_owned())).unwrap()
+    };
+    assert_eq!(timeout(0), "info");
+    sandbox.write(".cargo/config.toml", "");
+    assert_eq!(timeout(1), "info");
+    sandbox.write(".buildkite/x.sh", "test_run.py");
+    assert_eq!(timeout(1), "warning");
+    std::fs::remove_file(sandbox.root().join(".buildkite/x.sh")).unwrap();
+    sandbox.commit_all("Add the submodule");
+    assert_eq!(timeout(1), "warning");
+    sandbox.write(".cargo/config.toml", format!("[alias]\nxtask = {}\n", alias("")));
+    assert_eq!(timeout(0), "info");
+}
+
+#[test]
 fn the_missing_hook_and_the_wrong_directory_are_information() {
     let mut sandbox = consumer();
     sandbox.set("CI", "false");
@@ -371,7 +392,8 @@ fn a_tool_that_cannot_be_installed_is_75_with_fix() {
         unavailable: there is no `cargo kani`; the test `k` requires it; run `cargo install --locked kani-verifier && cargo kani setup`
 
         no problems found; some checks could not run
-    "]].assert_eq(&run.stdout);
+    "]]
+    .assert_eq(&run.stdout);
 }
 
 #[test]
