@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::doctor::repository::Tree;
-use crate::plan::description::{REPLACED_FILES, Test, TestDescription};
+use crate::plan::description::{
+    ReplacedCall, Test, TestDescription, replaced_calls, replaced_message,
+};
 use crate::plan::glob;
 use crate::plan::placeholder;
 use crate::text::diagnostic::{Diagnostic, Severity, Source};
@@ -128,21 +130,20 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// Lines of a script or a pipeline that call the predecessor's files. Those of a description are
-/// reported by its reader.
-pub(crate) fn predecessors_calls(source: &Source) -> Vec<Diagnostic> {
-    let is_name_end = |c: char| !(c.is_alphanumeric() || c == '_');
+/// Lines of a script or a pipeline that call the predecessor's files.
+pub(crate) fn predecessors_calls(source: &Source, tree: &Tree) -> Vec<Diagnostic> {
     let call = |(start, line): (usize, &str)| {
-        let (at, file, command) = REPLACED_FILES.iter().find_map(|(file, command)| {
-            let at = line.find(file)?;
-            let is_whole = line[..at].chars().next_back().is_none_or(is_name_end);
-            is_whole.then_some((at, file, command))
-        })?;
+        let (at, file, command) = calls_of_predecessor(line, tree).next()?;
         let finding = source.error(start + at, format!("`{file}` no longer exists"));
         Some(finding.help(format!("call `cargo xtask {command}`")))
     };
     let lines = source.lines().filter(|(_, line)| !line.trim_start().starts_with('#'));
     lines.filter_map(call).collect()
+}
+
+/// The calls of the predecessor's files in a text; a repository may have files of these names.
+fn calls_of_predecessor(text: &str, tree: &Tree) -> impl Iterator<Item = ReplacedCall> {
+    replaced_calls(text).filter(|(_, file, _)| !tree.has_file(file))
 }
 
 /// A plan with more steps than Buildkite accepts. `is_selective` says that the number is that of
@@ -164,11 +165,12 @@ pub(crate) fn too_many_steps(name: &str, steps: usize, is_selective: bool) -> Op
 type Check = fn(Field<'_>, &Tree);
 
 /// The checks of a test, by name.
-pub(crate) const TEST_CHECKS: [(&str, Check); 4] = [
+pub(crate) const TEST_CHECKS: [(&str, Check); 5] = [
     ("unknown-key", |test, _| unknown_keys(test)),
     ("glob", |test, tree| globs(test, tree)),
     ("variable", |test, _| variables(test)),
     ("manifest", |test, _| edited_manifest(test)),
+    ("predecessor", predecessors_test),
 ];
 
 /// The tests of a file: the list of a description, or the patches of the overrides.
@@ -280,6 +282,13 @@ fn variables(test: Field<'_>) {
 fn command(test: Field<'_>) -> Option<(Field<'_>, &str)> {
     let field = value(test, "command")?;
     Some((field, field.node.as_str()?))
+}
+
+/// Commands that call the predecessor's files. The reader of descriptions only warns.
+fn predecessors_test(test: Field<'_>, tree: &Tree) {
+    let Some((field, command)) = command(test) else { return };
+    calls_of_predecessor(command, tree)
+        .for_each(|call| field.error(replaced_message(command, call)));
 }
 
 /// Whether a command sets a variable: `NAME=`, `for NAME`, `read NAME`.
@@ -412,10 +421,11 @@ mod tests {
     fn calls_of_the_predecessor_are_found_outside_of_comments() {
         let source = Source::new(
             "pipeline.yml",
-            "# autogenerate_pipeline.py\nsteps:\n  - command: ./rust-vmm-ci/.buildkite/autogenerate_pipeline.py | buildkite-agent\n  - pytest my_test_run.py\n",
+            "# autogenerate_pipeline.py\nsteps:\n  - command: ./rust-vmm-ci/.buildkite/autogenerate_pipeline.py | buildkite-agent\n  - pytest my_test_run.py\n  - pytest test_run.py\n",
         );
+        let tree = Tree::parse(b"own/test_run.py\0", &|_| false);
         let found: Vec<String> =
-            predecessors_calls(&source).iter().map(ToString::to_string).collect();
+            predecessors_calls(&source, &tree).iter().map(ToString::to_string).collect();
         expect![[r"
             pipeline.yml:3:39: error: `autogenerate_pipeline.py` no longer exists
              3 |   - command: ./rust-vmm-ci/.buildkite/autogenerate_pipeline.py | buildkite-agent

@@ -1,6 +1,7 @@
 //! Reads the repository and checks each part of it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -238,12 +239,10 @@ impl Examination<'_> {
     }
 
     fn descriptions(&mut self, mut inputs: Option<Inputs>) {
-        let scripts = self.scripts();
         let files = self.tree.in_directory(".buildkite");
         let files = files.filter(|name| has_extension(name, &["json"]));
         let files: Vec<Source> = files.filter_map(|name| self.read(name)).collect();
-        let mut texts = scripts.iter().chain(&files).map(|source| &source.text);
-        let is_named = texts.any(|text| names_predecessor(text));
+        let is_named = self.scripts(&files);
         let had_predecessor = self.had_predecessor(is_named);
         let planned: Vec<String> = inputs.as_mut().map(take_own_descriptions).unwrap_or_default();
         let mut workspace = inputs.as_mut().and_then(|inputs| inputs.workspace.take());
@@ -258,6 +257,8 @@ impl Examination<'_> {
                 continue;
             }
             if !description::is_description(&name, &root) {
+                let calls = description::predecessors_calls(&source, self.tree);
+                self.findings.extend("predecessor", calls);
                 continue;
             }
             self.findings.extend("tests", description::without_tests(&source, &root));
@@ -292,21 +293,28 @@ impl Examination<'_> {
         plan_inputs::had_predecessor(has_alias, is_committed, is_named)
     }
 
-    /// Scripts and pipelines, which may call the predecessor's files.
-    fn scripts(&mut self) -> Vec<Source> {
-        let directories = [".buildkite", ".github"].map(|name| self.tree.in_directory(name));
-        let is_script = |name: &&str| !has_extension(name, &["json", "md"]);
-        let mut scripts = Vec::new();
-        for name in directories.into_iter().flatten().filter(is_script) {
+    /// Checks scripts and configurations besides these files, which may call the predecessor's; returns
+    /// whether any names one.
+    fn scripts(&mut self, files: &[Source]) -> bool {
+        const MAX_BYTES: u64 = 1 << 20;
+        let mut is_named = false;
+        for name in self.tree.scripts() {
+            let path = self.cx.project.root.join(name);
             // Some may be binary or deleted.
-            let bytes = files::read_bytes(&self.cx.project.root.join(name), name);
-            let Ok(bytes) = bytes else { continue };
+            let is_small = fs::metadata(&path).is_ok_and(|it| it.len() <= MAX_BYTES);
+            let bytes = is_small.then(|| files::read_bytes(&path, name).ok()).flatten();
+            let Some(bytes) = bytes.filter(|bytes| !bytes.contains(&0)) else { continue };
             let source = Source::new(name, String::from_utf8_lossy(&bytes));
-            self.findings.extend("predecessor", description::predecessors_calls(&source));
+            is_named |= names_predecessor(&source.text);
             self.copy_of_template(&source);
-            scripts.push(source);
+            // This repository itself measures its predecessor.
+            let is_other = files.iter().all(|file| file.name != name);
+            if is_other && !self.cx.project.is_own_consumer() {
+                let calls = description::predecessors_calls(&source, self.tree);
+                self.findings.extend("predecessor", calls);
+            }
         }
-        scripts
+        is_named
     }
 
     /// Checks single keys. Of equal findings the reader's own, which come first, are kept.

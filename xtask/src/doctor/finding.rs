@@ -1,5 +1,7 @@
 //! Pure. The findings, rendered as text and as JSON.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -65,16 +67,16 @@ impl Findings {
         self.items.iter().filter(|(_, diagnostic)| diagnostic.severity == severity).count()
     }
 
-    /// Sorts: errors first, then by file and line. A file may be read several times; of equal
-    /// findings the first is kept.
+    /// Sorts: errors first, then by file and line. A file may be read several times; of findings that
+    /// say the same about a place, the first of those with the highest severity is kept.
     pub(crate) fn sort(&mut self) {
-        let key = |(_, diagnostic): &(&str, Diagnostic)| {
-            let Diagnostic { severity, place, message, .. } = diagnostic;
+        let what = |Diagnostic { place, message, .. }: &Diagnostic| {
             let place = place.as_ref().map(|it| (it.name.clone(), it.line, it.column));
-            (*severity, place.is_none(), place, message.clone())
+            (place.is_none(), place, message.clone())
         };
-        self.items.sort_by_cached_key(key);
-        self.items.dedup_by_key(|item| key(item));
+        self.items.sort_by_cached_key(|(_, finding)| (finding.severity, what(finding)));
+        let mut known = BTreeSet::new();
+        self.items.retain(|(_, finding)| known.insert(what(finding)));
         self.unavailable.sort();
         self.unavailable.dedup();
     }
@@ -137,7 +139,7 @@ mod tests {
         findings.extend("hook", [Diagnostic::new(Severity::Info, "no hook")]);
         let key = source.warning(4, "unknown key").help("remove it\u{1b}[2J");
         findings.extend("key", [key.clone()]);
-        findings.extend("json", [key]);
+        findings.extend("json", [Diagnostic { severity: Severity::Info, ..key }]);
         findings.extend("tool", [Diagnostic::error("broken")]);
         findings.sort();
         findings

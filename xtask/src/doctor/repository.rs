@@ -10,8 +10,8 @@ use crate::plan::platform::Platform;
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Severity, Source};
 use crate::text::extended_regex;
 use crate::text::fields::Field;
-use crate::text::shell;
 use crate::text::toml::{self, Statement};
+use crate::text::{has_extension, shell};
 
 /// The tracked files, and untracked ones that are not ignored; relative to the root.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Tree {
     pub(crate) files: BTreeSet<String>,
     pub(crate) links: BTreeSet<String>,
     pub(crate) submodules: BTreeSet<String>,
+    /// Files that may be executed.
+    programs: BTreeSet<String>,
 }
 
 impl Tree {
@@ -36,6 +38,7 @@ impl Tree {
                 _ => (if is_link(&entry) { "120000" } else { "" }, &*entry),
             };
             match mode {
+                "100755" => _ = tree.programs.insert(path.to_owned()),
                 "120000" => _ = tree.links.insert(path.to_owned()),
                 "160000" => _ = tree.submodules.insert(path.to_owned()),
                 _ => (),
@@ -43,6 +46,30 @@ impl Tree {
             tree.files.insert(path.to_owned());
         }
         tree
+    }
+
+    /// Returns scripts, makefiles and configurations, which may call other files.
+    pub(crate) fn scripts(&self) -> impl Iterator<Item = &str> {
+        const EXTENSIONS: [&str; 6] = ["bash", "json", "mk", "sh", "yaml", "yml"];
+        let is_script = |path: &&str| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let is_program = !name.contains('.') && self.programs.contains(*path);
+            let is_makefile = ["GNUmakefile", "Makefile", "makefile"].contains(&name);
+            is_program || is_makefile || has_extension(name, &EXTENSIONS)
+        };
+        let files = self.files.iter().filter(|path| !self.links.contains(*path));
+        let in_directories =
+            [".buildkite", ".github", "scripts"].map(|name| self.in_directory(name));
+        let in_directories = in_directories.into_iter().flatten();
+        let others = in_directories.filter(|name| !has_extension(name, &["json", "md"]));
+        let scripts: BTreeSet<&str> =
+            files.map(String::as_str).filter(is_script).chain(others).collect();
+        scripts.into_iter().filter(|path| !self.submodules.contains(*path))
+    }
+
+    /// Whether a file has that name, in whatever directory.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.files.iter().any(|path| path.rsplit('/').next() == Some(name))
     }
 
     /// Returns the files in directories of that name at any depth, without symlinks.

@@ -147,7 +147,7 @@ impl Test {
     pub(crate) fn read_keys(object: &mut Object<'_>) -> Test {
         let command = object.get("command");
         if let Some((field, text)) = command.and_then(|field| Some((field, field.node.as_str()?))) {
-            warn_of_replaced_files(field, text);
+            replaced_calls(text).for_each(|call| field.warn(replaced_message(text, call)));
         }
         for (_, field) in object.fields().filter(|(key, _)| !KEYS_OF_OURS.contains(key)) {
             buildkite::check_expansions(field);
@@ -230,17 +230,29 @@ fn check_pairs(object: &Object<'_>) {
     }
 }
 
-fn warn_of_replaced_files(field: Field<'_>, command: &str) {
-    for (file, replacement) in REPLACED_FILES {
-        let Some((before, _)) = command.split_once(file) else { continue };
-        let instead = if placeholder::changes_directory(before) {
-            // The alias works from the root only.
-            format!(" without `cd`, with the options that `{{xtask}} help {replacement}` shows")
-        } else {
-            String::new()
-        };
-        field.warn(format!("`{file}` is gone: use `{{xtask}} {replacement}`{instead}"));
-    }
+/// A call of a file of [`REPLACED_FILES`]: its byte offset, the file and the command.
+pub(crate) type ReplacedCall = (usize, &'static str, &'static str);
+
+/// The calls in a text, one of each file.
+pub(crate) fn replaced_calls(text: &str) -> impl Iterator<Item = ReplacedCall> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    REPLACED_FILES.into_iter().filter_map(move |(file, command)| {
+        let mut places = text.match_indices(file).map(|(at, _)| at);
+        let at = places.find(|at| !text[..*at].ends_with(is_name))?;
+        Some((at, file, command))
+    })
+}
+
+/// What to say about a call in a command.
+pub(crate) fn replaced_message(command: &str, call: ReplacedCall) -> String {
+    let (at, file, replacement) = call;
+    let instead = if placeholder::changes_directory(&command[..at]) {
+        // The alias works from the root only.
+        format!(" without `cd`, with the options that `{{xtask}} help {replacement}` shows")
+    } else {
+        String::new()
+    };
+    format!("`{file}` is gone: use `{{xtask}} {replacement}`{instead}")
 }
 
 fn platforms(field: Field<'_>) -> Option<Vec<Platform>> {

@@ -125,7 +125,7 @@ fn examine(source: &Source, found: &Diagnostics) {
     let alias = Alias { command: "cargo x".to_owned(), entry, problem: None };
     let findings = repository::modified_submodules(&source.text)
         .into_iter()
-        .chain(description::predecessors_calls(source))
+        .chain(description::predecessors_calls(source, &tree))
         .chain(repository::old_toolchain_file(source, "1.89"))
         .chain(repository::alias_options(&alias, Some(source)))
         .chain(repository::foreign_build_target(Some(source), &alias, &source.text))

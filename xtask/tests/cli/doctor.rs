@@ -80,23 +80,35 @@ fn the_faults_of_real_repositories_are_found() {
     sandbox.write(".buildkite/overrides.json", r#"{"tests": {"stlye": {}}}"#);
     sandbox.write(".buildkite/empty.json", r#"{"tests": []}"#);
     sandbox.write(".buildkite/pipeline.yml", "steps:\n- command: x/autogenerate_pipeline.py\n");
+    let pipeline = r#"{"steps": [{"command": "x/autogenerate_pipeline.py"}]}"#;
+    sandbox.write(".buildkite/pipeline.json", pipeline).write("README.md", "test_run.py\n");
+    sandbox.write("Makefile", "a:\n\ttest_run.py\n").write("scripts/ci", "test_run.py\n");
+    sandbox.write("tools/ci", "test_run.py\n");
+    sandbox.run("chmod", &["+x", "tools/ci"]).assert_code(0);
+    sandbox.write("a.sh", "test_run.py\n").write("a.mk", "test_run.py\0\n");
+    sandbox.write("a.json", format!("\"test_run.py{}\"", " ".repeat(1 << 20)));
     let shipped = std::fs::read_to_string(checkout().join("ci-template/test_description.json"));
     let copy = shipped.unwrap().replace("cargo fmt", "cargo fmt --quiet");
     sandbox.write(".buildkite/copy.json", copy);
     sandbox.commit_all("Break it all");
     expect![[r"
+        error predecessor .buildkite/custom-tests.json:2:31 `test_coverage.py` is gone: use `{xtask} coverage` without `cd`, with the options that `{xtask} help coverage` shows
         error variable .buildkite/custom-tests.json:2:46 Buildkite expands `$ROOT` when the step is uploaded, before the command sets it
         error description .buildkite/custom-tests.json:3:70 unknown key `plarform`, did you mean `platform`?
         error description .buildkite/overrides.json:1:12 the shipped description has no test `stlye`, did you mean `style`?
+        error predecessor .buildkite/pipeline.json:1:27 `autogenerate_pipeline.py` no longer exists
         error predecessor .buildkite/pipeline.yml:2:14 `autogenerate_pipeline.py` no longer exists
         error cargo-config .cargo/config:1:1 cargo reads this file and ignores `.cargo/config.toml`
         error alias .cargo/config:2:1 `cargo xtask` is an alias of another tool (`run --package xtask --`), and none points to this one
         error description .platform:2:1 unknown platform `riscv`, did you mean `riscv64`?
+        error predecessor Makefile:2:2 `test_run.py` no longer exists
+        error predecessor a.sh:1:1 `test_run.py` no longer exists
         error coverage coverage_config_arm64.json:1:1 no CI platform uses this file: unknown platform `arm64`, expected one of `x86_64`, `aarch64` or `riscv64`
         error coverage coverage_config_x86_64.json:1:1 the key `coverage_score` is missing
+        error predecessor scripts/ci:1:1 `test_run.py` no longer exists
+        error predecessor tools/ci:1:1 `test_run.py` no longer exists
         warning copy .buildkite/copy.json:6:18 copy of the shipped description (12 of 12 tests); it does not receive updates; changed commands: `style`
         warning timeout .buildkite/copy.json:84:18 no timeout for `doc`: the default is 5 minutes (15 with the Python tool set)
-        warning description .buildkite/custom-tests.json:2:31 `test_coverage.py` is gone: use `{xtask} coverage` without `cd`, with the options that `{xtask} help coverage` shows
         warning timeout .buildkite/custom-tests.json:2:31 no timeout for `a`: the default is 5 minutes (15 with the Python tool set)
         warning variable .buildkite/custom-tests.json:2:37 Buildkite expands `$PWD` when the step is uploaded; unless set there, it expands to nothing
         warning glob .buildkite/custom-tests.json:2:95 `*` does not match `/`: `src/*` does not match 1 file in subdirectories, such as `src/mmap/windows.rs`
