@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::plan::consumer::{self, Alias};
 use crate::plan::coverage_config::{self, SCORE_FILE};
 use crate::plan::description::TestDescription;
-use crate::plan::inputs::{self as plan_inputs, Inputs, names_predecessor};
+use crate::plan::inputs::{Evidence, Inputs, names_predecessor};
 use crate::plan::placeholder;
 use crate::plan::platform::Platform;
 use crate::project::{Project, RUST_VERSION, SHIPPED_DESCRIPTION};
@@ -60,8 +60,11 @@ pub(crate) fn examine(cx: &Context, fix: bool) -> Findings {
         examination.submodules();
         examination.links();
         let platforms = inputs.as_ref().map(allowed_platforms).unwrap_or_default();
+        let workspace = inputs.iter().flat_map(|inputs| &inputs.workspace);
+        let crates = workspace.flat_map(|workspace| &workspace.crates);
+        let crates: Vec<String> = crates.map(|member| member.path.clone()).collect();
         examination.descriptions(inputs);
-        examination.coverage_records(&platforms);
+        examination.coverage_records(&platforms, &crates);
     }
     if let Some(reason) = unplanned {
         examination.findings.unavailable.push(format!("tools were not checked: {reason}"));
@@ -139,12 +142,14 @@ impl Examination<'_> {
         let hooks = self.cx.process(self.cx.git().git_path("hooks")).read_text();
         let Some(hooks) = self.findings.accept("hook", hooks).map(PathBuf::from) else { return };
         let hook = hooks.join("commit-msg");
-        if hook.exists() {
+        if fs::symlink_metadata(&hook).is_ok() {
             let name = self.cx.project.relative(&hook);
-            let idle = (!files::is_executable(&hook)).then(|| repository::idle_hook(&name));
+            let idle =
+                (!files::is_executable(&hook)).then(|| repository::non_executable_hook(&name));
             self.findings.extend("hook", idle);
-            if let Some(hook) = self.read(&name) {
-                self.copy_of_template(&hook);
+            // It may be any program.
+            if let Ok(bytes) = files::read_bytes(&hook, &name) {
+                self.copy_of_template(&Source::new(name, String::from_utf8_lossy(&bytes)));
             }
         } else if !self.cx.is_ci() && (hooks.is_dir() || !hooks.exists()) {
             // `/dev/null` in the directory's place is for no hooks.
@@ -160,7 +165,9 @@ impl Examination<'_> {
         }
         let command = &self.alias.command;
         let alias = command.strip_prefix("cargo ").unwrap_or(command);
-        if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != file.text) {
+        // Git may have converted the ends of lines.
+        let text = file.text.replace("\r\n", "\n");
+        if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != text) {
             let is_older = inputs::was_shipped(self.cx, &file.text);
             let is_older = self.findings.accept("template", is_older);
             let stale = is_older.map(|is_older| repository::stale_copy(file, is_older));
@@ -286,11 +293,9 @@ impl Examination<'_> {
     /// Whether the descriptions were written for the predecessor, as `init` decides it.
     fn had_predecessor(&self, is_named: bool) -> bool {
         // What cannot be read is reported with the submodules.
-        let name = inputs::checkout_path(self.cx).map(|path| format!("HEAD:{path}"));
-        let object = |name: String| self.cx.process(self.cx.git().object_id(&name)).succeeds();
-        let is_committed = name.and_then(object).unwrap_or_default();
+        let is_committed = inputs::is_committed(self.cx).unwrap_or_default();
         let has_alias = !self.alias.entry.0.is_empty();
-        plan_inputs::had_predecessor(has_alias, is_committed, is_named)
+        Evidence { has_alias, is_committed, is_named }.of_predecessor()
     }
 
     /// Checks scripts and configurations besides these files, which may call the predecessor's; returns
@@ -351,14 +356,14 @@ impl Examination<'_> {
         }
     }
 
-    fn coverage_records(&mut self, allowed: &[Platform]) {
+    fn coverage_records(&mut self, allowed: &[Platform], crates: &[String]) {
         let files = || self.tree.files.iter().map(String::as_str);
         let sources: Vec<&str> = files().filter(|name| has_extension(name, &["rs"])).collect();
         let record = |name| Some((name, consumer::coverage_architecture(name)?));
         let records: Vec<(&str, &str)> = files().filter_map(record).collect();
         let measured = Platform::ALL.into_iter().filter(|it| self.measured.contains(it));
         let measured = measured.filter(|_| !self.tree.files.contains(SCORE_FILE));
-        let missing = measured.filter_map(|it| repository::missing_record(&records, it));
+        let missing = measured.flat_map(|it| repository::missing_records(&records, crates, it));
         self.findings.extend("coverage", missing);
         if let Some(file) = self.score_file(SCORE_FILE) {
             self.findings

@@ -50,7 +50,7 @@ impl Tree {
 
     /// Returns scripts, makefiles and configurations, which may call other files.
     pub(crate) fn scripts(&self) -> impl Iterator<Item = &str> {
-        const EXTENSIONS: [&str; 6] = ["bash", "json", "mk", "sh", "yaml", "yml"];
+        const EXTENSIONS: [&str; 5] = ["bash", "mk", "sh", "yaml", "yml"];
         let is_script = |path: &&str| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let is_program = !name.contains('.') && self.programs.contains(*path);
@@ -61,7 +61,7 @@ impl Tree {
         let in_directories =
             [".buildkite", ".github", "scripts"].map(|name| self.in_directory(name));
         let in_directories = in_directories.into_iter().flatten();
-        let others = in_directories.filter(|name| !has_extension(name, &["json", "md"]));
+        let others = in_directories.filter(|name| !has_extension(name, &["json", "md", "txt"]));
         let scripts: BTreeSet<&str> =
             files.map(String::as_str).filter(is_script).chain(others).collect();
         scripts.into_iter().filter(|path| !self.submodules.contains(*path))
@@ -175,21 +175,14 @@ pub(crate) fn alias_options(alias: &Alias, config: Option<&Source>) -> Option<Di
     let is_quiet = has("--quiet") || has("-q");
     let is_locked = has("--locked") || has("--frozen");
     let flaws = [
-        (is_quiet, "hides the progress of its build (`--quiet`)", ""),
-        (!is_locked, "may change `Cargo.lock` (no `--locked`)", "--locked "),
-        (
-            !has("--target-dir"),
-            "has no target directory of its own (no `--target-dir`)",
-            "--target-dir target/xtask ",
-        ),
+        (is_quiet, "hides the progress of its build", "remove `--quiet`"),
+        (!is_locked, "may change `Cargo.lock`", "add `--locked`"),
+        (!has("--target-dir"), "builds into the submodule", "add `--target-dir target/xtask`"),
     ];
     let flaws = flaws.into_iter().filter(|(is_flaw, ..)| *is_flaw);
-    let (problems, options): (Vec<&str>, String) = flaws.map(|(_, flaw, fix)| (flaw, fix)).unzip();
-    let kept = expansion.split_whitespace().filter(|word| !["--quiet", "-q"].contains(word));
-    let line = kept.collect::<Vec<_>>().join(" ").replacen(' ', &format!(" {options}"), 1);
+    let (problems, fixes): (Vec<&str>, Vec<&str>) = flaws.map(|(_, flaw, fix)| (flaw, fix)).unzip();
     let message = format!("the alias `{name}` {}", problems.join(", "));
-    let finding =
-        Diagnostic::new(Severity::Warning, message).help(format!("use `{name} = \"{line}\"`"));
+    let finding = Diagnostic::new(Severity::Warning, message).help(fixes.join(", "));
     let finding = at(config, |it| it.path == ["alias", name], finding);
     (!problems.is_empty()).then_some(finding)
 }
@@ -266,7 +259,7 @@ pub(crate) fn missing_hook(is_own: bool) -> Diagnostic {
 }
 
 /// A hook that cannot be executed.
-pub(crate) fn idle_hook(name: &str) -> Diagnostic {
+pub(crate) fn non_executable_hook(name: &str) -> Diagnostic {
     let message = format!("git ignores `{name}`, which is not executable");
     let help = format!("run `chmod +x {}`", shell::quote(name));
     Diagnostic::new(Severity::Warning, message).help(help)
@@ -314,23 +307,37 @@ pub(crate) fn unused_config(
     Some(source.finding(severity, 0, message).help(help))
 }
 
-/// A platform on which coverage is measured, without a configuration. `records` are the paths of the
-/// coverage configurations, each with its architecture.
-pub(crate) fn missing_record(records: &[(&str, &str)], platform: Platform) -> Option<Diagnostic> {
-    if records.iter().any(|(_, architecture)| *architecture == platform.name()) {
-        return None;
-    }
-    let message =
-        format!("`coverage_config_{platform}.json` is missing, but `coverage` runs on {platform}");
-    // `init` creates none at the root if crates have their own.
-    let is_of_crates = !records.is_empty() && records.iter().all(|(path, _)| path.contains('/'));
-    let make = if is_of_crates || platform.is_emulated() {
+/// What lacks a configuration on a platform where coverage is measured: the root, or single crates
+/// where others have their own. `records` are the paths of the coverage configurations, each with its
+/// architecture; `crates` are the directories of the members.
+pub(crate) fn missing_records(
+    records: &[(&str, &str)],
+    crates: &[String],
+    platform: Platform,
+) -> Vec<Diagnostic> {
+    let name = coverage_config::file_name(platform.name());
+    let of_crates = !records.is_empty() && records.iter().all(|(path, _)| path.contains('/'));
+    let paths: Vec<String> = if records.iter().all(|(_, it)| *it != platform.name()) {
+        vec![name]
+    } else if of_crates {
+        crates.iter().map(|member| format!("{member}/{name}")).collect()
+    } else {
+        Vec::new()
+    };
+    let is_missing = |path: &String| records.iter().all(|(it, _)| it != path);
+    let missing = paths.into_iter().filter(is_missing);
+    // `init` creates none beside those of crates.
+    let make = if of_crates || platform.is_emulated() {
         "write `{\"coverage_score\": 0}` to it"
     } else {
         "create it with `cargo xtask init`"
     };
-    let help = format!("{make} and record the score with `cargo xtask coverage --devel`");
-    Some(Diagnostic::new(Severity::Warning, message).help(help))
+    let finding = |path: String| {
+        let message = format!("`{path}` is missing, but `coverage` runs on {platform}");
+        Diagnostic::new(Severity::Warning, message)
+            .help(format!("{make} and record the score with `cargo xtask coverage --devel`"))
+    };
+    missing.map(finding).collect()
 }
 
 /// Checks a coverage configuration as `coverage` reads it, and the file of the older generation beside
@@ -457,16 +464,16 @@ mod tests {
         let config = Source::new("c.toml", "[alias]\nci = \"run\"\n");
         let finding = |expansion| alias_options(&alias("ci", expansion), Some(&config));
         expect![[r#"
-            c.toml:2:1: warning: the alias `ci` hides the progress of its build (`--quiet`), may change `Cargo.lock` (no `--locked`), has no target directory of its own (no `--target-dir`)
+            c.toml:2:1: warning: the alias `ci` hides the progress of its build, may change `Cargo.lock`, builds into the submodule
              2 | ci = "run"
                | ^
-            help: use `ci = "run --locked --target-dir target/xtask --manifest-path m --"`"#]]
+            help: remove `--quiet`, add `--locked`, add `--target-dir target/xtask`"#]]
         .assert_eq(&finding("-q").unwrap().to_string());
         expect![[r#"
-            c.toml:2:1: warning: the alias `ci` hides the progress of its build (`--quiet`)
+            c.toml:2:1: warning: the alias `ci` hides the progress of its build
              2 | ci = "run"
                | ^
-            help: use `ci = "run --frozen --target-dir=t --manifest-path m --"`"#]]
+            help: remove `--quiet`"#]]
         .assert_eq(&finding("--quiet --frozen --target-dir=t").unwrap().to_string());
         assert_eq!(finding("--locked --target-dir t"), None);
     }
@@ -601,10 +608,16 @@ mod tests {
     fn a_platform_without_a_record_is_named() {
         let records =
             [("a/coverage_config_x86_64.json", "x86_64"), ("coverage_config_arm64.json", "arm64")];
-        assert_eq!(missing_record(&records, Platform::X86_64), None);
-        let help = |records| missing_record(records, Platform::Aarch64).unwrap().help.unwrap();
-        assert!(help(&records).starts_with("create it with `cargo xtask init`"));
-        assert!(help(&records[..1]).starts_with("write "));
+        assert_eq!(missing_records(&records, &[], Platform::X86_64), []);
+        let help = |records| missing_records(records, &[], Platform::Aarch64).pop()?.help;
+        assert!(help(&records).unwrap().starts_with("create it with `cargo xtask init`"));
+        assert!(help(&records[..1]).unwrap().starts_with("write "));
+        // Each crate's own step needs one where others have theirs.
+        let crates = ["a", "b"].map(str::to_owned);
+        let missing = missing_records(&records[..1], &crates, Platform::X86_64);
+        let message = "`b/coverage_config_x86_64.json` is missing, but `coverage` runs on x86_64";
+        assert_eq!(missing.iter().map(|it| &*it.message).collect::<Vec<_>>(), [message]);
+        assert_eq!(missing_records(&records, &crates, Platform::X86_64), []);
     }
 
     #[track_caller]

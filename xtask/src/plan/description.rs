@@ -252,7 +252,7 @@ pub(crate) fn replaced_message(command: &str, call: ReplacedCall) -> String {
     } else {
         String::new()
     };
-    format!("`{file}` is gone: use `{{xtask}} {replacement}`{instead}")
+    format!("`{file}` no longer exists: use `{{xtask}} {replacement}`{instead}")
 }
 
 fn platforms(field: Field<'_>) -> Option<Vec<Platform>> {
@@ -423,7 +423,9 @@ mod tests {
     fn a_command_of_the_predecessor_is_passed_on_with_a_warning() {
         check(
             &one(r#"{"test_name": "cov", "command": "pytest $(find . -name test_coverage.py)"}"#),
-            &expect!["t.json:1:44: warning: `test_coverage.py` is gone: use `{xtask} coverage`"],
+            &expect![
+                "t.json:1:44: warning: `test_coverage.py` no longer exists: use `{xtask} coverage`"
+            ],
         );
     }
 
@@ -433,8 +435,8 @@ mod tests {
             &one(r#"{"test_name": "cov", "command": "cd staging; pytest ../ci/test_coverage.py"},
                 {"test_name": "format", "command": "cd x && pytest ../ci/test_commit_format.py"}"#),
             &expect![[r"
-                t.json:1:44: warning: `test_coverage.py` is gone: use `{xtask} coverage` without `cd`, with the options that `{xtask} help coverage` shows
-                t.json:2:52: warning: `test_commit_format.py` is gone: use `{xtask} commit-format` without `cd`, with the options that `{xtask} help commit-format` shows"]],
+                t.json:1:44: warning: `test_coverage.py` no longer exists: use `{xtask} coverage` without `cd`, with the options that `{xtask} help coverage` shows
+                t.json:2:52: warning: `test_commit_format.py` no longer exists: use `{xtask} commit-format` without `cd`, with the options that `{xtask} help commit-format` shows"]],
         );
     }
 
