@@ -102,7 +102,7 @@ pub(crate) fn parse_ci(mut args: Args) -> Result<Options, Rejected> {
     let task = Task::Ci(args.texts_as_given()?);
     let report = ci::parse(args)?.report;
     let is_lost = |dir: &PathBuf| {
-        let mut parts = dir.components();
+        let mut parts = dir.components().filter(|part| *part != Component::CurDir);
         !matches!(parts.next(), Some(Component::Normal(first)) if first != "target")
             || parts.any(|part| part == Component::ParentDir)
     };
@@ -140,6 +140,7 @@ mod tests {
         assert_eq!((options.engine, options.image.as_deref()), (Some("podman"), Some("i:1")));
         let words = ["style", "--report", "out", "--jobs", "2"].map(str::to_owned);
         assert_eq!(options.task, Task::Ci(words.to_vec()));
+        assert!(parse_words("--report ./out").is_ok());
         for lost in ["/tmp/x", "../x", "a/../../x", "target/x"] {
             let error = parse_words(&format!("--report {lost}")).unwrap_err();
             assert!(error.contains("below the root"), "{error}");

@@ -43,8 +43,10 @@ pub(crate) struct Container<'a> {
 /// `output` is the option that says how much it prints. Paths in `root` are made relative.
 pub(crate) fn words(task: &Task, xtask: &str, output: Option<&str>, root: &Path) -> Vec<String> {
     let relative = |word: &String| {
-        let path = Path::new(word).strip_prefix(root).ok().and_then(Path::to_str);
-        path.filter(|path| !path.is_empty()).unwrap_or(word).to_owned()
+        let at = word.find("=/").filter(|_| word.starts_with("--")).map_or(0, |at| at + 1);
+        let (option, path) = word.split_at(at);
+        let path = Path::new(path).strip_prefix(root).ok().and_then(Path::to_str);
+        path.filter(|path| !path.is_empty()).map_or(word.clone(), |it| format!("{option}{it}"))
     };
     match task {
         // The image has bash; others may not.
@@ -286,8 +288,13 @@ mod tests {
         let root = Path::new("/r");
         let ci = words(&task, "cargo ci-xtask", None, root);
         assert_eq!(ci, ["cargo", "ci-xtask", "ci", "style"]);
-        let task = Task::Ci(["-t", "/r/a.json", "/x"].map(str::to_owned).to_vec());
+        let task = Task::Ci(
+            ["-t", "/r/a.json", "--test-description=/r/b.json", "/x"].map(str::to_owned).to_vec(),
+        );
         let ci = words(&task, "cargo xtask", Some("--quiet"), root);
-        assert_eq!(ci, ["cargo", "xtask", "ci", "--quiet", "-t", "a.json", "/x"]);
+        assert_eq!(
+            ci,
+            ["cargo", "xtask", "ci", "--quiet", "-t", "a.json", "--test-description=b.json", "/x"]
+        );
     }
 }

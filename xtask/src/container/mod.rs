@@ -107,9 +107,8 @@ fn shipped_image(cx: &Context) -> anyhow::Result<String> {
 }
 
 fn provide_image(cx: &Context, program: &str, image: &str, pull: bool) -> anyhow::Result<()> {
-    let inspect = || cx.process(cmd!(cx.sh, "{program} image inspect {image}")).timeout(TIMEOUT);
-    let is_here = || inspect().succeeds();
-    if !pull && is_here()? {
+    let inspect = cmd!(cx.sh, "{program} image inspect {image}");
+    if !pull && cx.process(inspect).timeout(TIMEOUT).succeeds()? {
         return Ok(());
     }
     if cx.process(cmd!(cx.sh, "{program} pull {image}")).shown().stream().succeeds()? {
