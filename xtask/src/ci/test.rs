@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::host::process::Process;
 use crate::host::{files, lock, supervision, terminal};
 use crate::inputs;
+use crate::plan::consumer::USUAL_ALIAS;
 use crate::text::sanitize;
 use crate::text::shell as shell_text;
 use crate::tools::Installer;
@@ -70,9 +71,9 @@ impl Test<'_> {
         let mut installer = Installer::new(cx);
         installer.may_install = !session.options.no_install;
         installer.ensure_all(&needs).map_err(|missing| {
-            let hint = missing.help.map(|help| format!("help: {help}")).unwrap_or_default();
-            let hint = cli::error_under(inputs::own_alias_or_usual, &hint);
-            Verdict::Unavailable(missing.message + &hint.replacen("help: ", "; ", 1))
+            let alias = inputs::own_alias(cx).unwrap_or_else(|_| USUAL_ALIAS.to_owned());
+            let fix = missing.help.map(|help| format!("; {}", cli::help_under(&alias, &help)));
+            Verdict::Unavailable(missing.message + &fix.unwrap_or_default())
         })?;
         let log = Log::create(session.logs, &step.label);
         Ok((needs, log.map_err(|error| Verdict::Unavailable(format!("{error:#}")))?))

@@ -31,7 +31,7 @@ impl Verdict {
         match ended {
             Ended::Exit(0) => Verdict::Passed,
             Ended::Exit(code) if is_own_command && code == i32::from(UNDETERMINED) => {
-                Verdict::Unavailable("the command could not determine it".to_owned())
+                Verdict::Unavailable("could not be determined (exit status 75)".to_owned())
             }
             ended if ended.is_soft(soft_fail) => Verdict::SoftFailed(ended),
             ended => Verdict::Failed(ended),
