@@ -90,8 +90,9 @@ impl<'w> Request<'w> {
             let message =
                 format!("there is no `{name}` in `{}` or below it", cx.project.relative(start));
             bail!(Rejected::new(message).help(format!(
-                "write these three lines to `{name}` and record the score with `{} --devel`:\n\
+                "write these three lines to `{}` and record the score with `{} --devel`:\n\
                  {{\n  \"coverage_score\": 0\n}}",
+                cx.project.relative(&start.join(&name)),
                 self.command
             )));
         };
