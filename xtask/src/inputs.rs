@@ -139,6 +139,12 @@ pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
     Ok(consumer::checkout_path(inside.as_deref(), read(cx, ".gitmodules")?.as_deref()))
 }
 
+/// Whether this repository is part of the consumer's last commit.
+pub(crate) fn is_committed(cx: &Context) -> anyhow::Result<bool> {
+    let name = format!("HEAD:{}", checkout_path(cx)?);
+    cx.process(cx.git().object_id(&name)).succeeds()
+}
+
 /// What stands for `{xtask}` in an uploaded step. Cargo is asked only if a test needs it.
 pub(crate) fn alias(cx: &Context, inputs: &Inputs) -> anyhow::Result<String> {
     if !inputs.tests().any(|test| placeholder::occurs(&test.command, placeholder::XTASK)) {

@@ -1,7 +1,7 @@
 //! Pure. What the user wants: the defaults, the options of the command line, and what is asked.
 
 use crate::cli::init::{Key, Mode};
-use crate::init::facts::{DEPENDABOT, Facts, PLATFORMS, PUBLISH, Place};
+use crate::init::facts::{DEPENDABOT, Facts, HooksDir, PLATFORMS, PUBLISH};
 use crate::plan::consumer::{MONTHLY, WEEKLY};
 use crate::plan::platform::Platform;
 use crate::text::Percent;
@@ -62,7 +62,7 @@ impl Answers {
             hooks: facts
                 .hook
                 .as_ref()
-                .is_some_and(|hook| has(&hook.path) || (!is_check && hook.place != Place::Shared)),
+                .is_some_and(|hook| has(&hook.path) || (!is_check && hook.dir != HooksDir::Shared)),
             bootstrap: false,
             convert: None,
             overwrite: false,
@@ -123,9 +123,10 @@ impl Answers {
             ask(Key::Dependabot, text, "weekly".to_owned());
         }
         if !facts.files.contains_key(PUBLISH) {
-            let publishers = match facts.publishers() {
-                others if others.is_empty() => String::new(),
-                others => format!(" ({} publishes already)", others.join(", ")),
+            let publishers = match facts.publishers().as_slice() {
+                [] => String::new(),
+                [one] => format!(" ({one} publishes already)"),
+                others => format!(" ({} publish already)", others.join(", ")),
             };
             let text = format!("add a workflow that publishes tagged versions{publishers}?");
             ask(Key::Publish, text, yes_or_no(self.publish));
@@ -133,7 +134,7 @@ impl Answers {
         if let Some(hook) = facts.hook.as_ref().filter(|hook| !facts.files.contains_key(&hook.path))
         {
             let shared =
-                if hook.place == Place::Shared { ", shared with other repositories" } else { "" };
+                if hook.dir == HooksDir::Shared { ", shared with other repositories" } else { "" };
             let text =
                 format!("install a hook that checks commit messages ({}{shared})?", hook.path);
             ask(Key::Hooks, text, yes_or_no(self.hooks));
@@ -231,7 +232,7 @@ mod tests {
         let mut facts = new_consumer();
         facts.hook = Some(Hook {
             path: "/h/hooks/commit-msg".to_owned(),
-            place: Place::Shared,
+            dir: HooksDir::Shared,
             ..Hook::default()
         });
         assert!(!Answers::defaults(&facts, Mode::Yes).hooks);

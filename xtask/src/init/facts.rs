@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::plan::consumer::{self, CargoConfig, OurAlias};
 use crate::plan::inputs::names_predecessor;
+use crate::plan::platform::Platform;
 use crate::text::shell::quote;
 use crate::text::{has_extension, toml};
 
@@ -17,8 +18,10 @@ pub(crate) struct Facts {
     pub(crate) is_committed: bool,
     /// The members of the workspace: name, and path relative to the root.
     pub(crate) crates: Vec<(String, String)>,
-    /// What this machine is, by Rust's name of it.
+    /// This machine's architecture, by Rust's name.
     pub(crate) architecture: &'static str,
+    /// Where the shipped tests measure the coverage.
+    pub(crate) measured: Vec<Platform>,
     /// Some member may be published on crates.io.
     pub(crate) is_publishable: bool,
     /// Git ignores cargo's build directory in every clone.
@@ -49,13 +52,13 @@ pub(crate) struct Hook {
     /// The file is a symbolic link, which is the user's: it is not written through.
     pub(crate) is_link: bool,
     /// It cannot be executed, so that git ignores it.
-    pub(crate) is_idle: bool,
-    pub(crate) place: Place,
+    pub(crate) is_not_executable: bool,
+    pub(crate) dir: HooksDir,
 }
 
 /// The directory of the hooks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum HooksDir {
     #[default]
     GitDir,
     /// In the working tree, so that git tracks it.
@@ -172,6 +175,11 @@ impl Facts {
         self.names.iter().filter(is_other).cloned().collect()
     }
 
+    /// Whether a file of the repository has that name, in whatever directory.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.names.iter().any(|path| path.rsplit('/').next() == Some(name))
+    }
+
     /// Whether a description or a pipeline calls what the Python tool set had.
     pub(crate) fn calls_predecessor(&self) -> bool {
         self.files.values().any(|text| names_predecessor(text))
@@ -184,7 +192,7 @@ impl Facts {
 
     /// Whether git would track a file: all but a hook in a directory of git's.
     pub(crate) fn is_in_tree(&self, path: &str) -> bool {
-        !self.is_hook(path) || self.hook.as_ref().is_some_and(|hook| hook.place == Place::Tree)
+        !self.is_hook(path) || self.hook.as_ref().is_some_and(|hook| hook.dir == HooksDir::Tree)
     }
 
     /// The options, with a space before them, that measure what is in a directory of the repository: a

@@ -8,10 +8,11 @@ use crate::init::answers::Answers;
 use crate::init::facts::{self, Facts, Hook};
 use crate::init::predecessor::{self, Conversion};
 use crate::plan::consumer::{self, CargoConfig};
-use crate::plan::inputs::{had_predecessor, names_predecessor};
+use crate::plan::coverage_config::{self, Config};
+use crate::plan::inputs::{Evidence, names_predecessor};
 use crate::plan::platform::{self, Platform};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Rejected, Source};
-use crate::text::{has_extension, shell, toml};
+use crate::text::{Percent, has_extension, shell, toml};
 
 /// A file that this command is about.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub(crate) enum State {
     /// Another choice than the file's.
     Other,
     /// It calls the Python tool set; the lines have to be converted by hand.
-    Former {
-        left: Vec<usize>,
+    Predecessor {
+        unconverted: Vec<usize>,
     },
 }
 
@@ -53,7 +54,7 @@ impl fmt::Display for State {
             State::Edited => "edited by you",
             State::Own => "not from the template",
             State::Other => "differs from the given options",
-            State::Former { .. } => "relies on the Python tool set",
+            State::Predecessor { .. } => "relies on the Python tool set",
         })
     }
 }
@@ -87,7 +88,7 @@ pub(crate) fn items(facts: &Facts, answers: &Answers) -> Result<Vec<Item>, Rejec
         }
         if facts.elsewhere.contains(&item.path) {
             let message = format!(
-                "`{}` is behind a symbolic link that leads out of the repository's own files",
+                "`{}` is reached through a symbolic link to outside the repository or into the submodule",
                 item.path
             );
             let help = "remove the link, then run this again";
@@ -103,7 +104,7 @@ fn hook(facts: &Facts, answers: &Answers, hook: &Hook) -> Option<Item> {
     let item = copy(facts, answers, &hook.path, consumer::HOOK, answers.hooks)?;
     let idle = || State::Lacks("the permission to execute it".to_owned());
     Some(match item.state {
-        State::Current if hook.is_idle => {
+        State::Current if hook.is_not_executable => {
             Item::new(&hook.path, idle(), facts.text(&hook.path).to_owned())
         }
         State::Current => item,
@@ -207,11 +208,10 @@ fn platforms(
     wanted
 }
 
-/// A new configuration for each platform whose coverage can be measured, at the root. Where each
-/// crate has its own, one at the root would change what they mean; where `tests/coverage` records
-/// the score, it would contradict it.
+/// New configurations at the root: the first time for each platform whose coverage can be measured,
+/// later for those where the shipped tests measure it. Where each crate has its own, one at the root
+/// would change what they mean; where `tests/coverage` records the score, it would contradict it.
 fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Item> {
-    let name = |platform: &Platform| format!("coverage_config_{platform}.json");
     let is_config = |path: &&String| consumer::coverage_architecture(path).is_some();
     let mut configs = facts.names.iter().filter(is_config).peekable();
     let is_elsewhere = configs.peek().is_some() && configs.all(|path| path.contains('/'));
@@ -220,20 +220,28 @@ fn coverage(facts: &Facts, answers: &Answers, platforms: &[Platform]) -> Vec<Ite
         return Vec::new();
     }
     // What was recorded for one architecture is the best guess for another.
-    let text = recorded(facts).filter(|_| answers.coverage_score.is_none()).map_or_else(
-        || {
-            let score = answers.coverage_score.as_deref().unwrap_or("0");
-            format!("{{\n  \"coverage_score\": {score},\n  \"exclude_path\": \"\"\n}}\n")
-        },
-        str::to_owned,
-    );
-    let measured = platforms.iter().filter(|platform| !platform.is_emulated()).map(name);
+    let recorded = recorded(facts);
+    let text = recorded.unwrap_or("{\n  \"coverage_score\": 0,\n  \"exclude_path\": \"\"\n}\n");
+    let text = with_score(text, answers.coverage_score.as_deref());
+    let is_wanted = |platform: &&Platform| {
+        !platform.is_emulated() && (recorded.is_none() || facts.measured.contains(platform))
+    };
+    let measured = platforms.iter().filter(is_wanted);
+    let measured = measured.map(|platform| coverage_config::file_name(platform.name()));
     let item = |path: String| {
         let is_there = facts.files.contains_key(&path);
         let state = if is_there { State::Current } else { State::Missing };
         Item::new(&path, state, (!is_there).then(|| text.clone()))
     };
     measured.map(item).collect()
+}
+
+/// A coverage configuration with another score, where one is given.
+fn with_score(text: &str, score: Option<&str>) -> String {
+    let percent = score.and_then(Percent::from_text);
+    let config = Config::parse(&Source::new("", text), &Diagnostics::default());
+    let new = config.score.zip(percent).map(|(number, percent)| number.replace(text, percent));
+    new.unwrap_or_else(|| text.to_owned())
 }
 
 /// A coverage configuration at the root.
@@ -330,9 +338,12 @@ fn pipeline_files(facts: &Facts, answers: &Answers) -> Vec<Item> {
 
 /// Test descriptions that call the Python tool set, or that relied on its default timeout.
 fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<Item> {
-    let calls = facts.calls_predecessor();
-    let relied = answers.convert == Some(true)
-        || had_predecessor(facts.alias().is_some(), facts.is_committed, calls);
+    let evidence = Evidence {
+        has_alias: facts.alias().is_some(),
+        is_committed: facts.is_committed,
+        is_named: facts.calls_predecessor(),
+    };
+    let relied = answers.convert == Some(true) || evidence.of_predecessor();
     let own = facts.descriptions().filter(|(path, _)| !facts.links.contains_key(*path));
     let mut items = Vec::new();
     for (path, text) in own.filter(|_| answers.convert != Some(false)) {
@@ -340,8 +351,7 @@ fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<It
         // A file that cannot be read and has nothing to convert is not this command's business.
         let ignored = Diagnostics::default();
         let found = if names_predecessor(text) { found } else { &ignored };
-        let scope_of = |dir: &str| facts.scope_of(dir);
-        let conversion = predecessor::description(&source, relied, &scope_of, found);
+        let conversion = predecessor::description(&source, relied, facts, found);
         items.extend(conversion.and_then(|it| former(answers, path, text, it)));
     }
     items
@@ -349,9 +359,14 @@ fn descriptions(facts: &Facts, answers: &Answers, found: &Diagnostics) -> Vec<It
 
 fn former(answers: &Answers, path: &str, old: &str, conversion: Conversion) -> Option<Item> {
     let Conversion { text, left } = conversion;
-    let is_changed = text != old;
+    let (is_changed, is_open) = (text != old, !left.is_empty());
     let text = (is_changed && answers.convert != Some(false)).then_some(text);
-    (is_changed || !left.is_empty()).then(|| Item::new(path, State::Former { left }, text))
+    let state = if names_predecessor(old) {
+        State::Predecessor { unconverted: left }
+    } else {
+        State::Lacks("the timeout of 15 minutes that its tests had".to_owned())
+    };
+    (is_changed || is_open).then(|| Item::new(path, state, text))
 }
 
 #[cfg(test)]
@@ -374,6 +389,7 @@ mod tests {
             cargo_config: CargoConfig::parse(config.map_or("", |(_, text)| text)).unwrap(),
             files: files.into_iter().collect(),
             hook: Some(Hook { path: ".git/hooks/commit-msg".to_owned(), ..Hook::default() }),
+            measured: vec![Platform::X86_64],
             is_publishable: true,
             ignores_target: true,
             ..Facts::default()
@@ -430,7 +446,7 @@ mod tests {
         facts.cargo_config = CargoConfig::parse(&facts.files[facts::CONFIG]).unwrap();
         let second = decide(&facts, |_| ()).unwrap();
         assert!(second.iter().all(|item| item.state == State::Current), "{}", describe(&second));
-        assert_eq!(second.len(), 9);
+        assert_eq!(second.len(), 8);
     }
 
     #[test]
@@ -476,7 +492,7 @@ mod tests {
         assert_eq!(coverage(&[("tests/coverage", "85")]), 0);
         assert_eq!(coverage(&[(facts::PLATFORMS, "x86_64\nriscv64\n")]), 1);
         let both = [("coverage_config_x86_64.json", "{}"), ("a/coverage_config_x86_64.json", "{}")];
-        assert_eq!(coverage(&both), 2);
+        assert_eq!(coverage(&both), 1);
     }
 
     #[test]
@@ -494,7 +510,7 @@ mod tests {
             &expect![[r#"
                 error: cannot add the alias `xtask` to `.cargo/config.toml`: its aliases are not in an `[alias]` table
                 help: add it to the alias table by hand, then run this again: xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
-                error: `.github/dependabot.yml` is behind a symbolic link that leads out of the repository's own files
+                error: `.github/dependabot.yml` is reached through a symbolic link to outside the repository or into the submodule
                 help: remove the link, then run this again
                 .platform:1:1: error: unknown platform `x86-64`, did you mean `x86_64`?
                  1 | x86-64
@@ -523,7 +539,7 @@ mod tests {
         expect![[r"
             .buildkite/p.yml: relies on the Python tool set, written
             .buildkite/b.json: relies on the Python tool set, written
-            .buildkite/c.json: relies on the Python tool set, written"]]
+            .buildkite/c.json: lacks the timeout of 15 minutes that its tests had, written"]]
         .assert_eq(&former(&repository(&files), |_| ()));
         assert!(!former(&repository(&files), |it| it.convert = Some(false)).contains("written"));
         // Once this tool is in use, five minutes are what a description asks for.

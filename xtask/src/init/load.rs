@@ -9,12 +9,15 @@ use anyhow::bail;
 
 use crate::context::Context;
 use crate::host::{cargo, files};
-use crate::init::facts::{self, Facts, Hook, Place};
+use crate::init::facts::{self, Facts, Hook, HooksDir};
 use crate::inputs;
 use crate::plan::consumer::CargoConfig;
+use crate::plan::coverage_config;
+use crate::plan::description::TestDescription;
 use crate::plan::platform::Platform;
 use crate::plan::workspace;
-use crate::text::diagnostic::{Rejected, Source};
+use crate::project::SHIPPED_DESCRIPTION;
+use crate::text::diagnostic::{Diagnostics, Rejected, Source};
 use crate::text::has_extension;
 
 /// Reads all that `init` decides by.
@@ -24,12 +27,12 @@ use crate::text::has_extension;
 /// Rejects a repository without the submodule, and files with invalid content (exit code 2). Fails
 /// if git or cargo cannot be started (exit code 75).
 pub(crate) fn facts(cx: &Context) -> anyhow::Result<Facts> {
-    let checkout = checkout(cx)?;
     let mut facts = Facts {
-        is_committed: cx.process(cx.git().object_id(&format!("HEAD:{checkout}"))).succeeds()?,
-        checkout,
+        checkout: checkout(cx)?,
+        is_committed: inputs::is_committed(cx)?,
         architecture: std::env::consts::ARCH,
         hook: hook(cx)?,
+        measured: measured(),
         ..Facts::default()
     };
     names(cx, &mut facts)?;
@@ -44,6 +47,14 @@ pub(crate) fn facts(cx: &Context) -> anyhow::Result<Facts> {
     facts.ignores_target = pattern.is_some_and(|pattern| facts::is_in_gitignore(&pattern));
     facts.older = older(cx, &facts)?;
     Ok(facts)
+}
+
+/// Where the shipped tests measure the coverage.
+fn measured() -> Vec<Platform> {
+    let shipped = Source::new("shipped", SHIPPED_DESCRIPTION);
+    let tests = TestDescription::parse(shipped, &Diagnostics::default()).tests;
+    let measures = tests.into_iter().filter(|test| test.command.contains("{xtask} coverage"));
+    measures.flat_map(|test| test.platforms).collect()
 }
 
 /// The files that may change or decide about others.
@@ -78,7 +89,7 @@ fn paths(cx: &Context, facts: &Facts) -> BTreeSet<String> {
     paths.extend(facts.hook.iter().map(|hook| hook.path.clone()));
     paths.extend(facts.names.iter().filter(|name| facts::is_read(name)).cloned());
     // Also those that git ignores.
-    paths.extend(Platform::ALL.map(|it| format!("coverage_config_{it}.json")));
+    paths.extend(Platform::ALL.map(|platform| coverage_config::file_name(platform.name())));
     paths
 }
 
@@ -187,11 +198,11 @@ fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
     let hook = Hook {
         path: below.unwrap_or(&path).to_owned(),
         is_link: metadata.as_ref().is_some_and(fs::Metadata::is_symlink),
-        is_idle: metadata.is_some_and(|it| it.permissions().mode() & 0o111 == 0),
-        place: match below {
-            _ if is_own => Place::GitDir,
-            Some(_) => Place::Tree,
-            None => Place::Shared,
+        is_not_executable: metadata.is_some_and(|it| it.permissions().mode() & 0o111 == 0),
+        dir: match below {
+            _ if is_own => HooksDir::GitDir,
+            Some(_) => HooksDir::Tree,
+            None => HooksDir::Shared,
         },
     };
     // A path that is not text cannot be named; `/dev/null` in the directory's place is for no hooks.

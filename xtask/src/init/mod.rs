@@ -40,7 +40,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> anyhow::Result<Outcome> {
     let mut answers = Answers::defaults(&facts, options.mode);
     answers.apply(&facts, &options.answers)?;
     if options.mode == Mode::Ask {
-        terminal::note("An empty answer takes what is in brackets. Ctrl-C writes nothing.");
+        terminal::note("Press Enter to accept the default in brackets.");
         for question in answers.questions(&facts, &options.answers) {
             ask(&facts, &mut answers, &question)?;
         }
@@ -66,7 +66,11 @@ fn check(items: &[Item]) -> anyhow::Result<Outcome> {
     let drift = report::drift(items);
     terminal::write_data(|out| Ok(out.write_all(drift.as_bytes())?))?;
     if !drift.is_empty() {
-        terminal::say("help: `init` without `--check` shows and makes the changes");
+        let help = match written(items).next() {
+            Some(_) => "`init` without `--check` shows and makes the changes",
+            None => "`init` changes nothing here; docs/init.md of rust-vmm-ci says what to do",
+        };
+        terminal::say(&format!("help: {help}"));
     }
     Ok(if drift.is_empty() { Outcome::Pass } else { Outcome::Fail })
 }
@@ -144,6 +148,10 @@ fn show(cx: &Context, facts: &Facts, items: &[Item]) -> anyhow::Result<()> {
     for item in new {
         terminal::say(&format!("new file: {}", item.path));
     }
+    let is_same = |item: &&Item| item.text.as_ref() == facts.files.get(&item.path);
+    for item in written(items).filter(is_same) {
+        terminal::say(&format!("made executable: {}", item.path));
+    }
     Ok(())
 }
 
@@ -176,7 +184,7 @@ fn measure(
     config: &str,
     written: Vec<Replacement>,
 ) -> anyhow::Result<bool> {
-    terminal::say("measuring the line coverage, to record it; an interrupt leaves it at 0");
+    terminal::say("measuring the line coverage (Ctrl-C skips it and leaves 0)");
     let executable = &cx.project.executable;
     let output = terminal::output_option();
     let cmd = cmd!(cx.sh, "{executable} coverage --devel {output...}");

@@ -2,15 +2,14 @@
 
 use serde_json::Value;
 
+use crate::init::facts::Facts;
 use crate::plan::consumer;
-use crate::plan::description::REPLACED_FILES;
+use crate::plan::description::{REPLACED_FILES, replaced_calls};
+use crate::plan::inputs::FORMER_MINUTES;
 use crate::text::diagnostic::{Diagnostics, Source};
 use crate::text::json::{self, Node};
 use crate::text::shell::is_assignment;
 use crate::text::toml;
-
-/// The timeout that the Python tool set gave to tests that name none, in minutes.
-const FORMER_TIMEOUT: &str = "15";
 
 /// The new text of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,11 +22,10 @@ pub(crate) struct Conversion {
 /// A test description with commands of this tool. With `relied_on_default`, it also gets the timeout
 /// that tests without one had before. What is no test description is `None`.
 ///
-/// `scope_of` says which options measure what is in a directory of the repository.
 pub(crate) fn description(
     source: &Source,
     relied_on_default: bool,
-    scope_of: ScopeOf<'_>,
+    facts: &Facts,
     found: &Diagnostics,
 ) -> Option<Conversion> {
     let root = json::parse(source, found)?;
@@ -40,10 +38,10 @@ pub(crate) fn description(
     for test in tests.iter().rev() {
         let Some(node) = test.get("command") else { continue };
         let Some(command) = node.as_str() else { continue };
-        let Some((_, name)) = replaced(command) else { continue };
+        let Some(name) = replaced(command, facts) else { continue };
         is_old = true;
         let dir = test.get("crate_path").and_then(Node::as_str);
-        match converted(command, name, dir, scope_of) {
+        match converted(command, name, dir, facts) {
             Some(new) if !runs_on_riscv64(test) => replace_string(&mut conversion.text, node, &new),
             _ => conversion.left.push(source.line_at(node.offset)),
         }
@@ -58,9 +56,6 @@ pub(crate) fn description(
     }
     Some(conversion)
 }
-
-/// The options that measure what is in a directory, with a space before them.
-type ScopeOf<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 const GENERATOR: &str = "autogenerate_pipeline.py";
 
@@ -128,18 +123,15 @@ fn runs_on_riscv64(test: &Node) -> bool {
     platforms.iter().any(|platform| platform.as_str() == Some("riscv64"))
 }
 
-/// The file of the Python tool set that a command calls, and the command that does its work now.
-fn replaced(command: &str) -> Option<(&'static str, &'static str)> {
-    REPLACED_FILES.into_iter().find(|(file, _)| command.contains(file))
+/// The command that does the work of the file of the Python tool set that is called. A repository may
+/// have files of these names.
+fn replaced(command: &str, facts: &Facts) -> Option<&'static str> {
+    let mut calls = replaced_calls(command).filter(|(_, file, _)| !facts.has_file(file));
+    calls.next().map(|(_, _, name)| name)
 }
 
 /// A command of the form `[ROOT=..] [&& cd DIR] && pytest FILE [options]`; any other is `None`.
-fn converted(
-    command: &str,
-    name: &str,
-    crate_path: Option<&str>,
-    scope_of: ScopeOf<'_>,
-) -> Option<String> {
+fn converted(command: &str, name: &str, crate_path: Option<&str>, facts: &Facts) -> Option<String> {
     if REPLACED_FILES.iter().map(|(file, _)| command.matches(file).count()).sum::<usize>() > 1 {
         return None;
     }
@@ -158,7 +150,7 @@ fn converted(
         _ if !["coverage", "bench"].contains(&name) => String::new(),
         (None, _) => String::new(),
         (Some("{crate_path}"), None) => " --package {crate}".to_owned(),
-        (Some("{crate_path}"), Some(dir)) | (Some(dir), _) => scope_of(dir)?,
+        (Some("{crate_path}"), Some(dir)) | (Some(dir), _) => facts.scope_of(dir)?,
     };
     let (variables, options) = arguments(call, name)?;
     Some(format!("{variables}{{xtask}} {name}{scope}{options}"))
@@ -215,7 +207,7 @@ fn insert_default_timeout(text: &mut String, root: &Node) {
     let start = root.offset + 1;
     let rest = &text[start..];
     let space = rest[..rest.len() - rest.trim_start().len()].to_owned();
-    text.insert_str(start, &format!("{space}\"timeout_in_minutes\": {FORMER_TIMEOUT},"));
+    text.insert_str(start, &format!("{space}\"timeout_in_minutes\": {FORMER_MINUTES},"));
 }
 
 #[cfg(test)]
@@ -223,12 +215,14 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn scope_of(dir: &str) -> Option<String> {
-        (dir == "event-manager").then(|| " --package event_manager".to_owned())
+    fn facts() -> Facts {
+        let member = ("event_manager".to_owned(), "event-manager".to_owned());
+        let names = ["tests/test_run.py".to_owned()].into();
+        Facts { crates: vec![member], names, ..Facts::default() }
     }
 
     fn command(command: &str, crate_path: Option<&str>) -> Option<String> {
-        converted(command, replaced(command)?.1, crate_path, &scope_of)
+        converted(command, replaced(command, &facts())?, crate_path, &facts())
     }
 
     #[test]
@@ -267,6 +261,8 @@ mod tests {
             "pytest $(cat x) x/test_coverage.py",
             "A=$(b) pytest x/test_coverage.py",
             "pytest x/test_commit_format.py x/test_coverage.py",
+            "pytest x/my_test_coverage.py",
+            "pytest tests/test_run.py",
         ] {
             assert_eq!(command(old, None), None, "{old}");
         }
@@ -276,7 +272,7 @@ mod tests {
     fn check(text: &str, relied_on_default: bool, want: &Expect) {
         let found = Diagnostics::default();
         let source = Source::new("t.json", text);
-        let shown = match description(&source, relied_on_default, &scope_of, &found) {
+        let shown = match description(&source, relied_on_default, &facts(), &found) {
             Some(Conversion { text, left }) => format!("{text}{left:?}"),
             None => "no description".to_owned(),
         };
@@ -300,7 +296,7 @@ mod tests {
                         {"test_name":"é","command":"make \"x\" && pytest test_run.py", "timeout_in_minutes": 20}
                     ]
                 }
-                [7]"#]],
+                []"#]],
         );
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn warnings(
     if !publishers.is_empty() && items.iter().any(|item| item.path == facts::PUBLISH) {
         let others = publishers.join(", ");
         warnings.push(format!("other workflows publish crates too: {others}"));
-    } else if publishers.len() > 1 {
+    } else if publishers.len() > 1 && facts.alias().is_none() {
         let count = publishers.len();
         warnings.push(format!(
             "{count} workflows publish crates; `--publish` adds one for all of them"
@@ -91,30 +91,34 @@ fn without_effect(facts: &Facts, items: &[Item], given: &[(Key, String)]) -> Vec
         items.iter().any(|item| item.state == State::Missing && is_it(&item.path))
     };
     let exists = |names: &[&str]| names.iter().any(|name| facts.files.contains_key(*name));
-    let is_idle = |(key, value): &&(Key, String)| match key {
+    let has_no_effect = |(key, value): &&(Key, String)| match key {
         Key::CoverageScore => !is_new(&|path| consumer::coverage_architecture(path).is_some()),
         Key::Bootstrap => value == "true" && !items.iter().any(|it| it.path == facts::PIPELINE),
         Key::Dependabot => value == "none" && exists(&facts::DEPENDABOT),
         Key::Publish => value == "false" && exists(&[facts::PUBLISH]),
+        // `core.hooksPath` is no directory.
+        Key::Hooks => value == "true" && facts.hook.is_none(),
         _ => false,
     };
     let name = |key: &Key| Key::NAMED.iter().find(|(_, it)| it == key).map(|(name, _)| *name);
-    let idle = given.iter().filter(is_idle).filter_map(|(key, _)| name(key));
-    idle.map(|name| format!("`{name}` has no effect: the file exists already")).collect()
+    let idle = given.iter().filter(has_no_effect).filter_map(|(key, _)| name(key));
+    idle.map(|name| format!("`{name}` has no effect: no file is created or removed for it"))
+        .collect()
 }
 
 /// What the user has to do about one file.
 fn remarks(facts: &Facts, alias: &str, Item { path, state, text }: &Item) -> Vec<String> {
     let checkout = &facts.checkout;
     let origin = match state {
-        State::Former { left } => {
+        State::Predecessor { unconverted } => {
             let line = |line: &usize| {
                 format!("{path}:{line}: convert this by hand, see {checkout}/docs/migration.md")
             };
-            return left.iter().map(line).collect();
+            return unconverted.iter().map(line).collect();
         }
         State::Edited if text.is_none() => "is an edited copy of the template",
-        State::Own if text.is_none() => "was not made from the template",
+        // Once is enough.
+        State::Own if text.is_none() && facts.alias().is_none() => "was not made from the template",
         _ => return Vec::new(),
     };
     let is_dependabot = facts::DEPENDABOT.contains(&path.as_str());
@@ -133,7 +137,7 @@ fn remarks(facts: &Facts, alias: &str, Item { path, state, text }: &Item) -> Vec
 /// How it is after the files are written.
 #[derive(Debug, Default)]
 pub(crate) struct After {
-    /// The score that is recorded is none yet.
+    /// The coverage could not be measured; 0 is recorded.
     pub(crate) to_measure: bool,
     /// Git ignores one of the files.
     pub(crate) is_ignored: bool,
@@ -260,11 +264,11 @@ mod tests {
             written(facts::PUBLISH, State::Missing),
             kept(facts::DEPENDABOT[0], State::Own),
             kept("a", State::Edited),
-            written("b.json", State::Former { left: vec![3] }),
+            written("b.json", State::Predecessor { unconverted: vec![3] }),
         ];
         expect![[r"
-            `--coverage-score` has no effect: the file exists already
-            `--dependabot` has no effect: the file exists already
+            `--coverage-score` has no effect: no file is created or removed for it
+            `--dependabot` has no effect: no file is created or removed for it
             `rust-toolchain` pins Rust 1.74, but this tool requires 1.89: update it, or set `RUSTUP_TOOLCHAIN=stable` for every call, in the pipeline's settings too
             `build.target` differs from the host, so the alias passes `--target x86_64-unknown-linux-gnu` and works on this architecture only; with cargo 1.91 or newer, use `--target host-tuple`
             `rust-vmm-ci` is not in `.gitmodules`: CI and other clones will not have it

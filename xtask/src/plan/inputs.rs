@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::plan::buildkite;
-use crate::plan::description::{REPLACED_FILES, Test, TestDescription};
+use crate::plan::description::{Test, TestDescription, replaced_calls};
 use crate::plan::platform::{HYPERVISORS, Platform};
 use crate::plan::workspace::Workspace;
 use crate::text::diagnostic::{Diagnostics, Severity, Source};
@@ -79,13 +79,28 @@ impl Inputs {
 
 /// Whether a text names a file of the tool set that this one replaced.
 pub(crate) fn names_predecessor(text: &str) -> bool {
-    REPLACED_FILES.iter().any(|(file, _)| text.contains(file))
+    replaced_calls(text).next().is_some()
 }
 
-/// Whether a repository's descriptions were written for the predecessor: no alias calls this tool,
-/// but the submodule is part of `HEAD`, or a text names a file of the predecessor.
-pub(crate) fn had_predecessor(has_alias: bool, is_committed: bool, is_named: bool) -> bool {
-    !has_alias && (is_committed || is_named)
+/// The timeout that the predecessor gave to tests that name none, in minutes.
+pub(crate) const FORMER_MINUTES: u64 = 15;
+
+/// What tells a repository that used the predecessor from a new consumer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evidence {
+    /// An alias calls this tool.
+    pub(crate) has_alias: bool,
+    /// The submodule is part of `HEAD`.
+    pub(crate) is_committed: bool,
+    /// A text names a file of the predecessor.
+    pub(crate) is_named: bool,
+}
+
+impl Evidence {
+    /// Whether the repository's descriptions were written for the predecessor.
+    pub(crate) fn of_predecessor(self) -> bool {
+        !self.has_alias && (self.is_committed || self.is_named)
+    }
 }
 
 /// Image, agents and defaults of the pipeline.
