@@ -251,16 +251,11 @@ fn recorded(facts: &Facts) -> Option<&str> {
     Some(text)
 }
 
-/// The new coverage configuration of this machine, where what it records has to be measured.
-pub(crate) fn unmeasured<'a>(
-    facts: &Facts,
-    answers: &Answers,
-    items: &'a [Item],
-) -> Option<&'a str> {
+/// The architectures whose new configuration records what has to be measured.
+pub(crate) fn unmeasured<'a>(facts: &Facts, answers: &Answers, items: &'a [Item]) -> Vec<&'a str> {
     let is_open = answers.coverage_score.is_none() && recorded(facts).is_none();
-    let mut new = items.iter().filter(|item| is_open && item.text.is_some());
-    let is_here = |path| consumer::coverage_architecture(path) == Some(facts.architecture);
-    new.find(|item| is_here(&item.path)).map(|item| &*item.path)
+    let new = items.iter().filter(|item| is_open && item.text.is_some());
+    new.filter_map(|item| consumer::coverage_architecture(&item.path)).collect()
 }
 
 fn gitignore(facts: &Facts) -> Item {

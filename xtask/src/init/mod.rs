@@ -22,7 +22,7 @@ use crate::init::answers::{Answers, Question};
 use crate::init::facts::Facts;
 use crate::init::items::Item;
 use crate::outcome::Outcome;
-use crate::plan::consumer;
+use crate::plan::{consumer, coverage_config};
 use crate::project::RUST_VERSION;
 use crate::text::diagnostic::{Failure, Rejected};
 
@@ -89,7 +89,7 @@ fn dry_run(
     for item in outside {
         terminal::say(&format!("note: not part of the patch: {}", item.path));
     }
-    if items::unmeasured(facts, answers, items).is_some() {
+    if items::unmeasured(facts, answers, items).contains(&facts.architecture) {
         terminal::say(
             "note: not part of the patch: the line coverage, which is measured afterwards",
         );
@@ -119,15 +119,16 @@ fn act(
         return Ok(Outcome::Pass);
     }
     let replacements = write(cx, facts, items)?;
-    let config = items::unmeasured(facts, answers, items);
-    let is_measured =
-        config.map(|config| measure(cx, &answers.alias, config, replacements)).transpose()?;
+    let mut to_measure = items::unmeasured(facts, answers, items);
+    if to_measure.contains(&facts.architecture) && measure(cx, facts, answers, replacements)? {
+        to_measure.clear();
+    }
     let is_ignored = |item: &Item| {
         let is_ignored = cx.git().is_ignored(Path::new(&item.path));
         facts.is_in_tree(&item.path) && cx.process(is_ignored).succeeds().unwrap_or_default()
     };
     let after = report::After {
-        to_measure: is_measured == Some(false),
+        to_measure,
         is_ignored: written(items).any(is_ignored),
         needed: RUST_VERSION,
     };
@@ -175,13 +176,13 @@ fn write(cx: &Context, facts: &Facts, items: &[Item]) -> anyhow::Result<Vec<Repl
     Ok(replacements)
 }
 
-/// Measures the line coverage and records it in `config`, and in those that were written with it:
-/// until it is measured on another architecture, this is the best that is known. Returns whether it
-/// could be measured.
+/// Measures the line coverage and records it in every configuration that was written: until it is
+/// measured on another architecture, this is the best that is known. Returns whether it could be
+/// measured.
 fn measure(
     cx: &Context,
-    alias: &str,
-    config: &str,
+    facts: &Facts,
+    answers: &Answers,
     written: Vec<Replacement>,
 ) -> anyhow::Result<bool> {
     terminal::say("measuring the line coverage (Ctrl-C skips it and leaves 0)");
@@ -189,12 +190,13 @@ fn measure(
     let output = terminal::output_option();
     let cmd = cmd!(cx.sh, "{executable} coverage --devel {output...}");
     let mut process = cx.process(cmd).shown().stream();
-    process.line = format!("cargo {alias} coverage --devel");
+    process.line = format!("cargo {} coverage --devel", answers.alias);
     if !process.succeeds()? {
         terminal::say("warning: the line coverage could not be measured: 0 is recorded");
         return Ok(false);
     }
-    let content = files::read_text(&cx.project.root.join(config), config)?;
+    let config = coverage_config::file_name(facts.architecture);
+    let content = files::read_text(&cx.project.root.join(&config), &config)?;
     let is_config = |file: &Replacement| consumer::coverage_architecture(&file.name).is_some();
     let configs = written.into_iter().filter(is_config);
     let configs: Vec<Replacement> =

@@ -21,7 +21,8 @@ pub(crate) fn questions(
     items: &[Item],
     given: &[(Key, String)],
 ) -> Vec<Question> {
-    let coverage = items::unmeasured(facts, answers, items).map(|_| Question {
+    let unmeasured = items::unmeasured(facts, answers, items);
+    let coverage = unmeasured.contains(&facts.architecture).then(|| Question {
         key: Key::CoverageScore,
         text: "line coverage to record, in percent, or `measure` to build and test now".to_owned(),
         default: answers::MEASURE.to_owned(),
@@ -72,17 +73,20 @@ pub(crate) fn warnings(
         warnings.push(format!("`{path}` is a dangling symbolic link into the submodule"));
     }
     warnings.extend(items.iter().flat_map(|item| remarks(facts, &answers.alias, item)));
-    let publishers = facts.publishers();
-    if !publishers.is_empty() && items.iter().any(|item| item.path == facts::PUBLISH) {
-        let others = publishers.join(", ");
-        warnings.push(format!("other workflows publish crates too: {others}"));
-    } else if publishers.len() > 1 && facts.alias().is_none() {
-        let count = publishers.len();
-        warnings.push(format!(
-            "{count} workflows publish crates; `--publish` adds one for all of them"
-        ));
-    }
+    warnings.extend(publishing(facts, items));
     warnings
+}
+
+/// What to say about several workflows that publish.
+fn publishing(facts: &Facts, items: &[Item]) -> Option<String> {
+    let publishers = facts.publishers();
+    let count = publishers.len();
+    if count > 0 && items.iter().any(|item| item.path == facts::PUBLISH) {
+        return Some(format!("other workflows publish crates too: {}", publishers.join(", ")));
+    }
+    let is_news = count > 1 && facts.alias().is_none();
+    is_news
+        .then(|| format!("{count} workflows publish crates; `--publish` adds one for all of them"))
 }
 
 /// Options that nothing follows from, because what they are about exists.
@@ -136,9 +140,9 @@ fn remarks(facts: &Facts, alias: &str, Item { path, state, text }: &Item) -> Vec
 
 /// How it is after the files are written.
 #[derive(Debug, Default)]
-pub(crate) struct After {
-    /// The coverage could not be measured; 0 is recorded.
-    pub(crate) to_measure: bool,
+pub(crate) struct After<'a> {
+    /// Architectures whose coverage was not measured; 0 is recorded.
+    pub(crate) to_measure: Vec<&'a str>,
     /// Git ignores one of the files.
     pub(crate) is_ignored: bool,
     /// The oldest Rust that builds this tool.
@@ -150,7 +154,7 @@ pub(crate) fn next_steps(
     facts: &Facts,
     answers: &Answers,
     items: &[Item],
-    after: &After,
+    after: &After<'_>,
 ) -> Vec<String> {
     let is_new = facts.alias().is_none();
     let toolchain = facts.old_toolchain(after.needed).map(|_| "RUSTUP_TOOLCHAIN=stable ");
@@ -169,7 +173,9 @@ pub(crate) fn next_steps(
         renamed.for_each(|path| *path = facts::CONFIG);
     }
     let paths: Vec<String> = paths.into_iter().map(quote).collect();
-    if after.to_measure {
+    let (here, others): (Vec<&str>, Vec<&str>) =
+        after.to_measure.iter().partition(|it| **it == facts.architecture);
+    if !here.is_empty() {
         lines.push(format!("{xtask} coverage --devel   # records the current coverage"));
     }
     if !paths.is_empty() {
@@ -179,19 +185,26 @@ pub(crate) fn next_steps(
         lines.push(format!("git commit -s -m '{verb} rust-vmm-ci'"));
     }
     lines.push(format!("{xtask} ci"));
-    let checkout = &facts.checkout;
-    if is_new {
-        lines.push(format!(
-            "# in Buildkite: make {checkout}/ci-template/bootstrap.yml the steps of the pipeline"
-        ));
-    }
-    if items.iter().any(|item| item.path == facts::PUBLISH && item.state == State::Missing) {
-        lines.push(format!(
-            "# on crates.io: register {} as a trusted publisher ({checkout}/docs/init.md)",
-            facts::PUBLISH
-        ));
-    }
+    lines.extend(others.into_iter().map(|it| format!("# on {it}: {xtask} coverage --devel")));
+    lines.extend(steps_elsewhere(facts, items));
     lines
+}
+
+/// What is done on other sites.
+fn steps_elsewhere(facts: &Facts, items: &[Item]) -> Vec<String> {
+    let checkout = &facts.checkout;
+    let publishes =
+        items.iter().any(|item| item.path == facts::PUBLISH && item.state == State::Missing);
+    let steps = [
+        facts.alias().is_none().then(|| {
+            format!("# in Buildkite: make {checkout}/ci-template/bootstrap.yml the steps of the pipeline")
+        }),
+        publishes.then(|| {
+            let file = facts::PUBLISH;
+            format!("# on crates.io: register {file} as a trusted publisher ({checkout}/docs/init.md)")
+        }),
+    ];
+    steps.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -226,7 +239,8 @@ mod tests {
     #[test]
     fn what_could_not_be_measured_comes_next() {
         let facts = facts(&[(facts::OLD_CONFIG, ""), ("rust-toolchain", "1.74\n")]);
-        let after = After { to_measure: true, needed: "1.70", ..After::default() };
+        let to_measure = vec!["x86_64", "aarch64"];
+        let after = After { to_measure, needed: "1.70", ..After::default() };
         let answers = Answers::defaults(&facts, crate::cli::init::Mode::Yes);
         let here = written("coverage_config_x86_64.json", State::Missing);
         let config = written(facts::OLD_CONFIG, State::Missing);
@@ -236,6 +250,7 @@ mod tests {
             git add .cargo/config.toml coverage_config_x86_64.json .gitmodules rust-vmm-ci
             git commit -s -m 'Use rust-vmm-ci'
             cargo xtask ci
+            # on aarch64: cargo xtask coverage --devel
             # in Buildkite: make rust-vmm-ci/ci-template/bootstrap.yml the steps of the pipeline"]]
         .assert_eq(&next_steps(&facts, &answers, &[config, here], &after).join("\n"));
         let after = After { is_ignored: true, needed: "1.89", ..After::default() };
