@@ -253,9 +253,7 @@ fn rerun_lines(
 /// This command and the options that decide what its tests are.
 fn rerun(cx: &Context, options: &Options) -> anyhow::Result<String> {
     let mut line = format!("{} ci", inputs::own_alias(cx)?);
-    if cx.lookup(IN_CONTAINER).is_some() {
-        line += " --container";
-    }
+    line.extend(cx.lookup(IN_CONTAINER).map(|options| format!(" {options}")));
     let files = options.test_descriptions.iter().map(|file| ("-t", file));
     let manifest = options.manifest_path.iter().map(|path| ("--manifest-path", path));
     for (option, path) in files.chain(manifest) {

@@ -6,6 +6,7 @@ use std::path::{Component, PathBuf};
 use crate::cli::args::Args;
 use crate::cli::ci;
 use crate::text::diagnostic::Rejected;
+use crate::text::shell::quote;
 
 pub(crate) const USAGE: &str = "\
 Runs a command in the container image of the CI, with this repository as the working directory.
@@ -46,6 +47,23 @@ pub(crate) struct Options {
     pub(crate) task: Task,
 }
 
+impl Options {
+    /// The options that run `ci` in the same container once more.
+    pub(crate) fn rerun(&self) -> String {
+        let mut words = vec!["--container".to_owned()];
+        let values = [("--engine", self.engine), ("--image", self.image.as_deref())];
+        let values = values.map(|(name, value)| Some((name, value?.to_owned())));
+        let variables =
+            self.variables.iter().map(|it| ("--env", it.to_string_lossy().into_owned()));
+        for (name, value) in values.into_iter().flatten().chain(variables) {
+            words.extend([name.to_owned(), quote(&value)]);
+        }
+        let switches = [("--privileged", self.privileged), ("--ssh", self.ssh)];
+        words.extend(switches.into_iter().filter(|(_, is_on)| *is_on).map(|(it, _)| it.to_owned()));
+        words.join(" ")
+    }
+}
+
 /// What runs in the container.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) enum Task {
@@ -56,7 +74,7 @@ pub(crate) enum Task {
     Ci(Vec<String>),
 }
 
-/// The variable that says to `ci` that it was started by `ci --container`.
+/// The variable that says to `ci` with which options `ci --container` started it.
 pub(crate) const IN_CONTAINER: &str = "RUST_VMM_CI_IN_CONTAINER";
 
 /// The programs that run containers, in the order of preference.
@@ -138,6 +156,9 @@ mod tests {
         let options =
             parse_words("--engine podman style --image i:1 --report out --jobs 2").unwrap();
         assert_eq!((options.engine, options.image.as_deref()), (Some("podman"), Some("i:1")));
+        assert_eq!(options.rerun(), "--container --engine podman --image i:1");
+        let more = parse_words("--env A=*;b --ssh style").unwrap().rerun();
+        assert_eq!(more, "--container --env 'A=*;b' --ssh");
         let words = ["style", "--report", "out", "--jobs", "2"].map(str::to_owned);
         assert_eq!(options.task, Task::Ci(words.to_vec()));
         assert!(parse_words("--report ./out").is_ok());

@@ -116,11 +116,12 @@ impl Container<'_> {
     fn script(&self) -> Result<String, Rejected> {
         // A process in the background gets `/dev/null` as its input and ignores two signals, unless
         // it is told otherwise. The first process of a container ignores signals that it does not
-        // trap. At a terminal all processes get its signals; an interactive shell ignores SIGTERM.
+        // trap. At a terminal all processes get an interrupt, as they do here without one, since a
+        // shell waits for its child; an interactive shell ignores SIGTERM.
         let traps = if self.has_terminal {
             "trap : INT QUIT; trap 'kill -TERM $child; kill -HUP $child' TERM HUP"
         } else {
-            "trap 'kill -INT $child' INT; trap 'kill -TERM $child' TERM HUP"
+            "trap 'kill -s INT -- -1' INT; trap 'kill -TERM $child' TERM HUP"
         };
         let ssh =
             format!("mkdir -p /root/.ssh; cp -R {SSH}/. /root/.ssh; chown -R 0:0 /root/.ssh; ");
@@ -221,7 +222,7 @@ mod tests {
                 A=b
                 rustvmm/dev:g1
                 -c
-                exec 3<&0; env --default-signal sh -c : 2> /dev/null && set -- env --default-signal -- "$@"; trap 'kill -INT $child' INT; trap 'kill -TERM $child' TERM HUP; "$@" <&3 3<&- & child=$!; while wait $child; status=$?; kill -0 $child 2> /dev/null; do :; done; find .  -path ./target -prune -o -user 0 -exec chown -h 1000:100 {} +; exit $status
+                exec 3<&0; env --default-signal sh -c : 2> /dev/null && set -- env --default-signal -- "$@"; trap 'kill -s INT -- -1' INT; trap 'kill -TERM $child' TERM HUP; "$@" <&3 3<&- & child=$!; while wait $child; status=$?; kill -0 $child 2> /dev/null; do :; done; find .  -path ./target -prune -o -user 0 -exec chown -h 1000:100 {} +; exit $status
                 sh
                 cargo
                 build"#]],

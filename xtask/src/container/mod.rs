@@ -145,6 +145,6 @@ fn variables(cx: &Context, options: &Options) -> Vec<OsString> {
     };
     let names = cx.environment.keys().filter(is_passed_on).map(Into::into);
     let is_ci = matches!(options.task, Task::Ci(_));
-    let mark = is_ci.then(|| format!("{IN_CONTAINER}=1").into());
+    let mark = is_ci.then(|| format!("{IN_CONTAINER}={}", options.rerun()).into());
     names.chain(mark).chain(options.variables.iter().cloned()).collect()
 }
