@@ -119,7 +119,9 @@ impl Examination<'_> {
         let finding = old.as_ref().map(|old| repository::old_cargo_config(old, new.is_some()));
         self.findings.extend("cargo-config", finding);
         let config = old.or(new);
-        let Some(version) = compiler else { return };
+        let Some(version) = compiler else {
+            return self.findings.unavailable.push("the alias was not checked".to_owned());
+        };
         let (alias, config) = (&self.alias, config.as_ref());
         let problem = alias.problem.clone();
         let problem = problem.map(|problem| repository::at_alias(problem, config));

@@ -423,7 +423,8 @@ fn what_could_not_be_checked_is_75() {
     sandbox.stub("git", "echo broken >&2; exit 128");
     let (found, reasons) = report(&sandbox, 75);
     assert_eq!(found, "");
-    assert!(reasons.starts_with("`git` failed: broken\nthe toolchain: "), "{reasons}");
+    let expected = "`git` failed: broken\nthe alias was not checked\nthe toolchain: ";
+    assert!(reasons.starts_with(expected), "{reasons}");
 }
 
 /// A consumer with one fault that each run has to find, whatever else is broken.
@@ -492,7 +493,8 @@ fn a_cargo_configuration_that_cannot_be_read_is_not_taken_for_missing_tools() {
     let run = sandbox.xtask(&["doctor"]).assert_code(1);
     let (error, rest) = run.stdout.split_once("unavailable: ").unwrap();
     assert!(error.contains("could not parse TOML"), "{error}");
-    assert_eq!(rest, "tools were not checked: cargo cannot read the workspace\n\n1 error\n");
+    let tools = "unavailable: tools were not checked: cargo cannot read the workspace";
+    assert_eq!(rest, format!("the alias was not checked\n\n{tools}\n\n1 error\n"));
     sandbox.write(".cargo/config.toml", b"# \xff");
     let found = findings(&sandbox, 1);
     assert!(found.starts_with("error file .cargo/config.toml:1:3 not UTF-8 text"), "{found}");
