@@ -31,10 +31,10 @@ pub(crate) fn facts(cx: &Context) -> anyhow::Result<Facts> {
         checkout: checkout(cx)?,
         is_committed: inputs::is_committed(cx)?,
         architecture: std::env::consts::ARCH,
-        hook: hook(cx)?,
         measured: measured(),
         ..Facts::default()
     };
+    facts.hook = hook(cx, &facts.checkout)?;
     names(cx, &mut facts)?;
     texts(cx, &mut facts)?;
     workspace(cx, &mut facts)?;
@@ -59,13 +59,8 @@ fn measured() -> Vec<Platform> {
 
 /// The files that may change or decide about others.
 fn texts(cx: &Context, facts: &mut Facts) -> anyhow::Result<()> {
-    let root = files::resolved(&cx.project.root);
-    let checkout = files::resolved(&root.join(&facts.checkout));
     for path in paths(cx, facts) {
-        let file = root.join(&path);
-        let target = files::link_target(&file).unwrap_or_else(|| files::resolved(&file));
-        let is_inside = target.starts_with(&root) || facts.is_hook(&path);
-        if !is_inside || target.starts_with(&checkout) {
+        if is_elsewhere(cx, facts, &path) {
             facts.elsewhere.insert(path.clone());
         }
         let text = read(cx, facts, &path)?;
@@ -76,6 +71,15 @@ fn texts(cx: &Context, facts: &mut Facts) -> anyhow::Result<()> {
         Rejected::from(Source::new(name, facts.text(name)).error(offset, "invalid TOML"))
     })?;
     Ok(())
+}
+
+/// Whether a symbolic link on the way to a file keeps it in the submodule or outside of the root.
+pub(crate) fn is_elsewhere(cx: &Context, facts: &Facts, path: &str) -> bool {
+    let root = files::resolved(&cx.project.root);
+    let file = root.join(path);
+    let target = files::link_target(&file).unwrap_or_else(|| files::resolved(&file));
+    let is_inside = target.starts_with(&root) || facts.is_hook(path);
+    !is_inside || target.starts_with(files::resolved(&root.join(&facts.checkout)))
 }
 
 fn paths(cx: &Context, facts: &Facts) -> BTreeSet<String> {
@@ -186,7 +190,7 @@ fn commands(cx: &Context) -> anyhow::Result<BTreeSet<String>> {
     Ok(lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect())
 }
 
-fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
+fn hook(cx: &Context, checkout: &str) -> anyhow::Result<Option<Hook>> {
     let root = &cx.project.root;
     // Git would follow a link if it was asked for the file.
     let hooks = cx.process(cx.git().git_path("hooks")).read_text()?;
@@ -205,9 +209,11 @@ fn hook(cx: &Context) -> anyhow::Result<Option<Hook>> {
             None => HooksDir::Shared,
         },
     };
-    // A path that is not text cannot be named; `/dev/null` in the directory's place is for no hooks.
+    // A path that is not text cannot be named; `/dev/null` in the directory's place is for no hooks;
+    // those of the submodule are its own.
     let is_usable = !path.contains(char::REPLACEMENT_CHARACTER)
-        && (!Path::new(&hooks).exists() || Path::new(&hooks).is_dir());
+        && (!Path::new(&hooks).exists() || Path::new(&hooks).is_dir())
+        && !Path::new(&hooks).starts_with(files::resolved(&root.join(checkout)));
     Ok(is_usable.then_some(hook))
 }
 

@@ -165,7 +165,8 @@ fn write(cx: &Context, facts: &Facts, items: &[Item]) -> anyhow::Result<Vec<Repl
     };
     let replacements: Vec<Replacement> = written(items).map(replacement).collect();
     for Replacement { name, .. } in &replacements {
-        if load::read(cx, facts, name)?.as_ref() != facts.files.get(name) {
+        let is_same = load::read(cx, facts, name)?.as_ref() == facts.files.get(name);
+        if !is_same || load::is_elsewhere(cx, facts, name) {
             let message = format!("`{name}` has changed in the meantime; nothing was written");
             bail!(Failure::new(message).help("run `init` again"));
         }

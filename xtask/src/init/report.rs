@@ -156,14 +156,17 @@ pub(crate) fn next_steps(
     items: &[Item],
     after: &After<'_>,
 ) -> Vec<String> {
-    let is_new = facts.alias().is_none();
+    let is_new = facts.alias().is_none() || !facts.is_committed;
     let toolchain = facts.old_toolchain(after.needed).map(|_| "RUSTUP_TOOLCHAIN=stable ");
     let xtask = format!("{}cargo {}", toolchain.unwrap_or_default(), answers.alias);
     let in_tree = |item: &&Item| item.text.is_some() && facts.is_in_tree(&item.path);
     let mut paths: Vec<&str> = items.iter().filter(in_tree).map(|item| &*item.path).collect();
     if is_new {
         let gitmodules = facts.names.get(".gitmodules").map(String::as_str);
-        paths.extend(gitmodules.into_iter().chain([facts.checkout.as_str()]));
+        // The alias may have been added by hand.
+        let config = Some(facts.config_name()).filter(|it| !paths.contains(it));
+        let config = config.filter(|it| facts.files.contains_key(*it));
+        paths.extend(config.into_iter().chain(gitmodules).chain([facts.checkout.as_str()]));
     }
     let mut lines = Vec::new();
     if facts.config_name() == facts::OLD_CONFIG && !facts.files.contains_key(facts::CONFIG) {

@@ -353,9 +353,12 @@ fn a_hook_that_is_a_link_or_cannot_run_is_seen() {
         assert_eq!(sandbox.read("rust-vmm-ci/dependabot.yml"), text);
     }
 
-    let sandbox = new_consumer();
-    sandbox.git(&["config", "core.hooksPath", "/dev/null"]);
-    init(&sandbox, &["--yes"]).assert_code(0);
+    for dir in ["/dev/null", "rust-vmm-ci/xtask"] {
+        let sandbox = new_consumer();
+        sandbox.git(&["config", "core.hooksPath", dir]);
+        let run = init(&sandbox, &["--yes", "--hooks"]).assert_code(0);
+        assert!(run.stderr.starts_with("warning: `--hooks` has no effect"), "{}", run.stderr);
+    }
 }
 
 #[test]
@@ -367,10 +370,19 @@ fn an_edit_during_a_question_is_not_lost() {
             sandbox.write(".cargo/config.toml", config);
         }
     };
-    let run = interactive_with(&sandbox, &["\n", "\n", "\n", "\n", "0\n", "\n"], edit);
-    run.assert_code(75);
+    let keys = ["\n", "\n", "\n", "\n", "0\n", "\n"];
+    interactive_with(&sandbox, &keys, edit).assert_code(75);
     assert_eq!(sandbox.read(".cargo/config.toml"), config);
     assert!(!sandbox.root().join(".platform").exists());
+
+    let sandbox = new_consumer();
+    let link = |question| {
+        if question == 5 {
+            std::os::unix::fs::symlink("../outside", sandbox.root().join(".platform")).unwrap();
+        }
+    };
+    interactive_with(&sandbox, &keys, link).assert_code(75);
+    assert!(!sandbox.beside("outside").exists());
 }
 
 #[test]
@@ -465,6 +477,11 @@ fn a_table_that_is_not_plain_gets_its_line_by_hand() {
         help: add it to the alias table by hand, then run this again: xtask = "run --locked --target-dir target/xtask --manifest-path rust-vmm-ci/xtask/Cargo.toml --"
     "#]]
     .assert_eq(&refused(&sandbox, &["--yes"]));
+    let line = "xtask = \"run --manifest-path rust-vmm-ci/xtask/Cargo.toml --\"";
+    sandbox.write(".cargo/config.toml", format!("alias = {{ {line} }}\n"));
+    let run = init(&sandbox, &["--yes"]).assert_code(0);
+    let add = run.stderr.lines().find(|line| line.starts_with("  git add ")).unwrap();
+    assert!(add.ends_with(" .cargo/config.toml .gitmodules rust-vmm-ci"), "{add}");
 }
 
 #[test]
