@@ -126,9 +126,19 @@ fn what_git_writes_for_a_linked_worktree_belongs_to_its_owner_too() {
 #[ignore = "needs podman and runc; .ci/run installs and runs it"]
 fn a_signal_ends_the_command_in_the_container() {
     let sandbox = sandbox();
-    let fixed = ["container", "--engine=podman", "--image=localhost/ci:1"];
     let script =
         "trap 'echo ended > ended; exit 5' TERM; echo > started; while :; do sleep 0.1; done";
+    assert_eq!(signalled(&sandbox, script, "-TERM"), Some(5));
+    assert_eq!(sandbox.read("ended"), "ended\n");
+    // A shell waits for its child.
+    std::fs::remove_file(sandbox.root().join("started")).unwrap();
+    assert_eq!(signalled(&sandbox, "echo > started; sleep 60; echo no > ended", "-INT"), Some(130));
+    assert_eq!(sandbox.read("ended"), "ended\n");
+}
+
+/// The exit code of a shell in the container that gets a signal once it has made the file `started`.
+fn signalled(sandbox: &Sandbox, script: &str, signal: &str) -> Option<i32> {
+    let fixed = ["container", "--engine=podman", "--image=localhost/ci:1"];
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_xtask"));
     let mut child = command.args(fixed).args(["--", "sh", "-c", script]).spawn().unwrap();
     let started = sandbox.root().join("started");
@@ -139,7 +149,6 @@ fn a_signal_ends_the_command_in_the_container() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     // The engine has taken the place of the process that was started.
-    sandbox.run("kill", &["-TERM", &child.id().to_string()]).assert_code(0);
-    assert_eq!(child.wait().unwrap().code(), Some(5));
-    assert_eq!(sandbox.read("ended"), "ended\n");
+    sandbox.run("kill", &[signal, &child.id().to_string()]).assert_code(0);
+    child.wait().unwrap().code()
 }
