@@ -21,7 +21,6 @@ pub(crate) struct Conversion {
 
 /// A test description with commands of this tool. With `relied_on_default`, it also gets the timeout
 /// that tests without one had before. What is no test description is `None`.
-///
 pub(crate) fn description(
     source: &Source,
     relied_on_default: bool,
