@@ -446,7 +446,8 @@ fn a_file_that_cannot_be_read_hides_nothing_else() {
         std::os::unix::fs::symlink(sandbox.root().join(name), sandbox.root().join(name)).unwrap();
         let (found, reasons) = report(&sandbox, 75);
         assert_eq!(found, OWN_FAULT, "{name}");
-        let reason = format!("cannot read `{name}`: Too many levels of symbolic links");
+        // What follows are the words of the C library.
+        let reason = format!("cannot read `{name}`: ");
         assert!(reasons.starts_with(&reason), "{name}: {reasons}");
         assert_eq!(reasons.contains("tools were not checked"), name == ".platform", "{reasons}");
     }
