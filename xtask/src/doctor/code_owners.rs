@@ -122,7 +122,7 @@ impl History {
         if people.is_empty() {
             people = all(&|person| person.may_have_handle(&handle));
             let names: BTreeSet<String> = people.iter().map(|it| squeezed(&it.name)).collect();
-            // An ambiguous handle matches nobody.
+            // An ambiguous handle matches no author.
             if names.len() > 1 {
                 people.clear();
             }

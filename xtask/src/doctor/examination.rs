@@ -251,7 +251,7 @@ impl Examination<'_> {
         let files = self.tree.in_directory(".buildkite");
         let files = files.filter(|name| has_extension(name, &["json"]));
         let files: Vec<Source> = files.filter_map(|name| self.read(name)).collect();
-        let is_named = self.scripts(&files);
+        let is_named = self.scripts() || files.iter().any(|file| names_predecessor(&file.text));
         let had_predecessor = self.had_predecessor(is_named);
         let planned: Vec<String> = inputs.as_mut().map(take_own_descriptions).unwrap_or_default();
         let mut workspace = inputs.as_mut().and_then(|inputs| inputs.workspace.take());
@@ -300,9 +300,9 @@ impl Examination<'_> {
         Evidence { has_alias, is_committed, is_named }.of_predecessor()
     }
 
-    /// Checks scripts and configurations besides these files, which may call the predecessor's; returns
-    /// whether any names one.
-    fn scripts(&mut self, files: &[Source]) -> bool {
+    /// Checks scripts and configurations, which may call the predecessor's files; returns whether any
+    /// names one.
+    fn scripts(&mut self) -> bool {
         const MAX_BYTES: u64 = 1 << 20;
         let mut is_named = false;
         for name in self.tree.scripts() {
@@ -315,8 +315,7 @@ impl Examination<'_> {
             is_named |= names_predecessor(&source.text);
             self.copy_of_template(&source);
             // This repository itself measures its predecessor.
-            let is_other = files.iter().all(|file| file.name != name);
-            if is_other && !self.cx.project.is_own_consumer() {
+            if !self.cx.project.is_own_consumer() {
                 let calls = description::predecessors_calls(&source, self.tree);
                 self.findings.extend("predecessor", calls);
             }

@@ -132,7 +132,7 @@ fn a_copy_of_an_older_template_is_told_from_an_edited_one() {
     sandbox.write(".git/hooks/commit-msg", &hook).write(".github/dependabot.yml", &dependabot);
     sandbox.run("chmod", &["+x", ".git/hooks/commit-msg"]).assert_code(0);
     assert_eq!(findings(&sandbox, 0), "");
-    // As git may check it out, and a hook that somebody compiled.
+    // As git may check it out, and a compiled hook.
     sandbox.write(".github/dependabot.yml", dependabot.replace('\n', "\r\n"));
     sandbox.write(".git/hooks/commit-msg", b"\x7fELF\xff");
     assert_eq!(findings(&sandbox, 0), "");
@@ -325,9 +325,12 @@ fn a_lost_timeout_is_a_warning_until_there_is_an_alias() {
     assert_eq!(timeout(0), "info");
     sandbox.write(".cargo/config.toml", "");
     assert_eq!(timeout(1), "info");
-    sandbox.write(".buildkite/x.sh", "test_run.py");
-    assert_eq!(timeout(1), "warning");
-    std::fs::remove_file(sandbox.root().join(".buildkite/x.sh")).unwrap();
+    let call = r#"{"tests": [{"test_name": "b", "command": "pytest x/test_run.py"}]}"#;
+    for (file, text) in [(".buildkite/x.sh", "test_run.py"), (".buildkite/x.json", call)] {
+        sandbox.write(file, text);
+        assert_eq!(timeout(1), "warning", "{file}");
+        std::fs::remove_file(sandbox.root().join(file)).unwrap();
+    }
     sandbox.commit_all("Add the submodule");
     assert_eq!(timeout(1), "warning");
     sandbox.write(".cargo/config.toml", format!("[alias]\nxtask = {}\n", alias("")));
