@@ -139,6 +139,13 @@ pub(crate) fn checkout_path(cx: &Context) -> anyhow::Result<String> {
     Ok(consumer::checkout_path(inside.as_deref(), read(cx, ".gitmodules")?.as_deref()))
 }
 
+/// Where git looks for hooks. `None` is for none: another file, such as `/dev/null`, is in the
+/// directory's place.
+pub(crate) fn hooks_dir(cx: &Context) -> anyhow::Result<Option<PathBuf>> {
+    let dir = PathBuf::from(cx.process(cx.git().git_path("hooks")).read_text()?);
+    Ok(Some(dir).filter(|dir| dir.is_dir() || !dir.exists()))
+}
+
 /// Whether this repository is part of the consumer's last commit.
 pub(crate) fn is_committed(cx: &Context) -> anyhow::Result<bool> {
     let name = format!("HEAD:{}", checkout_path(cx)?);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::Context as _;
 
@@ -141,8 +140,8 @@ impl Examination<'_> {
         if !subdirectory.is_empty() {
             self.findings.extend("subdirectory", [repository::in_subdirectory(&subdirectory)]);
         }
-        let hooks = self.cx.process(self.cx.git().git_path("hooks")).read_text();
-        let Some(hooks) = self.findings.accept("hook", hooks).map(PathBuf::from) else { return };
+        let hooks = self.findings.accept("hook", inputs::hooks_dir(self.cx));
+        let Some(hooks) = hooks.flatten() else { return };
         let hook = hooks.join("commit-msg");
         if fs::symlink_metadata(&hook).is_ok() {
             let name = self.cx.project.relative(&hook);
@@ -153,8 +152,7 @@ impl Examination<'_> {
             if let Ok(bytes) = files::read_bytes(&hook, &name) {
                 self.copy_of_template(&Source::new(name, String::from_utf8_lossy(&bytes)));
             }
-        } else if !self.cx.is_ci() && (hooks.is_dir() || !hooks.exists()) {
-            // `/dev/null` in the directory's place is for no hooks.
+        } else if !self.cx.is_ci() {
             let is_own = self.cx.project.is_own_consumer();
             self.findings.extend("hook", [repository::missing_hook(is_own)]);
         }
@@ -162,14 +160,9 @@ impl Examination<'_> {
 
     /// Checks whether a copy of a template is current.
     fn copy_of_template(&mut self, file: &Source) {
-        if !consumer::is_copy(&file.text) || self.cx.project.is_own_consumer() {
-            return;
-        }
         let command = &self.alias.command;
         let alias = command.strip_prefix("cargo ").unwrap_or(command);
-        // Git may have converted the ends of lines.
-        let text = file.text.replace("\r\n", "\n");
-        if consumer::as_copied_now(&file.text, alias).is_some_and(|now| now != text) {
+        if !self.cx.project.is_own_consumer() && consumer::is_stale_copy(&file.text, alias) {
             let is_older = inputs::was_shipped(self.cx, &file.text);
             let is_older = self.findings.accept("template", is_older);
             let stale = is_older.map(|is_older| repository::stale_copy(file, is_older));

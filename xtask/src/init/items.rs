@@ -281,7 +281,7 @@ fn dependabot(facts: &Facts, answers: &Answers) -> Option<Item> {
     let path = existing.unwrap_or(facts::DEPENDABOT[0]);
     let other = if template == consumer::WEEKLY { consumer::MONTHLY } else { consumer::WEEKLY };
     let copy_of = |template| consumer::with_alias(template, &answers.alias);
-    if facts.text(path).replace("\r\n", "\n") == copy_of(other) {
+    if consumer::is_same(facts.text(path), &copy_of(other)) {
         return Some(Item::new(path, State::Other, copy_of(template)));
     }
     copy(facts, answers, path, template, true)
@@ -301,8 +301,7 @@ fn copy(
     };
     let is_replaced = is_wanted && answers.overwrite;
     let (state, is_written) = match () {
-        // Git may have converted the ends of lines.
-        () if text.replace("\r\n", "\n") == template => (State::Current, false),
+        () if consumer::is_same(text, &template) => (State::Current, false),
         () if facts.older.contains(path) => (State::Older, true),
         () if consumer::is_copy(text) => (State::Edited, is_replaced),
         () => (State::Own, is_replaced),

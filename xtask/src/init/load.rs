@@ -192,9 +192,9 @@ fn commands(cx: &Context) -> anyhow::Result<BTreeSet<String>> {
 
 fn hook(cx: &Context, checkout: &str) -> anyhow::Result<Option<Hook>> {
     let root = &cx.project.root;
+    let Some(hooks) = inputs::hooks_dir(cx)? else { return Ok(None) };
     // Git would follow a link if it was asked for the file.
-    let hooks = cx.process(cx.git().git_path("hooks")).read_text()?;
-    let path = format!("{hooks}/commit-msg");
+    let path = hooks.join("commit-msg").to_string_lossy().into_owned();
     let git_dir = cx.process(cx.git().common_dir()).read_text()?;
     let is_own = Path::new(&path).starts_with(&git_dir);
     let metadata = fs::symlink_metadata(&path).ok();
@@ -209,11 +209,9 @@ fn hook(cx: &Context, checkout: &str) -> anyhow::Result<Option<Hook>> {
             None => HooksDir::Shared,
         },
     };
-    // A path that is not text cannot be named; `/dev/null` in the directory's place is for no hooks;
-    // those of the submodule are its own.
+    // A path that is not text cannot be named; the submodule's hooks are its own.
     let is_usable = !path.contains(char::REPLACEMENT_CHARACTER)
-        && (!Path::new(&hooks).exists() || Path::new(&hooks).is_dir())
-        && !Path::new(&hooks).starts_with(files::resolved(&root.join(checkout)));
+        && !hooks.starts_with(files::resolved(&root.join(checkout)));
     Ok(is_usable.then_some(hook))
 }
 

@@ -202,8 +202,22 @@ fn template_name(text: &str) -> Option<&str> {
     Some(rest.split_whitespace().next().unwrap_or_default().trim_end_matches('.'))
 }
 
+/// Whether a text is a template. Git may have converted the ends of lines.
+pub(crate) fn is_same(text: &str, template: &str) -> bool {
+    with_line_feeds(text) == template
+}
+
+fn with_line_feeds(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+/// Whether a text was copied from a template and would not be copied so now.
+pub(crate) fn is_stale_copy(text: &str, alias: &str) -> bool {
+    as_copied_now(text, alias).is_some_and(|now| !is_same(text, &now))
+}
+
 /// What a text that was copied from a template would be now.
-pub(crate) fn as_copied_now(text: &str, alias: &str) -> Option<String> {
+fn as_copied_now(text: &str, alias: &str) -> Option<String> {
     let name = template_name(text)?;
     let (_, template) = TEMPLATES.into_iter().find(|(it, _)| *it == name)?;
     Some(with_pipeline_options(&with_alias(template, alias), pipeline_options(text)))
@@ -219,7 +233,7 @@ pub(crate) fn with_alias(template: &str, alias: &str) -> String {
 pub(crate) fn as_shipped(text: &str) -> String {
     let first = text.split_once("`cargo ").and_then(|(_, rest)| rest.split_once(" init`"));
     let alias = first.map_or("xtask", |(alias, _)| alias);
-    let text = text.replace("\r\n", "\n").replace(&format!("cargo {alias} "), "cargo xtask ");
+    let text = with_line_feeds(text).replace(&format!("cargo {alias} "), "cargo xtask ");
     match pipeline_options(&text) {
         "" => text,
         options => text.replacen(&format!("{PIPELINE}{options} "), PIPELINE, 1),
